@@ -1,0 +1,330 @@
+"""Values at the public edge: numpy arrays, RGB uint8 pictures, pixel coordinates (x, y), sizes (height, width)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, Shaped, UInt8, UInt16
+from pycocotools import mask as coco
+
+from masklet.errors import PromptError, UnknownObjectError
+
+ObjectId = int
+"""Objects are named by positive integers, so that a label map (0 = background) can hold them."""
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Source = Literal["manual", "assisted", "automatic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rle:
+    """One binary mask as COCO run-length code: column-major runs, compressed to bytes.
+
+    Attributes:
+        size: (height, width) in pixels.
+        counts: COCO's compressed runs.
+    """
+
+    size: Size
+    counts: bytes
+
+    @classmethod
+    def from_mask(cls, mask: Bool[np.ndarray, "h w"]) -> Rle:
+        """Encode a mask."""
+        code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+        height, width = code["size"]
+        return cls((int(height), int(width)), bytes(code["counts"]))
+
+    def to_mask(self) -> Bool[np.ndarray, "h w"]:
+        """Decode to a boolean array of shape ``size``."""
+        return np.asarray(coco.decode({"size": list(self.size), "counts": self.counts}), dtype=bool)
+
+    @property
+    def area(self) -> int:
+        """Number of pixels inside."""
+        return int(coco.area({"size": list(self.size), "counts": self.counts}))
+
+
+def _no_points() -> Float32[np.ndarray, "0 2"]:
+    return np.zeros((0, 2), np.float32)
+
+
+def _no_labels() -> Int64[np.ndarray, "0"]:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """What a person says about one object on one frame: clicks, a box, or a mask (paper section 4).
+
+    Build it with `click`, `from_box` or `from_mask` and add clicks with `and_click`. A mask is the truth and stands
+    alone; to correct a mask, prompt the same frame again with clicks.
+
+    Attributes:
+        points: (n, 2) float32, (x, y) in pixels; the centre of the top-left pixel is (0, 0).
+        labels: (n,) int64, 1 for a positive click, 0 for a negative one.
+        box: (4,) float32, (x0, y0, x1, y1) in pixels, or None.
+        mask: (h, w) bool at the size of the picture, or None.
+
+    Raises:
+        PromptError: values that are not finite, labels other than 0 and 1, an inverted or empty box, an empty mask,
+            a mask together with clicks or a box, or nothing at all.
+    """
+
+    points: Float32[np.ndarray, "n 2"] = field(default_factory=_no_points)
+    labels: Int64[np.ndarray, " n"] = field(default_factory=_no_labels)
+    box: Float32[np.ndarray, "4"] | None = None
+    mask: Bool[np.ndarray, "h w"] | None = None
+
+    def __post_init__(self) -> None:
+        points = _floats(self.points, "points").reshape(-1, 2) if np.size(self.points) else _no_points()
+        labels = np.asarray(self.labels).reshape(-1)
+        if len(points) != len(labels):
+            raise PromptError(f"expected one label for each point, got {len(points)} points and {len(labels)} labels")
+        if not np.isin(labels, (0, 1)).all():
+            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got {sorted(set(labels.tolist()))}")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "labels", labels.astype(np.int64))
+        if self.box is not None:
+            object.__setattr__(self, "box", _checked_box(self.box))
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _checked_mask(self.mask))
+            if len(points) or self.box is not None:
+                raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks")
+        elif not len(points) and self.box is None:
+            raise PromptError("expected a click, a box or a mask, got none of them")
+
+    @classmethod
+    def click(cls, x: float, y: float, *, positive: bool = True) -> Prompts:
+        """One click at (x, y)."""
+        return cls(np.array([[x, y]], np.float32), np.array([int(positive)]))
+
+    @classmethod
+    def from_box(cls, x0: float, y0: float, x1: float, y1: float) -> Prompts:
+        """A box from its top-left to its bottom-right corner."""
+        return cls(box=np.array([x0, y0, x1, y1], np.float32))
+
+    @classmethod
+    def from_mask(cls, mask: Bool[np.ndarray, "h w"]) -> Prompts:
+        """A mask at the size of the picture; any numeric array works, values other than 0 are inside."""
+        return cls(mask=mask)
+
+    def and_click(self, x: float, y: float, *, positive: bool = True) -> Prompts:
+        """The same prompts with one more click."""
+        point = np.array([[x, y]], np.float32)
+        return replace(self, points=np.concatenate([self.points, point]), labels=np.append(self.labels, int(positive)))
+
+    def check_inside(self, size: Size) -> None:
+        """Raise `PromptError` unless every click, the box and the mask fit a picture of ``size`` (height, width)."""
+        height, width = size
+        if self.mask is not None and self.mask.shape != (height, width):
+            raise PromptError(
+                f"expected a mask of {width}x{height} pixels (the picture's size), "
+                f"got {self.mask.shape[1]}x{self.mask.shape[0]}"
+            )
+        for x, y in self.points.tolist():
+            if not (0 <= x <= width and 0 <= y <= height):
+                raise PromptError(f"click ({x:g}, {y:g}) is outside the picture of {width}x{height} pixels")
+        if self.box is not None:
+            x0, y0, x1, y1 = self.box.tolist()
+            if min(x0, y0) < 0 or x1 > width or y1 > height:
+                raise PromptError(
+                    f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) is not inside the picture of {width}x{height} pixels"
+                )
+
+
+def _floats(values: object, what: str) -> Float32[np.ndarray, "..."]:
+    try:
+        array = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise PromptError(f"{what} must be numbers, got {values!r}") from None
+    if not np.isfinite(array).all():
+        raise PromptError(f"{what} must be finite numbers, got {array.tolist()}")
+    return array
+
+
+def _checked_box(values: object) -> Float32[np.ndarray, "4"]:
+    box = _floats(values, "box")
+    if box.shape != (4,):
+        raise PromptError(f"expected a box of 4 numbers (x0, y0, x1, y1), got shape {box.shape}")
+    x0, y0, x1, y1 = box.tolist()
+    if not (x0 < x1 and y0 < y1):
+        raise PromptError(f"expected a box with x0 < x1 and y0 < y1, got ({x0:g}, {y0:g}, {x1:g}, {y1:g})")
+    return box
+
+
+def _checked_mask(values: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "h w"]:
+    mask = np.asarray(values)
+    if mask.ndim != 2:
+        raise PromptError(f"expected a mask of shape (height, width), got {mask.shape}")
+    if mask.dtype != bool and not np.isfinite(mask).all():
+        raise PromptError("mask must hold finite numbers, got NaN or infinity")
+    mask = mask.astype(bool)
+    if not mask.any():
+        raise PromptError("mask is empty: at least one pixel must be inside")
+    return mask
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSet:
+    """Masks of one picture, with their scores; indexing with ints, a slice or a bool array filters all fields as one.
+
+    Attributes:
+        masks: (n, h, w) bool at the size of the picture.
+        iou: (n,) float32, the model's own estimate of each mask's IoU with the truth, 0 to 1.
+        stability: (n,) float32 or None: IoU of the mask at a stricter and at a looser threshold.
+        boxes: (n, 4) float32 (x0, y0, x1, y1) or None.
+        low_res: (n, s, s) float32 mask logits at a quarter of the model's input size, or None; pass one as ``refine``.
+    """
+
+    masks: Bool[np.ndarray, "n h w"]
+    iou: Float32[np.ndarray, " n"]
+    stability: Float32[np.ndarray, " n"] | None = None
+    boxes: Float32[np.ndarray, "n 4"] | None = None
+    low_res: Float32[np.ndarray, "n s s"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Shaped[np.ndarray, " k"]) -> MaskSet:
+        chosen: slice | Shaped[np.ndarray, " k"]
+        if isinstance(index, slice):
+            chosen = index
+        elif isinstance(index, int | np.integer):
+            chosen = np.array([int(index)])
+        else:
+            chosen = np.asarray(index)
+        return MaskSet(
+            masks=self.masks[chosen],
+            iou=self.iou[chosen],
+            stability=None if self.stability is None else self.stability[chosen],
+            boxes=None if self.boxes is None else self.boxes[chosen],
+            low_res=None if self.low_res is None else self.low_res[chosen],
+        )
+
+    @property
+    def best(self) -> MaskSet:
+        """The one mask with the highest predicted IoU, as a set of length 1."""
+        return self[int(np.argmax(self.iou))]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameMasks:
+    """The masks of all objects on one frame.
+
+    Attributes:
+        frame_index: ordinal of the frame in its video, from 0.
+        object_ids: one id for each mask; an object appears from its first prompt on.
+        masks: (n, h, w) bool at the size of the frame; all False where the object is absent.
+        presence: (n,) float32, probability that the object is visible, 0 to 1.
+        iou: (n,) float32, predicted IoU of the mask, 0 to 1.
+        logits: (n, h, w) float32 mask logits at the size of the frame, only where they were asked for.
+    """
+
+    frame_index: int
+    object_ids: tuple[ObjectId, ...]
+    masks: Bool[np.ndarray, "n h w"]
+    presence: Float32[np.ndarray, " n"]
+    iou: Float32[np.ndarray, " n"]
+    logits: Float32[np.ndarray, "n h w"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+    def __getitem__(self, object_id: ObjectId) -> Bool[np.ndarray, "h w"]:
+        """The mask of one object.
+
+        Raises:
+            UnknownObjectError: the object has no mask on this frame.
+        """
+        mask: Bool[np.ndarray, "h w"] = self.masks[self.position(object_id)]
+        return mask
+
+    def position(self, object_id: ObjectId) -> int:
+        """Where an object stands in the arrays; `UnknownObjectError` if it does not."""
+        try:
+            return self.object_ids.index(object_id)
+        except ValueError:
+            known = ", ".join(map(str, self.object_ids)) or "none"
+            raise UnknownObjectError(
+                f"frame {self.frame_index} has no object {object_id} (objects here: {known})"
+            ) from None
+
+    def label_map(self) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]:
+        """(h, w) object ids, 0 for background; where masks overlap, the object listed last is seen.
+
+        uint8 while every id is below 256, else uint16.
+        """
+        wide = max(self.object_ids, default=0) > 255
+        labels = np.zeros(self.masks.shape[1:], np.uint16 if wide else np.uint8)
+        for object_id, mask in zip(self.object_ids, self.masks, strict=True):
+            labels[mask] = object_id
+        return labels
+
+    def rles(self) -> dict[ObjectId, Rle]:
+        """The masks as run-length codes."""
+        return {i: Rle.from_mask(mask) for i, mask in zip(self.object_ids, self.masks, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class Masklet:
+    """One object through a video: a mask and its scores for each frame where it was tracked or prompted.
+
+    Attributes:
+        object_id: the object.
+        size: (height, width) of the video.
+        frames: frame index -> mask; a frame where the object is absent holds an empty mask.
+        presence: frame index -> probability that the object is visible, 0 to 1.
+        iou: frame index -> predicted IoU, 0 to 1.
+        prompted: the frames where a person prompted the object.
+        name: what the person calls the object, or "".
+        source: "manual" (drawn), "assisted" (prompted and tracked) or "automatic" (nobody prompted it).
+        model: name of the model that tracked it, or "".
+    """
+
+    object_id: ObjectId
+    size: Size
+    frames: dict[int, Rle] = field(default_factory=dict)
+    presence: dict[int, float] = field(default_factory=dict)
+    iou: dict[int, float] = field(default_factory=dict)
+    prompted: tuple[int, ...] = ()
+    name: str = ""
+    source: Source = "assisted"
+    model: str = ""
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """Anything frames come from: a file, a folder, a camera, an array.
+
+    ``len()`` works where the number of frames is known and raises `TypeError` for a live stream; ``[i]`` works where
+    the source can seek and raises `TypeError` where it cannot. A frame is (h, w, 3) uint8 RGB; its index is the
+    ordinal of the decoded picture.
+    """
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of every frame, as displayed (rotation applied)."""
+        ...
+
+    @property
+    def fps(self) -> float | None:
+        """Nominal frames per second, or None where there is no such thing (a folder of pictures)."""
+        ...
+
+    @property
+    def timestamps(self) -> Sequence[float]:
+        """Presentation time of every frame known so far, in seconds."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Picture]: ...
+
+    def __getitem__(self, index: int) -> Picture: ...
