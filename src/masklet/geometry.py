@@ -1,0 +1,43 @@
+"""Pixels of a picture to the model's square frame, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from masklet.types import Size
+
+
+def points_to_model(points: Float[np.ndarray, "n 2"], size: Size, image_size: int) -> Float[np.ndarray, "n 2"]:
+    """(x, y) in the pixels of a picture of ``size`` (height, width) to pixels of the square frame of ``image_size``.
+
+    The picture is stretched to the square, each axis by its own factor (paper appendix C).
+    """
+    height, width = size
+    scale = np.array([image_size / width, image_size / height], np.float64)
+    scaled: Float[np.ndarray, "n 2"] = (points * scale).astype(np.float32)
+    return scaled
+
+
+def stretch(pixels: Float[Tensor, "b c h w"], image_size: int) -> Float[Tensor, "b c s s"]:
+    """Resize to the square frame, bilinear with antialiasing."""
+    return F.interpolate(pixels, (image_size, image_size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def mask_to_model(mask: Bool[Tensor, "b 1 h w"], image_size: int) -> Float[Tensor, "b 1 s s"]:
+    """A mask of a picture to the square frame: 1 where at least half of the area is inside, else 0.
+
+    A mask so thin that nothing of it would be left keeps the place of its greatest coverage, so that a prompt
+    never becomes empty.
+    """
+    coverage = stretch(mask.float(), image_size)
+    peak = coverage.amax(dim=(-2, -1), keepdim=True)
+    return (coverage >= torch.clamp(peak, max=0.5)).float()
+
+
+def logits_to_picture(logits: Float[Tensor, "b n s s"], size: Size) -> Float[Tensor, "b n h w"]:
+    """Mask logits of the square frame to a picture of ``size`` (height, width), bilinear."""
+    return F.interpolate(logits, size, mode="bilinear", align_corners=False)

@@ -1,0 +1,135 @@
+"""Mask decoder: image features and prompt tokens to four candidate masks, their scores, and object pointers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from masklet.model.attention import Attention
+from masklet.model.layers import LayerNorm2d, Mlp
+
+NUM_CANDIDATES = 4
+
+
+class TwoWayBlock(nn.Module):
+    """Tokens attend to themselves and to the image, then the image attends to the tokens."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, *, first: bool) -> None:
+        super().__init__()
+        self.first = first
+        self.self_attn = Attention(dim, num_heads)
+        self.norm1 = nn.LayerNorm(dim)
+        self.cross_attn_token_to_image = Attention(dim, num_heads, inner_dim=dim // 2)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp((dim, mlp_dim, dim))
+        self.norm3 = nn.LayerNorm(dim)
+        self.norm4 = nn.LayerNorm(dim)
+        self.cross_attn_image_to_token = Attention(dim, num_heads, inner_dim=dim // 2)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "b n c"],
+        image: Float[Tensor, "b hw c"],
+        token_code: Float[Tensor, "b n c"],
+        image_code: Float[Tensor, "1 hw c"],
+    ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b hw c"]]:
+        if self.first:  # the tokens are still their own code, so there is nothing to add it to
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            coded = tokens + token_code
+            tokens = tokens + self.self_attn(coded, coded, tokens)
+        tokens = self.norm1(tokens)
+        placed = image + image_code
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_code, placed, image))
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        image = self.norm4(image + self.cross_attn_image_to_token(placed, tokens + token_code, tokens))
+        return tokens, image
+
+
+class TwoWayTransformer(nn.Module):
+    """Two blocks and a last look of the tokens at the image."""
+
+    def __init__(self, dim: int, *, depth: int = 2, num_heads: int = 8, mlp_dim: int = 2048) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TwoWayBlock(dim, num_heads, mlp_dim, first=index == 0) for index in range(depth))
+        self.final_attn_token_to_image = Attention(dim, num_heads, inner_dim=dim // 2)
+        self.norm_final_attn = nn.LayerNorm(dim)
+
+    def forward(
+        self, image: Float[Tensor, "b hw c"], image_code: Float[Tensor, "1 hw c"], token_code: Float[Tensor, "b n c"]
+    ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b hw c"]]:
+        tokens = token_code
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, token_code, image_code)
+        tokens = tokens + self.final_attn_token_to_image(tokens + token_code, image + image_code, image)
+        return self.norm_final_attn(tokens), image
+
+
+class MaskDecoder(nn.Module):
+    """Paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.transformer = TwoWayTransformer(dim)
+        self.obj_score_token = nn.Embedding(1, dim)
+        self.iou_token = nn.Embedding(1, dim)
+        self.mask_tokens = nn.Embedding(NUM_CANDIDATES, dim)
+        self.conv_s0 = nn.Conv2d(dim, dim // 8, 1)
+        self.conv_s1 = nn.Conv2d(dim, dim // 4, 1)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
+            LayerNorm2d(dim // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(dim // 4, dim // 8, 2, stride=2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(Mlp((dim, dim, dim, dim // 8)) for _ in range(NUM_CANDIDATES))
+        self.iou_prediction_head = Mlp((dim, 256, 256, NUM_CANDIDATES))
+        self.pred_obj_score_head = Mlp((dim, dim, dim, 1))
+
+    def skips(
+        self, stride8: Float[Tensor, "b c h8 w8"], stride4: Float[Tensor, "b c h4 w4"]
+    ) -> tuple[Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c4 h4 w4"]]:
+        """The fine features as `upscale` adds them; they depend on the picture alone, so they are made once."""
+        return self.conv_s1(stride8), self.conv_s0(stride4)
+
+    def upscale(
+        self,
+        image: Float[Tensor, "b c h w"],
+        stride8: Float[Tensor, "p c8 h8 w8"],
+        stride4: Float[Tensor, "p c4 h4 w4"],
+    ) -> Float[Tensor, "b c4 h4 w4"]:
+        up1, norm, act1, up2, act2 = self.output_upscaling
+        fine: Tensor = act1(norm(up1(image) + stride8))
+        finest: Tensor = act2(up2(fine) + stride4)
+        return finest
+
+    def forward(
+        self,
+        image: Float[Tensor, "b c h w"],
+        image_code: Float[Tensor, "1 c h w"],
+        prompt_tokens: Float[Tensor, "b n c"],
+        skips: tuple[Tensor, Tensor],
+    ) -> tuple[Float[Tensor, "b 4 h4 w4"], Float[Tensor, "b 4"], Float[Tensor, "b 4 c"], Float[Tensor, " b"]]:
+        """Mask logits, predicted IoU, mask tokens and presence logit of all candidates.
+
+        Args:
+            image: embedding plus the dense prompt code.
+            image_code: position code of the grid.
+            prompt_tokens: from the prompt encoder.
+            skips: from `skips`; one picture (p = 1) or as many as prompts.
+        """
+        height, width = image.shape[-2:]
+        own = torch.cat([self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight])
+        token_code = torch.cat([own.expand(len(prompt_tokens), -1, -1), prompt_tokens], dim=1)
+        tokens, flat = self.transformer(image.flatten(2).mT, image_code.flatten(2).mT, token_code)
+        mask_tokens = tokens[:, 2 : 2 + NUM_CANDIDATES]
+        fine = self.upscale(flat.mT.unflatten(2, (height, width)), *skips)
+        kernels = torch.stack(
+            [mlp(mask_tokens[:, index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
+        logits = (kernels @ fine.flatten(2)).unflatten(2, fine.shape[-2:])
+        iou = F.sigmoid(self.iou_prediction_head(tokens[:, 1]))
+        return logits, iou, mask_tokens, self.pred_obj_score_head(tokens[:, 0])[:, 0]

@@ -1,0 +1,44 @@
+"""Trunk and feature pyramid: pixels to three feature maps of the model's width."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from masklet.model.config import EfficientNetConfig, HieraConfig
+from masklet.model.trunks.efficientnet import EfficientNetLite0
+from masklet.model.trunks.hiera import Hiera
+
+
+class Neck(nn.Module):
+    """1 x 1 convolutions of the trunk's features; the coarsest map is added to the next one and then dropped."""
+
+    def __init__(self, channels: tuple[int, int, int, int], dim: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Sequential(OrderedDict(conv=nn.Conv2d(c, dim, kernel_size=1))) for c in reversed(channels)
+        )
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        stride4, stride8, stride16, stride32 = (
+            conv(x) for conv, x in zip(reversed(list(self.convs)), features, strict=True)
+        )
+        return stride4, stride8, stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
+
+
+class ImageEncoder(nn.Module):
+    """Pixels (b, 3, s, s) to features at strides 4, 8 and 16."""
+
+    def __init__(self, trunk: HieraConfig | EfficientNetConfig, dim: int) -> None:
+        super().__init__()
+        self.trunk = Hiera(trunk) if isinstance(trunk, HieraConfig) else EfficientNetLite0()
+        self.neck = Neck(trunk.channels, dim)
+
+    def forward(
+        self, pixels: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b c h4 w4"], Float[Tensor, "b c h8 w8"], Float[Tensor, "b c h w"]]:
+        stride4, stride8, stride16 = self.neck(self.trunk(pixels))
+        return stride4, stride8, stride16

@@ -1,0 +1,76 @@
+"""Prompt encoder: clicks and box corners to tokens, a previous mask to a dense code (paper section 4)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from masklet.model.layers import LayerNorm2d
+from masklet.model.position import RandomFourier
+
+
+class PromptEncoder(nn.Module):
+    """Prompts in the model's square frame to sparse tokens (b, n, c) and a dense code (b, c, h, w)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.pe_layer = RandomFourier(dim)
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, dim)
+        self.no_mask_embed = nn.Embedding(1, dim)
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, 4, 2, stride=2),
+            LayerNorm2d(4),
+            nn.GELU(),
+            nn.Conv2d(4, 16, 2, stride=2),
+            LayerNorm2d(16),
+            nn.GELU(),
+            nn.Conv2d(16, dim, 1),
+        )
+
+    def sparse(
+        self, points: Float[Tensor, "b n 2"], labels: Int[Tensor, "b n"], image_size: int
+    ) -> Float[Tensor, "b n2 c"]:
+        """A token for each point, then one that says "no more points"; without points, two of those."""
+        kinds = torch.cat(list(self.point_embeddings.parameters()))
+        tokens = self.pe_layer((points + 0.5) / image_size).to(kinds.dtype) + kinds[labels]
+        filler = self.not_a_point_embed.weight.expand(len(points), 1 if points.shape[1] else 2, -1)
+        return torch.cat([tokens, filler], dim=1)
+
+    def dense(self, mask_logits: Float[Tensor, "b 1 s s"] | None, grid: tuple[int, int]) -> Float[Tensor, "b2 c h w"]:
+        """The dense code of a mask prompt, or of its absence (batch of 1)."""
+        if mask_logits is None:
+            return self.no_mask_embed.weight[:, :, None, None].expand(-1, -1, *grid)
+        code: Tensor = self.mask_downscaling(mask_logits.to(self.no_mask_embed.weight.dtype))
+        return code
+
+
+def draw_prompts(
+    points: Float[Tensor, "b n 2"],
+    labels: Int[Tensor, "b n"],
+    previous: Float[Tensor, "b 1 s s"] | None,
+    image_size: int,
+) -> Float[Tensor, "b 1 s s"]:
+    """Clicks and boxes drawn into a dense mask prompt at stride 4 (nano only).
+
+    A box without a previous answer is +2 inside and -2 outside; then each click, in order, writes a disc of +12 or -12
+    with a radius of 1/160 of the picture, at least 1.5 cells.
+    """
+    side = image_size // 4
+    center = torch.arange(side, device=points.device, dtype=torch.float32) + 0.5
+    drawn = points.new_zeros(len(points), 1, side, side) if previous is None else previous.clone()
+    if previous is None and bool((labels == 2).any()):
+        low, high = points[labels == 2].view(-1, 1, 2) / 4, points[labels == 3].view(-1, 1, 2) / 4
+        inside_x = (center >= low[..., 0]) & (center <= high[..., 0])
+        inside_y = (center >= low[..., 1]) & (center <= high[..., 1])
+        inside = inside_y[:, None, :, None] & inside_x[:, None, None, :]
+        drawn = torch.where(inside, 2.0, -2.0)
+    radius = max(1.5, image_size / 160)
+    for index in range(points.shape[1]):
+        x, y = (points[:, index] / 4).unbind(-1)
+        near = (center - y[:, None]).square()[:, :, None] + (center - x[:, None]).square()[:, None, :] <= radius**2
+        kind = labels[:, index]
+        ink = torch.where(kind == 1, 12.0, -12.0)[:, None, None, None]
+        drawn = torch.where(near[:, None] & (kind <= 1)[:, None, None, None], ink, drawn)
+    return drawn

@@ -1,0 +1,120 @@
+"""EfficientNet-Lite0 (Tan and Le 2019, Lite variant): inverted residuals without squeeze-excitation, ReLU6."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Stage(NamedTuple):
+    """One row of the network's table."""
+
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+    repeats: int
+
+
+STAGES = (
+    Stage(3, 1, 1, 16, 1),
+    Stage(3, 2, 6, 24, 2),
+    Stage(5, 2, 6, 40, 2),
+    Stage(3, 2, 6, 80, 3),
+    Stage(5, 1, 6, 112, 3),
+    Stage(5, 2, 6, 192, 4),
+    Stage(3, 1, 6, 320, 1),
+)
+OUTPUT_STAGES = (1, 2, 4, 6)
+"""Stages whose features leave the network, at strides 4, 8, 16 and 32."""
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding: ceil(n / stride) outputs, the smaller half of the padding first."""
+
+    def __init__(self, channels: int, channels_out: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(channels, channels_out, kernel, stride=stride, groups=groups, bias=False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        total_y, total_x = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
+        if total_y == total_x and total_y % 2 == 0:
+            half = total_y // 2
+            return F.conv2d(x, self.weight, None, self.stride, half, 1, self.groups)
+        padded = F.pad(x, (total_x // 2, total_x - total_x // 2, total_y // 2, total_y - total_y // 2))
+        return F.conv2d(padded, self.weight, None, self.stride, 0, 1, self.groups)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise convolution, then 1 x 1 (the first stage)."""
+
+    def __init__(self, channels: int, channels_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv_dw = SameConv2d(channels, channels, kernel, stride=stride, groups=channels)
+        self.bn1 = _norm(channels)
+        self.conv_pw = SameConv2d(channels, channels_out, 1)
+        self.bn2 = _norm(channels_out)
+        self.residual = stride == 1 and channels == channels_out
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        out: Tensor = self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)))))
+        return x + out if self.residual else out
+
+
+class InvertedResidual(nn.Module):
+    """1 x 1 to more channels, depthwise convolution, 1 x 1 to fewer; a residual where shapes agree."""
+
+    def __init__(self, channels: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = channels * expansion
+        self.conv_pw = SameConv2d(channels, inner, 1)
+        self.bn1 = _norm(inner)
+        self.conv_dw = SameConv2d(inner, inner, kernel, stride=stride, groups=inner)
+        self.bn2 = _norm(inner)
+        self.conv_pwl = SameConv2d(inner, channels_out, 1)
+        self.bn3 = _norm(channels_out)
+        self.residual = stride == 1 and channels == channels_out
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        out: Tensor = F.relu6(self.bn1(self.conv_pw(x)))
+        out = F.relu6(self.bn2(self.conv_dw(out)))
+        out = self.bn3(self.conv_pwl(out))
+        return x + out if self.residual else out
+
+
+class EfficientNetLite0(nn.Module):
+    """Pixels to features at strides 4, 8, 16 and 32 (24, 40, 112 and 320 channels)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_stem = SameConv2d(3, 32, 3, stride=2)
+        self.bn1 = _norm(32)
+        stages, channels = [], 32
+        for stage in STAGES:
+            blocks: list[nn.Module] = []
+            for place in range(stage.repeats):
+                stride = stage.stride if place == 0 else 1
+                blocks.append(
+                    SeparableBlock(channels, stage.channels, stage.kernel, stride)
+                    if stage.expansion == 1
+                    else InvertedResidual(channels, stage.channels, stage.kernel, stride, stage.expansion)
+                )
+                channels = stage.channels
+            stages.append(nn.Sequential(*blocks))
+        self.blocks = nn.ModuleList(stages)
+
+    def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b c h w"]]:
+        x = F.relu6(self.bn1(self.conv_stem(pixels)))
+        features = []
+        for index, stage in enumerate(self.blocks):
+            x = stage(x)
+            if index in OUTPUT_STAGES:
+                features.append(x)
+        return features

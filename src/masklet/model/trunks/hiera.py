@@ -1,0 +1,131 @@
+"""Hiera (Ryali et al. 2023): a vision transformer in four stages that attends within windows."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from masklet.model.config import HieraConfig
+from masklet.model.layers import Mlp
+
+
+def _pool(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
+    return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+def _split_windows(x: Float[Tensor, "b h w c"], side: int) -> Float[Tensor, "bn side side c"]:
+    """Cut into windows, after padding with zeros at the bottom and right to whole windows."""
+    height, width = x.shape[1:3]
+    x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
+    return rearrange(x, "b (i y) (j x) c -> (b i j) y x c", y=side, x=side)
+
+
+def _join_windows(x: Float[Tensor, "bn side side c"], height: int, width: int) -> Float[Tensor, "b h w c"]:
+    side = x.shape[1]
+    rows, columns = -(-height // side), -(-width // side)
+    whole = rearrange(x, "(b i j) y x c -> b (i y) (j x) c", i=rows, j=columns)
+    return whole[:, :height, :width]
+
+
+class WindowAttention(nn.Module):
+    """Self-attention over all tokens of a map; at the start of a stage queries are pooled 2 x 2."""
+
+    def __init__(self, dim: int, dim_out: int, num_heads: int, *, pool: bool) -> None:
+        super().__init__()
+        self.num_heads, self.pool = num_heads, pool
+        self.qkv = nn.Linear(dim, dim_out * 3)
+        self.proj = nn.Linear(dim_out, dim_out)
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 d"]:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        if self.pool:
+            q = _pool(q)
+        height, width = q.shape[1:3]
+        q, k, v = (rearrange(t, "b y x (heads d) -> b heads (y x) d", heads=self.num_heads) for t in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v)
+        joined: Tensor = self.proj(rearrange(out, "b heads (y x) d -> b y x (heads d)", y=height, x=width))
+        return joined
+
+
+class HieraBlock(nn.Module):
+    """Attention and MLP with residuals; ``pool`` halves the map and changes the width on the way."""
+
+    def __init__(self, dim: int, dim_out: int, num_heads: int, *, window: int, pool: bool) -> None:
+        super().__init__()
+        self.window, self.pool = window, pool
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = WindowAttention(dim, dim_out, num_heads, pool=pool)
+        self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
+        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), F.gelu)
+        if dim != dim_out:
+            self.proj = nn.Linear(dim, dim_out)
+
+    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 d"]:
+        normed = self.norm1(x)
+        shortcut = _pool(self.proj(normed)) if self.pool else x
+        if self.window:
+            out = self.attn(_split_windows(normed, self.window))
+            out = _join_windows(out, *shortcut.shape[1:3])
+        else:
+            out = self.attn(normed)
+        x = shortcut + out
+        mixed: Tensor = x + self.mlp(self.norm2(x))
+        return mixed
+
+
+class PatchEmbed(nn.Module):
+    """Overlapping patches: a 7 x 7 convolution with stride 4."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, 7, stride=4, padding=3)
+
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h4 w4 c"]:
+        out: Tensor = self.proj(pixels)
+        return out.permute(0, 2, 3, 1)
+
+
+class Hiera(nn.Module):
+    """Pixels to features at strides 4, 8, 16 and 32."""
+
+    def __init__(self, config: HieraConfig) -> None:
+        super().__init__()
+        dim, heads = config.embed_dim, config.num_heads
+        self.patch_embed = PatchEmbed(dim)
+        self.pos_embed = nn.Parameter(torch.zeros(1, dim, config.position_size, config.position_size))
+        self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, config.window_sizes[0], config.window_sizes[0]))
+        self.stage_ends = tuple(end - 1 for end in accumulate(config.stages))
+        blocks: list[HieraBlock] = []
+        for stage, count in enumerate(config.stages):
+            for place in range(count):
+                pool = stage > 0 and place == 0
+                # A pooling block still sees the map of the stage before it, so it cuts that stage's windows.
+                window = config.window_sizes[stage - 1 if pool else stage]
+                width = dim * 2 if pool else dim
+                heads = heads * 2 if pool else heads
+                window = 0 if len(blocks) in config.global_blocks else window
+                blocks.append(HieraBlock(dim, width, heads, window=window, pool=pool))
+                dim = width
+        self.blocks = nn.ModuleList(blocks)
+
+    def position(self, height: int, width: int) -> Float[Tensor, "1 h w c"]:
+        """Learned position code: one stretched over the picture plus one repeated in every window."""
+        stretched = F.interpolate(self.pos_embed, (height, width), mode="bicubic")
+        side = self.pos_embed_window.shape[-1]
+        repeated = self.pos_embed_window.tile(1, 1, height // side, width // side)
+        return (stretched + repeated).permute(0, 2, 3, 1)
+
+    def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b c h w"]]:
+        x = self.patch_embed(pixels)
+        x = x + self.position(*x.shape[1:3])
+        features = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.stage_ends:
+                features.append(x.permute(0, 3, 1, 2))
+        return features
