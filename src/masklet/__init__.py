@@ -1,1 +1,112 @@
-"""Point at an object once, in an image, a video or a live stream, and get its mask in every frame."""
+"""Point at an object once, in an image, a video or a live stream, and get its mask in every frame.
+
+    import masklet
+
+    model = masklet.load()
+    with masklet.open_video("dog.mp4") as video, masklet.open_writer("out.mp4", like=video) as sink:
+        session = masklet.VideoSession(model, video)
+        session.prompt(0, object_id=1, prompts=masklet.Prompts.click(210, 350))
+        for out in session.propagate():
+            sink.write(video[out.frame_index], out)
+
+Importing the package is quick: torch and the media libraries are loaded when something first needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from masklet.errors import (
+    DeviceError,
+    FormatError,
+    FrameRangeError,
+    MaskletError,
+    MediaError,
+    MissingExtraError,
+    OutputError,
+    PromptError,
+    UnknownModelError,
+    UnknownObjectError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from masklet.io import ArrayVideo, OverlayWriter, open_video, open_writer, read_image, read_mask
+    from masklet.predict.image import EncodedImage, ImageSegmenter
+    from masklet.predict.load import load
+    from masklet.predict.results import PostProcess
+    from masklet.predict.session import VideoSession
+    from masklet.predict.stream import StreamTracker
+    from masklet.tracking.recall import MemoryPolicy
+    from masklet.types import FrameMasks, FrameSource, Masklet, MaskSet, Prompts, Rle
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "ArrayVideo": "masklet.io",
+    "EncodedImage": "masklet.predict.image",
+    "FrameMasks": "masklet.types",
+    "FrameSource": "masklet.types",
+    "ImageSegmenter": "masklet.predict.image",
+    "MaskSet": "masklet.types",
+    "Masklet": "masklet.types",
+    "MemoryPolicy": "masklet.tracking.recall",
+    "OverlayWriter": "masklet.io",
+    "PostProcess": "masklet.predict.results",
+    "Prompts": "masklet.types",
+    "Rle": "masklet.types",
+    "StreamTracker": "masklet.predict.stream",
+    "VideoSession": "masklet.predict.session",
+    "load": "masklet.predict.load",
+    "open_video": "masklet.io",
+    "open_writer": "masklet.io",
+    "read_image": "masklet.io",
+    "read_mask": "masklet.io",
+}
+"""Where each public name lives; imported when it is first asked for."""
+
+__all__ = [
+    "ArrayVideo",
+    "DeviceError",
+    "EncodedImage",
+    "FormatError",
+    "FrameMasks",
+    "FrameRangeError",
+    "FrameSource",
+    "ImageSegmenter",
+    "MaskSet",
+    "Masklet",
+    "MaskletError",
+    "MediaError",
+    "MemoryPolicy",
+    "MissingExtraError",
+    "OutputError",
+    "OverlayWriter",
+    "PostProcess",
+    "PromptError",
+    "Prompts",
+    "Rle",
+    "StreamTracker",
+    "UnknownModelError",
+    "UnknownObjectError",
+    "VideoSession",
+    "WeightsError",
+    "load",
+    "open_video",
+    "open_writer",
+    "read_image",
+    "read_mask",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'masklet' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

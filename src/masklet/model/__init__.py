@@ -1,1 +1,1 @@
-
+"""The network: weights and pure verbs."""

@@ -71,8 +71,8 @@ def rotary_table(
 
 
 def rotate(
-    x: Float[Tensor, "b heads n dim"], table: tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]
-) -> Float[Tensor, "b heads n dim"]:
+    x: Float[Tensor, "*b n dim"], table: tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]
+) -> Float[Tensor, "*b n dim"]:
     """Turn neighboring feature pairs by the angles of a rotary table, in real arithmetic."""
     cos, sin = (t.to(x.dtype) for t in table)
     a, b = x.unflatten(-1, (-1, 2)).unbind(-1)

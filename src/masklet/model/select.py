@@ -21,23 +21,18 @@ def stability(logits: Float[Tensor, "*b s s2"], delta: float = STABILITY_DELTA) 
     return torch.where(around > 0, inside / around.clamp(min=1), 1.0)
 
 
-def is_ambiguous(num_points: int) -> bool:
-    """Whether an answer to so many points may be one of several: a single click, or a tracked frame without any."""
-    return num_points <= 1
-
-
-def candidates(prediction: MaskPrediction, *, ambiguous: bool) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
+def candidates(
+    prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]
+) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
     """Indices of the mask to keep and of the pointer to keep, for each object.
 
     An ambiguous prompt takes the best by predicted IoU of candidates 1 to 3, with its pointer. Otherwise candidate 0 is
     kept while its mask is stable, else the best of the others; the pointer stays that of candidate 0 in both cases.
     """
     best = prediction.iou[:, 1:].argmax(dim=1) + 1
-    if ambiguous:
-        return best, best
     first = torch.zeros_like(best)
-    stable: Bool[Tensor, " b"] = stability(prediction.logits[:, 0]) >= STABLE_ENOUGH
-    return torch.where(stable, first, best), first
+    unstable = stability(prediction.logits[:, 0]) < STABLE_ENOUGH
+    return torch.where(ambiguous | unstable, best, first), torch.where(ambiguous, best, first)
 
 
 def pick(prediction: MaskPrediction, mask_index: Int[Tensor, " b"], pointer_index: Int[Tensor, " b"]) -> ChosenMask:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+
+B = TypeVar("B", bound="_Batch")
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Tensors that all have one row for each object."""
+
+    def rows(self: B, index: slice | list[int]) -> B:
+        """Some of the objects."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def cat(cls: type[B], parts: Sequence[B]) -> B:
+        """Several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +61,6 @@ class ImageFeatures:
         """The same skip features with another embedding."""
         return replace(self, embedding=embedding)
 
-    def picture(self, index: int) -> ImageFeatures:
-        """One picture of the batch, as a batch of 1."""
-        one = slice(index, index + 1)
-        return ImageFeatures(self.embedding[one], self.stride8[one], self.stride4[one])
-
 
 @dataclass(frozen=True, eq=False)
 class PromptTensors:
@@ -57,6 +76,27 @@ class PromptTensors:
     labels: Int[Tensor, "b n"]
     mask_logits: Float[Tensor, "b 1 s s"] | None = None
 
+    @property
+    def kind(self) -> tuple[int, bool]:
+        """Number of points and whether there is a mask; prompts of one kind run as one batch."""
+        return self.points.shape[1], self.mask_logits is not None
+
+    @staticmethod
+    def cat(parts: Sequence[PromptTensors]) -> PromptTensors:
+        """Prompts of one kind as one batch."""
+        masks = [p.mask_logits for p in parts if p.mask_logits is not None]
+        return PromptTensors(
+            torch.cat([p.points for p in parts]),
+            torch.cat([p.labels for p in parts]),
+            torch.cat(masks) if masks else None,
+        )
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether several answers are sensible: a single click, or nothing at all (a tracked frame)."""
+        count = self.points.shape[1]
+        return count == 1 or (count == 0 and self.mask_logits is None)
+
     @staticmethod
     def none(count: int, device: torch.device) -> PromptTensors:
         """No prompts at all for ``count`` objects, as on a tracked frame."""
@@ -66,7 +106,7 @@ class PromptTensors:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskPrediction:
+class MaskPrediction(_Batch):
     """All four candidates of the mask decoder. Candidate 0 is for unambiguous prompts, 1 to 3 for ambiguous ones.
 
     Attributes:
@@ -83,7 +123,7 @@ class MaskPrediction:
 
 
 @dataclass(frozen=True, eq=False)
-class ChosenMask:
+class ChosenMask(_Batch):
     """One mask for each object, with what its memory needs.
 
     Attributes:
@@ -97,14 +137,6 @@ class ChosenMask:
     iou: Float[Tensor, " b"]
     pointer: Float[Tensor, "b c"]
     object_score: Float[Tensor, " b"]
-
-    def __len__(self) -> int:
-        return len(self.logits)
-
-    def row(self, index: int) -> ChosenMask:
-        """One object, as a batch of 1."""
-        one = slice(index, index + 1)
-        return ChosenMask(self.logits[one], self.iou[one], self.pointer[one], self.object_score[one])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-
+"""What people call: segmenters for pictures, streams and recorded videos."""

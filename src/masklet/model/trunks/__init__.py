@@ -1,1 +1,1 @@
-
+"""Image encoders: pixels to features at four strides."""

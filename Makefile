@@ -1,0 +1,46 @@
+# Everything a fresh machine with Python 3.11 or later and make needs: each target sets up .venv first.
+#
+#   make demo     track an object through a real clip and write the overlay video
+#   make test     format, lint, types, layers and the core tests
+#   make test-slow, make check, make bench, make clean
+#
+# PYTHON    the interpreter that .venv is made from (python3; on Windows often "py" or "python")
+# PIP_ARGS  more for pip install, such as the index that holds the CPU build of torch
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
+PYTHON ?= python3
+BIN := .venv/bin
+endif
+READY := .venv/ready
+export PIP_ARGS
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-slow check bench clean
+
+demo: $(READY)
+	$(BIN)/masklet demo $(DEMO_ARGS)
+
+test: check
+	$(BIN)/python -m pytest -m "not slow" --durations=10
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	bash scripts/check
+
+bench: $(READY)
+	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean:
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('masklet needs Python 3.11 or later (make PYTHON=...), this is ' + sys.version.split()[0])"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt --no-build-isolation -e ".[dev,demo]"
+	$(BIN)/python -c "open('$(READY)', 'w').close()"

@@ -1,0 +1,135 @@
+"""Video files: any container FFmpeg opens, decoded lazily, with exact random access."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from masklet.errors import MediaError
+from masklet.io.cursor import Cursor, OffTimelineError
+from masklet.io.decoder import Decoder
+from masklet.io.source import MediaWarning, RecordedSource
+from masklet.io.timeline import Timeline
+from masklet.types import Picture
+
+CACHE_BYTES = 128 * 2**20
+"""Decoded pictures kept for reading near by and backward: about 90 of 1280x720."""
+
+
+class VideoFile(RecordedSource):
+    """A video file as a frame source.
+
+    A frame's index is the ordinal of the decoded picture in the order of display; the header's count is not trusted.
+    Pixels are as stored (pixels that are not square stay so), turned upright by the display matrix. ``video[i]`` seeks
+    to the key frame before i and decodes forward; reading onward goes on decoding; the latest pictures are kept.
+
+    Of a damaged or cut file the pictures that can be decoded are given, with one `MediaWarning`.
+
+    Raises:
+        MediaError: missing, not a video, no video in it, or no picture can be decoded.
+    """
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise MediaError(f"expected a video file, found {'a folder' if self.path.is_dir() else 'nothing'}: {path}")
+        if not self.path.stat().st_size:
+            raise MediaError(f"the file is empty: {path}")
+        decoder = self._opened()
+        super().__init__(self.path.name, decoder.size, None if decoder.rate is None else float(decoder.rate))
+        self.time_base = decoder.time_base
+        self._first_decoder: Decoder | None = decoder
+        self._timeline: Timeline | None = None
+        self._cursor: Cursor | None = None
+        self._cache_bytes = cache_bytes
+        self._warned = False
+
+    def _opened(self) -> Decoder:
+        # "file:" and the white list: a name with a colon is no protocol, and a playlist cannot reach the network
+        return Decoder(f"file:{self.path}", name=str(self.path), options={"protocol_whitelist": "file"})
+
+    @property
+    def timestamps(self) -> Sequence[float]:
+        """Presentation time of every frame in seconds, on the container's clock (the first need not be 0)."""
+        return self._known().seconds
+
+    @property
+    def pts(self) -> Sequence[int]:
+        """Presentation time of every frame in units of ``time_base``; plain counting where the stream has no times."""
+        return tuple(self._known().pts.tolist())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def _known(self) -> Timeline:
+        """The timeline: from the packets, which is quick, or decoded where they fall short of what the header says."""
+        with self._lock:
+            if self._timeline is None:
+                self._check_open()
+                with self._opened() as decoder:
+                    for _ in decoder.packets():
+                        pass
+                    if decoder.complete:
+                        self._timeline = decoder.timeline(decoded=False)
+            return self._timeline or self._decode_all()
+
+    def _decode_all(self) -> Timeline:
+        with self._opened() as decoder:
+            for _ in decoder.pictures():
+                pass
+            return self._learn(decoder)
+
+    def _learn(self, decoder: Decoder) -> Timeline:
+        """Take over what a pass over all pictures has seen.
+
+        Runs in read-ahead threads too, and takes no lock: who holds it may be waiting for such a thread to end.
+        """
+        timeline = decoder.timeline(decoded=True)
+        known = self._timeline
+        if known is None or not np.array_equal(known.pts, timeline.pts):
+            self._timeline = timeline
+        if not (decoder.complete or self._warned):
+            self._warned = True
+            promised = f" of {decoder.promised}" if decoder.promised > len(timeline) else ""
+            warnings.warn(
+                f"{self.path} is damaged: going on with the {len(timeline)}{promised} frames that can be decoded",
+                MediaWarning,
+                stacklevel=2,
+            )
+        return self._timeline or timeline
+
+    def _read(self, index: int) -> Picture:
+        timeline = self._known()
+        try:
+            return self._cursor_on(timeline).read(self.checked(index))
+        except OffTimelineError:
+            if timeline.certain:
+                raise MediaError(f"frame {index} of {self.path} cannot be decoded") from None
+        self._timeline = None
+        self._decode_all()
+        return self._read(index)
+
+    def _cursor_on(self, timeline: Timeline) -> Cursor:
+        if self._cursor is None or self._cursor.timeline is not timeline:
+            if self._cursor is not None:
+                self._cursor.close()
+            self._cursor = Cursor(self._opened, timeline, self._cache_bytes, self._first_decoder)
+            self._first_decoder = None
+        return self._cursor
+
+    def _stream(self) -> Generator[Picture]:
+        with self._opened() as decoder:
+            for frame in decoder.pictures():
+                yield decoder.rgb(frame)
+            self._learn(decoder)
+
+    def _release(self) -> None:
+        for opened in (self._cursor, self._first_decoder):
+            if opened is not None:
+                opened.close()

@@ -1,0 +1,68 @@
+"""Outputs appear whole or not at all: a draft beside its place, moved there at the end."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av.error
+
+from masklet.errors import OutputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system or an encoder refuses inside becomes one `OutputError` about ``path``."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except (OSError, av.error.FFmpegError) as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+class Draft:
+    """A file or folder under a temporary name in the target's folder.
+
+    Attributes:
+        path: where to write; exists from the start.
+        target: where `publish` moves it.
+
+    Raises:
+        OutputError: the target's folder is missing or cannot be written, or a file stands where a folder should.
+    """
+
+    def __init__(self, target: Path, *, folder: bool = False) -> None:
+        self.target = target
+        self.path = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+        self._is_folder = folder
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
+        if target.exists() and target.is_dir() != folder:
+            kinds = ("a file", "a folder") if folder else ("a folder", "a file")
+            raise OutputError(f"cannot write {target}: it is {kinds[0]}, expected {kinds[1]} or nothing")
+        with writing(target):
+            if folder:
+                self.path.mkdir()
+            else:
+                self.path.touch(exist_ok=False)
+
+    def publish(self) -> None:
+        """Move the draft into place: a file replaces one of that name, a folder's files join those already there."""
+        with writing(self.target):
+            if self._is_folder and self.target.exists():
+                for file in sorted(self.path.iterdir()):
+                    file.replace(self.target / file.name)
+                self.path.rmdir()
+            else:
+                self.path.replace(self.target)
+
+    def discard(self) -> None:
+        """Remove what is left of the draft; harmless after `publish`."""
+        if self._is_folder:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""A folder of pictures as a frame source."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from masklet.errors import MediaError
+from masklet.io.images import opened_picture, read_image
+from masklet.io.source import RecordedSource
+from masklet.types import Picture, Size
+
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
+)
+_ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+class FolderVideo(RecordedSource):
+    """The pictures of a folder as a video, in natural order of their names (``9.jpg`` before ``10.jpg``).
+
+    Any names; hidden files and files that are no pictures by their suffix are left out. Pictures are read when asked
+    for, by the rules of `read_image`; their sizes are checked at once.
+
+    Args:
+        path: the folder.
+        fps: frames per second, or None: the pictures have no clock.
+
+    Attributes:
+        files: the pictures in order.
+
+    Raises:
+        MediaError: no such folder, no pictures in it, one that cannot be read, or one of another size.
+    """
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike[str], *, fps: float | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise MediaError(
+                f"expected a folder of pictures, found {'a file' if self.path.exists() else 'nothing'}: {path}"
+            )
+        try:
+            names = (f for f in self.path.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != ".")
+            self.files = tuple(sorted(names, key=lambda file: natural_key(file.name)))
+        except OSError as error:
+            raise MediaError(f"cannot read the folder {path}: {error.strerror}") from error
+        if not self.files:
+            raise MediaError(f"no pictures in the folder {path}")
+        size = _size_of(self.files[0])
+        for file in self.files[1:]:
+            if (other := _size_of(file)) != size:
+                raise MediaError(
+                    f"expected pictures of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
+                    f"got {other[1]}x{other[0]}: {file}"
+                )
+        super().__init__(str(path), size, fps)
+
+    @property
+    def timestamps(self) -> Sequence[float]:
+        """Frame index over fps; empty without fps."""
+        return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _read(self, index: int) -> Picture:
+        picture = read_image(self.files[index])
+        if picture.shape[:2] != self.size:
+            raise MediaError(f"the picture has changed since the folder was opened: {self.files[index]}")
+        return picture
+
+    def _stream(self) -> Generator[Picture]:
+        for index in range(len(self)):
+            yield self._read(index)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts names as people count: digits by value, letters whatever their case."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def _size_of(file: Path) -> Size:
+    """(height, width) as displayed, from the header alone."""
+    with opened_picture(file) as image:
+        sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+        return (image.width, image.height) if sideways else (image.height, image.width)

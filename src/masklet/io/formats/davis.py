@@ -1,0 +1,100 @@
+"""Label maps: one PNG a frame whose pixel values are object ids, as in the DAVIS data sets."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+
+from masklet.errors import FormatError, OutputError
+from masklet.io.draft import Draft, writing
+from masklet.io.images import opened_picture
+from masklet.io.palette import PALETTE
+from masklet.io.writer import Writer
+from masklet.types import FrameMasks, Picture
+
+Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+
+_LABEL_FILE = re.compile(r"\d{5,}\.png")
+
+
+class LabelMapWriter(Writer):
+    """A folder of label maps, ``00000.png`` for frame 0; where masks overlap, the object listed last is seen.
+
+    Label maps are 8-bit palette pictures; 16-bit gray ones on frames with ids above 255. A folder that holds nothing
+    but label maps is replaced.
+
+    Args:
+        folder: the folder to write.
+        overwrite: write into a folder that holds other files too; those stay, label maps are replaced.
+
+    Raises:
+        OutputError: the folder holds other files, its parent is missing, or it cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        folder = Path(folder)
+        if folder.is_dir() and not overwrite:
+            foreign = next((f.name for f in folder.iterdir() if not _LABEL_FILE.fullmatch(f.name)), None)
+            if foreign is not None:
+                raise OutputError(
+                    f"cannot write {folder}: it holds other files ({foreign}); "
+                    "choose another folder, or pass overwrite=True to write among them"
+                )
+        super().__init__(folder, folder=True)
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        if masks.frame_index < 0 or max(masks.object_ids, default=0) > 65535:
+            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
+        _save(self._draft.path / f"{masks.frame_index:05d}.png", masks.label_map())
+
+    def _complete(self) -> None:
+        if self.path.is_dir():
+            for old in self.path.iterdir():
+                if _LABEL_FILE.fullmatch(old.name):
+                    old.unlink()
+
+
+def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
+    """Write one label map: 8-bit with the palette, 16-bit gray if it is uint16 and holds ids above 255.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    draft = Draft(Path(path))
+    try:
+        with writing(Path(path)):
+            _save(draft.path, labels)
+        draft.publish()
+    finally:
+        draft.discard()
+
+
+def read_label_map(path: str | os.PathLike[str]) -> Labels:
+    """(h, w) object ids of a label map: a palette's indices or gray values.
+
+    Raises:
+        MediaError: missing or not a picture.
+        FormatError: a picture with colors or transparency, whose values are no ids.
+    """
+    with opened_picture(path) as image:
+        mode = image.mode
+        labels = np.array(image)
+    if mode not in ("P", "L", "1") and not mode.startswith("I"):
+        raise FormatError(f"expected a label map with a palette or gray values, got a {mode} picture: {path}")
+    if mode.startswith("I") and (labels.min() < 0 or labels.max() > 65535):
+        raise FormatError(f"expected object ids up to 65535, got {labels.max()}: {path}")
+    return labels.astype(np.uint16 if mode.startswith("I") else np.uint8)
+
+
+def _save(path: Path, labels: Labels) -> None:
+    if labels.dtype == np.uint16 and labels.max(initial=0) > 255:
+        image = Image.fromarray(labels)
+    else:
+        image = Image.fromarray(labels.astype(np.uint8)).convert("P")
+        image.putpalette(PALETTE.tobytes())
+    image.save(path, format="PNG", compress_level=4)

@@ -1,0 +1,142 @@
+"""Drawing masks and prompts over a picture: pictures in, new pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from masklet.io.palette import Color, color_of
+from masklet.types import FrameMasks, ObjectId, Picture, Prompts
+
+POSITIVE: Color = (40, 200, 90)
+NEGATIVE: Color = (235, 60, 60)
+WHITE: Color = (255, 255, 255)
+
+
+def draw_overlay(
+    frame: Picture,
+    masks: FrameMasks,
+    *,
+    alpha: float = 0.5,
+    outline: int | None = None,
+    colors: Mapping[ObjectId, Color] | None = None,
+) -> Picture:
+    """The frame with every mask filled half transparent and outlined, as a new array.
+
+    Args:
+        frame: (h, w, 3) uint8.
+        masks: masks of the frame's size.
+        alpha: how much of the fill's color is seen, 0 (none) to 1 (all).
+        outline: width of the outline in pixels, drawn inside the mask; 0 for none, None to suit the frame's size.
+        colors: object id -> (red, green, blue), where it should not be the palette's.
+    """
+    width = max(1, round(min(frame.shape[:2]) / 300)) if outline is None else outline
+    drawn = frame.copy()
+    outlines = []
+    for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
+        box = _box_of(mask)
+        if box is None:
+            continue
+        color = (colors or {}).get(object_id) or color_of(object_id)
+        _blend(drawn[box], mask[box], color, alpha)
+        outlines.append((box, mask, color))
+    for box, mask, color in outlines if width else []:  # after all fills: no fill covers an outline
+        _blend(drawn[box], _rim(mask, box, width), color, 1.0)
+    return drawn
+
+
+def draw_prompts(frame: Picture, prompts: Prompts, *, color: Color = WHITE) -> Picture:
+    """The frame with clicks as dots (green with a plus, red with a minus) and the box as a frame, as a new array."""
+    drawn = frame.copy()
+    scale = max(4.0, min(frame.shape[:2]) / 60)
+    if prompts.box is not None:
+        _draw_box(drawn, prompts.box.tolist(), max(2, round(scale / 5)), color)
+    for (x, y), label in zip(prompts.points.tolist(), prompts.labels.tolist(), strict=True):
+        _draw_click(drawn, (x, y), scale, positive=bool(label))
+    return drawn
+
+
+Box = tuple[slice, slice]
+
+
+def _box_of(mask: Bool[np.ndarray, "h w"]) -> Box | None:
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    vertical = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[vertical].any(axis=0))
+    return vertical, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _blend(pixels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], color: Color, alpha: float) -> None:
+    """Mix the color into the pixels inside, in place; a table of 256 entries does the arithmetic."""
+    for channel, value in enumerate(color):
+        table = np.rint(np.arange(256) * (1 - alpha) + value * alpha).astype(np.uint8)
+        plane = pixels[..., channel]
+        np.copyto(plane, table[plane], where=inside)
+
+
+def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray, "a b"]:
+    """The pixels of the mask at most ``width`` steps from its outside; the picture's border is no outside."""
+    rows, columns = box
+    around = (
+        slice(max(rows.start - 1, 0), rows.stop + 1),
+        slice(max(columns.start - 1, 0), columns.stop + 1),
+    )
+    core = mask[around].copy()
+    for step in range(width):
+        shrunk = core.copy()
+        shrunk[1:] &= core[:-1]
+        shrunk[:-1] &= core[1:]
+        shrunk[:, 1:] &= core[:, :-1]
+        shrunk[:, :-1] &= core[:, 1:]
+        if step % 2:  # square steps in turn with diamond steps make a round brush
+            shrunk[1:, 1:] &= core[:-1, :-1]
+            shrunk[:-1, :-1] &= core[1:, 1:]
+            shrunk[1:, :-1] &= core[:-1, 1:]
+            shrunk[:-1, 1:] &= core[1:, :-1]
+        core = shrunk
+    top, left = rows.start - around[0].start, columns.start - around[1].start
+    height, breadth = rows.stop - rows.start, columns.stop - columns.start
+    rim: Bool[np.ndarray, "a b"] = mask[box] & ~core[top : top + height, left : left + breadth]
+    return rim
+
+
+def _draw_box(frame: Picture, box: list[float], width: int, color: Color) -> None:
+    """Lines of ``width`` pixels in the color with a dark edge on both sides, so that they show on any picture."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    for reach, shade in ((width + 2, (0, 0, 0)), (width, color)):
+        low, high = reach // 2, reach - reach // 2
+        top, left = max(y0 - low, 0), max(x0 - low, 0)
+        for line in (
+            (slice(top, y0 + high), slice(left, x1 + high)),
+            (slice(max(y1 - low, 0), y1 + high), slice(left, x1 + high)),
+            (slice(top, y1 + high), slice(left, x0 + high)),
+            (slice(top, y1 + high), slice(max(x1 - low, 0), x1 + high)),
+        ):
+            frame[line] = shade
+
+
+def _draw_click(frame: Picture, center: tuple[float, float], radius: float, *, positive: bool) -> None:
+    """A disc with a white ring and a white sign; edges are smoothed by how far a pixel lies inside."""
+    x, y = center
+    left, top = max(int(x - radius - 2), 0), max(int(y - radius - 2), 0)
+    patch = frame[top : int(y + radius + 3), left : int(x + radius + 3)]
+    down, right = np.mgrid[0 : patch.shape[0], 0 : patch.shape[1]]
+    across, along = np.abs(right + left - x), np.abs(down + top - y)
+    distance = np.hypot(across, along)
+    arm, half = radius * 0.5, max(0.9, radius * 0.13)
+    sign = (across <= arm) & (along <= half)
+    if positive:
+        sign |= (along <= arm) & (across <= half)
+    ring = radius * 0.22
+    for inside, color in (
+        (np.clip(radius + 1 - distance + 0.5, 0, 1) * 0.6, (0, 0, 0)),
+        (np.clip(radius - distance + 0.5, 0, 1), WHITE),
+        (np.clip(radius - ring - distance + 0.5, 0, 1), POSITIVE if positive else NEGATIVE),
+        (sign.astype(float), WHITE),
+    ):
+        part = inside[..., None]
+        patch[:] = np.rint(patch * (1 - part) + np.array(color) * part).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""What every recorded source shares: index checks, iteration with read-ahead, closing."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from masklet.errors import FrameRangeError, MediaError
+from masklet.io.readahead import read_ahead
+from masklet.types import Picture, Size
+
+READ_AHEAD_BYTES = 64 * 2**20
+"""What the read-ahead of one iterator may hold."""
+
+READ_AHEAD_FRAMES = 8
+
+
+class MediaWarning(UserWarning):
+    """Media was read, but not all that its header promises."""
+
+
+S = TypeVar("S", bound="RecordedSource")
+
+
+class RecordedSource(ABC):
+    """A `FrameSource` with a known end: any frame by its index, iteration as often as wanted, from several threads.
+
+    Attributes:
+        path: the file or folder, or None.
+        size: (height, width) of every frame, as displayed.
+        fps: nominal frames per second, or None.
+        time_base: the unit the source counts time in, in seconds, or None where it has no clock of its own.
+    """
+
+    path: Path | None = None
+    time_base: Fraction | None = None
+
+    def __init__(self, name: str, size: Size, fps: float | None) -> None:
+        self.name = name
+        self.size = size
+        self.fps = fps
+        self._lock = threading.RLock()
+        self._iterators: weakref.WeakSet[Generator[Picture]] = weakref.WeakSet()
+        self._closed = False
+
+    @property
+    @abstractmethod
+    def timestamps(self) -> Sequence[float]:
+        """Presentation time of every frame in seconds, on the source's own clock; empty where there is no clock."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def _read(self, index: int) -> Picture:
+        """The frame at a checked index; never called by two threads at a time."""
+
+    @abstractmethod
+    def _stream(self) -> Generator[Picture]:
+        """All frames in order, with resources of its own; runs in the read-ahead thread."""
+
+    def _release(self) -> None:  # noqa: B027  most sources keep nothing open
+        """Give back what is open."""
+
+    def __getitem__(self, index: int) -> Picture:
+        """The frame at ``index``, a fresh array; negative indices count from the end.
+
+        Raises:
+            FrameRangeError: there is no such frame.
+            MediaError: the frame cannot be read, or the source is closed.
+        """
+        with self._lock:
+            self._check_open()
+            return self._read(self.checked(index))
+
+    def checked(self, index: int) -> int:
+        """``index`` counted from the start; `FrameRangeError` unless it lies in the video."""
+        count = len(self)
+        if not -count <= index < count:
+            raise FrameRangeError(f"frame {index} is outside {self.name}, which has {count} frames")
+        return index % count
+
+    def __iter__(self) -> Iterator[Picture]:
+        self._check_open()
+        height, width = self.size
+        depth = max(1, min(READ_AHEAD_FRAMES, READ_AHEAD_BYTES // (height * width * 3)))
+        frames = read_ahead(self._stream, depth)
+        self._iterators.add(frames)
+        return frames
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise MediaError(f"{self.name} is closed")
+
+    def close(self) -> None:
+        """End every iterator with its thread and close what is open; closing twice is harmless."""
+        self._closed = True
+        for frames in list(self._iterators):
+            frames.close()
+        with self._lock:
+            self._release()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,132 @@
+"""Names of tensors in other people's files: which we drop, which are called otherwise, and what model they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from masklet.errors import WeightsError
+from masklet.model.config import HieraConfig, ModelConfig
+from masklet.model.presets import NANO, PRESETS
+
+DROPPED: Final = frozenset({"no_mem_pos_enc"})
+"""In every released file and never used: the position code of the dummy token that stood for "no memory" before the
+released models, which add ``no_mem_embed`` to the image embedding instead."""
+
+COUNTER: Final = "num_batches_tracked"
+"""Last part of the names of batch norm's counters, which only training without momentum would read."""
+
+
+def released_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Any layout we know to the names of the released checkpoints, which are ours.
+
+    Raises:
+        WeightsError: the transformers layout holds two different position codes where there is one.
+    """
+    if any(name.startswith("vision_encoder.") for name in tensors):
+        tensors = _from_transformers(tensors)
+    return {name: t for name, t in tensors.items() if name not in DROPPED and not name.endswith(COUNTER)}
+
+
+def recognize(tensors: Mapping[str, Tensor]) -> ModelConfig:
+    """Size and revision from the tensors alone, in the released names.
+
+    Raises:
+        WeightsError: not SAM 2, or of none of the sizes we know.
+    """
+    if "image_encoder.trunk.conv_stem.weight" in tensors:
+        return NANO
+    patches = tensors.get("image_encoder.trunk.patch_embed.proj.weight")
+    if patches is None:
+        raise WeightsError("these tensors are not a SAM 2 checkpoint: there is no image_encoder.trunk.patch_embed")
+    width = len(patches) if patches.ndim else 0
+    blocks = {int(m[1]) for name in tensors if (m := re.match(r"image_encoder\.trunk\.blocks\.(\d{1,4})\.", name))}
+    revision = "2.1" if {"obj_ptr_tpos_proj.weight", "no_obj_embed_spatial"} & tensors.keys() else "2.0"
+    for config in PRESETS.values():
+        if config.revision == revision and isinstance(config.trunk, HieraConfig):
+            size = (config.trunk.embed_dim, sum(config.trunk.stages))
+            if size == (width, len(blocks)):
+                return config
+    raise WeightsError(f"a trunk of width {width} with {len(blocks)} blocks is none of the released SAM 2 sizes")
+
+
+Rename = str | Callable[[re.Match[str]], str]
+
+
+def _place(template: str, factor: int, offset: int) -> Callable[[re.Match[str]], str]:
+    """The number that a pattern found, as a place in a sequence where each step takes ``factor`` layers."""
+    return lambda match: template.format(factor * int(match[1]) + offset)
+
+
+_HEADS: Final = r"(output_hypernetworks_mlps\.\d|iou_prediction_head|pred_obj_score_head|obj_ptr_proj)"
+TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
+    (re.compile(pattern), rename)
+    for pattern, rename in (
+        (r"^no_memory_embedding$", "no_mem_embed"),
+        (r"^no_memory_positional_encoding$", "no_mem_pos_enc"),
+        (r"^memory_temporal_positional_encoding$", "maskmem_tpos_enc"),
+        (r"^no_object_pointer$", "no_obj_ptr"),
+        (r"^occlusion_spatial_embedding_parameter$", "no_obj_embed_spatial"),
+        (r"^temporal_positional_encoding_projection_layer\.", "obj_ptr_tpos_proj."),
+        (r"^object_pointer_proj\.", "obj_ptr_proj."),
+        # Trunk and neck
+        (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
+        (r"^vision_encoder\.neck\.convs\.(\d)", r"image_encoder.neck.convs.\1.conv"),
+        (r"patch_embed\.projection", "patch_embed.proj"),
+        # Prompts
+        (r"^prompt_encoder\.mask_embed\.conv(\d)", _place("sam_prompt_encoder.mask_downscaling.{}", 3, -3)),
+        (r"^prompt_encoder\.mask_embed\.layer_norm(\d)", _place("sam_prompt_encoder.mask_downscaling.{}", 3, -2)),
+        (r"^prompt_encoder\.", "sam_prompt_encoder."),
+        # Mask decoder
+        (r"^mask_decoder\.upscale_conv(\d)", _place("sam_mask_decoder.output_upscaling.{}", 3, -3)),
+        (r"^mask_decoder\.upscale_layer_norm", "sam_mask_decoder.output_upscaling.1"),
+        (r"^mask_decoder\.", "sam_mask_decoder."),
+        # Memory
+        (r"mask_downsampler\.layers\.(\d)\.conv", _place("mask_downsampler.encoder.{}", 3, 0)),
+        (r"mask_downsampler\.layers\.(\d)\.layer_norm", _place("mask_downsampler.encoder.{}", 3, 1)),
+        (r"mask_downsampler\.final_conv", "mask_downsampler.encoder.12"),
+        (r"^memory_encoder\.feature_projection", "memory_encoder.pix_feat_proj"),
+        (r"^memory_encoder\.projection", "memory_encoder.out_proj"),
+        (r"^memory_encoder\.memory_fuser\.", "memory_encoder.fuser."),
+        (r"\.depthwise_conv\.", ".dwconv."),
+        (r"\.pointwise_conv(\d)\.", r".pwconv\1."),
+        (r"\.scale$", ".gamma"),
+        # Everywhere: an MLP's first, middle and last layer, projections, norms
+        (_HEADS + r"\.layers\.0\.", r"\1.layers.1."),
+        (_HEADS + r"\.proj_out\.", r"\1.layers.2."),
+        (r"\.proj_in\.", ".layers.0."),
+        (r"\.mlp\.proj_out\.", ".mlp.layers.1."),
+        (r"\.o_proj\.", ".out_proj."),
+        (r"layer_norm(\d|_final_attn)?\.", lambda m: f"norm{m[1] or ''}."),
+    )
+)
+"""Applied in this order to each name of the transformers library's Sam2VideoModel."""
+
+_FOURIER: Final = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+_SHARED: Final = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
+
+
+def _from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    renamed: dict[str, Tensor] = {}
+    codes = [tensors[name] for name in _SHARED if name in tensors]
+    if codes:  # the library ties the two, so a file may hold either or both
+        if not all(code.shape == codes[0].shape and torch.equal(code, codes[0]) for code in codes):
+            raise WeightsError(f"{_SHARED[0]} and {_SHARED[1]} must be the same tensor, and differ")
+        renamed[_FOURIER] = codes[0]
+    for name, tensor in tensors.items():
+        if name == "prompt_encoder.point_embed.weight" and tensor.ndim == 2:
+            rows = {f"sam_prompt_encoder.point_embeddings.{i}.weight": tensor[i : i + 1] for i in range(len(tensor))}
+            renamed.update(rows)
+        elif name not in _SHARED:
+            renamed[_rename(name)] = tensor
+    return renamed
+
+
+def _rename(name: str) -> str:
+    for pattern, replacement in TRANSFORMERS:
+        name = pattern.sub(replacement, name)
+    return name

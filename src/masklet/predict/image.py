@@ -1,0 +1,177 @@
+"""Segment still pictures: encode once, prompt as often as you like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from masklet.errors import PromptError
+from masklet.geometry import stretch
+from masklet.model.sam2 import Sam2
+from masklet.model.select import candidates as choose_candidates
+from masklet.model.select import pick, stability
+from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
+from masklet.predict.pixels import mask_tensor, picture_tensor, prompt_tensors
+from masklet.predict.results import PostProcess, full_size
+from masklet.tracking.step import answers
+from masklet.types import MaskSet, Picture, Prompts, Size
+
+MASK_PROMPT_LOGIT = 6.0
+"""A mask given as a prompt for a picture goes in as logits of +- this: confident, but open to correction."""
+
+STABILITY_OFFSET = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """A picture as the model sees it; prompt it with `ImageSegmenter.segment`.
+
+    Attributes:
+        features: from the image encoder, ready for the mask decoder.
+        size: (height, width) of the picture in pixels.
+    """
+
+    features: ImageFeatures
+    size: Size
+
+
+class ImageSegmenter:
+    """Masks in still pictures.
+
+        image = segmenter.encode(pixels)
+        masks = segmenter.segment(image, Prompts.click(500, 375), candidates=3)
+
+    It keeps nothing between calls, so one can serve many pictures and threads.
+
+    Args:
+        model: from `masklet.load`.
+        postprocess: what to do to masks; nothing by default.
+    """
+
+    def __init__(self, model: Sam2, *, postprocess: PostProcess | None = None) -> None:
+        self.model = model
+        self.postprocess = postprocess or PostProcess()
+
+    @torch.inference_mode()
+    def encode(self, picture: Picture) -> EncodedImage:
+        """See a picture, (h, w, 3) uint8 RGB.
+
+        Raises:
+            MediaError: an array of another shape or type.
+        """
+        pixels = picture_tensor(picture, self.model.config.image_size, self.model.device)
+        features = self.model.condition(self.model.encode_image(pixels), None)
+        return EncodedImage(features, (picture.shape[0], picture.shape[1]))
+
+    @overload
+    def segment(
+        self,
+        image: EncodedImage,
+        prompts: Prompts,
+        *,
+        candidates: Literal[1, 3] = 1,
+        refine: MaskSet | None = None,
+        ambiguous: bool | None = None,
+    ) -> MaskSet: ...
+
+    @overload
+    def segment(
+        self,
+        image: EncodedImage,
+        prompts: Sequence[Prompts],
+        *,
+        candidates: Literal[1, 3] = 1,
+        refine: MaskSet | None = None,
+        ambiguous: bool | None = None,
+    ) -> list[MaskSet]: ...
+
+    @torch.inference_mode()
+    def segment(
+        self,
+        image: EncodedImage,
+        prompts: Prompts | Sequence[Prompts],
+        *,
+        candidates: Literal[1, 3] = 1,
+        refine: MaskSet | None = None,
+        ambiguous: bool | None = None,
+    ) -> MaskSet | list[MaskSet]:
+        """Answer prompts: clicks, a box, a box with clicks, or a rough mask to be improved.
+
+        Args:
+            image: from `encode`.
+            prompts: of one object, or a list of them for several objects, answered as one batch.
+            candidates: 1 for the answer, 3 for all that are sensible, best first.
+            refine: an earlier answer for the same objects, one mask for each (``masks.best``), to start from.
+            ambiguous: whether the single answer comes from the candidates for ambiguous prompts; None leaves it to
+                the prompts: a single click is ambiguous, everything else is not.
+
+        Returns:
+            A `MaskSet` with ``low_res`` and ``stability`` filled (stability between logits -1 and +1, at a quarter
+            of the model's input size), or a list of them for a list of prompts.
+
+        Raises:
+            PromptError: prompts outside the picture, a mask of another size, or a ``refine`` that does not fit.
+        """
+        asked = [prompts] if isinstance(prompts, Prompts) else list(prompts)
+        if candidates not in (1, 3):
+            raise PromptError(f"candidates must be 1 or 3, got {candidates}")
+        if not asked:
+            return []
+        tensors = self._tensors(image, asked, refine)
+        prediction, unsure = answers(self.model, image.features, tensors)
+        if ambiguous is not None:
+            unsure = torch.full_like(unsure, ambiguous)
+        sets = [
+            self._mask_set(prediction.rows([row]), unsure[row : row + 1], image.size, candidates)
+            for row in range(len(asked))
+        ]
+        return sets[0] if isinstance(prompts, Prompts) else sets
+
+    def _tensors(self, image: EncodedImage, asked: list[Prompts], refine: MaskSet | None) -> list[PromptTensors]:
+        previous = self._previous(refine, len(asked), image.features.image_size)
+        tensors = []
+        for row, prompts in enumerate(asked):
+            prompts.check_inside(image.size)
+            start = None if previous is None else previous[row : row + 1]
+            if prompts.mask is not None:
+                start = self._as_logits(prompts, image.features.image_size)
+            tensors.append(
+                prompt_tensors(prompts, image.size, image.features.image_size, device=self.model.device, previous=start)
+            )
+        return tensors
+
+    def _as_logits(self, prompts: Prompts, image_size: int) -> Tensor:
+        inside = stretch(mask_tensor(prompts, image_size, self.model.device), image_size // 4)
+        return (2 * inside - 1) * MASK_PROMPT_LOGIT
+
+    def _previous(self, refine: MaskSet | None, count: int, image_size: int) -> Tensor | None:
+        if refine is None:
+            return None
+        side = image_size // 4
+        low_res: Float32[np.ndarray, "n s s"] | None = refine.low_res
+        if low_res is None or low_res.shape != (count, side, side):
+            came = "no low_res" if low_res is None else f"shape {low_res.shape}"
+            raise PromptError(f"refine needs low_res logits of shape ({count}, {side}, {side}), got {came}")
+        return torch.from_numpy(low_res).to(self.model.device)[:, None]
+
+    def _mask_set(
+        self, prediction: MaskPrediction, ambiguous: Tensor, size: Size, candidates: Literal[1, 3]
+    ) -> MaskSet:
+        if candidates == 1:
+            chosen = pick(prediction, *choose_candidates(prediction, ambiguous))
+            low_res, iou = chosen.logits, chosen.iou
+        else:
+            order = prediction.iou[0, 1:].argsort(descending=True) + 1
+            low_res, iou = prediction.logits[0, order][:, None], prediction.iou[0, order]
+        return MaskSet(
+            masks=self.postprocess.masks(full_size(low_res, size), one_picture=False),
+            iou=iou.cpu().numpy(),
+            stability=stability(low_res[:, 0], STABILITY_OFFSET).cpu().numpy(),
+            low_res=low_res[:, 0].cpu().numpy(),
+        )

@@ -1,0 +1,136 @@
+"""`load`: a model by name, file or Hub id, on a device, in a number type, compiled or not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+
+from masklet.errors import DeviceError, UnknownModelError, WeightsError
+from masklet.model.catalog import embedded_weights, hub_id
+from masklet.model.checkpoint import read_checkpoint
+from masklet.model.config import ModelConfig
+from masklet.model.load import DTYPES, fill
+from masklet.model.metadata import check_image_size
+from masklet.model.presets import PRESETS
+from masklet.model.sam2 import Sam2
+from masklet.predict.hub import download
+
+WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
+
+
+def load(
+    name: str | Path = "nano",
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    image_size: int | None = None,
+    compile: bool = False,  # noqa: A002 - the word torch uses
+) -> Sam2:
+    """A model ready to segment: in eval mode, without gradients.
+
+    Args:
+        name: a model by name ("nano" comes with the package; "sam2.1-tiny" and the like are downloaded once), a weight
+            file, or a repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large").
+        weights: the file that holds the weights of the named model.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best one here.
+        dtype: number type of weights and activations: "float32", "bfloat16" or "float16".
+        image_size: side of the model's square input in pixels, a multiple of 32; smaller is faster and coarser.
+        compile: compile the heavy parts at their first call, for long runs; needs a compiler on this machine.
+
+    Raises:
+        UnknownModelError: no model of that name.
+        WeightsError: weights that cannot be had, are unreadable, or do not fit; an impossible ``image_size``.
+        DeviceError: a device, number type or compiler that this machine does not have.
+    """
+    chosen = pick_device(device)
+    if dtype not in DTYPES:
+        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if compile:
+        _require_compiler(chosen)
+    if image_size is not None:
+        check_image_size(image_size)
+    checkpoint = read_checkpoint(find_weights(name) if weights is None else Path(weights))
+    config = checkpoint.config if weights is None else _agreed(str(name), checkpoint.source, checkpoint.config)
+    if image_size is not None:
+        config = replace(config, image_size=image_size)
+    try:
+        model = fill(config, checkpoint, device=chosen, dtype=DTYPES[dtype])
+    except torch.OutOfMemoryError:
+        raise DeviceError(f"not enough memory on {chosen} for {config.full_name}") from None
+    model.requires_grad_(False)
+    return compile_model(model) if compile else model
+
+
+def find_weights(name: str | Path) -> Path:
+    """The local file behind a name, a path or a Hub id; downloads it where that is needed.
+
+    Raises:
+        UnknownModelError: none of these.
+        WeightsError: weights that cannot be had.
+    """
+    name = str(name)
+    if name in PRESETS:
+        repository = hub_id(name)
+        return embedded_weights() if repository is None else download(repository)
+    if name.endswith(WEIGHT_SUFFIXES) or Path(name).is_file():
+        return Path(name)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return download(name)
+    raise _unknown(name)
+
+
+def pick_device(device: str) -> torch.device:
+    """The device of that name; "auto" is CUDA, else an Apple GPU, else the processor.
+
+    Raises:
+        DeviceError: it is not here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return torch.device(next(kind for kind, available in here.items() if available))
+    matched = re.fullmatch(r"(cpu|mps|cuda(?::(\d{1,3}))?)", device)
+    if not matched:
+        raise DeviceError(f"device must be auto, cpu, cuda, cuda:N or mps, got {device!r}")
+    if not here[device.partition(":")[0]] or (matched[2] and int(matched[2]) >= torch.cuda.device_count()):
+        raise DeviceError(f"device {device} is not available here (there is {', '.join(k for k in here if here[k])})")
+    return torch.device(device)
+
+
+def compile_model(model: Sam2) -> Sam2:
+    """Compile the heavy parts of a model in place; names of its weights do not change."""
+    for part in (model.image_encoder, model.memory_attention, model.memory_encoder, model.sam_mask_decoder):
+        part.compile()
+    return model
+
+
+def _require_compiler(device: torch.device) -> None:
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["c++", "g++", "clang++", "cl"]
+    if not any(map(shutil.which, names)):
+        raise DeviceError(f"compile=True needs a C++ compiler, found none ({', '.join(names)})")
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise DeviceError("compile=True on cuda needs the package triton, which is not installed")
+
+
+def _agreed(name: str, source: str, config: ModelConfig) -> ModelConfig:
+    """The file's configuration, where it is the named model's apart from name and input size."""
+    if name not in PRESETS:
+        raise _unknown(name)
+    preset = PRESETS[name]
+    if replace(config, name=preset.name, image_size=preset.image_size) != preset:
+        raise WeightsError(
+            f"{source} holds {config.full_name}, not {name}: name that model, or load the file by its path"
+        )
+    return config
+
+
+def _unknown(name: str) -> UnknownModelError:
+    near = get_close_matches(name, PRESETS, cutoff=0.5) or list(PRESETS)
+    return UnknownModelError(f"no model {name[:80]!r}; expected a file, a Hub id, or a name such as {', '.join(near)}")

@@ -1,0 +1,111 @@
+"""Prompts of several objects on one frame: checked, then answered together. Shared by streams and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from masklet.errors import PromptError
+from masklet.model.config import ModelConfig
+from masklet.model.sam2 import Sam2
+from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.predict.pixels import mask_tensor, prompt_tensors
+from masklet.tracking.memory import MemoryBank
+from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.step import answers, remember, settle
+from masklet.types import ObjectId, Prompts, Size
+
+
+class Start(NamedTuple):
+    """What an answer to clicks or a box starts from.
+
+    Attributes:
+        embedding: the frame as seen with the object's memory.
+        previous: mask logits to be corrected, or None for a first look.
+    """
+
+    embedding: Float[Tensor, "1 c h w"]
+    previous: Float[Tensor, "1 1 s s"] | None
+
+
+def memory_policy(memory: Literal["plain"] | MemoryPolicy, config: ModelConfig) -> MemoryPolicy:
+    """The policy of a name, checked against what the model was trained for."""
+    if memory == "plain":
+        return MemoryPolicy(memory_frames=config.memory_frames, max_pointers=config.max_pointers)
+    if not isinstance(memory, MemoryPolicy):
+        raise ValueError(f'memory must be "plain" or a MemoryPolicy, got {memory!r}')
+    if not 1 <= memory.memory_frames <= config.memory_frames:
+        raise ValueError(
+            f"memory_frames must be 1 to {config.memory_frames} (time codes of {config.full_name}), "
+            f"got {memory.memory_frames}"
+        )
+    return memory
+
+
+def check_prompts(prompts: Mapping[ObjectId, Prompts], size: Size) -> None:
+    """Raise `PromptError` unless ids are positive integers and every prompt fits a frame of ``size``."""
+    for object_id, asked in prompts.items():
+        if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer) or object_id < 1:
+            raise PromptError(f"object ids are positive integers, got {object_id!r}")
+        if not isinstance(asked, Prompts):
+            raise PromptError(f"expected Prompts for object {object_id}, got {type(asked).__name__}")
+        asked.check_inside(size)
+
+
+def respond(
+    model: Sam2,
+    features: ImageFeatures,
+    prompts: Mapping[ObjectId, Prompts],
+    starts: Mapping[ObjectId, Start],
+    size: Size,
+) -> dict[ObjectId, ChosenMask]:
+    """The mask of each prompted object: its own mask prompt, or the model's answer to its clicks and box.
+
+    Args:
+        model: the model.
+        features: of the frame, unconditioned.
+        prompts: by object, already checked.
+        starts: for every object without a mask prompt.
+        size: (height, width) of the frame.
+    """
+    image_size, device = features.image_size, model.device
+    masked = [i for i, asked in prompts.items() if asked.mask is not None]
+    clicked = [i for i, asked in prompts.items() if asked.mask is None]
+    chosen: dict[ObjectId, ChosenMask] = {}
+    if masked:
+        adopted = model.adopt_mask(features, torch.cat([mask_tensor(prompts[i], image_size, device) for i in masked]))
+        chosen |= by_object(masked, adopted)
+    if clicked:
+        looked = features.with_embedding(torch.cat([starts[i].embedding for i in clicked]))
+        tensors = [
+            prompt_tensors(prompts[i], size, image_size, device=device, previous=starts[i].previous) for i in clicked
+        ]
+        chosen |= by_object(clicked, settle(*answers(model, looked, tensors)))
+    return {i: chosen[i] for i in prompts}
+
+
+def by_object(object_ids: list[ObjectId], chosen: ChosenMask) -> dict[ObjectId, ChosenMask]:
+    """One row for each object."""
+    return {object_id: chosen.rows([row]) for row, object_id in enumerate(object_ids)}
+
+
+def keep(
+    model: Sam2,
+    features: ImageFeatures,
+    frame_index: int,
+    chosen: Mapping[ObjectId, tuple[MemoryBank, ChosenMask]],
+    *,
+    prompted: bool,
+) -> None:
+    """Put this frame into the memory of each object."""
+    if not chosen:
+        return
+    together = ChosenMask.cat([mask for _, mask in chosen.values()])
+    entries = remember(model, features, together, prompted=prompted)
+    for (bank, _), entry in zip(chosen.values(), entries, strict=True):
+        bank.put(frame_index, entry, prompted=prompted)

@@ -1,0 +1,134 @@
+"""One step of tracking over any number of objects: look, then follow or answer and settle, then remember.
+
+Streams, recorded videos and training all run these. Objects are batched: those whose recall has the same shape share
+one call of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from masklet.model.sam2 import Sam2
+from masklet.model.select import candidates, hide_absent, pick
+from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
+from masklet.tracking.memory import MemoryBank, MemoryEntry
+from masklet.tracking.recall import MemoryPolicy, Recall
+
+T = TypeVar("T")
+
+
+def look(
+    model: Sam2,
+    features: ImageFeatures,
+    memories: Sequence[tuple[MemoryBank, Recall | None]],
+    policy: MemoryPolicy,
+) -> ImageFeatures:
+    """One picture as seen with the memory of each object: a row for each, in order.
+
+    Args:
+        model: the model.
+        features: of the picture (batch of 1).
+        memories: each object's bank and what to recall from it; None for an object with nothing to remember.
+        policy: gives the unit of pointer times.
+    """
+
+    def run(rows: list[int]) -> Float[Tensor, "n c h w"]:
+        tokens = gather([(bank, recall) for bank, recall in (memories[r] for r in rows) if recall], policy)
+        return model.condition(features, tokens).embedding.expand(len(rows), -1, -1, -1)
+
+    shapes = [recall.shape if recall else None for _, recall in memories]
+    order, parts = _grouped(shapes, run)
+    embedding = torch.cat(parts) if len(parts) > 1 else parts[0]
+    return features.with_embedding(embedding if order is None else embedding[order])
+
+
+def gather(memories: Sequence[tuple[MemoryBank, Recall]], policy: MemoryPolicy) -> MemoryTokens | None:
+    """Stack what several objects recall, all recalls of one shape; None for no objects."""
+    if not memories:
+        return None
+    maps = torch.cat([_maps(bank, recall) for bank, recall in memories])
+    slots = torch.tensor([[slot for _, slot in recall.maps] for _, recall in memories], device=maps.device)
+    pointers = torch.stack(
+        [
+            torch.cat([bank[i].pointer for i, _ in recall.pointers])
+            if recall.pointers
+            else maps.new_zeros(0, next(iter(bank.prompted.values())).pointer.shape[-1])
+            for bank, recall in memories
+        ]
+    )
+    times = torch.tensor([[t for _, t in recall.pointers] for _, recall in memories], device=maps.device)
+    return MemoryTokens(maps, slots, pointers, times.float() / policy.pointer_reach)
+
+
+def _maps(bank: MemoryBank, recall: Recall) -> Float[Tensor, "1 m d h w"]:
+    maps = []
+    for i, _ in recall.maps:
+        memory = bank[i].map
+        assert memory is not None, f"the map of frame {i} was dropped and not restored"
+        maps.append(memory)
+    return torch.stack(maps, dim=1)
+
+
+def follow(model: Sam2, looked: ImageFeatures) -> ChosenMask:
+    """The masks of objects nobody prompted on this frame; empty where an object is absent."""
+    return settle(*answers(model, looked, [PromptTensors.none(1, model.device)] * len(looked.embedding)))
+
+
+def answers(
+    model: Sam2, looked: ImageFeatures, prompts: Sequence[PromptTensors]
+) -> tuple[MaskPrediction, Bool[Tensor, " b"]]:
+    """All candidates for each object, and whether its prompts are ambiguous.
+
+    Args:
+        model: the model.
+        looked: a row for each object.
+        prompts: a batch of 1 for each object.
+    """
+
+    def run(rows: list[int]) -> MaskPrediction:
+        embedding = looked.embedding if len(rows) == len(prompts) else looked.embedding[rows]
+        return model.decode(looked.with_embedding(embedding), PromptTensors.cat([prompts[r] for r in rows]))
+
+    order, parts = _grouped([p.kind for p in prompts], run)
+    prediction = MaskPrediction.cat(parts)
+    ambiguous = torch.tensor([p.ambiguous for p in prompts], device=model.device)
+    return prediction if order is None else prediction.rows(order), ambiguous
+
+
+def settle(prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
+    """The mask to go on with for each object; empty where it is absent."""
+    return hide_absent(pick(prediction, *candidates(prediction, ambiguous)))
+
+
+def remember(model: Sam2, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:
+    """What each object keeps of this frame.
+
+    Args:
+        model: the model.
+        features: of the picture, unconditioned (batch of 1).
+        chosen: a mask for each object.
+        prompted: whether a person prompted these masks.
+    """
+    maps = model.encode_memory(features, chosen, prompted=prompted)
+    scores, ious = chosen.object_score.tolist(), chosen.iou.tolist()
+    return [MemoryEntry(maps[i : i + 1], chosen.pointer[i : i + 1], scores[i], ious[i]) for i in range(len(chosen))]
+
+
+def _grouped(keys: Sequence[Hashable], run: Callable[[list[int]], T]) -> tuple[list[int] | None, list[T]]:
+    """Run once for all rows of equal key.
+
+    Returns:
+        how to index the concatenated results to get back the order of the rows (None: they are in order), and results.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    results = [run(rows) for rows in groups.values()]
+    ran = [row for rows in groups.values() for row in rows]
+    order = sorted(range(len(ran)), key=ran.__getitem__)
+    return (None if ran == sorted(ran) else order), results
