@@ -26,7 +26,14 @@ def _table(compute: Callable[P, T]) -> Callable[P, T]:
         with torch.inference_mode(False), torch.no_grad():
             return compute(*args, **kwargs)
 
-    return cast("Callable[P, T]", lru_cache(maxsize=32)(computed))
+    kept = cast("Callable[P, T]", lru_cache(maxsize=32)(computed))
+
+    @wraps(compute)
+    def looked_up(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A compiler cannot look into the cache and need not: it folds the table into its program.
+        return compute(*args, **kwargs) if torch.compiler.is_compiling() else kept(*args, **kwargs)
+
+    return looked_up
 
 
 @_table

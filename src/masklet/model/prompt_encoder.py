@@ -54,18 +54,18 @@ def draw_prompts(
 ) -> Float[Tensor, "b 1 s s"]:
     """Clicks and boxes drawn into a dense mask prompt at stride 4 (nano only).
 
-    A box without a previous answer is +2 inside and -2 outside; then each click, in order, writes a disc of +12 or -12
-    with a radius of 1/160 of the picture, at least 1.5 cells.
+    A box without a previous answer is +2 inside and -2 outside; its corners are the first two points. Then each click,
+    in order, writes a disc of +12 or -12 with a radius of 1/160 of the picture, at least 1.5 cells.
     """
     side = image_size // 4
     center = torch.arange(side, device=points.device, dtype=torch.float32) + 0.5
-    drawn = points.new_zeros(len(points), 1, side, side) if previous is None else previous.clone()
-    if previous is None and bool((labels == 2).any()):
-        low, high = points[labels == 2].view(-1, 1, 2) / 4, points[labels == 3].view(-1, 1, 2) / 4
-        inside_x = (center >= low[..., 0]) & (center <= high[..., 0])
-        inside_y = (center >= low[..., 1]) & (center <= high[..., 1])
+    drawn = points.new_zeros(len(points), 1, side, side) if previous is None else previous
+    if previous is None and points.shape[1] > 1:
+        low, high = points[:, 0, :, None] / 4, points[:, 1, :, None] / 4
+        inside_x, inside_y = ((center >= low) & (center <= high)).unbind(1)
         inside = inside_y[:, None, :, None] & inside_x[:, None, None, :]
-        drawn = torch.where(inside, 2.0, -2.0)
+        boxed = (labels[:, 0] == 2)[:, None, None, None]
+        drawn = torch.where(boxed, torch.where(inside, 2.0, -2.0), drawn)
     radius = max(1.5, image_size / 160)
     for index in range(points.shape[1]):
         x, y = (points[:, index] / 4).unbind(-1)

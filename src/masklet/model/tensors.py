@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
 B = TypeVar("B", bound="_Batch")
 
 
