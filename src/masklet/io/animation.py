@@ -36,7 +36,7 @@ class PictureFile(RecordedSource):
         with opened_picture(path) as image:
             self._count = int(getattr(image, "n_frames", 1)) if image.format in ANIMATED else 1
             timed = self._count > 1 and image.format != "TIFF"
-            first = to_rgb(ImageOps.exif_transpose(image), str(path))
+            first = self._rgb(image)
             duration = float(image.info.get("duration", 0))
         timed = self._count > 1 and duration > 0
         super().__init__(self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else None)
@@ -62,8 +62,9 @@ class PictureFile(RecordedSource):
 
     def _read(self, index: int) -> Picture:
         with reading_picture(self.path):
-            if self._image is None:
-                self._image = open_picture(self.path)
+            if self._image is None or index < self._image.tell():
+                self._release()
+                self._image = open_picture(self.path)  # anew, because animated PNGs do not always survive rewinding
             return self._frame(self._image, index)
 
     def _stream(self) -> Generator[Picture]:
@@ -73,7 +74,7 @@ class PictureFile(RecordedSource):
 
     def _frame(self, image: Image.Image, index: int) -> Picture:
         image.seek(index)
-        picture = to_rgb(ImageOps.exif_transpose(image), str(self.path))
+        picture = self._rgb(image)
         if picture.shape[:2] != self.size:
             height, width = self.size
             raise MediaError(
@@ -81,6 +82,10 @@ class PictureFile(RecordedSource):
                 f"got {picture.shape[1]}x{picture.shape[0]} at page {index}: {self.path}"
             )
         return picture
+
+    def _rgb(self, image: Image.Image) -> Picture:
+        # only a still picture is turned: looking for EXIF data makes Pillow lose its place in an animated PNG
+        return to_rgb(ImageOps.exif_transpose(image) if self._count == 1 else image, str(self.path))
 
     def _release(self) -> None:
         if self._image is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ class VideoFile(RecordedSource):
     """
 
     path: Path
+    time_base: Fraction
 
     def __init__(self, path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = Path(path)

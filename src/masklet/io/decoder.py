@@ -195,9 +195,10 @@ def _video_stream(container: InputContainer, name: str) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         raise MediaError(f"expected a video, found none in {name}{' (only sound)' if container.streams.audio else ''}")
-    stream = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
-    if stream.codec_context is None:
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
         raise MediaError(f"no decoder here for the video in {name}")
+    stream = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
     check_pixels(name, stream.height, stream.width)
     return stream
 

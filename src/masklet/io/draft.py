@@ -39,12 +39,12 @@ class Draft:
         self.target = target
         self.path = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
         self._is_folder = folder
-        if not target.parent.is_dir():
-            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
-        if target.exists() and target.is_dir() != folder:
-            kinds = ("a file", "a folder") if folder else ("a folder", "a file")
-            raise OutputError(f"cannot write {target}: it is {kinds[0]}, expected {kinds[1]} or nothing")
         with writing(target):
+            if not target.parent.is_dir():
+                raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
+            if target.exists() and target.is_dir() != folder:
+                kinds = ("a file", "a folder") if folder else ("a folder", "a file")
+                raise OutputError(f"cannot write {target}: it is {kinds[0]}, expected {kinds[1]} or nothing")
             if folder:
                 self.path.mkdir()
             else:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from masklet.errors import MediaError
 from masklet.io.images import opened_picture, read_image
 from masklet.io.source import RecordedSource
@@ -71,7 +73,7 @@ class FolderVideo(RecordedSource):
     def _read(self, index: int) -> Picture:
         picture = read_image(self.files[index])
         if picture.shape[:2] != self.size:
-            raise MediaError(f"the picture has changed since the folder was opened: {self.files[index]}")
+            raise MediaError(f"the picture is not of the size its header said: {self.files[index]}")
         return picture
 
     def _stream(self) -> Generator[Picture]:
@@ -88,5 +90,6 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def _size_of(file: Path) -> Size:
     """(height, width) as displayed, from the header alone."""
     with opened_picture(file) as image:
-        sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+        exif = Image.Image.getexif(image)  # the PNG class's own method would decode the whole picture
+        sideways = exif.get(_ORIENTATION) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)

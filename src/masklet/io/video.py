@@ -37,8 +37,10 @@ def open_video(source: str | os.PathLike[str] | np.ndarray) -> RecordedSource | 
     if isinstance(source, str) and is_live(source):
         return LiveVideo(source)
     path = Path(source)
-    if not path.exists():
-        raise MediaError(f"there is no file or folder {path}")
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise MediaError(f"cannot open {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
     if path.is_dir():
         return FolderVideo(path)
     return PictureFile(path) if is_picture(path) else VideoFile(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av.error
 
 from masklet.errors import OutputError
+from masklet.io.draft import writing
 from masklet.io.encoder import FORMS, VideoEncoder
 from masklet.io.overlay import draw_overlay
 from masklet.io.writer import Writer
@@ -51,8 +52,9 @@ class OverlayWriter(Writer):
                 f"cannot write {path}: expected more than 0 and at most 1000 frames per second, got {fps}"
             )
         source = getattr(like, "path", None)
-        if source is not None and path.exists() and path.samefile(source):
-            raise OutputError(f"cannot write {path}: it is the source of the frames")
+        with writing(path):
+            if source is not None and path.exists() and path.samefile(source):
+                raise OutputError(f"cannot write {path}: it is the source of the frames")
         super().__init__(path)
         self._clock = _Clock(like, fps)
         self._alpha = alpha

@@ -38,8 +38,9 @@ class LabelMapWriter(Writer):
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         folder = Path(folder)
-        if folder.is_dir() and not overwrite:
-            foreign = next((f.name for f in folder.iterdir() if not _LABEL_FILE.fullmatch(f.name)), None)
+        with writing(folder):
+            there = folder.iterdir() if folder.is_dir() and not overwrite else ()
+            foreign = next((file.name for file in there if not _LABEL_FILE.fullmatch(file.name)), None)
             if foreign is not None:
                 raise OutputError(
                     f"cannot write {folder}: it holds other files ({foreign}); "

@@ -130,21 +130,24 @@ def read_rle(path: str | os.PathLike[str]) -> dict[ObjectId, Masklet]:
     Raises:
         FormatError: missing, not JSON, of another schema or version, or with content that is not what the schema says.
     """
-    document = _Fields(_load(Path(path)), "the file")
-    if document.value.get("schema") != SCHEMA or document.value.get("version") != VERSION:
-        found = f"{document.value.get('schema')!r} version {document.value.get('version')!r}"
-        raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {found}: {path}")
     try:
-        video = _Fields(document.get("video", dict), "video")
-        num_frames = video.get("num_frames", int, None)
-        masklets: dict[ObjectId, Masklet] = {}
-        for value in document.get("objects", list):
-            masklet = _masklet(_Fields(value, "an object"), video, num_frames)
-            if masklet.object_id in masklets:
-                raise FormatError(f"object {masklet.object_id} comes twice")
-            masklets[masklet.object_id] = masklet
+        return _masklets(_Fields(_load(Path(path)), "the content"))
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
+
+
+def _masklets(document: _Fields) -> dict[ObjectId, Masklet]:
+    if document.value.get("schema") != SCHEMA or document.value.get("version") != VERSION:
+        found = f"{document.value.get('schema')!r} version {document.value.get('version')!r}"
+        raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {found}")
+    video = _Fields(document.get("video", dict), "video")
+    num_frames = video.get("num_frames", int, None)
+    masklets: dict[ObjectId, Masklet] = {}
+    for value in document.get("objects", list):
+        masklet = _masklet(_Fields(value, "an object"), video, num_frames)
+        if masklet.object_id in masklets:
+            raise FormatError(f"object {masklet.object_id} comes twice")
+        masklets[masklet.object_id] = masklet
     return masklets
 
 
@@ -181,14 +184,14 @@ def _dump(path: Path, document: object) -> None:
 def _load(path: Path) -> object:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"expected at most {MAX_BYTES} bytes, got {path.stat().st_size}: {path}")
-        return json.loads(path.read_bytes())
+            raise FormatError(f"expected at most {MAX_BYTES} bytes, got {path.stat().st_size}")
+        content = path.read_bytes()
     except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # FormatError is a ValueError too
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"not a JSON file: {path}") from None
+        raise FormatError(f"cannot read it: {error.strerror}") from error
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise FormatError("not a JSON file") from None
 
 
 def _short(score: np.float32) -> float:
@@ -244,8 +247,8 @@ def _masklet(entry: _Fields, video: _Fields, num_frames: int | None) -> Masklet:
         index = _frame_index(frame.get("frame", int), num_frames)
         if index in masklet.frames:
             raise FormatError(f"frame {index} of object {object_id} comes twice")
-        counts = frame.get("counts", str).encode("ascii", errors="replace")  # "?" is never valid in a code
-        masklet.frames[index] = checked(Rle(masklet.size, counts))
+        counts: str = frame.get("counts", str)
+        masklet.frames[index] = checked(Rle(masklet.size, counts.encode()))  # beyond ASCII no byte is valid
         for name, scores in (("presence", masklet.presence), ("iou", masklet.iou)):
             if (score := frame.score(name)) is not None:
                 scores[index] = score
@@ -261,5 +264,6 @@ def _size(video: _Fields) -> Size:
 
 def _frame_index(index: object, num_frames: int | None) -> int:
     if type(index) is not int or index < 0 or (num_frames is not None and index >= num_frames):
-        raise FormatError(f"expected a frame index from 0 to {num_frames or 'any'}, got {reprlib.repr(index)}")
+        bound = "" if num_frames is None else f" and below {num_frames}"
+        raise FormatError(f"expected a frame index of at least 0{bound}, got {reprlib.repr(index)}")
     return index

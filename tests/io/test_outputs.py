@@ -1,0 +1,173 @@
+"""What all writers have in common: chosen by name, whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from masklet.errors import OutputError
+from masklet.io import LabelMapWriter, OverlayWriter, RleWriter, open_writer
+from masklet.types import FrameMasks, Picture
+
+NAMES = ["o.mp4", "o.webm", "o.json", "o"]
+
+
+def _stumble(path: Path, frame: Picture, masks: FrameMasks, error: type[BaseException]) -> None:
+    with open_writer(path) as writer:
+        writer.write(frame, masks)
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("o.mp4", OverlayWriter),
+        ("o.mov", OverlayWriter),
+        ("o.mkv", OverlayWriter),
+        ("o.WEBM", OverlayWriter),
+        ("o.json", RleWriter),
+        ("o", LabelMapWriter),
+        ("o.v2/", LabelMapWriter),
+    ],
+)
+def test_the_name_chooses_the_form(tmp_path: Path, name: str, kind: type) -> None:
+    writer = open_writer(f"{tmp_path}/{name}")
+
+    assert type(writer) is kind
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("o.avi", r"expected a name with .*\.mp4.*\.json, or a folder.*got '\.avi'"),
+        ("no/folder/o.mp4", "there is no folder"),
+        ("no/folder/o.json", "there is no folder"),
+        ("no/folder/o", "there is no folder"),
+        ("folder.mp4", "it is a folder, expected a file"),
+        ("file", "it is a file, expected a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OutputError, match=message) as caught:
+        open_writer(tmp_path / name)
+
+    assert "\n" not in str(caught.value)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.mp4"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_seen_before_the_end(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
+    with open_writer(tmp_path / name) as writer:
+        writer.write(clips.numbered(0), masks_at(0))
+        assert not (tmp_path / name).exists()
+
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    with pytest.raises(OutputError, match="already finished"):
+        writer.write(clips.numbered(1), masks_at(1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_an_exception_leaves_nothing_and_what_was_there_stays(
+    clips: Any, masks_at: Any, tmp_path: Path, name: str, error: type[BaseException]
+) -> None:
+    with open_writer(tmp_path / name) as writer:
+        writer.write(clips.numbered(0), masks_at(0))
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    with pytest.raises(error):
+        _stumble(tmp_path / name, clips.numbered(1), masks_at(1), error)
+
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupt_keeps_what_is_done(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _stumble(tmp_path / name, clips.numbered(0), masks_at(0), KeyboardInterrupt)
+
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt), open_writer(tmp_path / name):
+        raise KeyboardInterrupt
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_frames_are_no_result(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="no frame to write"), open_writer(tmp_path / name):
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from masklet.errors import OutputError
+from masklet.io import open_writer
+from masklet.types import FrameMasks
+
+noise = np.random.default_rng(0)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    with open_writer(sys.argv[1]) as writer:
+        for index in range(12):
+            masks = noise.random((1, 192, 256)) < 0.5
+            scores = np.ones(1, np.float32)
+            frame = noise.integers(0, 255, (192, 256, 3), dtype=np.uint8)
+            writer.write(frame, FrameMasks(index, (1,), masks, presence=scores, iou=scores))
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a thing of Unix")
+def test_a_full_disk_is_an_output_error_that_leaves_nothing(tmp_path: Path) -> None:
+    for name in NAMES:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL_DISK, str(tmp_path / name)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith(f"cannot write {tmp_path / name}: File too large"), (done.stdout, done.stderr)
+        assert done.stdout.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".json", ""])
+def test_what_the_system_refuses_is_an_output_error(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*: File name too long"):
+        open_writer(tmp_path / ("x" * 300 + suffix))
+
+
+def test_importing_io_does_not_import_torch() -> None:
+    code = "import sys, masklet.io; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_rare_masks_pass_every_writer(clips: Any, masks_at: Any, tmp_path: Path) -> None:
+    for name in NAMES:
+        with open_writer(tmp_path / name) as writer:
+            writer.write(clips.numbered(0), masks_at(0, ids=()))
+            writer.write(clips.numbered(1), masks_at(1, ids=(3,)))
+            empty = masks_at(2, ids=(3,))
+            empty.masks[:] = np.False_
+            writer.write(clips.numbered(2), empty)
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(NAMES)
