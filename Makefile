@@ -2,6 +2,7 @@
 #
 #   make demo     track an object through a real clip and write the overlay video
 #   make test     format, lint, types, layers and the core tests
+#   make parity   the same numbers as the public packages, installed beside ours in .peers
 #   make test-slow, make check, make bench, make clean
 #
 # PYTHON    the interpreter that .venv is made from (python3; on Windows often "py" or "python")
@@ -18,7 +19,7 @@ READY := .venv/ready
 export PIP_ARGS
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check parity bench clean
 
 demo: $(READY)
 	$(BIN)/masklet demo $(DEMO_ARGS)
@@ -31,6 +32,9 @@ test-slow: $(READY)
 
 check: $(READY)
 	bash scripts/check
+
+parity:
+	bash scripts/peers
 
 bench: $(READY)
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

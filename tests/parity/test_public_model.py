@@ -44,7 +44,7 @@ def peers(assets: Path) -> None:
 
 
 @torch.no_grad()
-def randomize(model: torch.nn.Module) -> torch.nn.Module:
+def randomize(model: torch.nn.Module) -> None:
     """Every parameter random at a scale that keeps activations near 1, and the object visible."""
     generator = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():
@@ -55,7 +55,7 @@ def randomize(model: torch.nn.Module) -> torch.nn.Module:
             parameter.copy_(0.2 * noise + (1.0 if name.endswith(("weight", "gamma", "scale")) else 0.0))
         if "pred_obj_score_head" in name and parameter.shape == (1,):
             parameter.fill_(10.0)
-    return model.eval()
+    model.eval()
 
 
 def picture() -> Tensor:
@@ -163,7 +163,8 @@ def library_model(revision: Revision, folder: Path) -> tuple[Any, Path]:
         enable_temporal_pos_encoding_for_object_pointers=revision == "2.1",
     )
     config.mask_decoder_config.dynamic_multimask_via_stability = False
-    model = randomize(transformers.Sam2VideoModel(config))
+    model = transformers.Sam2VideoModel(config)
+    randomize(model)
     code = model.shared_image_embedding.positional_embedding  # tied in the released files
     model.prompt_encoder.shared_embedding.positional_embedding.copy_(code)
     model.save_pretrained(folder)

@@ -55,7 +55,7 @@ def _entry(name: str, config: ModelConfig) -> CatalogEntry:
         license="Apache-2.0" if repository else "research use (masklet/weights/LICENSE)",
         hub_id=repository,
         files=hub_files(repository) if repository else (embedded.name,),
-        local=_cached(repository) if repository else embedded,
+        local=cached_weights(repository) if repository else embedded,
     )
 
 
@@ -75,6 +75,7 @@ def hub_files(repository: str) -> tuple[str, ...]:
     return ("model.safetensors", f"{name.replace('-', '_')}.pt")
 
 
-def _cached(repository: str) -> Path | None:
+def cached_weights(repository: str) -> Path | None:
+    """The weights of a repository if they were downloaded before; never asks the network."""
     found = (try_to_load_from_cache(repository, file) for file in hub_files(repository))
     return next((Path(path) for path in found if isinstance(path, str)), None)

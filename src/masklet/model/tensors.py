@@ -145,7 +145,7 @@ class MemoryTokens:
     Attributes:
         maps: spatial memories.
         map_slots: which learned time code each map carries: frames back minus 1 for a recent memory,
-            ``memory_frames - 1`` for a prompted one.
+            -1, the last one, for a prompted memory.
         pointers: object pointers.
         pointer_times: their distance in time as a fraction of the longest, signed (paper section 4).
     """

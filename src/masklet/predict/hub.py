@@ -14,33 +14,37 @@ from huggingface_hub.errors import (
 )
 
 from masklet.errors import UnknownModelError, WeightsError
-from masklet.model.catalog import hub_files
+from masklet.model.catalog import cached_weights, hub_files
+from masklet.model.checkpoint import one_line
 
 
 def download(repository: str) -> Path:
-    """The weights of a repository such as "facebook/sam2.1-hiera-tiny": from the cache, or downloaded into it.
+    """The weights of a repository such as "facebook/sam2.1-hiera-tiny": from the cache, else downloaded into it.
 
-    HF_ENDPOINT, HF_HOME, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to the client.
+    What is cached is used without asking the Hub again. HF_ENDPOINT, HF_HOME, HF_TOKEN and HF_HUB_OFFLINE mean what
+    they mean to the client.
 
     Raises:
         UnknownModelError: no such repository.
         WeightsError: no access, no weights in it that we know, no network, or interrupted.
     """
-    reason = ""
+    try:
+        cached = cached_weights(repository)
+    except HFValidationError:
+        raise UnknownModelError(f"{repository} is not the name of a Hub repository") from None
+    if cached:
+        return cached
     for name in hub_files(repository):
         try:
             return Path(hf_hub_download(repository, name, library_name="masklet"))
         except GatedRepoError:
-            raise WeightsError(
-                f"{repository} is gated: accept its terms on the Hub and log in (`hf auth login`)"
-            ) from None
-        except (RepositoryNotFoundError, HFValidationError):
+            raise WeightsError(f"{repository} is gated: accept its terms on the Hub, then `hf auth login`") from None
+        except RepositoryNotFoundError:
             raise UnknownModelError(f"the Hub has no model {repository}, or it is private") from None
         except LocalEntryNotFoundError:
-            reason = reason or "it is not in the cache and the Hub cannot be reached (offline?)"
+            raise WeightsError(f"{repository} is not in the cache and the Hub cannot be reached") from None
         except EntryNotFoundError:
-            reason = reason or f"it holds none of {', '.join(hub_files(repository))}"
-        except Exception as error:
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise WeightsError(f"cannot download {repository}/{name}: {first}; run again to resume") from None
-    raise WeightsError(f"cannot get the weights of {repository}: {reason}")
+            continue
+        except Exception as error:  # which HTTP library speaks here, and so its errors, depends on the client's version
+            raise WeightsError(f"cannot download {repository}/{name}, run again to resume: {one_line(error)}") from None
+    raise WeightsError(f"{repository} holds none of {', '.join(hub_files(repository))}")

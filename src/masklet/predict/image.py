@@ -137,7 +137,11 @@ class ImageSegmenter:
         previous = self._previous(refine, len(asked), image.features.image_size)
         tensors = []
         for row, prompts in enumerate(asked):
+            if not isinstance(prompts, Prompts):
+                raise PromptError(f"expected Prompts or a list of them, got {type(prompts).__name__}")
             prompts.check_inside(image.size)
+            if prompts.mask is not None and refine is not None:
+                raise PromptError("a mask stands alone: expected either a mask or refine, got both")
             start = None if previous is None else previous[row : row + 1]
             if prompts.mask is not None:
                 start = self._as_logits(prompts, image.features.image_size)
@@ -158,7 +162,7 @@ class ImageSegmenter:
         if low_res is None or low_res.shape != (count, side, side):
             came = "no low_res" if low_res is None else f"shape {low_res.shape}"
             raise PromptError(f"refine needs low_res logits of shape ({count}, {side}, {side}), got {came}")
-        return torch.from_numpy(low_res).to(self.model.device)[:, None]
+        return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
     def _mask_set(
         self, prediction: MaskPrediction, ambiguous: Tensor, size: Size, candidates: Literal[1, 3]

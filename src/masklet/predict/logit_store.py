@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import IO
 
 import numpy as np
@@ -41,17 +42,22 @@ class LogitStore:
     def __len__(self) -> int:
         return len(self._newest) + len(self._slots)
 
-    def put(self, key: Key, logits: Float32[np.ndarray, "s s"]) -> None:
-        """Keep logits, in place of older ones of the same key.
+    def put(self, logits: Mapping[Key, Float32[np.ndarray, "s s"]]) -> None:
+        """Keep logits, in place of older ones of the same keys.
 
         Raises:
-            OutputError: the temporary folder is full.
+            OutputError: the temporary folder is full. Nothing has changed then.
         """
-        self.drop(key)
-        self._newest[key] = logits
-        while len(self._newest) * logits.nbytes > self._limit and len(self._newest) > 1:
-            oldest, value = self._newest.popitem(last=False)
+        size = sum(value.nbytes for value in logits.values())
+        held = sum(value.nbytes for value in self._newest.values())
+        while self._newest and held + size > self._limit:
+            oldest, value = next(iter(self._newest.items()))
             self._write(oldest, value)
+            del self._newest[oldest]
+            held -= value.nbytes
+        for key, value in logits.items():
+            self.drop(key)
+            self._newest[key] = value
 
     def get(self, key: Key, side: int) -> Float32[np.ndarray, "s s"]:
         """The logits of a key, of shape (side, side); `KeyError` if there are none."""
@@ -70,14 +76,17 @@ class LogitStore:
             self._free.append(slot)
 
     def _write(self, key: Key, logits: Float32[np.ndarray, "s s"]) -> None:
-        slot = self._free.pop() if self._free else len(self._slots)
+        slot = self._free[-1] if self._free else len(self._slots)
+        rest = memoryview(logits.tobytes())
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="masklet-")  # noqa: SIM115 - lives as long as the store
+            if self._file is None:  # unbuffered: a full disk speaks up here, not at some later read
+                self._file = tempfile.TemporaryFile(prefix="masklet-", buffering=0)  # noqa: SIM115 - lives with the store
             self._file.seek(slot * logits.nbytes)
-            self._file.write(logits.tobytes())
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise OutputError(
                 f"no room for tracking state in the temporary folder {tempfile.gettempdir()}: {error.strerror}"
             ) from error
         self._slots[key] = slot
+        del self._free[-1:]

@@ -49,6 +49,10 @@ def memory_policy(memory: Literal["plain"] | MemoryPolicy, config: ModelConfig) 
 
 def check_prompts(prompts: Mapping[ObjectId, Prompts], size: Size) -> None:
     """Raise `PromptError` unless ids are positive integers and every prompt fits a frame of ``size``."""
+    if not isinstance(prompts, Mapping):
+        raise PromptError(
+            f"expected prompts by object id, such as {{1: Prompts.click(210, 350)}}, got {type(prompts).__name__}"
+        )
     for object_id, asked in prompts.items():
         if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer) or object_id < 1:
             raise PromptError(f"object ids are positive integers, got {object_id!r}")

@@ -16,7 +16,7 @@ from masklet.types import Picture, Prompts, Size
 
 def picture_tensor(picture: Picture, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
     """A still picture to RGB in [0, 1], stretched bilinearly with antialiasing, as the public image predictor does."""
-    rgb = torch.from_numpy(np.ascontiguousarray(checked_picture(picture))).to(device)
+    rgb = torch.from_numpy(np.array(checked_picture(picture), order="C")).to(device)  # a copy: it may be read-only
     return stretch(rgb.permute(2, 0, 1)[None].float() / 255, image_size)
 
 

@@ -123,10 +123,9 @@ class VideoSession:
         tracks = {i: self._tracks.get(i) or Track() for i in prompts}
         merged = {i: tracks[i].merged(frame_index, asked) for i, asked in prompts.items()}
         features = self._encode(frame_index)
-        starts = {
-            i: self._start(i, tracks[i], features, frame_index) for i, asked in merged.items() if asked.mask is None
-        }
+        starts = self._starts({i: tracks[i] for i in merged if merged[i].mask is None}, features, frame_index)
         answered = respond(self.model, features, merged, starts, self.size)
+        self._store(frame_index, answered)
         for i, track in tracks.items():
             self._tracks.setdefault(i, track)
             track.prompts[frame_index] = merged[i]
@@ -225,11 +224,11 @@ class VideoSession:
                 recalls[i] = recall
         chosen: dict[ObjectId, ChosenMask] = {}
         if recalls:
-            for i, recall in recalls.items():
-                self._restore(i, recall)
+            self._restore(recalls)
             features = self._encode(frame_index)
             memories = [(self._tracks[i].bank, recall) for i, recall in recalls.items()]
             chosen = by_object(list(recalls), follow(self.model, look(self.model, features, memories, self.policy)))
+            self._store(frame_index, chosen)
             for i in chosen:
                 self._tracks[i].visited[frame_index] = current.reverse
             self._keep(features, frame_index, chosen, prompted=False)
@@ -241,37 +240,53 @@ class VideoSession:
         bank = track.bank
         return choose(frame_index, prompted=bank.prompted, recent=bank.recent, policy=self.policy, reverse=reverse)
 
-    def _start(self, object_id: ObjectId, track: Track, features: ImageFeatures, frame_index: int) -> Start:
-        """What an answer starts from: with memory and the last logits where the frame was tracked, else afresh."""
-        recall = None
-        if frame_index in track.visited:
-            recall = self._recall(track, frame_index, track.visited[frame_index])
-        if recall is not None:
-            self._restore(object_id, recall)
-        looked = look(self.model, features, [(track.bank, recall)], self.policy)
-        key = (object_id, frame_index)
-        return Start(looked.embedding, self._stored_logits(key) if key in self._logits else None)
+    def _starts(
+        self, tracks: Mapping[ObjectId, Track], features: ImageFeatures, frame_index: int
+    ) -> dict[ObjectId, Start]:
+        """What answers start from: with memory and the last logits where the frame was tracked, else afresh."""
+        if not tracks:
+            return {}
+        recalls = {
+            i: self._recall(track, frame_index, track.visited[frame_index]) if frame_index in track.visited else None
+            for i, track in tracks.items()
+        }
+        self._restore({i: recall for i, recall in recalls.items() if recall})
+        looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
+        keys = [(i, frame_index) for i in tracks]
+        previous = [self._stored_logits(key) if key in self._logits else None for key in keys]
+        return {i: Start(looked.embedding[[row]], previous[row]) for row, i in enumerate(tracks)}
 
-    def _restore(self, object_id: ObjectId, recall: Recall) -> None:
-        """Make the spatial memories again that were dropped and are recalled now."""
-        track = self._tracks[object_id]
-        for i, _ in recall.maps:
-            if i not in track.bank.mapped:
-                entry = track.bank[i]
-                score = torch.tensor([entry.object_score], device=self.model.device)
-                iou = torch.full_like(score, entry.iou)
-                mask = ChosenMask(self._stored_logits((object_id, i)), iou, entry.pointer, score)
-                self._keep(self._encode(i), i, {object_id: mask}, prompted=i in track.prompts)
+    def _restore(self, recalls: Mapping[ObjectId, Recall]) -> None:
+        """Make the spatial memories again that were dropped and are recalled now, frame by frame."""
+        dropped: dict[tuple[int, bool], dict[ObjectId, ChosenMask]] = {}
+        for i, recall in recalls.items():
+            track = self._tracks[i]
+            for frame_index, _ in recall.maps:
+                if frame_index not in track.bank.mapped:
+                    masks = dropped.setdefault((frame_index, frame_index in track.prompts), {})
+                    masks[i] = self._remembered(i, frame_index)
+        for (frame_index, prompted), masks in sorted(dropped.items()):
+            self._keep(self._encode(frame_index), frame_index, masks, prompted=prompted)
+
+    def _remembered(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
+        """The mask of which a memory was made."""
+        entry = self._tracks[object_id].bank[frame_index]
+        logits = self._stored_logits((object_id, frame_index))
+        return ChosenMask(
+            logits, logits.new_tensor([entry.iou]), entry.pointer, logits.new_tensor([entry.object_score])
+        )
 
     def _stored_logits(self, key: tuple[ObjectId, int]) -> Tensor:
         logits = self._logits.get(key, self.model.config.image_size // 4)
         return torch.from_numpy(logits).to(self.model.device)[None, None]
 
+    def _store(self, frame_index: int, chosen: Mapping[ObjectId, ChosenMask]) -> None:
+        """Keep the logits; done first of all, because it fails where there is no room."""
+        self._logits.put({(i, frame_index): mask.logits[0, 0].cpu().numpy() for i, mask in chosen.items()})
+
     def _keep(
         self, features: ImageFeatures, frame_index: int, chosen: dict[ObjectId, ChosenMask], *, prompted: bool
     ) -> None:
-        for i, mask in chosen.items():
-            self._logits.put((i, frame_index), mask.logits[0, 0].cpu().numpy())
         banks = {i: (self._tracks[i].bank, mask) for i, mask in chosen.items()}
         keep(self.model, features, frame_index, banks, prompted=prompted)
 
@@ -301,6 +316,8 @@ class VideoSession:
             frame_index, chosen, self.size, postprocess=self.postprocess, drawn=drawn, with_logits=self.with_logits
         )
         for row, i in enumerate(out.object_ids):
+            if i not in fresh:  # exactly as before: a probability turned into a logit and back is not
+                out.presence[row] = self._tracks[i].results[frame_index].presence
             result = Result(Rle.from_mask(out.masks[row]), float(out.presence[row]), float(out.iou[row]))
             self._tracks[i].results[frame_index] = result
         return out
@@ -340,6 +357,9 @@ class VideoSession:
             "reverse": [Pass(reverse, reverse=True)],
             "both": [Pass(forward, reverse=False), Pass(back, reverse=True, fill=True)],
         }[direction]
+        if not any(len(p.frames) for p in passes):
+            prompted = f"prompts are on frames {min(first.values())} to {last}"
+            raise FrameRangeError(f"nothing to track {direction} in frames {low} to {high - 1}: {prompted}")
         return [p for p in passes if len(p.frames)]
 
     def _track(self, object_id: ObjectId) -> Track:

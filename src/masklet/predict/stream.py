@@ -93,8 +93,8 @@ class StreamTracker:
             PromptError: prompts that do not fit the frame. The frame has not been taken then.
         """
         size = self._checked_size(frame)
+        check_prompts(prompts or {}, size)
         prompts = dict(prompts or {})
-        check_prompts(prompts, size)
         chosen: dict[ObjectId, ChosenMask] = {}
         if prompts or self._banks:
             side = self.model.config.image_size
@@ -121,10 +121,9 @@ class StreamTracker:
             looked = look(self.model, features, [(self._banks[i], self._recall(i)) for i in seen], self.policy)
             tracked = by_object(seen, follow(self.model, looked))
             starts = {i: Start(looked.embedding[[row]], tracked[i].logits) for row, i in enumerate(seen)}
-        unseen = self.model.condition(features, None).embedding if prompts.keys() - starts.keys() else None
-        for i in prompts.keys() - starts.keys():
-            assert unseen is not None
-            starts[i] = Start(unseen, None)
+        fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]
+        if fresh:
+            starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))
         answered = respond(self.model, features, prompts, starts, size)
         for i in answered:
             self._banks.setdefault(i, MemoryBank())

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+PROMPTED_SLOT = -1
+"""The time code of prompted frames: the last one of the model, whatever the policy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPolicy:
@@ -27,6 +30,12 @@ class MemoryPolicy:
     look_ahead: bool = False
     clip_length: int | None = None
     keep_memories: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("memory_frames", "max_pointers", "max_prompted", "clip_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
 
     @property
     def pointer_reach(self) -> int:
@@ -91,7 +100,7 @@ def choose(
         steps = ((frame_index - sign * back, back) for back in range(1, reach + 1))
         return [(i, back) for i, back in steps if i in recent or (i in prompted and i not in recalled)]
 
-    maps = [(i, policy.memory_frames - 1) for i in recalled]
+    maps = [(i, PROMPTED_SLOT) for i in recalled]
     maps += [(i, back - 1) for i, back in reversed(back_to(policy.memory_frames - 1))]
     pointers = [(i, distance(i)) for i in recalled if distance(i) >= 0] + back_to(policy.pointer_reach)
     return Recall(tuple(maps), tuple(pointers)) if maps else None

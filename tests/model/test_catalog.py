@@ -1,0 +1,33 @@
+"""The known models, and the weights that come with the package."""
+
+from __future__ import annotations
+
+import json
+
+from safetensors import safe_open
+
+from masklet.model.catalog import catalog, embedded_weights
+from masklet.model.metadata import config_from_json
+from masklet.model.presets import NANO, PRESETS
+
+
+def test_the_embedded_weights_and_their_card() -> None:
+    card = json.loads(embedded_weights().with_name("nano.json").read_text())
+    with safe_open(embedded_weights(), "pt") as file:
+        stored = config_from_json(file.metadata()["masklet.config"])
+        types = {str(file.get_tensor(name).dtype) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    assert stored == NANO == config_from_json(json.dumps(card["config"]))
+    assert types == {"torch.float16"}
+    assert card["parameters"] == catalog()[0].parameters
+    assert embedded_weights().with_name("LICENSE").is_file()
+
+
+def test_the_catalog_knows_every_preset() -> None:
+    entries = {entry.name: entry for entry in catalog()}
+    assert list(entries) == list(PRESETS)
+    assert entries["nano"].local == embedded_weights()
+    assert entries["nano"].hub_id is None
+    large = entries["sam2.1-base-plus"]
+    assert (large.hub_id, large.license) == ("facebook/sam2.1-hiera-base-plus", "Apache-2.0")
+    assert large.files == ("model.safetensors", "sam2.1_hiera_base_plus.pt")
+    assert entries["sam2-tiny"].files[1] == "sam2_hiera_tiny.pt"

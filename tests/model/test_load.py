@@ -1,0 +1,94 @@
+"""Filling a model: exact, strict, in any number type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from masklet.errors import WeightsError
+from masklet.model.checkpoint import Checkpoint
+from masklet.model.config import ModelConfig
+from masklet.model.convert import save_model
+from masklet.model.load import count_parameters, fill, load_model
+from masklet.model.presets import NANO, PRESETS, TEST_TINY
+from masklet.model.sam2 import Sam2
+
+CODE = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+
+
+def weights(config: ModelConfig = TEST_TINY) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return {name: torch.randn_like(t) for name, t in Sam2(config).state_dict().items() if t.is_floating_point()}
+
+
+def test_holds_copies_in_eval_mode() -> None:
+    tensors = weights()
+    model = fill(TEST_TINY, Checkpoint("x", tensors))
+    state = model.state_dict()
+    assert not model.training
+    assert state.keys() == tensors.keys()
+    assert all(torch.equal(state[name], tensors[name]) for name in tensors)
+    tensors["no_mem_embed"].zero_()
+    assert model.no_mem_embed.abs().sum() > 0
+
+
+def test_batch_norm_counters_need_not_be_stored() -> None:
+    model = fill(NANO, Checkpoint("x", weights(NANO)))
+    counters = [t for name, t in model.state_dict().items() if name.endswith("num_batches_tracked")]
+    assert len(counters) == 48
+    assert not any(counters)
+
+
+@pytest.mark.parametrize("stored", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_any_floating_type_becomes_the_one_asked_for(stored: torch.dtype) -> None:
+    tensors = {name: t.to(stored) for name, t in weights().items()}
+    model = fill(TEST_TINY, Checkpoint("x", tensors), dtype=torch.bfloat16)
+    types = {name: t.dtype for name, t in model.state_dict().items()}
+    assert types.pop(CODE) == torch.float32
+    assert set(types.values()) == {torch.bfloat16}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "missing": ({"no_obj_ptr": None}, r"1 missing \(no_obj_ptr\)"),
+    "unexpected": ({"extra": torch.zeros(1)}, r"1 unexpected \(extra\)"),
+    "wrong shape": (
+        {"no_obj_ptr": torch.zeros(2, 3)},
+        r"1 of wrong shape \(no_obj_ptr: expected \(1, 32\), got \(2, 3\)\)",
+    ),
+    "whole numbers": ({"no_obj_ptr": torch.zeros(1, 32, dtype=torch.long)}, "1 not of a floating type"),
+    "a shape of terabytes": ({"no_obj_ptr": torch.zeros(1).expand(2**40)}, "1 of wrong shape"),
+    "all at once": (
+        {"no_obj_ptr": None, "a": torch.zeros(1), "b": torch.zeros(1), "c": torch.zeros(1), "d": torch.zeros(1)},
+        r"1 missing \(no_obj_ptr\); 4 unexpected \(a, b, c and 1 more\)",
+    ),
+    "a name in two lines": ({"a\nb": torch.zeros(1)}, r"unexpected \(a\?b\)"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), FAULTS.values(), ids=FAULTS)
+def test_one_error_names_what_does_not_fit(change: dict[str, Any], message: str) -> None:
+    tensors = {name: t for name, t in {**weights(), **change}.items() if t is not None}
+    with pytest.raises(WeightsError, match=message) as raised:
+        fill(TEST_TINY, Checkpoint("mine.pt", tensors))
+    assert str(raised.value).startswith("mine.pt does not fit ")
+    assert "\n" not in str(raised.value)
+
+
+def test_parameters_of_the_released_sizes() -> None:
+    """Millions, as the paper's model table gives them."""
+    millions = {name: round(count_parameters(config) / 1e6, 1) for name, config in PRESETS.items()}
+    assert millions["sam2-tiny"] == pytest.approx(38.9, abs=0.1)
+    assert millions["sam2-large"] == pytest.approx(224.4, abs=0.1)
+    assert millions["nano"] == 5.7
+
+
+def test_saved_equals_loaded(tmp_path: Path) -> None:
+    model = fill(TEST_TINY, Checkpoint("x", weights()))
+    save_model(model, tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors")
+    assert again.config == TEST_TINY
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))

@@ -1,0 +1,72 @@
+"""The embedded model's reference numbers, reproduced within 1e-4 in float32 on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from masklet.model.prompt_encoder import draw_prompts
+from masklet.model.sam2 import Sam2
+from masklet.model.tensors import ImageFeatures, PromptTensors
+from masklet.predict.load import load
+
+TOLERANCE = 1e-4
+CLICKS = torch.tensor([[[60.0, 140.0], [150.0, 40.0]]])
+LABELS = torch.tensor([[1, 0]])
+
+
+@pytest.fixture(scope="module")
+def golden(assets: Path) -> dict[str, Tensor]:
+    return load_file(assets / "starter" / "nano-golden.safetensors")
+
+
+@pytest.fixture(scope="module", params=["embedded", "starter"])
+def model(request: pytest.FixtureRequest, assets: Path) -> Sam2:
+    """The weights that come with the package, and the file they were made from."""
+    return load(
+        "nano" if request.param == "embedded" else assets / "starter" / "nano-starter.safetensors", device="cpu"
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(threads)
+
+
+def close(ours: Tensor, theirs: Tensor) -> bool:
+    return ours.shape == theirs.shape and float((ours - theirs).abs().max()) < TOLERANCE
+
+
+def seen(model: Sam2, golden: dict[str, Tensor]) -> ImageFeatures:
+    pixels = golden["input"].permute(2, 0, 1)[None].float() / 255
+    return model.condition(model.encode_image(pixels), None)
+
+
+def test_trunk_and_embedding(model: Sam2, golden: dict[str, Tensor]) -> None:
+    features = model.image_encoder.trunk((golden["input"].permute(2, 0, 1)[None].float() - 127) / 128)
+    assert [close(ours, golden[f"trunk.{index}"]) for index, ours in enumerate(features)] == [True] * 4
+    assert close(seen(model, golden).embedding, golden["embedding"])
+
+
+def test_a_click_and_a_second_one(model: Sam2, golden: dict[str, Tensor]) -> None:
+    features, previous = seen(model, golden), None
+    for count, name in enumerate(("click", "second_click"), start=1):
+        prompts = PromptTensors(CLICKS[:, :count], LABELS[:, :count], previous)
+        limited = None if previous is None else previous.clamp(-6, 6)
+        drawn = draw_prompts(prompts.points, prompts.labels, limited, features.image_size)
+        prediction = model.decode(features, prompts)
+        assert close(drawn, golden[f"{name}.dense"])
+        assert close(prediction.logits[:, 1:], golden[f"{name}.low_res"])
+        assert close(prediction.iou[:, 1:], golden[f"{name}.iou"])
+        assert close(prediction.object_score.view_as(golden[f"{name}.object_score"]), golden[f"{name}.object_score"])
+        best = int(prediction.iou[0, 1:].argmax()) + 1
+        previous = prediction.logits[:, best : best + 1]
