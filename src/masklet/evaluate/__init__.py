@@ -1,0 +1,1 @@
+"""Evaluation by the paper's protocols: metrics here, then protocols, runs and reports."""

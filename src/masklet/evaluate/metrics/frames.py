@@ -1,0 +1,142 @@
+"""What one frame says of each object: the areas that J is made of, and F."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt8, UInt16
+
+from masklet.errors import FormatError
+from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius, occupied
+from masklet.types import ObjectId
+
+VOID = 255
+"""The label that DAVIS and others give to pixels which the annotators left open."""
+
+Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+"""A picture of object ids, 0 for background."""
+
+Region = Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """One frame, n objects.
+
+    Attributes:
+        intersection: (n,) pixels in both masks.
+        prediction: (n,) pixels in the predicted mask.
+        truth: (n,) pixels in the true mask.
+        f: (n,) boundary measure, 0 to 1.
+        adaptive_f: (n,) the same with MOSEv2's adaptive radius, or None where it was not asked for.
+    """
+
+    intersection: Int64[np.ndarray, " n"]
+    prediction: Int64[np.ndarray, " n"]
+    truth: Int64[np.ndarray, " n"]
+    f: Float64[np.ndarray, " n"]
+    adaptive_f: Float64[np.ndarray, " n"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameMetric:
+    """How to compare two pictures of masks.
+
+    Attributes:
+        tolerance: of F: below 1 a share of the diagonal, rounded up to whole pixels; from 1 on pixels.
+        adaptive: also measure F with the radius that shrinks with the object (MOSEv2).
+
+    Raises:
+        FormatError: the tolerance is not a number of 0 or more.
+    """
+
+    tolerance: float = TOLERANCE
+    adaptive: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < math.inf:
+            raise FormatError(f"expected a tolerance of 0 or more, got {self.tolerance}")
+
+    def score_masks(
+        self, prediction: Bool[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h w"], void: Region | None = None
+    ) -> FrameScores:
+        """Compare the masks of n objects on one frame; pixels of ``void`` count for nothing, in J and in F alike.
+
+        Raises:
+            FormatError: the two differ in size or number of objects.
+        """
+        if prediction.shape != truth.shape or (void is not None and void.shape != truth.shape[1:]):
+            raise FormatError(
+                f"expected predicted masks of the truth's shape {truth.shape} (objects, height, width), "
+                f"got {prediction.shape}"
+            )
+        size = (truth.shape[1], truth.shape[2])
+        if void is not None:
+            prediction, truth = prediction & ~void, truth & ~void
+        return self._gather([self._score(*pair, size) for pair in zip(prediction, truth, strict=True)])
+
+    def score_labels(
+        self, prediction: Labels, truth: Labels, object_ids: Sequence[ObjectId], *, void: int | None = None
+    ) -> FrameScores:
+        """Compare two label maps of one frame for the objects named; all other labels are background.
+
+        Args:
+            prediction: (h, w) object ids, 0 for background.
+            truth: the same.
+            object_ids: which objects to score, in the order of the result.
+            void: pixels with this label in the truth count for nothing, in J and in F alike; None: all count.
+
+        Raises:
+            FormatError: the two differ in size.
+        """
+        if prediction.shape != truth.shape:
+            raise FormatError(
+                f"expected a prediction of the truth's size {truth.shape} (height, width), got {prediction.shape}"
+            )
+        if void is not None:
+            left_open = truth == void
+            prediction, truth = np.where(left_open, 0, prediction), np.where(left_open, 0, truth)
+        size = (truth.shape[0], truth.shape[1])
+        window = occupied((prediction | truth) > 0, margin=1)
+        prediction, truth = prediction[window], truth[window]
+        return self._gather([self._score(prediction == i, truth == i, size) for i in object_ids])
+
+    def _score(self, prediction: Region, truth: Region, size: tuple[int, int]) -> _Row:
+        window = occupied(prediction | truth, margin=1)  # all there is to see, and a tenth of the work
+        prediction, truth = prediction[window], truth[window]
+        area = int(np.count_nonzero(truth))
+        f = boundary_f(prediction, truth, boundary_radius(size, self.tolerance))
+        adaptive = boundary_f(prediction, truth, adaptive_radius(size, area)) if self.adaptive else math.nan
+        shared, predicted = int(np.count_nonzero(prediction & truth)), int(np.count_nonzero(prediction))
+        return shared, predicted, area, f, adaptive
+
+    def _gather(self, rows: Sequence[_Row]) -> FrameScores:
+        table = np.array(rows, np.float64).reshape(-1, 5).T  # areas are far below 2**53
+        intersection, prediction, truth = table[:3].astype(np.int64)
+        return FrameScores(intersection, prediction, truth, table[3], table[4] if self.adaptive else None)
+
+
+_Row = tuple[int, int, int, float, float]
+
+
+def adaptive_radius(size: tuple[int, int], area: int) -> float:
+    """MOSEv2's radius for F: a tenth of the square root of the true area, rounded up.
+
+    At most 0.008 of the diagonal, which is not rounded, and just that for an empty truth: as in the evaluation kit of
+    the MOSE authors.
+    """
+    limit = TOLERANCE * math.hypot(*size)
+    return min(limit, float(math.ceil(0.1 * math.sqrt(area)))) if area else limit
+
+
+def object_ids_in(truths: Iterable[Labels]) -> tuple[ObjectId, ...]:
+    """All ids in some label maps but 0, ascending."""
+    known: set[int] = set()
+    for labels in truths:
+        accounted = sum(int(np.count_nonzero(labels == i)) for i in known)
+        if accounted != np.count_nonzero(labels):  # far cheaper than looking for unknown ids in every map
+            known |= set(np.unique(labels).tolist()) - {0}
+    return tuple(sorted(known))

@@ -1,0 +1,96 @@
+"""Automatic masks of pictures: how many of the true objects they find (COCO's average recall, without classes)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from pycocotools import mask as coco
+
+from masklet.errors import FormatError
+from masklet.types import Rle
+
+MAX_DETECTIONS = 1000
+"""How many masks of a picture count, the best first: AR@1000."""
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""IoU from which on an object counts as found."""
+
+ObjectSize = Literal["all", "small", "medium", "large"]
+
+_AREAS: dict[ObjectSize, tuple[float, float]] = {
+    "all": (0, 1e10),
+    "small": (0, 32**2),
+    "medium": (32**2, 96**2),
+    "large": (96**2, 1e10),
+}  # in pixels, ends included, as in COCO
+
+
+@dataclass(frozen=True, eq=False)
+class RecallCounts:
+    """True objects and how many were found, by size; add pictures up with ``+``.
+
+    Attributes:
+        found: (4, 10) objects found, for each size and IoU threshold.
+        total: (4,) objects there are of each size.
+    """
+
+    found: Int64[np.ndarray, "sizes thresholds"]
+    total: Int64[np.ndarray, " sizes"]
+
+    def __add__(self, other: RecallCounts) -> RecallCounts:
+        return RecallCounts(self.found + other.found, self.total + other.total)
+
+    def average_recall(self, size: ObjectSize = "all") -> float | None:
+        """Mean over the IoU thresholds of the share of objects found, 0 to 1; None where there are none of the size.
+
+        Small objects have up to 32 x 32 pixels, large ones 96 x 96 or more.
+        """
+        row = list(_AREAS).index(size)
+        return float((self.found[row] / self.total[row]).mean()) if self.total[row] else None
+
+
+def count_recalled(
+    predictions: Sequence[Rle],
+    scores: Float32[np.ndarray, " n"],
+    truths: Sequence[Rle],
+    max_detections: int = MAX_DETECTIONS,
+) -> RecallCounts:
+    """Match the predicted masks of one picture, the best first, to its true objects.
+
+    Each mask takes the free object it overlaps best; an object is found from each IoU threshold on that this reaches.
+    The numbers are those of COCOeval with one class and no crowds.
+
+    Raises:
+        FormatError: not one score for each prediction.
+    """
+    if len(predictions) != len(scores):
+        raise FormatError(f"expected one score for each of {len(predictions)} predictions, got {len(scores)}")
+    best = np.argsort(-scores, kind="stable")[:max_detections].tolist()
+    iou = _iou([predictions[i] for i in best], truths)
+    areas = np.array([truth.area for truth in truths])
+    ranges = [(areas >= low) & (areas <= high) for low, high in _AREAS.values()]
+    return RecallCounts(
+        np.array([_found(iou[:, chosen]) for chosen in ranges]), np.array([int(chosen.sum()) for chosen in ranges])
+    )
+
+
+def _iou(predictions: Sequence[Rle], truths: Sequence[Rle]) -> Float64[np.ndarray, "n m"]:
+    """In double precision: 0.7 has to reach the threshold of 0.7."""
+    if not predictions or not truths:
+        return np.zeros((len(predictions), len(truths)))
+    ours, theirs = ([{"size": list(rle.size), "counts": rle.counts} for rle in rles] for rles in (predictions, truths))
+    return np.asarray(coco.iou(ours, theirs, [0] * len(theirs)), np.float64)
+
+
+def _found(iou: Float64[np.ndarray, "n m"]) -> Int64[np.ndarray, " thresholds"]:
+    """How many of m objects are matched at each threshold by n masks that choose in turn."""
+    free: Bool[np.ndarray, "thresholds m"] = np.ones((len(THRESHOLDS), iou.shape[1]), bool)
+    for overlaps in iou[(iou >= THRESHOLDS[0]).any(axis=1)]:
+        wanted = np.where(free & (overlaps >= THRESHOLDS[:, None]), overlaps, -1)
+        last_best = wanted.shape[1] - 1 - wanted[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
+        free[np.arange(len(free)), last_best] &= wanted.max(axis=1) < 0
+    return np.asarray((~free).sum(axis=1))
