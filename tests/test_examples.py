@@ -1,0 +1,66 @@
+"""Every script in examples/ runs as its first line says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from masklet import FrameMasks, read_mask
+from masklet.io import OverlayWriter, read_rle, write_image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a picture and a short video of a square that moves."""
+    folder = tmp_path_factory.mktemp("examples")
+    nothing = np.zeros(0, np.float32)
+    with OverlayWriter(folder / "dog.mp4", fps=10) as sink:
+        for index in range(6):
+            frame = np.full((48, 64, 3), 90, np.uint8)
+            frame[16:32, 10 + index : 26 + index] = (220, 40, 30)
+            sink.write(frame, FrameMasks(index, (), np.zeros((0, 48, 64), bool), nothing, nothing))
+    write_image(folder / "cat.png", frame)
+    return folder
+
+
+def run(folder: Path, script: str, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_all_examples_are_tested() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in sorted(EXAMPLES.glob("*.py")) if f'"{path.name}"' not in source] == []
+
+
+def test_segment_image(folder: Path) -> None:
+    assert "predicted IoU" in run(folder, "segment_image.py", "cat.png", "20", "24", "mask.png")
+    assert read_mask(folder / "mask.png").shape == (48, 64)
+
+
+def test_track_video(folder: Path) -> None:
+    assert run(folder, "track_video.py", "dog.mp4", "18", "24", "out.mp4") == "out.mp4: 6 frames\n"
+    assert (folder / "out.mp4").stat().st_size > 0
+
+
+def test_stream_frames(folder: Path) -> None:
+    lines = run(folder, "stream_frames.py").splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"frame {index}" for index in range(10)]
+
+
+def test_correct_with_click(folder: Path) -> None:
+    lines = run(folder, "correct_with_click.py", "dog.mp4", "18", "24", "3", "60", "4").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["frame 3", "frame 4", "frame 5"]
+
+
+def test_save_masklets(folder: Path) -> None:
+    assert "object 2 (right point)" in run(folder, "save_masklets.py", "dog.mp4", "dog.json")
+    assert {i: len(one.frames) for i, one in read_rle(folder / "dog.json").items()} == {1: 6, 2: 6}
