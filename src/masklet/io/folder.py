@@ -53,9 +53,9 @@ class FolderVideo(RecordedSource):
             raise MediaError(f"cannot read the folder {path}: {error.strerror}") from error
         if not self.files:
             raise MediaError(f"no pictures in the folder {path}")
-        size = _size_of(self.files[0])
+        size = picture_size(self.files[0])
         for file in self.files[1:]:
-            if (other := _size_of(file)) != size:
+            if (other := picture_size(file)) != size:
                 raise MediaError(
                     f"expected pictures of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
                     f"got {other[1]}x{other[0]}: {file}"
@@ -87,8 +87,8 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def _size_of(file: Path) -> Size:
-    """(height, width) as displayed, from the header alone."""
+def picture_size(file: Path) -> Size:
+    """(height, width) of a picture as displayed, from its header alone; `MediaError` if it has none."""
     with opened_picture(file) as image:
         exif = Image.Image.getexif(image)  # the PNG class's own method would decode the whole picture
         sideways = exif.get(_ORIENTATION) in _SIDEWAYS

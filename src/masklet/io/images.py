@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
     """
     with opened_picture(path) as image:
         return to_rgb(ImageOps.exif_transpose(image), str(path))
+
+
+def decode_image(data: bytes, name: str) -> Picture:
+    """A picture from the bytes of its file, by the rules of `read_image`; ``name`` is for messages."""
+    with reading_picture(name), open_picture(io.BytesIO(data)) as image:
+        check_pixels(name, image.height, image.width)
+        return to_rgb(ImageOps.exif_transpose(image), name)
 
 
 def read_mask(path: str | os.PathLike[str]) -> Bool[np.ndarray, "h w"]:
@@ -76,7 +84,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture | Bool[np.ndarray
         draft.discard()
 
 
-def open_picture(path: str | os.PathLike[str]) -> Image.Image:
+def open_picture(path: str | os.PathLike[str] | io.BytesIO) -> Image.Image:
     """Open a picture with Pillow, as one of the forms that are safe to try on an untrusted file."""
     Image.init()
     return Image.open(path, formats=[form for form in _PICTURE_FORMATS if form in Image.OPEN])

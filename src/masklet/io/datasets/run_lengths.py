@@ -1,0 +1,258 @@
+"""Videos whose masks are run-length codes in JSON: SA-V train, and the YouTube-VIS form of LV-VIS and UVO."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from masklet.errors import FormatError, FrameRangeError, MediaError
+from masklet.io.container import VideoFile
+from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
+from masklet.io.datasets.files import ListedPictures, confined, listed, pictures_in, shown, wrong_root
+from masklet.io.datasets.layouts import Found, Split
+from masklet.io.folder import natural_key, picture_size
+from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
+from masklet.io.formats.json_file import load_json
+from masklet.io.formats.sav import SavAnnotation, read_sav
+from masklet.io.source import RecordedSource
+from masklet.masks.rle import decode_masks
+from masklet.types import ObjectId, Rle, Size
+
+
+class RleSequence(VideoSequence):
+    """A video whose masks are kept as codes and decoded a frame at a time."""
+
+    @abstractmethod
+    def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
+        """The code of every object on an annotated frame; None where the annotators left it out."""
+
+    def truth(self, frame_index: int) -> Truth:
+        """The masks of one frame; see `VideoSequence.truth`."""
+        if frame_index not in self.annotated:
+            raise FrameRangeError(f"frame {frame_index} of {self.name} has no annotation")
+        codes = self.codes(frame_index)
+        known = {i: code for i, code in codes.items() if code is not None}
+        check_mask_bytes(len(known), self.size, self.name)
+        masks = decode_masks(list(known.values())) if known else np.zeros((0, *self.size), bool)
+        return Truth(frame_index, tuple(known), masks, unknown=frozenset(codes) - set(known))
+
+    @cached_property
+    def objects(self) -> Mapping[ObjectId, int]:
+        """Every object with the first frame on which it has a pixel; decodes no mask."""
+        first: dict[ObjectId, int] = {}
+        for index in self.annotated:
+            for i, code in self.codes(index).items():
+                if i not in first and code is not None and code.area:
+                    first[i] = index
+        return dict(sorted(first.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavSequence(RleSequence):
+    """A video of SA-V train; its manual and automatic masklets are objects 1, 2, 3 ... in the order of the files.
+
+    Attributes:
+        media: the video file, or a folder of its pictures.
+        annotations: the files of its masklets.
+    """
+
+    media: Path
+    annotations: tuple[Path, ...]
+
+    def open(self) -> RecordedSource:
+        """The frames of the video file, at 24 a second."""
+        if self.media.is_dir():
+            return ListedPictures(self.name, pictures_in(self.media).values())
+        return VideoFile(self.media)
+
+    @property
+    def size(self) -> Size:
+        """(height, width) as the annotation says."""
+        return self._files[0].size
+
+    @property
+    def num_frames(self) -> int:
+        """The count that the annotation says."""
+        return self._files[0].num_frames
+
+    @cached_property
+    def annotated(self) -> tuple[int, ...]:
+        """Every fourth frame."""
+        return tuple(sorted({frame for file in self._files for frame in file.frames}))
+
+    @property
+    def original_ids(self) -> Mapping[ObjectId, str]:
+        """Object id -> the masklet's number in its file."""
+        numbers = [number for file in self._files for number in file.masklet_ids]
+        return {i: str(number) for i, number in enumerate(numbers, start=1)}
+
+    def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
+        """The codes of all masklets on one frame."""
+        places = [(file, place) for file in self._files for place in range(len(file.masklet_ids))]
+        return {
+            i: file.mask(frame_index, place) if frame_index in file.frames else None
+            for i, (file, place) in enumerate(places, start=1)
+        }
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The video is not of the size or length that the annotation says."""
+        if not self.annotated:
+            return (Problem("no annotation", self.name, f"expected masks in {self.annotations[0]}"),)
+        try:
+            with self.open() as video:
+                size, count = video.size, len(video)
+        except MediaError as error:
+            return (Problem("unreadable", self.name, str(error)),)
+        found = []
+        if size != self.size:
+            found.append(Problem("size mismatch", self.name, f"masks of {shown(self.size)}, frames of {shown(size)}"))
+        if count <= self.annotated[-1]:
+            told = f"frame {self.annotated[-1]} has masks, the video ends after {count} frames"
+            found.append(Problem("missing picture", self.name, told))
+        return tuple(found)
+
+    @cached_property
+    def _files(self) -> tuple[SavAnnotation, ...]:
+        files = tuple(read_sav(path) for path in self.annotations)
+        if any(file.size != files[0].size for file in files):
+            raise FormatError(f"expected annotations of one size, got {[file.size for file in files]}: {self.media}")
+        return files
+
+
+@dataclass(frozen=True)
+class SavVideos:
+    """SA-V train: ``sav_000001.mp4`` with ``sav_000001_manual.json`` and ``sav_000001_auto.json`` beside it."""
+
+    def expected(self, split: Split) -> str:
+        """The files of a split, for people."""
+        return " or ".join(f"NAME_{kind}.json" for kind in split.spellings) + " beside NAME.mp4, up to two folders deep"
+
+    def find(self, root: Path, split: Split) -> Found:
+        """The videos that have annotations; see `Layout.find`."""
+        if not root.is_dir():
+            raise wrong_root(root, f"split {split.name!r}", self.expected(split))
+        items, warnings = [], []
+        for folder in [root, *(path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_dir())]:
+            files = {path.name: path for path in listed(folder)}
+            ends = tuple(f"_{kind}.json" for kind in split.spellings)
+            names = {name.removesuffix(end) for name in files for end in ends if name.endswith(end)}
+            for name in names:
+                media = files.get(f"{name}.mp4") or files.get(name)
+                if media is None:
+                    warnings.append(Problem("missing picture", name, f"expected {name}.mp4 in {folder}, found nothing"))
+                    continue
+                annotations = tuple(files[name + end] for end in ends if name + end in files)
+                items.append(SavSequence(name=name, media=media, annotations=annotations))
+        if not items:
+            reason = f" ({warnings[0]})" if warnings else ""
+            raise FormatError(f"{wrong_root(root, f'split {split.name!r}', self.expected(split))}{reason}")
+        return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoSequence(RleSequence):
+    """A video of a file in the YouTube-VIS form; its objects are 1, 2, 3 ... in the order of the file.
+
+    Attributes:
+        folder: what its file names are relative to.
+        video: its part of the file.
+    """
+
+    folder: Path
+    video: CocoVideo = field(repr=False)
+
+    def open(self) -> ListedPictures:
+        """The pictures that the file names, in its order."""
+        return ListedPictures(self.name, self._pictures())
+
+    @property
+    def size(self) -> Size:
+        """(height, width) as the file says."""
+        return self.video.size
+
+    @property
+    def num_frames(self) -> int:
+        """How many pictures the file names."""
+        return len(self.video.file_names)
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """All frames: an object without a mask is absent."""
+        return tuple(range(self.num_frames)) if self.video.objects else ()
+
+    def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
+        """The codes of the objects in this frame."""
+        parts = ((i, frames[frame_index]) for i, (_, frames) in enumerate(self.video.objects, start=1))
+        return {i: segmentation(part, self.size) for i, part in parts if part is not None}
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Missing pictures, pictures of another size, no objects."""
+        if not self.video.objects:
+            return (Problem("no annotation", self.name, "the file has no object of this video"),)
+        return tuple(self._picture_problems())
+
+    def _pictures(self) -> Iterator[Path]:
+        return (confined(self.folder, name) for name in self.video.file_names)
+
+    def _picture_problems(self) -> Iterator[Problem]:
+        for path in self._pictures():
+            try:
+                if (size := picture_size(path)) != self.size:
+                    told = f"masks of {shown(self.size)}, a picture of {shown(size)}: {path}"
+                    yield Problem("size mismatch", self.name, told)
+            except MediaError as error:
+                yield Problem("unreadable" if path.is_file() else "missing picture", self.name, str(error))
+
+
+@dataclass(frozen=True)
+class CocoVideos:
+    """Videos in the YouTube-VIS form: one JSON file for a split, and folders of pictures that it names.
+
+    Attributes:
+        annotations: paths of the file to look for, the likeliest first; ``{split}`` stands for a spelling of the split.
+        pictures: folders that the file names may be relative to, the likeliest first.
+    """
+
+    annotations: tuple[str, ...]
+    pictures: tuple[str, ...]
+
+    def expected(self, split: Split) -> str:
+        """The files of a split, for people."""
+        paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.pictures)]
+        return f"{paths[0]} and {paths[1]}/NAME/*.jpg"
+
+    def find(self, root: Path, split: Split) -> Found:
+        """The videos of the file; see `Layout.find`."""
+        files = [root / path.format(split=s) for s in split.spellings for path in self.annotations]
+        folders = [root / path.format(split=s) for s in split.spellings for path in self.pictures]
+        file = next((path for path in files if path.is_file()), None)
+        folder = next((path for path in folders if path.is_dir()), None)
+        if file is None or folder is None:
+            raise wrong_root(root, f"split {split.name!r}", self.expected(split))
+        items, warnings = [], []
+        for video in read_videos(load_json(file), str(file)):
+            name = _folder_of(video)
+            for path in video.file_names:
+                confined(folder, path)
+            if not video.objects:
+                warnings.append(Problem("no annotation", name, f"no object of it in {file.name}"))
+            elif not video.file_names or not confined(folder, video.file_names[0]).is_file():
+                warnings.append(Problem("missing sequence", name, f"expected its pictures in {folder}, found nothing"))
+            else:
+                named = {i: category for i, (category, _) in enumerate(video.objects, start=1) if category}
+                items.append(CocoSequence(name=name, folder=folder, video=video, categories=named))
+        if not items:
+            reason = str(warnings[0]) if warnings else "no videos"
+            raise FormatError(f"expected videos with masks and pictures, got none ({reason}): {file}")
+        return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
+
+
+def _folder_of(video: CocoVideo) -> str:
+    """What to call a video: the folder of its pictures, or its number."""
+    parent = PurePosixPath(video.file_names[0]).parent.as_posix() if video.file_names else "."
+    return parent if parent != "." else str(video.id)

@@ -1,0 +1,98 @@
+"""SA-V annotations: one JSON a video, with the run-length codes of its masklets at 6 of 24 frames per second."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from masklet.errors import FormatError
+from masklet.io.formats.json_file import expecting, load_json
+from masklet.masks.rle import MAX_PIXELS, from_coco
+from masklet.types import Rle, Size
+
+FRAME_STEP = 4
+"""Every fourth frame is annotated."""
+
+MAX_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class SavAnnotation:
+    """What an annotation file says; a mask is decoded when asked for.
+
+    Attributes:
+        video_id: the video's name, such as ``sav_000001``.
+        size: (height, width).
+        num_frames: frames of the video.
+        masklet_ids: the file's number for each masklet.
+        automatic: whether a masklet was found without a person, for each.
+        codes: for each annotated frame the codes of all masklets, as the file has them.
+    """
+
+    video_id: str
+    size: Size
+    num_frames: int
+    masklet_ids: tuple[int, ...]
+    automatic: tuple[bool, ...]
+    codes: tuple[tuple[Mapping[str, Any] | None, ...], ...] = field(repr=False)
+
+    @property
+    def frames(self) -> range:
+        """The annotated frames."""
+        return range(0, len(self.codes) * FRAME_STEP, FRAME_STEP)
+
+    def mask(self, frame_index: int, masklet: int) -> Rle | None:
+        """The mask of a masklet by place, or None where it was left out.
+
+        Raises:
+            FormatError: the code is corrupt or not of the video's size.
+        """
+        code = self.codes[frame_index // FRAME_STEP][masklet]
+        if code is None:
+            return None
+        rle = from_coco(code)
+        if rle.size != self.size:
+            told = f"{self.size[1]}x{self.size[0]} as the video, got {rle.size[1]}x{rle.size[0]}"
+            raise FormatError(f"expected a mask of {told}: {self.video_id}")
+        return rle
+
+
+def read_sav(path: str | os.PathLike[str]) -> SavAnnotation:
+    """Read one annotation file, such as ``sav_000001_manual.json``.
+
+    Raises:
+        FormatError: missing, too large, or not of the SA-V form.
+    """
+    with expecting("an SA-V annotation", str(path)):
+        return _annotation(load_json(Path(path), max_bytes=MAX_BYTES))
+
+
+def _annotation(document: Mapping[str, Any]) -> SavAnnotation:
+    ids = tuple(_whole(i) for i in document["masklet_id"])
+    kinds = tuple(str(kind) for kind in document.get("masklet_type") or ["manual"] * len(ids))
+    codes = tuple(tuple(frame) for frame in document["masklet"])
+    size = _whole(document["video_height"]), _whole(document["video_width"])
+    if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+        raise FormatError(f"expected the height and width of a video, got {size}")
+    if len(kinds) != len(ids) or any(len(frame) != len(ids) for frame in codes):
+        raise FormatError(f"expected {len(ids)} masks on each frame, one for each masklet")
+    if not all(code is None or isinstance(code, dict) for frame in codes for code in frame):
+        raise FormatError("expected masks as objects with 'size' and 'counts'")
+    return SavAnnotation(
+        video_id=str(document["video_id"]),
+        size=size,
+        num_frames=_whole(document["video_frame_count"]),
+        masklet_ids=ids,
+        automatic=tuple(kind == "auto" for kind in kinds),
+        codes=codes,
+    )
+
+
+def _whole(value: object) -> int:
+    """The files hold whole numbers as floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return int(value)
