@@ -6,11 +6,15 @@ import fnmatch
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import pytest
 from hypothesis import settings
-from jaxtyping import config, install_import_hook
+from jaxtyping import UInt8, config, install_import_hook
+
+if TYPE_CHECKING:
+    from masklet.model.sam2 import Sam2
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: the same sums on every machine
 
@@ -38,6 +42,36 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared assets are not here (set MASKLET_ASSETS)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clip() -> UInt8[np.ndarray, "t h w 3"]:
+    """40 frames of 48 x 72 pixels: a red square that wanders over moving waves."""
+    time, y, x = np.mgrid[:40, :48, :72]
+    waves = np.sin(x / 7 + time / 3) * np.cos(y / 9), np.cos(x / 5 - y / 8 + time / 5), np.sin(y / 4 - time / 7)
+    frames = (128 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
+    for index, frame in enumerate(frames):
+        left, top = 8 + index, 8 + index // 2
+        frame[top : top + 14, left : left + 14] = (230, 40, 30)
+    return frames
+
+
+@pytest.fixture(scope="session")
+def tiny(clip: UInt8[np.ndarray, "t h w 3"]) -> Sam2:
+    """A very small model, random but such that objects of the clip come and go and every memory matters."""
+    import torch  # noqa: PLC0415 - masklet, and torch with it, comes after the import hook
+
+    from masklet.model.presets import TEST_TINY  # noqa: PLC0415
+    from masklet.model.sam2 import Sam2  # noqa: PLC0415
+
+    model = Sam2(TEST_TINY).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(3)
+    for name, tensor in sorted(model.state_dict().items()):
+        kernel = tensor.ndim > 1 and not any(word in name for word in ("embed", "tpos_enc", "token"))
+        spread = 1.5 / tensor[0].numel() ** 0.5 if kernel else 0.3
+        center = float(name.endswith("gamma") or (tensor.ndim == 1 and name.endswith("weight")))
+        tensor.copy_(center + spread * torch.randn(tensor.shape, generator=generator))
+    return model
 
 
 @pytest.fixture

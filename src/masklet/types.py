@@ -103,12 +103,12 @@ class Prompts:
     @classmethod
     def click(cls, x: float, y: float, *, positive: bool = True) -> Prompts:
         """One click at (x, y)."""
-        return cls(np.array([[x, y]], np.float32), np.array([int(positive)]))
+        return cls(_floats([[x, y]], "points"), np.array([int(positive)]))
 
     @classmethod
     def from_box(cls, x0: float, y0: float, x1: float, y1: float) -> Prompts:
         """A box from its top-left to its bottom-right corner."""
-        return cls(box=np.array([x0, y0, x1, y1], np.float32))
+        return cls(box=_floats([x0, y0, x1, y1], "box"))
 
     @classmethod
     def from_mask(cls, mask: Bool[np.ndarray, "h w"]) -> Prompts:
@@ -117,7 +117,7 @@ class Prompts:
 
     def and_click(self, x: float, y: float, *, positive: bool = True) -> Prompts:
         """The same prompts with one more click."""
-        point = np.array([[x, y]], np.float32)
+        point = _floats([[x, y]], "points")
         return replace(self, points=np.concatenate([self.points, point]), labels=np.append(self.labels, int(positive)))
 
     def check_inside(self, size: Size) -> None:

@@ -19,7 +19,7 @@ needs_clip = pytest.mark.skipif(
 
 def test_own_clip(run: Run, video_file: Path, tmp_path: Path) -> None:
     done = run("demo", video_file, "--click", "18,24", "--size", 64)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     assert done.out.startswith(f"{NUM_FRAMES} frames at ")
     assert "the same: masklet track " in done.out
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["square-masklet.mp4", "square-masklet.png"]
@@ -60,6 +60,7 @@ def test_sample_clip_has_the_shot() -> None:
     assert "license BSD" in told
 
 
+@pytest.mark.slow
 @needs_clip
 def test_sample_clip_is_tracked_through_the_occlusion(run: Run) -> None:
     done = run("demo", "--json")

@@ -14,7 +14,7 @@ from masklet.cli.doctor import PACKAGES, advise
 
 def test_json(run: Run) -> None:
     done = run("doctor", "--json")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["versions"]["masklet"] == masklet.__version__
     assert [name for name in PACKAGES if told["versions"][name] == "missing"] == []

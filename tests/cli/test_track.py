@@ -32,7 +32,7 @@ def names(folder: Path) -> list[str]:
 
 def test_default_output(run: Run, video_file: Path, tmp_path: Path) -> None:
     done = run("track", video_file, *CLICK, *SMALL)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     assert "wrote square-masklet.mp4" in done.out
     assert names(tmp_path) == ["square-masklet.mp4"]
     with masklet.open_video(tmp_path / "square-masklet.mp4") as video:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import IO
@@ -80,7 +81,8 @@ class LogitStore:
         rest = memoryview(logits.tobytes())
         try:
             if self._file is None:  # unbuffered: a full disk speaks up here, not at some later read
-                self._file = tempfile.TemporaryFile(prefix="masklet-", buffering=0)  # noqa: SIM115 - lives with the store
+                self._file = tempfile.TemporaryFile(prefix="masklet-", buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
             self._file.seek(slot * logits.nbytes)
             while rest:
                 rest = rest[self._file.write(rest) :]

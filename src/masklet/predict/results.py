@@ -82,9 +82,11 @@ def frame_masks(
     rows = ChosenMask.cat(list(chosen.values()))
     logits = full_size(rows.logits, size)
     masks = postprocess.masks(logits)
-    for row, object_id in enumerate(chosen):
-        if object_id in drawn:
-            masks[row] = drawn[object_id]
+    truths = {row: drawn[object_id] for row, object_id in enumerate(chosen) if object_id in drawn}
+    for truth in truths.values() if postprocess.non_overlap else ():
+        masks &= ~truth
+    for row, truth in truths.items():
+        masks[row] = truth
     return FrameMasks(
         frame_index=frame_index,
         object_ids=tuple(chosen),

@@ -86,12 +86,14 @@ def answers(
 
     Args:
         model: the model.
-        looked: a row for each object.
+        looked: a row for each object, or one for all.
         prompts: a batch of 1 for each object.
     """
 
     def run(rows: list[int]) -> MaskPrediction:
-        embedding = looked.embedding if len(rows) == len(prompts) else looked.embedding[rows]
+        embedding = looked.embedding
+        if 1 < len(embedding) != len(rows):
+            embedding = embedding[rows]
         return model.decode(looked.with_embedding(embedding), PromptTensors.cat([prompts[r] for r in rows]))
 
     order, parts = _grouped([p.kind for p in prompts], run)

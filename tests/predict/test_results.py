@@ -1,0 +1,101 @@
+"""From logits to masks: threshold, holes, specks, overlap, drawn masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from masklet.model.tensors import ChosenMask
+from masklet.predict.results import PostProcess, frame_masks, full_size
+
+HOLED = np.array(
+    [
+        [-1, -1, -1, -1, -1, -1, -1],
+        [-1, 2, 2, 2, -1, -1, -1],
+        [-1, 2, -1, 2, -1, 9, -1],
+        [-1, 2, 2, 2, -1, -1, -1],
+        [-1, -1, -1, -1, -1, -1, -1],
+    ],
+    np.float32,
+)
+
+
+@pytest.mark.parametrize(
+    ("postprocess", "area"),
+    [
+        (PostProcess(), 9),
+        (PostProcess(threshold=2), 1),
+        (PostProcess(threshold=-2), 35),
+        (PostProcess(fill_holes=1), 10),
+        (PostProcess(remove_specks=1), 8),
+        (PostProcess(fill_holes=1, remove_specks=1), 9),
+        (PostProcess(remove_specks=8), 0),
+        (PostProcess(non_overlap=True), 9),
+    ],
+)
+def test_masks(postprocess: PostProcess, area: int) -> None:
+    masks = postprocess.masks(HOLED[None])
+    assert masks.dtype == bool
+    assert masks.sum() == area
+
+
+def test_non_overlap() -> None:
+    logits = np.array([[[1, 5, -1]], [[2, 3, -2]]], np.float32)
+    masks = PostProcess(non_overlap=True).masks(logits)
+    assert masks.tolist() == [[[False, True, False]], [[True, False, False]]]
+    both = PostProcess(non_overlap=True).masks(logits, one_picture=False)
+    assert both.tolist() == PostProcess().masks(logits).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": float("nan")}, "threshold must be a finite number, got nan"),
+        ({"fill_holes": -1}, "cannot be negative"),
+        ({"remove_specks": -3}, "cannot be negative"),
+    ],
+)
+def test_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PostProcess(**options)  # type: ignore[arg-type]
+
+
+def test_full_size() -> None:
+    logits = torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]).expand(3, 1, 2, 2)
+    full = full_size(logits, (4, 8))
+    assert full.shape == (3, 4, 8)
+    assert full.dtype == np.float32
+    np.testing.assert_allclose(full[0, 0], [-1, -1, -0.75, -0.25, 0.25, 0.75, 1, 1])
+
+
+def chosen(value: float, score: float) -> ChosenMask:
+    logits = torch.full((1, 1, 4, 4), value)
+    return ChosenMask(logits, torch.tensor([0.5]), torch.zeros(1, 3), torch.tensor([score]))
+
+
+def test_frame_masks() -> None:
+    drawn = np.eye(6, dtype=bool)
+    rows = {7: chosen(1.0, 0.0), 3: chosen(-1024.0, -2.0), 5: chosen(10.0, 10.0)}
+    out = frame_masks(4, rows, (6, 6), postprocess=PostProcess(), drawn={5: drawn, 9: ~drawn})
+    assert (out.frame_index, out.object_ids, out.logits) == (4, (7, 3, 5), None)
+    assert out[7].all()
+    assert not out[3].any()
+    np.testing.assert_array_equal(out[5], drawn)
+    np.testing.assert_allclose(out.presence, [0.5, 1 / (1 + np.e**2), 1], atol=1e-4)
+    assert out.iou.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_drawn_masks_win_where_masks_must_not_overlap() -> None:
+    drawn = np.eye(6, dtype=bool)
+    rows = {1: chosen(99.0, 1.0), 2: chosen(10.0, 10.0)}
+    out = frame_masks(0, rows, (6, 6), postprocess=PostProcess(non_overlap=True), drawn={2: drawn})
+    np.testing.assert_array_equal(out[2], drawn)
+    np.testing.assert_array_equal(out[1], ~drawn)
+
+
+def test_no_objects() -> None:
+    out = frame_masks(2, {}, (3, 5), postprocess=PostProcess(fill_holes=3), drawn={})
+    assert len(out) == 0
+    assert out.masks.shape == (0, 3, 5)
+    assert out.label_map().tolist() == [[0] * 5] * 3

@@ -1,0 +1,141 @@
+"""One step over many objects: what is batched gives what each object gives alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from masklet.model.sam2 import Sam2
+from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
+from masklet.predict.pixels import frame_tensor
+from masklet.tracking import MemoryBank, MemoryPolicy, answers, choose, follow, look, remember, settle
+
+POLICY = MemoryPolicy()
+HISTORIES: dict[str, list[tuple[int, ...]]] = {
+    "one object": [(0, 1, 2)],
+    "equal histories": [(0, 1, 2), (0, 1, 2), (0, 1, 2)],
+    "different lengths": [(0, 1, 2, 3), (2, 3), (0, 1, 2, 3), (3,)],
+    "nothing to remember": [(2, 3), (), (0, 1, 2, 3), ()],
+    "gaps": [(0, 3), (1, 2), (2, 3)],
+}
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
+
+
+@pytest.fixture(scope="module")
+def features(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> list[ImageFeatures]:
+    with torch.inference_mode():
+        return [tiny.encode_image(frame_tensor(frame, 64, tiny.device)) for frame in clip[:5]]
+
+
+def square(left: int) -> Tensor:
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:36, left : left + 16] = 1
+    return mask
+
+
+def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...], left: int) -> MemoryBank:
+    """An object prompted on the first of some frames and tracked, alone, on the others."""
+    bank = MemoryBank()
+    for place, index in enumerate(frames):
+        if place == 0:
+            chosen = model.adopt_mask(features[index], square(left))
+        else:
+            recall = choose(index, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+            chosen = follow(model, look(model, features[index], [(bank, recall)], POLICY))
+        (entry,) = remember(model, features[index], chosen, prompted=place == 0)
+        bank.put(index, entry, prompted=place == 0)
+    return bank
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+@torch.inference_mode()
+def test_batched_equals_one_by_one(tiny: Sam2, features: list[ImageFeatures], name: str) -> None:
+    banks = [history(tiny, features, frames, 4 + 9 * n) for n, frames in enumerate(HISTORIES[name])]
+    memories = [(bank, choose(4, prompted=bank.prompted, recent=bank.recent, policy=POLICY)) for bank in banks]
+    looked = look(tiny, features[4], memories, POLICY)
+    chosen = follow(tiny, looked)
+    maps = tiny.encode_memory(features[4], chosen, prompted=False)
+    assert len(chosen) == len(banks)
+    for row, memory in enumerate(memories):
+        alone = look(tiny, features[4], [memory], POLICY)
+        assert relative(looked.embedding[[row]], alone.embedding) <= 1e-5
+        single = follow(tiny, alone)
+        for field in ("logits", "iou", "pointer", "object_score"):
+            assert relative(getattr(chosen, field)[[row]], getattr(single, field)) <= 1e-5, field
+        assert relative(maps[[row]], tiny.encode_memory(features[4], single, prompted=False)) <= 1e-5
+
+
+@torch.inference_mode()
+def test_prompts_of_every_kind_in_one_call(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    click = PromptTensors(torch.tensor([[[20.0, 30.0]]]), torch.tensor([[1]]))
+    other = PromptTensors(torch.tensor([[[40.0, 12.0]]]), torch.tensor([[0]]))
+    box = PromptTensors(torch.tensor([[[10.0, 10.0], [40.0, 50.0]]]), torch.tensor([[2, 3]]))
+    refined = PromptTensors(click.points, click.labels, torch.linspace(-5, 5, 256).view(1, 1, 16, 16))
+    prompts = [click, box, PromptTensors.none(1, tiny.device), refined, other]
+    seen = tiny.condition(features[0], None)
+    looked = seen.with_embedding(seen.embedding.expand(5, -1, -1, -1))
+    prediction, ambiguous = answers(tiny, looked, prompts)
+    assert ambiguous.tolist() == [True, False, True, True, True]
+    for row, prompt in enumerate(prompts):
+        alone, _ = answers(tiny, seen, [prompt])
+        for field in ("logits", "iou", "pointers", "object_score"):
+            assert relative(getattr(prediction, field)[[row]], getattr(alone, field)) <= 1e-5, (row, field)
+
+
+@torch.inference_mode()
+def test_memory_changes_what_is_seen(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    one, other = (history(tiny, features, (0, 1), left) for left in (4, 40))
+    recall = choose(2, prompted=one.prompted, recent=one.recent, policy=POLICY)
+    looked = look(tiny, features[2], [(one, recall), (other, recall), (one, None)], POLICY)
+    first, second, fresh = looked.embedding
+    assert relative(second, first) > 1e-3
+    assert relative(fresh, first) > 1e-3
+    assert torch.equal(fresh, tiny.condition(features[2], None).embedding[0])
+
+
+@torch.inference_mode()
+def test_dropped_map_is_noticed(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    bank = history(tiny, features, (0, 1), 4)
+    bank.drop_maps([0])
+    recall = choose(2, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+    with pytest.raises(AssertionError, match="the map of frame 0 was dropped"):
+        look(tiny, features[2], [(bank, recall)], POLICY)
+
+
+@torch.inference_mode()
+def test_look_ahead_without_pointers(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    bank = history(tiny, features, (3,), 4)
+    recall = choose(1, prompted=bank.prompted, recent=[], policy=MemoryPolicy(look_ahead=True))
+    assert recall is not None
+    assert recall.shape == (1, 0)
+    looked = look(tiny, features[1], [(bank, recall)], POLICY)
+    assert looked.embedding.isfinite().all()
+    assert relative(looked.embedding, tiny.condition(features[1], None).embedding) > 1e-3
+
+
+@torch.inference_mode()
+def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    present = tiny.adopt_mask(features[0], square(4))
+    absent = ChosenMask(present.logits, present.iou, present.pointer, -present.object_score)
+    here, gone = remember(tiny, features[0], ChosenMask.cat([present, absent]), prompted=True)
+    assert here.map is not None
+    assert gone.map is not None
+    difference = (gone.map - here.map)[0]
+    torch.testing.assert_close(difference, tiny.no_obj_embed_spatial[0, :, None, None].expand_as(difference))
+    assert (here.object_score, gone.object_score) == (10, -10)
+
+
+@torch.inference_mode()
+def test_settled_masks_of_absent_objects_are_empty(tiny: Sam2, features: list[ImageFeatures]) -> None:
+    prediction, ambiguous = answers(tiny, tiny.condition(features[0], None), [PromptTensors.none(1, tiny.device)])
+    for score, empty in ((-0.1, True), (0.1, False)):
+        scored = type(prediction)(
+            prediction.logits, prediction.iou, prediction.pointers, prediction.object_score.new_tensor([score])
+        )
+        assert bool((settle(scored, ambiguous).logits == -1024).all()) is empty
