@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -297,14 +298,19 @@ def test_all_goes_on_as_if_nothing_had_been_wrong(bad_files: Path, tiny: Sam2, c
     assert [contents(desk.tracker.step(frame)) for frame in desk.clip[2:6]] == expected[2:]
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 200 bytes, which is what a full disk looks like to whoever writes."""
+    """No file may grow beyond 200 bytes, which is what a full disk looks like to whoever writes.
+
+    Only around the writing itself: pytest's own report may go to a file too.
+    """
     resource = pytest.importorskip("resource", reason="no file size limits on this system")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def write_all(path: Path, clip: Clip, outputs: list[FrameMasks]) -> None:
@@ -314,27 +320,26 @@ def write_all(path: Path, clip: Clip, outputs: list[FrameMasks]) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.json", "labels"])
-def test_no_space_left(clip: Clip, tmp_path: Path, request: pytest.FixtureRequest, name: str) -> None:
+def test_no_space_left(clip: Clip, tmp_path: Path, name: str) -> None:
     masks = np.random.default_rng(0).random((6, 1, 48, 72)) > 0.5
     ones = np.ones(1, np.float32)
     outputs = [FrameMasks(index, (1,), mask, ones, ones) for index, mask in enumerate(masks)]
     (tmp_path / "old.json").write_text("an older result")
-    request.getfixturevalue("small_disk")
-    with pytest.raises(OutputError, match="cannot write") as caught:
+    with pytest.raises(OutputError, match="cannot write") as caught, small_disk():
         write_all(tmp_path / name, clip, outputs)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
 
 
-def test_no_space_left_for_tracking_state(tiny: Sam2, clip: Clip, small_disk: None) -> None:
+def test_no_space_left_for_tracking_state(tiny: Sam2, clip: Clip) -> None:
     """A long video's logits go to the temporary folder; when that is full, the prompts are still as they were."""
     session = masklet.VideoSession(tiny, masklet.ArrayVideo(clip[:6]))
     session._logits = type(session._logits)(memory_limit=0)
     session.prompt(0, object_id=1, prompts=CLICK)
     before = contents(session.masks(0))
-    with pytest.raises(OutputError, match="no room for tracking state"):
+    with pytest.raises(OutputError, match="no room for tracking state"), small_disk():
         session.prompt(1, object_id=2, prompts=CLICK)
-    with pytest.raises(OutputError, match="no room for tracking state"):
+    with pytest.raises(OutputError, match="no room for tracking state"), small_disk():
         list(session.propagate())
     assert session.object_ids == (1,)
     assert contents(session.masks(0)) == before
