@@ -51,7 +51,7 @@ def test_stability_at_another_offset() -> None:
 )
 def test_candidates(first: torch.Tensor, iou: list[float], ambiguous: bool, mask: int, pointer: int) -> None:
     given = prediction(first, iou)
-    indices = candidates(given, torch.tensor([ambiguous]))
+    indices = candidates(given, torch.tensor([ambiguous]), 0.98)
     assert [index.tolist() for index in indices] == [[mask], [pointer]]
     chosen = pick(given, *indices)
     torch.testing.assert_close(chosen.logits, (first + mask)[None, None])
@@ -62,10 +62,16 @@ def test_candidates(first: torch.Tensor, iou: list[float], ambiguous: bool, mask
 
 def test_rows_are_chosen_one_by_one() -> None:
     both = MaskPrediction.cat([prediction(SHARP, [0.1, 0.2, 0.3, 0.4]), prediction(BLURRED, [0.4, 0.9, 0.2, 0.1])])
-    mask, pointer = candidates(both, torch.tensor([False, False]))
+    mask, pointer = candidates(both, torch.tensor([False, False]), 0.98)
     assert (mask.tolist(), pointer.tolist()) == ([0, 1], [0, 0])
-    mask, pointer = candidates(both, torch.tensor([True, False]))
+    mask, pointer = candidates(both, torch.tensor([True, False]), 0.98)
     assert (mask.tolist(), pointer.tolist()) == ([3, 1], [3, 0])
+
+
+def test_a_model_of_soft_masks_keeps_candidate_0() -> None:
+    blurred = prediction(BLURRED, [0.4, 0.9, 0.2, 0.1])
+    mask, pointer = candidates(blurred, torch.tensor([False]), 0.0)
+    assert (mask.tolist(), pointer.tolist()) == ([0], [0])
 
 
 @pytest.mark.parametrize(("score", "visible"), [(0.01, True), (0.0, False), (-3.0, False)])

@@ -156,7 +156,7 @@ def low_res(model: Sam2, frame: np.ndarray, prompts: PromptTensors, previous: to
     """The answer to prompts on a frame, step by step from the model's verbs."""
     with torch.inference_mode():
         seen = model.condition(model.encode_image(frame_tensor(frame, 64, model.device)), None)
-        return settle(*answers(model, seen, [PromptTensors(prompts.points, prompts.labels, previous)])).logits
+        return settle(model, *answers(model, seen, [PromptTensors(prompts.points, prompts.labels, previous)])).logits
 
 
 def session_logits(model: Sam2, frame: np.ndarray, prompts: Prompts) -> torch.Tensor:

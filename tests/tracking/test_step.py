@@ -138,4 +138,4 @@ def test_settled_masks_of_absent_objects_are_empty(tiny: Sam2, features: list[Im
         scored = type(prediction)(
             prediction.logits, prediction.iou, prediction.pointers, prediction.object_score.new_tensor([score])
         )
-        assert bool((settle(scored, ambiguous).logits == -1024).all()) is empty
+        assert bool((settle(tiny, scored, ambiguous).logits == -1024).all()) is empty

@@ -61,6 +61,8 @@ class ModelConfig:
         memory_frames: spatial memories that have a learned time code: 1 prompted + the recent ones.
         max_pointers: object pointers read at most.
         draw_prompts: clicks and boxes are also drawn into the dense mask prompt (nano only).
+        min_stability: candidate 0 answers an unambiguous prompt while its stability is at least this, else the best of
+            the others does; 0 for a model whose soft masks are never that stable (nano).
         refine_limit: previous logits are clamped to +- this before they go in as a mask prompt.
         pixel_mean, pixel_std: normalization of RGB in [0, 1].
     """
@@ -76,6 +78,7 @@ class ModelConfig:
     memory_frames: int = 7
     max_pointers: int = 16
     draw_prompts: bool = False
+    min_stability: float = 0.98
     refine_limit: float = 32.0
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN
     pixel_std: tuple[float, float, float] = IMAGENET_STD

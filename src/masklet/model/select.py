@@ -9,7 +9,6 @@ from torch import Tensor
 from masklet.model.tensors import ChosenMask, MaskPrediction
 
 STABILITY_DELTA = 0.05
-STABLE_ENOUGH = 0.98
 NO_OBJECT_LOGIT = -1024.0
 """Mask logit everywhere on a frame where the object is absent."""
 
@@ -22,16 +21,17 @@ def stability(logits: Float[Tensor, "*b s s2"], delta: float = STABILITY_DELTA) 
 
 
 def candidates(
-    prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]
+    prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"], min_stability: float
 ) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
     """Indices of the mask to keep and of the pointer to keep, for each object.
 
     An ambiguous prompt takes the best by predicted IoU of candidates 1 to 3, with its pointer. Otherwise candidate 0 is
-    kept while its mask is stable, else the best of the others; the pointer stays that of candidate 0 in both cases.
+    kept while its stability is at least ``min_stability`` (`ModelConfig`), else the best of the others; the pointer
+    stays that of candidate 0 in both cases.
     """
     best = prediction.iou[:, 1:].argmax(dim=1) + 1
     first = torch.zeros_like(best)
-    unstable = stability(prediction.logits[:, 0]) < STABLE_ENOUGH
+    unstable = stability(prediction.logits[:, 0]) < min_stability
     return torch.where(ambiguous | unstable, best, first), torch.where(ambiguous, best, first)
 
 

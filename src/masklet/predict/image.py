@@ -168,7 +168,7 @@ class ImageSegmenter:
         self, prediction: MaskPrediction, ambiguous: Tensor, size: Size, candidates: Literal[1, 3]
     ) -> MaskSet:
         if candidates == 1:
-            chosen = pick(prediction, *choose_candidates(prediction, ambiguous))
+            chosen = pick(prediction, *choose_candidates(prediction, ambiguous, self.model.config.min_stability))
             low_res, iou = chosen.logits, chosen.iou
         else:
             order = prediction.iou[0, 1:].argsort(descending=True) + 1

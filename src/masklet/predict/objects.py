@@ -89,7 +89,7 @@ def respond(
         tensors = [
             prompt_tensors(prompts[i], size, image_size, device=device, previous=starts[i].previous) for i in clicked
         ]
-        chosen |= by_object(clicked, settle(*answers(model, looked, tensors)))
+        chosen |= by_object(clicked, settle(model, *answers(model, looked, tensors)))
     return {i: chosen[i] for i in prompts}
 
 

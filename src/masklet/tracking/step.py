@@ -76,7 +76,8 @@ def _maps(bank: MemoryBank, recall: Recall) -> Float[Tensor, "1 m d h w"]:
 
 def follow(model: Sam2, looked: ImageFeatures) -> ChosenMask:
     """The masks of objects nobody prompted on this frame; empty where an object is absent."""
-    return settle(*answers(model, looked, [PromptTensors.none(1, model.device)] * len(looked.embedding)))
+    nothing = [PromptTensors.none(1, model.device)] * len(looked.embedding)
+    return settle(model, *answers(model, looked, nothing))
 
 
 def answers(
@@ -102,9 +103,9 @@ def answers(
     return prediction if order is None else prediction.rows(order), ambiguous
 
 
-def settle(prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
+def settle(model: Sam2, prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
     """The mask to go on with for each object; empty where it is absent."""
-    return hide_absent(pick(prediction, *candidates(prediction, ambiguous)))
+    return hide_absent(pick(prediction, *candidates(prediction, ambiguous, model.config.min_stability)))
 
 
 def remember(model: Sam2, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:
