@@ -1,0 +1,133 @@
+"""The interactive protocols, with an oracle that answers as prepared, and with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+from tests.evaluate.conftest import SIZE
+
+from masklet.evaluate.interactive import interact, open_session
+from masklet.evaluate.protocols import Interactive
+from masklet.evaluate.scoring import SequenceScorer, no_masks
+from masklet.io.datasets import VideoDataset
+from masklet.model.sam2 import Sam2
+from masklet.predict.session import Direction
+from masklet.types import FrameMasks, ObjectId, Prompts
+
+
+class Oracle:
+    """Answers clicks with the truth, and gives prepared masks where nobody clicked: how far they are off, by frame.
+
+    Tracking forgets by one pixel a frame; a corrected frame is perfect, and a run begins anew from there.
+    """
+
+    def __init__(self, dataset: VideoDataset, name: str, offsets: Mapping[int, int]) -> None:
+        self.sequence = dataset[name]
+        self.offsets = dict(offsets)
+        self.prompted: dict[int, list[tuple[int, int, int]]] = {}
+        self.runs: list[tuple[int | None, list[int]]] = []
+
+    def masks(self, frame_index: int) -> FrameMasks:
+        if not self.runs and frame_index not in self.prompted:
+            return no_masks(frame_index, SIZE)
+        truth = self.sequence.truth(frame_index)[1]
+        offset = 0 if frame_index in self.prompted else self.offsets.get(frame_index, 0)
+        one = np.ones(1, np.float32)
+        return FrameMasks(frame_index, (1,), np.roll(truth, offset, axis=1)[None], presence=one, iou=one)
+
+    def prompt_objects(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
+        x, y = prompts[1].points[0].astype(int).tolist()
+        self.prompted.setdefault(frame_index, []).append((x, y, int(prompts[1].labels[0])))
+        return self.masks(frame_index)
+
+    def propagate(self, direction: Direction = "forward", *, start: int | None = None) -> Iterator[FrameMasks]:
+        assert direction == "forward"
+        frames = list(range(start or 0, self.sequence.num_frames))
+        self.runs.append((start, frames))
+        return (self.masks(i) for i in frames)
+
+
+OFFSETS = {1: 1, 2: 4, 3: 2, 4: 5, 5: 1}
+"""IoU of a square of 10 that is off by k pixels: (10 - k) / (10 + k); below 0.75 from 2 pixels on."""
+
+
+def test_offline_takes_the_worst_frame_next(davis: VideoDataset) -> None:
+    oracle = Oracle(davis, "one", OFFSETS)
+    protocol = Interactive(max_frames=4)
+    rounds = list(interact(oracle, SequenceScorer(davis["one"], "sav"), 1, protocol))
+    assert [r.frame_index for r in rounds] == [0, 4, 2, 3]
+    assert [start for start, _ in oracle.runs] == [None] * 4
+    assert [len(frames) for _, frames in oracle.runs] == [6] * 4
+    # the square of frame 0 spans columns 8 to 17, rows 16 to 25: of its equally deep pixels the first
+    assert oracle.prompted[0] == [(12, 20, 1)]
+    # frame 4: off by 5 to the right; missing and surplus are 5 wide and equally deep, the missing part comes first
+    assert oracle.prompted[4] == [(14, 18, 1)]
+    # a round of frame and one click: 6 frames to examine (0.6 s), 1 s to find it, 1.5 s for the click
+    assert [r.seconds for r in rounds] == pytest.approx([3.1, 6.2, 9.3, 12.4])
+    assert [len(r.clicks) for r in rounds] == [1, 1, 1, 1]
+    # frames 1 to 4 count; off by k, J is (10 - k) / (10 + k)
+    expected = np.mean([9 / 11, 6 / 14, 8 / 12, 5 / 15]), np.mean([9 / 11, 6 / 14, 8 / 12, 1])
+    assert [r.j for r in rounds[:2]] == pytest.approx(expected)
+
+
+def test_offline_ends_where_all_is_perfect(davis: VideoDataset) -> None:
+    oracle = Oracle(davis, "one", {3: 2})
+    rounds = list(interact(oracle, SequenceScorer(davis["one"], "sav"), 1, Interactive()))
+    assert [(r.frame_index, r.j) for r in rounds] == [(0, pytest.approx((3 + 8 / 12) / 4)), (3, 1)]
+
+
+def test_online_pauses_in_order_and_only_runs_on(davis: VideoDataset) -> None:
+    oracle = Oracle(davis, "one", OFFSETS)
+    protocol = Interactive(mode="online")
+    rounds = list(interact(oracle, SequenceScorer(davis["one"], "sav"), 1, protocol))
+    assert [r.frame_index for r in rounds] == [0, 2, 3, 4]  # frames 1 and 5 have an IoU of 9/11
+    assert [start for start, _ in oracle.runs] == [0, 2, 3, 4]
+    assert [r.tracked for r in rounds] == [6, 4, 3, 2]
+    assert [r.seconds for r in rounds] == pytest.approx([3.1, 5.6, 8.1, 10.6])  # the video is examined once
+    assert rounds[-1].j == pytest.approx((9 / 11 + 3) / 4)
+
+
+def test_online_never_goes_back_and_stops_at_the_limit(davis: VideoDataset) -> None:
+    oracle = Oracle(davis, "one", OFFSETS)
+    rounds = list(interact(oracle, SequenceScorer(davis["one"], "sav"), 1, Interactive(mode="online", max_frames=2)))
+    assert [r.frame_index for r in rounds] == [0, 2]
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_a_model_is_corrected_the_same_way_again(davis: VideoDataset, small: Sam2, mode: str) -> None:
+    protocol = Interactive(mode="offline" if mode == "offline" else "online", max_frames=3, clicks=2)
+    runs = []
+    for _ in range(2):
+        sequence = davis["three"]
+        with sequence.open() as video:
+            session = open_session(small, video, protocol)
+            assert session.policy.look_ahead == (mode == "offline")
+            runs.append(list(interact(session, SequenceScorer(sequence, "sav"), 1, protocol)))
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 3  # an untrained model never answers well
+    frames = [r.frame_index for r in runs[0]]
+    assert frames[0] == 0
+    assert len(set(frames)) == 3
+    if mode == "online":
+        assert frames == sorted(frames)
+
+
+def test_online_equals_a_run_that_pauses(davis: VideoDataset, small: Sam2) -> None:
+    """What follows the second pause is what a person gets who stops there in a single run."""
+    protocol = Interactive(mode="online", max_frames=2, clicks=1)
+    sequence = davis["three"]
+    with sequence.open() as video:
+        session = open_session(small, video, protocol)
+        rounds = list(interact(session, SequenceScorer(sequence, "sav"), 1, protocol))
+        single = open_session(small, video, protocol)
+        ends = [*(r.frame_index + 1 for r in rounds[1:]), len(video)]
+        for done, end in zip(rounds, ends, strict=True):
+            for x, y, positive in done.clicks:
+                single.prompt(done.frame_index, object_id=1, prompts=Prompts.click(x, y, positive=positive))
+            list(single.propagate(start=done.frame_index, end=end))
+        for index in range(len(video)):
+            given, expected = session.masks(index)[1], single.masks(index)[1]
+            union = (given | expected).sum()
+            assert not union or (given & expected).sum() / union >= 0.999

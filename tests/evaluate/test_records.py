@@ -1,0 +1,62 @@
+"""Records: whole or not at all, apart by setup, and nothing that a stranger's file could break."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from masklet.errors import FormatError
+from masklet.evaluate.records import Record, RecordStore, key_of
+from masklet.evaluate.scoring import Notice
+
+RECORD = Record(
+    name="a/b c",
+    frames=3,
+    seconds=0.5,
+    objects=[{"object": 1, "J": 1 / 3}],
+    notices=[Notice("empty mask", "a", "told")],
+    film={"frames": [0], "J": [1.0]},
+    source="x",
+)
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+@pytest.mark.parametrize("name", ["one", "a/b c", "../../x", "ü" * 300, ".", "a%2Fb"])
+def test_what_is_put_is_got(tmp_path: Path, on_disk: bool, name: str) -> None:
+    store = RecordStore(tmp_path / "out" if on_disk else None, "key")
+    record = Record(**{**vars(RECORD), "name": name})
+    assert store.get(name) is None
+    store.put(record)
+    assert store.get(name) == record
+    outside = [path for path in tmp_path.rglob("*") if path.is_file() and "items/key" not in path.as_posix()]
+    assert outside == []
+
+
+def test_names_do_not_collide(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path, "key")
+    names = ["a/b", "a%2Fb", "a b", "x" * 250 + "1", "x" * 250 + "2"]
+    for place, name in enumerate(names):
+        store.put(Record(name=name, frames=place))
+    assert [found.frames for name in names if (found := store.get(name))] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2, "notices": []}', '{"version": 1, "x": 1}'])
+def test_a_damaged_record_is_not_done(tmp_path: Path, text: str) -> None:
+    store = RecordStore(tmp_path, "key")
+    store.put(RECORD)
+    (path,) = tmp_path.glob("items/key/*.json")
+    path.write_text(text)
+    assert store.get(RECORD.name) is None
+
+
+def test_json_there_and_back() -> None:
+    assert Record.from_json(json.loads(json.dumps(RECORD.to_json())), "here") == RECORD
+    with pytest.raises(FormatError, match="expected version 1, got 9: here"):
+        Record.from_json(RECORD.to_json() | {"version": 9}, "here")
+
+
+def test_keys_depend_on_values_not_on_order() -> None:
+    assert key_of({"a": 1, "b": {"c": 2}}) == key_of({"b": {"c": 2}, "a": 1})
+    assert key_of({"a": 1}) != key_of({"a": 2})
