@@ -75,12 +75,13 @@ def test_list(run: Run) -> None:
         (("davis2017", "davis", "--sequences", "ones"), 2, "did you mean 'one'?"),
         (("davis2017", "davis", "--json", "no/where.json"), 5, "there is no folder no"),
         (("davis2017", "davis", "--predictions", "masks"), 2, "expected a folder of predictions"),
+        (("davis2017", "davis", "--predictions", "masks", "--clicks", 3), 2, "are scored as they are"),
         (("davis2017", "davis", "--save-predictions", "x", "--form", "coco"), 5, "got 'coco'"),
         (("--compare", "a.json", "b.json"), 3, "expected results of masklet evaluate"),
     ],
 )
 @pytest.mark.usefixtures("untyped_caller")
-def test_what_cannot_be_done(run: Run, root: Path, words: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_done(run: Run, root: Path, words: tuple[object, ...], code: int, told: str) -> None:
     done = run("evaluate", *words)
     assert done.code == code
     assert told in " ".join(done.err.replace("│", " ").split())

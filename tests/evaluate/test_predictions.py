@@ -235,3 +235,19 @@ def test_only_annotated_frames_are_read(davis: VideoDataset, folder: Path) -> No
     (folder / "one" / "00006.png").write_bytes(b"not looked at")
     frames = list(PredictedSequence(folder=folder, sequence=davis["one"]).frames())
     assert [masks.frame_index for masks in frames] == [0, 1, 2, 3, 4, 5]
+
+
+def test_cells_are_matched_by_overlap(tmp_path: Path) -> None:
+    """Two cells on each of three frames; one is found whole under another id, of the other 60 of 100 pixels."""
+    frames = both(moving(3), moving(3, object_id=2, y=30))
+    root = write_pictures(tmp_path / "01", frames).parent
+    (root / "01_GT" / "SEG").mkdir(parents=True)
+    (root / "masks" / "01_RES").mkdir(parents=True)
+    for index, boxes in enumerate(frames):
+        Image.fromarray(labels_of(boxes).astype(np.uint16)).save(root / "01_GT" / "SEG" / f"man_seg{index:03d}.tif")
+        found = labels_of({7: boxes[1], 9: (*boxes[2][:2], 6, 10)})
+        Image.fromarray(found.astype(np.uint16)).save(root / "masks" / "01_RES" / f"mask{index:03d}.tif")
+    dataset = open_dataset("ctc-seg", root)
+    assert isinstance(dataset, VideoDataset)
+    document = run(dataset, root / "masks").document
+    assert (document["main"], document["SEG"]) == ("SEG", pytest.approx(80))

@@ -153,6 +153,16 @@ def test_notices_say_what_is_odd(tmp_path: Path) -> None:
     assert found == {2: (1, 1, 2), 7: (1, 1, 2)}
 
 
+def test_an_id_that_davis_counts_though_nothing_shows_it_is_told(tmp_path: Path) -> None:
+    dataset = open_dataset("davis2017", write_davis(tmp_path / "davis", {"odd": moving(4, object_id=2)}))
+    assert isinstance(dataset, VideoDataset)
+    scorer = SequenceScorer(dataset["odd"], "davis")
+    scorer.fill()
+    rows = list(scorer.rows())
+    assert [(row["object"], row["J"]) for row in rows] == [(1, 1), (2, 0)]
+    assert [n.kind for n in uncounted(dataset["odd"], rows, "davis")] == ["object without a pixel"]
+
+
 def test_every_rule_is_of_a_data_set_in_the_table() -> None:
     assert set(RULES) <= {info.name for info in DATASETS}
     assert SIZE == (48, 64)

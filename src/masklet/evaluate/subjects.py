@@ -1,0 +1,65 @@
+"""What is evaluated: a model by name, a model at hand, or masks that another program wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from masklet.model.metadata import config_to_json
+from masklet.model.sam2 import Sam2
+from masklet.predict.load import load
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model that every worker loads for itself; fields as in `masklet.load`."""
+
+    name: str = "nano"
+    weights: Path | None = None
+    device: str = "auto"
+    dtype: str = "float32"
+    image_size: int | None = None
+
+    def load(self) -> Sam2:
+        """The model; see `masklet.load`."""
+        return load(self.name, weights=self.weights, device=self.device, dtype=self.dtype, image_size=self.image_size)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Masks that another program wrote, in the forms of `PredictedSequence`.
+
+    Attributes:
+        folder: holds a folder for each sequence.
+    """
+
+    folder: Path
+
+
+Subject = Sam2 | ModelSpec | Predictions
+
+
+def model_entry(model: Sam2) -> dict[str, Any]:
+    """A model as it stands in results; ``sha256`` is over names, shapes and values of its weights as loaded."""
+    return {
+        "name": model.config.full_name,
+        "sha256": fingerprint(model),
+        "input_size": model.config.image_size,
+        "device": model.device.type,
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "config": json.loads(config_to_json(model.config)),
+    }
+
+
+def fingerprint(model: Sam2) -> str:
+    """SHA-256 of a model's weights, whatever file they came from."""
+    code = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        code.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        code.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return code.hexdigest()
