@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from masklet.errors import FormatError, MaskletError, MediaError
+from masklet.io.datasets.layouts import Split
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.images import opened_picture, read_image
@@ -85,6 +86,17 @@ def wrong_root(root: Path, what: str, expected: str) -> MaskletError:
     names = sorted((entry.name for entry in listed(root)), key=natural_key)
     found = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
     return FormatError(f"expected {what} as {expected} in {root}, found {found}")
+
+
+def file_and_folder(
+    root: Path, split: Split, files: Sequence[str], folders: Sequence[str], expected: str
+) -> tuple[Path, Path]:
+    """The first annotation file and the first folder of pictures that are there; ``{split}`` stands for a spelling."""
+    file = next((p for s in split.spellings for f in files if (p := root / f.format(split=s)).is_file()), None)
+    folder = next((p for s in split.spellings for f in folders if (p := root / f.format(split=s)).is_dir()), None)
+    if file is None or folder is None:
+        raise wrong_root(root, f"split {split.name!r}", expected)
+    return file, folder
 
 
 class ListedPictures(RecordedSource):

@@ -13,7 +13,7 @@ import numpy as np
 from masklet.errors import FormatError, FrameRangeError, MediaError
 from masklet.io.container import VideoFile
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
-from masklet.io.datasets.files import ListedPictures, confined, listed, pictures_in, shown, wrong_root
+from masklet.io.datasets.files import ListedPictures, confined, file_and_folder, listed, pictures_in, shown, wrong_root
 from masklet.io.datasets.layouts import Found, Split
 from masklet.io.folder import natural_key, picture_size
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
@@ -228,12 +228,7 @@ class CocoVideos:
 
     def find(self, root: Path, split: Split) -> Found:
         """The videos of the file; see `Layout.find`."""
-        files = [root / path.format(split=s) for s in split.spellings for path in self.annotations]
-        folders = [root / path.format(split=s) for s in split.spellings for path in self.pictures]
-        file = next((path for path in files if path.is_file()), None)
-        folder = next((path for path in folders if path.is_dir()), None)
-        if file is None or folder is None:
-            raise wrong_root(root, f"split {split.name!r}", self.expected(split))
+        file, folder = file_and_folder(root, split, self.annotations, self.pictures, self.expected(split))
         items, warnings = [], []
         for video in read_videos(load_json(file), str(file)):
             name = _folder_of(video)

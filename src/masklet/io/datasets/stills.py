@@ -11,7 +11,7 @@ from jaxtyping import UInt8, UInt16
 
 from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
-from masklet.io.datasets.files import confined, lines_of, listed, shown, wrong_root
+from masklet.io.datasets.files import confined, file_and_folder, lines_of, listed, shown, wrong_root
 from masklet.io.datasets.layouts import Found, Split
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.bsds import read_bsds
@@ -60,12 +60,7 @@ class CocoInstances:
 
     def find(self, root: Path, split: Split) -> Found:
         """The pictures of the file that have annotations; see `Layout.find`."""
-        files = [root / path.format(split=s) for s in split.spellings for path in self.annotations]
-        folders = [root / path.format(split=s) for s in split.spellings for path in self.pictures]
-        file = next((path for path in files if path.is_file()), None)
-        folder = next((path for path in folders if path.is_dir()), None)
-        if file is None or folder is None:
-            raise wrong_root(root, f"split {split.name!r}", self.expected(split))
+        file, folder = file_and_folder(root, split, self.annotations, self.pictures, self.expected(split))
         items, warnings = [], []
         for image in read_images(load_json(file), str(file)):
             path = confined(folder, image.file_name)
