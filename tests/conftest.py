@@ -74,6 +74,17 @@ def tiny(clip: UInt8[np.ndarray, "t h w 3"]) -> Sam2:
     return model
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """With more threads, sums are rounded in another order."""
+    import torch  # noqa: PLC0415 - masklet, and torch with it, comes after the import hook
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def untyped_caller() -> Iterator[None]:
     """Call as people do who check no types: what annotations refuse then meets the library's own errors."""

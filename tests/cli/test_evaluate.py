@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
-from tests.evaluate.conftest import SEQUENCES, one_thread, write_davis, write_maps
+from tests.evaluate.conftest import SEQUENCES, write_davis, write_maps
 
 SMALL = ("--size", 96, "--device", "cpu")
 
-__all__ = ["one_thread"]  # a fixture of every test here
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

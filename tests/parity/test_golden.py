@@ -31,15 +31,8 @@ MINI = ModelConfig(
     memory_layers=2,
     memory_ffn=128,
 )
+pytestmark = pytest.mark.usefixtures("one_thread")
 PUBLIC = masklet.MemoryPolicy(look_ahead=True, clip_length=10, max_prompted=None)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,9 @@ def model(request: pytest.FixtureRequest, assets: Path) -> Sam2:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def inference(one_thread: None) -> Iterator[None]:
     with torch.inference_mode():
         yield
-    torch.set_num_threads(threads)
 
 
 def close(ours: Tensor, theirs: Tensor) -> bool:

@@ -49,13 +49,11 @@ class LogitStore:
         Raises:
             OutputError: the temporary folder is full. Nothing has changed then.
         """
-        size = sum(value.nbytes for value in logits.values())
-        held = sum(value.nbytes for value in self._newest.values())
-        while self._newest and held + size > self._limit:
+        each = max((value.nbytes for value in logits.values()), default=0)
+        while self._newest and (len(self._newest) + len(logits)) * each > self._limit:
             oldest, value = next(iter(self._newest.items()))
             self._write(oldest, value)
             del self._newest[oldest]
-            held -= value.nbytes
         for key, value in logits.items():
             self.drop(key)
             self._newest[key] = value

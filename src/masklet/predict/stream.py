@@ -120,7 +120,8 @@ class StreamTracker:
         if seen:
             looked = look(self.model, features, [(self._banks[i], self._recall(i)) for i in seen], self.policy)
             tracked = by_object(seen, follow(self.model, looked))
-            starts = {i: Start(looked.embedding[[row]], tracked[i].logits) for row, i in enumerate(seen)}
+            corrected = [(row, i) for row, i in enumerate(seen) if i in prompts]
+            starts = {i: Start(looked.embedding[[row]], tracked[i].logits) for row, i in corrected}
         fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]
         if fresh:
             starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))

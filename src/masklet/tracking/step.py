@@ -119,7 +119,8 @@ def remember(model: Sam2, features: ImageFeatures, chosen: ChosenMask, *, prompt
     """
     maps = model.encode_memory(features, chosen, prompted=prompted)
     scores, ious = chosen.object_score.tolist(), chosen.iou.tolist()
-    return [MemoryEntry(maps[i : i + 1], chosen.pointer[i : i + 1], scores[i], ious[i]) for i in range(len(chosen))]
+    # Copies, not views: an object that is forgotten gives its memory back though others of its batch live on.
+    return [MemoryEntry(maps[[i]], chosen.pointer[[i]], scores[i], ious[i]) for i in range(len(chosen))]
 
 
 def _grouped(keys: Sequence[Hashable], run: Callable[[list[int]], T]) -> tuple[list[int] | None, list[T]]:
