@@ -79,6 +79,22 @@ def test_pictures_after_each_answer() -> None:
     assert "NoC@85" not in found  # clicks are counted up to 20
 
 
+def test_sets_in_folders_count_alike_however_many_masks_they_have() -> None:
+    records = [
+        Record(name="cells/a", objects=[{"object": i, "iou": [0.2, 0.4]} for i in range(9)]),
+        Record(name="cats/b", objects=[{"object": 1, "iou": [0.8, 1.0]}]),
+        Record(name="dogs/c", objects=[]),
+    ]
+    found = summarize(records, "sav")
+    assert found["mIoU"] == {"1": pytest.approx(26), "2": pytest.approx(46)}
+    assert found["mIoU_folders"] == {"1": pytest.approx(50), "2": pytest.approx(70)}
+    assert found["folders"] == {
+        "cats": {"1": pytest.approx(80), "2": pytest.approx(100)},
+        "cells": {"1": pytest.approx(20), "2": pytest.approx(40)},
+    }
+    assert "folders" not in summarize(records[:1], "sav")
+
+
 def test_clicks_needed_are_counted_to_20() -> None:
     curves = [[0.1] * 4 + [0.86] * 16, [0.1] * 9 + [0.95] * 11, [0.1] * 20]
     objects = [{"object": i, "iou": curve} for i, curve in enumerate(curves, start=1)]

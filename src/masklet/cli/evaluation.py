@@ -166,9 +166,19 @@ def lines_of(results: dict[str, Any]) -> list[str]:
         ]
         lines += ["", table(["corrected frames", "seconds", "J&F", "J", "F"], points)]
     if "mIoU" in results:
-        lines += ["", table(["answers", "mIoU"], [[k, f"{value:.1f}"] for k, value in results["mIoU"].items()])]
+        lines += ["", *_image_tables(results)]
     counts = [f"{count} x {kind}" for kind, count in results["counted_notices"].items()]
     return [*lines, "", f"notices: {', '.join(counts)} (in the report)"] if counts else lines
+
+
+def _image_tables(results: dict[str, Any]) -> list[str]:
+    """Mean IoU after each answer over all masks and, of several sets side by side, over the sets."""
+    answers = list(results["mIoU"])
+    rows = [["all masks", results["mIoU"]]]
+    if "folders" in results:
+        rows += [["mean of the sets", results["mIoU_folders"]], *([f"  {k}", v] for k, v in results["folders"].items())]
+    cells = [[name, *(f"{numbers[k]:.1f}" for k in answers)] for name, numbers in rows]
+    return [table(["mIoU after answer", *answers], cells)]
 
 
 def list_known() -> None:

@@ -137,7 +137,10 @@ def _all_charts(document: dict[str, Any]) -> Iterator[Chart]:
             yield Chart(title=f"J&F against {axis}", x=label, y="percent", lines=lines)
     if "mIoU" in document and len(document["mIoU"]) > 1:
         points = [(float(k), value) for k, value in document["mIoU"].items()]
-        yield Chart(title="IoU after k answers", x="answers", y="mean IoU, percent", lines=[Line("", points)])
+        lines = [Line("all masks" if "folders" in document else "", points)]
+        if "folders" in document:
+            lines.append(Line("mean of the sets", [(float(k), v) for k, v in document["mIoU_folders"].items()]))
+        yield Chart(title="IoU after k answers", x="answers", y="mean IoU, percent", lines=lines)
     course = [(10.0 * place + 5, v) for place, v in enumerate(document.get("course", [])) if v is not None]
     if len(course) > 1:
         yield Chart(title="Along the videos", x="percent of the video", y="J&F, percent", lines=[Line("", course)])

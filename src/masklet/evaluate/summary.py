@@ -35,7 +35,7 @@ def summarize(records: Sequence[Record], rules: Rules) -> dict[str, Any]:
     if not rows:
         return summary
     if "iou" in rows[0]:
-        return summary | _of_pictures(rows)
+        return summary | _of_pictures(rows) | _of_folders(records)
     summary |= {"main": "JF", **_means(rows), "presence": _presence(rows), "course": _course(rows)}
     if any("seen" in row for row in rows):
         summary |= _seen_unseen(rows) | ({"main": "G"} if rules == "youtube-vos" else {})
@@ -155,3 +155,25 @@ def _of_pictures(rows: Sequence[Row]) -> dict[str, Any]:
             numbers[f"NoC@{target * 100:.0f}"] = float(clicks_needed(curves, target).mean())
             numbers[f"failures@{target * 100:.0f}"] = _percent(failure_rate(curves, target))
     return numbers | {f"mIoU@{last}": numbers["mIoU"][str(last)]}
+
+
+def _of_folders(records: Sequence[Record]) -> dict[str, Any]:
+    """Several sets in folders side by side: the numbers of each, and their mean, in which each set counts alike.
+
+    So SAM 2 reports its 23 image sets (paper section 6.2); a set with many small masks does not drown the others.
+    """
+    curves: dict[str, list[list[float]]] = {}
+    for record in records:
+        folder, slash, _ = record.name.partition("/")
+        curves.setdefault(folder if slash else "", []).extend(row["iou"] for row in record.objects)
+    filled = {folder: np.mean(rows, axis=0) for folder, rows in curves.items() if rows}
+    if len(filled) < 2:
+        return {}
+
+    def told(curve: Iterable[float]) -> dict[str, float]:
+        return {str(k): _percent(value) for k, value in enumerate(curve, start=1)}
+
+    return {
+        "mIoU_folders": told(np.mean(list(filled.values()), axis=0)),
+        "folders": {folder: told(curve) for folder, curve in sorted(filled.items())},
+    }

@@ -56,6 +56,15 @@ class ImageFeatures:
         """Side of the square input these came from, in pixels."""
         return 16 * self.embedding.shape[-1]
 
+    def rows(self, index: list[int]) -> ImageFeatures:
+        """For some of the objects, as they come; maps that serve all objects stay as they are."""
+        maps = (self.embedding, self.stride8, self.stride4)
+        counts = [len(m) for m in maps]
+        if index == list(range(max(counts))):
+            return self
+        place = torch.tensor(index, device=self.embedding.device)
+        return ImageFeatures(*(m.index_select(0, place) if n > 1 else m for m, n in zip(maps, counts, strict=True)))
+
     def with_embedding(self, embedding: Float[Tensor, "n c h w"]) -> ImageFeatures:
         """The same skip features with another embedding."""
         return replace(self, embedding=embedding)

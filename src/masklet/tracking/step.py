@@ -32,14 +32,14 @@ def look(
 
     Args:
         model: the model.
-        features: of the picture (batch of 1).
+        features: of the picture (batch of 1), or a row for each object where they are in different pictures.
         memories: each object's bank and what to recall from it; None for an object with nothing to remember.
         policy: gives the unit of pointer times.
     """
 
     def run(rows: list[int]) -> Float[Tensor, "n c h w"]:
         tokens = gather([(bank, recall) for bank, recall in (memories[r] for r in rows) if recall], policy)
-        return model.condition(features, tokens).embedding.expand(len(rows), -1, -1, -1)
+        return model.condition(features.rows(rows), tokens).embedding.expand(len(rows), -1, -1, -1)
 
     shapes = [recall.shape if recall else None for _, recall in memories]
     order, parts = _grouped(shapes, run)
@@ -92,10 +92,7 @@ def answers(
     """
 
     def run(rows: list[int]) -> MaskPrediction:
-        embedding = looked.embedding
-        if 1 < len(embedding) != len(rows):
-            embedding = embedding[rows]
-        return model.decode(looked.with_embedding(embedding), PromptTensors.cat([prompts[r] for r in rows]))
+        return model.decode(looked.rows(rows), PromptTensors.cat([prompts[r] for r in rows]))
 
     order, parts = _grouped([p.kind for p in prompts], run)
     prediction = MaskPrediction.cat(parts)
@@ -113,7 +110,7 @@ def remember(model: Sam2, features: ImageFeatures, chosen: ChosenMask, *, prompt
 
     Args:
         model: the model.
-        features: of the picture, unconditioned (batch of 1).
+        features: of the picture, unconditioned (batch of 1 or a row for each object).
         chosen: a mask for each object.
         prompted: whether a person prompted these masks.
     """

@@ -1,0 +1,220 @@
+"""The whole loop: it learns, it repeats itself, it goes on after a kill, and many processes equal one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from masklet.errors import OutputError, WeightsError
+from masklet.evaluate.metrics.frames import FrameMetric
+from masklet.io import ArrayVideo
+from masklet.model.load import load_model
+from masklet.model.sam2 import Sam2
+from masklet.predict.session import VideoSession
+from masklet.train.config import TrainConfig
+from masklet.train.loop import TrainData, train
+from masklet.train.overrides import config_to_json
+from masklet.train.state import list_states, read_state
+from masklet.train.watch import Shown, StepReport
+from masklet.types import Prompts
+
+CURVE = Path(__file__).with_name("loss-curve.json")
+CHILD = """
+import sys
+from pathlib import Path
+from masklet.io.datasets import open_videos
+from masklet.train.loop import TrainData, train
+from masklet.train.overrides import config_from_json
+import torch
+torch.set_num_threads(1)
+settings, videos, out, resume = sys.argv[1:]
+data = TrainData((), open_videos("davis2016", videos, split="all").items)
+train(config_from_json(settings), data, Path(out), start="newest" if int(resume) else None)
+"""
+
+
+class Notes:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.reports: list[StepReport] = []
+        self.pictures: list[tuple[int, Shown]] = []
+        self.scores: list[tuple[int, Mapping[str, float]]] = []
+        self.closed = False
+
+    def step(self, report: StepReport) -> None:
+        self.reports.append(report)
+
+    def shown(self, step: int, shown: Shown) -> None:
+        self.pictures.append((step, shown))
+
+    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+        self.scores.append((step, scores))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def with_steps(config: TrainConfig, steps: int, **run: int) -> TrainConfig:
+    return replace(config, optim=replace(config.optim, steps=steps), run=replace(config.run, **run))
+
+
+def same_weights(one: Path, two: Path) -> bool:
+    first, second = (load_model(path).state_dict() for path in (one, two))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prompt", ["mask", "click"])
+def test_the_tiny_recipe_learns_a_clip_by_heart(
+    prompt: str, learned: Path, square: tuple[np.ndarray, np.ndarray]
+) -> None:
+    frames, masks = square
+    session = VideoSession(load_model(learned), ArrayVideo(frames))
+    session.prompt(0, object_id=1, prompts=Prompts.from_mask(masks[0]) if prompt == "mask" else Prompts.click(19, 19))
+    found = {out.frame_index: out.masks for out in session.propagate()}
+    assert sorted(found) == list(range(8))
+    scores = [FrameMetric().score_masks(found[i], masks[i][None]) for i in range(1, 8)]
+    j = np.mean([s.intersection / (s.prediction + s.truth - s.intersection) for s in scores])
+    assert (j + np.mean([s.f for s in scores])) / 2 > 0.95
+
+
+@pytest.fixture(scope="module")
+def learned(data: TrainData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from masklet.train.recipes import test_tiny  # noqa: PLC0415
+
+    return train(test_tiny(), data, tmp_path_factory.mktemp("learned"))
+
+
+def test_twenty_steps_lose_what_they_lost_before(
+    config: TrainConfig, data: TrainData, tmp_path: Path, one_thread: None
+) -> None:
+    notes = Notes()
+    train(with_steps(config, 20), data, tmp_path, watchers=[notes])
+    losses = [report.terms["loss"] for report in notes.reports]
+    if os.environ.get("MASKLET_NEW_CURVE"):
+        CURVE.write_text(json.dumps([round(loss, 7) for loss in losses]) + "\n")
+    assert losses == pytest.approx(json.loads(CURVE.read_text()), rel=1e-4)
+    assert losses[-1] < losses[0]
+
+
+def test_watchers_hear_of_steps_pictures_and_scores(config: TrainConfig, data: TrainData, tmp_path: Path) -> None:
+    notes = Notes()
+    seen: list[bool] = []
+
+    def validate(model: Sam2) -> dict[str, float]:
+        seen.append(model.training)
+        return {"j_and_f": 0.5}
+
+    mixed = with_steps(config, 4, picture_every=2, validate_every=2)
+    mixed = replace(mixed, data=replace(mixed.data, image_share=0.5))
+    train(mixed, data, tmp_path, validate=validate, watchers=[notes])
+    assert [report.step for report in notes.reports] == [1, 2, 3, 4]
+    assert set(notes.reports[0].terms) == {"loss", "mask", "dice", "iou", "presence"}
+    assert notes.reports[0].rate < notes.reports[3].rate  # still warming up
+    assert [step for step, _ in notes.pictures] == [2, 4]
+    assert notes.pictures[0][1].found.shape == notes.pictures[0][1].truth.shape
+    assert seen == [False, False, False]
+    assert [step for step, _ in notes.scores] == [2, 4, 4]
+    assert notes.closed
+
+
+def test_resumed_runs_end_where_uninterrupted_ones_do(
+    config: TrainConfig, data: TrainData, tmp_path: Path, one_thread: None
+) -> None:
+    smooth = replace(config, optim=replace(config.optim, ema=0.9))
+    whole = train(with_steps(smooth, 6, save_every=3), data, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    train(with_steps(smooth, 6, save_every=3), data, cut)
+    (cut / "state-00000006.pt").unlink()
+    (cut / "weights.safetensors").unlink()
+    again = train(with_steps(smooth, 6, save_every=2), data, cut, start="newest")
+    assert same_weights(whole, again)
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_loses_nothing(config: TrainConfig, davis_folder: Path, tmp_path: Path) -> None:
+    settings = config_to_json(with_steps(config, 12, save_every=4, keep=9))
+
+    def child(out: Path, *, resume: bool) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", CHILD, settings, davis_folder, out, str(int(resume))])
+
+    assert child(tmp_path / "whole", resume=False).wait() == 0
+    running = child(tmp_path / "cut", resume=False)
+    while not list_states(tmp_path / "cut"):
+        assert running.poll() is None
+    running.send_signal(signal.SIGKILL)  # it is in one of the steps after its first checkpoint
+    assert running.wait() == -signal.SIGKILL
+    assert child(tmp_path / "cut", resume=True).wait() == 0
+    assert same_weights(tmp_path / "whole" / "weights.safetensors", tmp_path / "cut" / "weights.safetensors")
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_that_accumulates(config: TrainConfig, davis_folder: Path, tmp_path: Path) -> None:
+    moments = []
+    for processes, accumulate in ((1, 2), (2, 1)):
+        once = with_steps(replace(config, optim=replace(config.optim, accumulate=accumulate)), 1)
+        out = tmp_path / str(processes)
+        script = tmp_path / "child.py"
+        script.write_text(CHILD)
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        told = [config_to_json(once), str(davis_folder), str(out), "0"]
+        subprocess.run(
+            [*launch, str(script), *told], check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        state = read_state(list_states(out)[-1])["optimizer"]["state"]
+        moments.append({place: entry["exp_avg"] for place, entry in state.items()})  # (1 - beta) times the gradient
+    assert moments[0].keys() == moments[1].keys()
+    largest = max(gradient.abs().max() for gradient in moments[0].values())
+    assert largest > 0
+    for place, gradient in moments[0].items():
+        assert torch.allclose(gradient, moments[1][place], rtol=1e-5, atol=1e-5 * float(largest))
+
+
+def test_a_folder_with_another_run_is_left_alone(config: TrainConfig, data: TrainData, tmp_path: Path) -> None:
+    train(with_steps(config, 1), data, tmp_path)
+    with pytest.raises(OutputError, match="holds a run of state-00000001: resume it, or choose another folder"):
+        train(with_steps(config, 1), data, tmp_path)
+    changed = with_steps(replace(config, loss=replace(config.loss, dice=3.0)), 1)
+    with pytest.raises(OutputError, match="holds a run with other settings"):
+        train(changed, data, tmp_path, start="newest")
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    config: TrainConfig, data: TrainData, tmp_path: Path, one_thread: None
+) -> None:
+    whole = train(with_steps(config, 4, save_every=2), data, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    train(with_steps(config, 4, save_every=2), data, cut)
+    newest = cut / "state-00000004.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert same_weights(whole, train(with_steps(config, 4, save_every=2), data, cut, start="newest"))
+    for path in list_states(cut):
+        path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="expected a training checkpoint"):
+        train(with_steps(config, 4, save_every=2), data, cut, start="newest")
+
+
+def test_the_newest_few_checkpoints_are_kept(config: TrainConfig, data: TrainData, tmp_path: Path) -> None:
+    train(with_steps(config, 5, save_every=1, keep=2), data, tmp_path)
+    assert [path.name for path in list_states(tmp_path)] == ["state-00000004.pt", "state-00000005.pt"]
+
+
+def test_training_goes_on_from_given_weights(config: TrainConfig, data: TrainData, tmp_path: Path) -> None:
+    first = train(with_steps(config, 2), data, tmp_path / "first")
+    frozen = replace(config.optim, freeze=("image_encoder", "memory", "sam_prompt", "obj_", "mask", "no_"))
+    second = train(with_steps(replace(config, optim=frozen), 2), data, tmp_path / "second", start=first)
+    before, after = (load_model(path).state_dict() for path in (first, second))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("sam_mask_decoder") for name in moved)
