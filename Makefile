@@ -46,5 +46,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('masklet needs Python 3.11 or later (make PYTHON=...), this is ' + sys.version.split()[0])"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt --no-build-isolation -e ".[dev,demo]"
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt --no-build-isolation -e ".[dev,demo,exr,geo,studio,supervision,tables,tiff,train,zarr]"
 	$(BIN)/python -c "open('$(READY)', 'w').close()"

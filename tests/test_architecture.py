@@ -20,7 +20,16 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 REFUSED_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
-NAMED_SUITES = {"architecture", "bad_input", "examples", "public_api", "skips", "wheel"}  # besides tests/parity
+NAMED_SUITES = {
+    "architecture",
+    "bad_input",
+    "catalogue",
+    "examples",
+    "fuzz",
+    "public_api",
+    "skips",
+    "wheel",
+}  # besides tests/parity and tests/studio/browser
 BASE = {
     "torch": "torch",
     "numpy": "numpy",
@@ -35,6 +44,10 @@ BASE = {
     "typer": "typer",
     "rich": "rich",
 }  # distribution -> what is imported
+EXTRAS = {  # imported only where a file needs them
+    *("anyio", "fastapi", "pydantic", "sqlalchemy", "starlette", "uvicorn"),
+    *("Imath", "OpenEXR", "pyarrow", "pyogrio", "rasterio", "shapely", "supervision", "tifffile", "zarr"),
+}
 HEAVY = {"torch", "av", "PIL", "scipy", "huggingface_hub", "typer"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -91,13 +104,13 @@ def test_tests_mirror_the_package() -> None:
         place = path.relative_to(ROOT / "tests")
         subject = PACKAGE / place.parent / path.stem.removeprefix("test_")
         mirrored = subject.with_suffix(".py").is_file() or subject.is_dir()
-        if not mirrored and subject.name not in NAMED_SUITES and place.parts[0] != "parity":
+        if not mirrored and subject.name not in NAMED_SUITES and not {"parity", "browser"} & set(place.parts):
             orphans.append(relative(path))
     assert orphans == []
 
 
 def test_only_base_dependencies_are_imported() -> None:
-    allowed = {"masklet", *BASE.values(), *sys.stdlib_module_names}
+    allowed = {"masklet", *BASE.values(), *EXTRAS, *sys.stdlib_module_names}
     strangers = set()
     for where, node in nodes():
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -121,6 +134,12 @@ def test_constraints_pin_every_dependency() -> None:
 
 def test_import_is_light() -> None:
     script = f"import sys, masklet; print(*sorted(set(sys.modules) & {HEAVY!r}))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_extras_wait_until_they_are_needed() -> None:
+    script = f"import sys, masklet.cli, masklet.io; print(*sorted(set(sys.modules) & {EXTRAS!r}))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
 

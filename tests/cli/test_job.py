@@ -14,7 +14,7 @@ from masklet.cli.options import ModelOptions
 from masklet.cli.progress import Interrupt
 from masklet.cli.prompts import parse_all
 from masklet.io import RleWriter, read_rle
-from masklet.predict.session import Direction
+from masklet.predict.passes import Direction
 
 ASKED = Prompts.click(1, 1)
 

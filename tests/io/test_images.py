@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from masklet.errors import MediaError, OutputError
-from masklet.io import read_image, read_mask, write_image
+from masklet.io import MediaWarning, read_image, read_mask, write_image
 
 RED_THEN_BLUE = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)  # 1 x 2 pixels
 
@@ -35,17 +35,30 @@ def _palette(values: np.ndarray) -> Image.Image:
         (Image.fromarray(np.array([[0, 200]], np.uint8)), [[[0] * 3, [200] * 3]]),
         (Image.fromarray(np.array([[False, True]])), [[[0] * 3, [255] * 3]]),
         (_palette(np.array([[1, 2]])), RED_THEN_BLUE),
-        (Image.fromarray(np.array([[[9, 8, 7, 0], [6, 5, 4, 255]]], np.uint8)), [[[9, 8, 7], [6, 5, 4]]]),
-        (Image.fromarray(np.array([[[9, 0], [6, 255]]], np.uint8), "LA"), [[[9] * 3, [6] * 3]]),
+        (Image.fromarray(np.array([[[9, 8, 7, 255], [6, 5, 4, 255]]], np.uint8)), [[[9, 8, 7], [6, 5, 4]]]),
         (Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)), [[[0] * 3, [1] * 3, [128] * 3, [255] * 3]]),
     ],
-    ids=["rgb", "gray", "one bit", "palette", "rgba", "gray with alpha", "16 bit"],
+    ids=["rgb", "gray", "one bit", "palette", "opaque rgba", "16 bit"],
 )
 def test_every_kind_of_png_becomes_rgb(tmp_path: Path, image: Image.Image, expected: Any) -> None:
     picture = read_image(_saved(tmp_path, image))
 
     assert picture.dtype == np.uint8
     assert picture.tolist() == np.asarray(expected).tolist()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.fromarray(np.array([[[9, 8, 7, 0], [6, 5, 4, 255]]], np.uint8)), [[[9, 8, 7], [6, 5, 4]]]),
+        (Image.fromarray(np.array([[[9, 0], [6, 255]]], np.uint8), "LA"), [[[9] * 3, [6] * 3]]),
+    ],
+    ids=["color", "gray"],
+)
+def test_alpha_is_dropped_with_a_warning(tmp_path: Path, image: Image.Image, expected: Any) -> None:
+    path = _saved(tmp_path, image)
+    with pytest.warns(MediaWarning, match="a.png has transparency, which is dropped"):
+        assert read_image(path).tolist() == expected
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
@@ -127,11 +140,20 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
         read_image(tmp_path / "bomb.png")
 
 
-def test_float_pictures_are_refused_in_words(tmp_path: Path) -> None:
-    path = _saved(tmp_path, Image.fromarray(np.ones((2, 2), np.float32)), "a.tif")
+def test_numbers_that_are_no_picture_are_scaled(tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, 2001, dtype=np.float32).reshape(3, 667)
+    path = _saved(tmp_path, Image.fromarray(values), "a.tif")
 
-    with pytest.raises(MediaError, match="8- or 16-bit pixels, got float32"):
-        read_image(path)
+    assert read_image(path)[..., 0].ravel()[[0, 500, 2000]].tolist() == [0, 64, 255]
+    assert read_image(path, scale=(0, 2))[..., 0].ravel()[[0, 1000, 1500, 2000]].tolist() == [0, 0, 64, 128]
+
+
+def test_a_picture_of_16_bits_takes_a_scale(tmp_path: Path) -> None:
+    path = _saved(tmp_path, Image.fromarray(np.array([[100, 150, 200, 9999]], np.uint16)))
+
+    assert read_image(path, scale=(100, 200))[0, :, 0].tolist() == [0, 128, 255, 255]
+    with pytest.raises(MediaError, match="expected one of the channels 0, got 'GFP'"):
+        read_image(path, channels="GFP")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".jpg", ".webp"])

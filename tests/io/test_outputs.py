@@ -10,15 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from masklet.errors import OutputError
-from masklet.io import LabelMapWriter, OverlayWriter, RleWriter, open_writer
+from masklet.errors import FormatError, OutputError
+from masklet.io import CutoutWriter, LabelMapWriter, OverlayWriter, RleWriter, open_writer, read_result
+from masklet.io.formats.coco_results import CocoWriter
+from masklet.io.formats.cvat import CvatWriter
+from masklet.io.formats.tables import CsvWriter
+from masklet.io.formats.yolo import YoloWriter
+from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.types import FrameMasks, Picture
 
-NAMES = ["o.mp4", "o.webm", "o.json", "o"]
+NAMES = [
+    *("o.mp4", "o.webm", "o.json", "o", "o.alpha.mov", "o.png/", "o.coco.json", "o.csv", "o.xml", "o.npz", "o.txt"),
+    *("o.yolo", "o.ctc/", "o.exr", "o.parquet"),
+]
 
 
-def _stumble(path: Path, frame: Picture, masks: FrameMasks, error: type[BaseException]) -> None:
-    with open_writer(path) as writer:
+def _stumble(path: str, frame: Picture, masks: FrameMasks, error: type[BaseException]) -> None:
+    with open_writer(path, overwrite=True) as writer:
         writer.write(frame, masks)
         raise error
 
@@ -33,6 +41,19 @@ def _stumble(path: Path, frame: Picture, masks: FrameMasks, error: type[BaseExce
         ("o.json", RleWriter),
         ("o", LabelMapWriter),
         ("o.v2/", LabelMapWriter),
+        ("o.coco.json", CocoWriter),
+        ("o.coco-polygons.json", CocoWriter),
+        ("o.COCO.json", CocoWriter),
+        ("my.dog.json", RleWriter),
+        ("o.coco.mp4", OverlayWriter),
+        ("o.alpha.mov", CutoutWriter),
+        ("o.alpha/", CutoutFolderWriter),
+        ("o.png/", PngMatteWriter),
+        ("o.yolo", YoloWriter),
+        ("o.yolo/", YoloWriter),
+        ("o.csv", CsvWriter),
+        ("o.cvat.xml", CvatWriter),
+        ("o.xml", CvatWriter),
     ],
 )
 def test_the_name_chooses_the_form(tmp_path: Path, name: str, kind: type) -> None:
@@ -46,7 +67,8 @@ def test_the_name_chooses_the_form(tmp_path: Path, name: str, kind: type) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("o.avi", r"expected a name with .*\.mp4.*\.json, or a folder.*got '\.avi'"),
+        ("o.png", r"got '\.png'"),
+        ("o.avi", r"expected a name with .*\.mp4.*\.json.*, or a folder.*got '\.avi'"),
         ("no/folder/o.mp4", "there is no folder"),
         ("no/folder/o.json", "there is no folder"),
         ("no/folder/o", "there is no folder"),
@@ -59,7 +81,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, me
     (tmp_path / "file").touch()
 
     with pytest.raises(OutputError, match=message) as caught:
-        open_writer(tmp_path / name)
+        open_writer(f"{tmp_path}/{name}")
 
     assert "\n" not in str(caught.value)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.mp4"]
@@ -67,11 +89,11 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, me
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_seen_before_the_end(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
-    with open_writer(tmp_path / name) as writer:
+    with open_writer(f"{tmp_path}/{name}") as writer:
         writer.write(clips.numbered(0), masks_at(0))
         assert not (tmp_path / name).exists()
 
-    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert [file.name for file in tmp_path.iterdir()] == [name.rstrip("/")]
     with pytest.raises(OutputError, match="already finished"):
         writer.write(clips.numbered(1), masks_at(1))
 
@@ -81,12 +103,12 @@ def test_nothing_is_seen_before_the_end(clips: Any, masks_at: Any, tmp_path: Pat
 def test_an_exception_leaves_nothing_and_what_was_there_stays(
     clips: Any, masks_at: Any, tmp_path: Path, name: str, error: type[BaseException]
 ) -> None:
-    with open_writer(tmp_path / name) as writer:
+    with open_writer(f"{tmp_path}/{name}") as writer:
         writer.write(clips.numbered(0), masks_at(0))
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
     with pytest.raises(error):
-        _stumble(tmp_path / name, clips.numbered(1), masks_at(1), error)
+        _stumble(f"{tmp_path}/{name}", clips.numbered(1), masks_at(1), error)
 
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
@@ -94,14 +116,14 @@ def test_an_exception_leaves_nothing_and_what_was_there_stays(
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupt_keeps_what_is_done(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        _stumble(tmp_path / name, clips.numbered(0), masks_at(0), KeyboardInterrupt)
+        _stumble(f"{tmp_path}/{name}", clips.numbered(0), masks_at(0), KeyboardInterrupt)
 
-    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert [file.name for file in tmp_path.iterdir()] == [name.rstrip("/")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KeyboardInterrupt), open_writer(tmp_path / name):
+    with pytest.raises(KeyboardInterrupt), open_writer(f"{tmp_path}/{name}"):
         raise KeyboardInterrupt
 
     assert list(tmp_path.iterdir()) == []
@@ -109,7 +131,7 @@ def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_frames_are_no_result(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="no frame to write"), open_writer(tmp_path / name):
+    with pytest.raises(OutputError, match="no frame to write"), open_writer(f"{tmp_path}/{name}"):
         pass
 
     assert list(tmp_path.iterdir()) == []
@@ -124,28 +146,31 @@ from masklet.types import FrameMasks
 
 noise = np.random.default_rng(0)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
-try:
-    with open_writer(sys.argv[1]) as writer:
-        for index in range(12):
-            masks = noise.random((1, 192, 256)) < 0.5
-            scores = np.ones(1, np.float32)
-            frame = noise.integers(0, 255, (192, 256, 3), dtype=np.uint8)
-            writer.write(frame, FrameMasks(index, (1,), masks, presence=scores, iou=scores))
-except OutputError as error:
-    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for path in sys.argv[1:]:
+    try:
+        with open_writer(path) as writer:
+            for index in range(12):
+                masks = noise.random((1, 96, 128)) < 0.5
+                scores = np.ones(1, np.float32)
+                frame = noise.integers(0, 255, (96, 128, 3), dtype=np.uint8)
+                writer.write(frame, FrameMasks(index, (1,), masks, presence=scores, iou=scores))
+    except OutputError as error:
+        print(error)
+    else:
+        print("wrote", path)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a thing of Unix")
 def test_a_full_disk_is_an_output_error_that_leaves_nothing(tmp_path: Path) -> None:
-    for name in NAMES:
-        done = subprocess.run(
-            [sys.executable, "-c", FULL_DISK, str(tmp_path / name)], capture_output=True, text=True, check=True
-        )
-        assert done.stdout.startswith(f"cannot write {tmp_path / name}: File too large"), (done.stdout, done.stderr)
-        assert done.stdout.count("\n") == 1
-        assert list(tmp_path.iterdir()) == []
+    paths = [f"{tmp_path}/{name}" for name in NAMES]
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, *paths], capture_output=True, text=True, check=True)
+    told = done.stdout.splitlines()
+
+    assert [line.partition(": ")[0] for line in told] == [f"cannot write {Path(path)}" for path in paths], done.stderr
+    assert [line for line in told if "too large" not in line.casefold()] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".json", ""])
@@ -163,11 +188,55 @@ def test_importing_io_does_not_import_torch() -> None:
 
 def test_rare_masks_pass_every_writer(clips: Any, masks_at: Any, tmp_path: Path) -> None:
     for name in NAMES:
-        with open_writer(tmp_path / name) as writer:
+        with open_writer(f"{tmp_path}/{name}") as writer:
             writer.write(clips.numbered(0), masks_at(0, ids=()))
             writer.write(clips.numbered(1), masks_at(1, ids=(3,)))
             empty = masks_at(2, ids=(3,))
             empty.masks[:] = np.False_
             writer.write(clips.numbered(2), empty)
 
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(NAMES)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(name.rstrip("/") for name in NAMES)
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.json", "o", "o.yolo/"])
+def test_what_is_there_is_replaced_only_on_request(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
+    for overwrite in (False, True):
+        with open_writer(f"{tmp_path}/{name}", overwrite=overwrite) as writer:
+            writer.write(clips.numbered(0), masks_at(0))
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    with pytest.raises(OutputError, match=r"is there already \(--overwrite, or overwrite=True, replaces it\)"):
+        open_writer(f"{tmp_path}/{name}")
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_an_empty_folder_is_free(masks_at: Any, tmp_path: Path) -> None:
+    (tmp_path / "o").mkdir()
+    with open_writer(tmp_path / "o") as writer:
+        writer.write(None, masks_at(0))
+
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["00000.png"]
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize(
+    ("path", "form", "error", "told"),
+    [
+        ("nowhere.json", None, FormatError, "found nothing"),
+        ("a.mp4", None, FormatError, "overlay is not read back"),
+        ("a.json", None, FormatError, "say which with form= or --from"),
+        ("a.bin", None, FormatError, "say which"),
+        ("folder", None, FormatError, "say which"),
+        ("a.json", "gif", OutputError, "a form of overlay, alpha"),
+        ("a.json", "yolo", FormatError, "expected a folder of the form yolo, got a file"),
+        ("folder", "coco", FormatError, "expected a file of the form coco, got a folder"),
+        ("bad.json", None, FormatError, "not a JSON file"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, path: str, form: str | None, error: type[Exception], told: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("a.mp4", "a.bin", "bad.json"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(error, match=told):
+        read_result(tmp_path / path, form=form)

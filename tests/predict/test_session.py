@@ -6,6 +6,7 @@ import gc
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -690,3 +691,122 @@ def test_embedded_model_follows_a_click(nano: Sam2, bear: tuple[Clip, Bool[np.nd
     assert overlap(shown[1], truths[4]) > 0.6
     list(session.propagate("both"))
     assert np.mean([overlap(session.masks(index)[1], truths[index]) for index in range(10)]) > 0.65
+
+
+# --- previews, replaced prompts, chosen objects ----------------------------------------------------------------------
+
+
+def test_preview_is_the_answer_and_changes_nothing(tiny: Sam2, clip: Clip) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip[:8]))
+    assert session.preview(0, {1: CLICK}).masks.any()
+    assert session.object_ids == ()
+    session.prompt_objects(0, {1: CLICK, 2: BOX})
+    list(session.propagate())
+    before = session.masklets()
+    preview = session.preview(4, {1: NEGATIVE})
+    assert [masklet.frames for masklet in session.masklets().values()] == [m.frames for m in before.values()]
+    assert session.masklets()[1].prompted == (0,)
+    answer = session.prompt(4, object_id=1, prompts=NEGATIVE)
+    assert preview.object_ids == (1,)
+    assert np.array_equal(preview[1], answer[1])
+    assert MASK.mask is not None
+    assert np.array_equal(session.preview(4, {1: MASK})[1], MASK.mask)
+
+
+def test_replaced_prompts_forget_what_was_said_on_the_frame(tiny: Sam2, clip: Clip) -> None:
+    once = session_on(tiny, clip[:8])
+    once.prompt(0, object_id=1, prompts=BOX)
+    twice = session_on(tiny, clip[:8])
+    twice.prompt(0, object_id=1, prompts=CLICK)
+    answer = twice.prompt_objects(0, {1: BOX}, replace=True)
+    assert same(answer, once.masks(0))
+    assert differing(by_frame(twice.propagate()), by_frame(once.propagate())) == []
+
+
+def test_only_chosen_objects_are_tracked_and_the_choice_may_shrink(tiny: Sam2, clip: Clip) -> None:
+    session = session_on(tiny, clip[:8])
+    session.prompt_objects(0, {1: CLICK, 2: BOX, 3: MASK})
+    chosen = {1, 2}
+    seen = {}
+    for out in session.propagate(objects=chosen):
+        seen[out.frame_index] = out.object_ids
+        if out.frame_index == 3:
+            chosen.discard(2)
+    assert seen == {i: (1, 2) if i <= 3 else (1,) for i in range(8)}
+    assert {i: max(masklet.frames) for i, masklet in session.masklets().items()} == {1: 7, 2: 3, 3: 0}
+    alone = session_on(tiny, clip[:8])
+    alone.prompt_objects(0, {1: CLICK, 2: BOX, 3: MASK})
+    everything = by_frame(alone.propagate())
+    assert np.abs(everything[7].masks[0] ^ session.masks(7)[1]).mean() < 0.001
+    with pytest.raises(PromptError, match="nothing to track"):
+        session.propagate(objects=[])
+
+
+# --- written down and taken back -------------------------------------------------------------------------------------
+
+
+def carried(session: VideoSession, model: Sam2, clip: Clip) -> VideoSession:
+    """Another session with everything the first one can write down."""
+    other = session_on(model, clip)
+    for i, masklet in session.masklets().items():
+        other.restore(i, {f: session.frame_state(i, f) for f in masklet.frames}, name=masklet.name)
+    return other
+
+
+@pytest.mark.parametrize("prompts", [CLICK, MASK])
+def test_restored_prompts_track_exactly_as_before(tiny: Sam2, clip: Clip, prompts: Prompts) -> None:
+    session = session_on(tiny, clip[:12])
+    session.prompt(3, object_id=1, prompts=prompts, name="square")
+    list(session.propagate())
+    session.prompt(6, object_id=1, prompts=NEGATIVE)
+    other = carried(session, tiny, clip[:12])
+    for i, masklet in session.masklets().items():
+        again = other.masklets()[i]
+        assert (again.name, again.prompted, again.frames) == (masklet.name, masklet.prompted, masklet.frames)
+    for index in range(3, 12):
+        assert np.array_equal(other.masks(index).masks, session.masks(index).masks)
+    expected = by_frame(session.propagate(start=3))
+    assert differing(by_frame(other.propagate(start=3)), expected) == []
+
+
+def test_restored_tracking_goes_on_from_the_masks(nano: Sam2, bear: tuple[Clip, Bool[np.ndarray, "t h w"]]) -> None:
+    frames, truth = bear
+    session = VideoSession(nano, ArrayVideo(frames[:10]))
+    session.prompt(0, object_id=1, prompts=Prompts.from_mask(truth[0]))
+    list(session.propagate(end=6))
+    other = carried(session, nano, frames[:10])
+    ahead, restored = by_frame(session.propagate(start=6)), by_frame(other.propagate(start=6))
+    for index in range(6, 10):
+        both = (ahead[index][1] & restored[index][1]).sum() / (ahead[index][1] | restored[index][1]).sum()
+        assert both > 0.9
+    assert other.preview(3, {1: Prompts.click(5, 5, positive=False)})[1].any()
+
+
+def test_what_cannot_be_restored_changes_nothing(tiny: Sam2, clip: Clip) -> None:
+    session = session_on(tiny, clip[:6])
+    session.prompt(0, object_id=1, prompts=CLICK)
+    list(session.propagate())
+    states = {f: session.frame_state(1, f) for f in range(6)}
+    tracked = {f: states[f] for f in range(1, 6)}
+    far = {9: states[0]}
+    other_size = {0: replace(states[0], result=replace(states[0].result, mask=Rle.from_mask(np.ones((5, 5), bool))))}
+    other_model = {0: replace(states[0], logits=np.zeros((3, 3), np.float32))}
+    narrow = {0: replace(states[0], pointer=np.zeros(3, np.float32))}
+    for frames, error in (
+        (tracked, PromptError),
+        (far, FrameRangeError),
+        (other_size, PromptError),
+        (other_model, PromptError),
+        (narrow, PromptError),
+    ):
+        with pytest.raises(error):
+            session.restore(1, frames)
+    assert sorted(session.masklets()[1].frames) == list(range(6))
+    with pytest.raises(FrameRangeError, match="neither prompted nor tracked"):
+        session_after_one_prompt(tiny, clip).frame_state(1, 3)
+
+
+def session_after_one_prompt(model: Sam2, clip: Clip) -> VideoSession:
+    session = session_on(model, clip[:6])
+    session.prompt(0, object_id=1, prompts=CLICK)
+    return session

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from masklet.cli.errors import INTERRUPTED, error_entry, exit_code, show_error
+from masklet.cli.inputs import video_keywords
 from masklet.cli.job import Lazy, Span, model_entry, prepare, track
-from masklet.cli.options import MaskOptions
+from masklet.cli.options import InputOptions, MaskOptions
 from masklet.cli.outputs import make_parent
 from masklet.cli.progress import Interrupt, interruptible
 from masklet.cli.prompts import PromptBook
 from masklet.cli.report import VideoReport, document, note, print_json
 from masklet.errors import MaskletError
-from masklet.io import open_video, open_writer
+from masklet.io import OutputOptions, open_video, open_writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,9 @@ class Batch:
         span: which frames, and which way.
         masks: what happens to masks.
         load: gives the model.
+        inputs: what the files leave open.
+        looks: how outputs look.
+        overwrite: replace outputs that are there.
         as_json: print one JSON document on stdout instead of lines for people.
         quiet: print nothing but errors.
     """
@@ -39,6 +43,9 @@ class Batch:
     span: Span
     masks: MaskOptions
     load: Lazy
+    inputs: InputOptions = field(default_factory=InputOptions)
+    looks: OutputOptions = field(default_factory=OutputOptions)
+    overwrite: bool = False
     as_json: bool = False
     quiet: bool = False
 
@@ -71,13 +78,16 @@ class Batch:
         return exit_code(failures[0]) if failures else 0
 
     def _one(self, source: str, outputs: list[str], interrupt: Interrupt) -> VideoReport:
-        with open_video(source) as video:
+        with open_video(source, **video_keywords(self.inputs)) as video:
             job = prepare(source, video, self.book, self.span, self.masks)
             if len(self.videos) > 1:
                 for output in outputs:
                     make_parent(output)
             with ExitStack() as stack:
-                sinks = [stack.enter_context(open_writer(output, like=video)) for output in outputs]
+                sinks = [
+                    stack.enter_context(open_writer(output, like=video, overwrite=self.overwrite, options=self.looks))
+                    for output in outputs
+                ]
                 report = track(job, self.load(), sinks, interrupt=interrupt, quiet=self.quiet)
         report.outputs = [str(Path(output)) for output in outputs]
         return report

@@ -9,7 +9,7 @@ import typer
 from masklet.cli import options
 from masklet.cli.app import SEGMENT_PANEL, app
 from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
-from masklet.cli.options import MaskOptions, ModelOptions
+from masklet.cli.options import InputOptions, MaskOptions, ModelOptions
 from masklet.cli.outputs import targets
 
 EXAMPLES = f"""Examples:
@@ -38,9 +38,13 @@ def image(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     size: options.InputSize = None,
+    axis: options.Axis = None,
+    channel: options.Channel = None,
+    scale: options.ScaleRange = None,
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
     non_overlap: options.NonOverlap = False,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -67,6 +71,8 @@ def image(
             masks=MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap),
             load=Lazy(ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size)),
             candidates=candidates,
+            inputs=InputOptions(axis=axis, channel=channel, scale=scale),
+            overwrite=overwrite,
             as_json=as_json,
             quiet=quiet,
         ).run()

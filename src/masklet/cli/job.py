@@ -13,11 +13,12 @@ from masklet.cli.progress import Advance, Interrupt, progress
 from masklet.cli.prompts import PromptBook, check
 from masklet.cli.report import Tally, VideoReport, note
 from masklet.errors import FrameRangeError, MediaError
-from masklet.io import LiveVideo, Provenance, RecordedSource, RleWriter, Writer, read_mask
+from masklet.io import LiveVideo, Provenance, RecordedSource, Writer, read_mask
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
+from masklet.predict.passes import Direction
 from masklet.predict.results import PostProcess
-from masklet.predict.session import Direction, VideoSession
+from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts
 
@@ -149,13 +150,12 @@ def track(job: Job, model: Sam2, sinks: Sequence[Writer], *, interrupt: Interrup
     """
     shown = job.video.name if job.is_live else job.source  # an address may hold a password
     report = VideoReport(shown, job.video.size, names=job.names)
+    prompted: dict[ObjectId, tuple[int, ...]] = {}
+    for frame_index, by_object in sorted(job.prompts.items()):
+        for object_id in by_object:
+            prompted[object_id] = (*prompted.get(object_id, ()), frame_index)
     for sink in sinks:
-        if isinstance(sink, RleWriter):
-            prompted: dict[ObjectId, tuple[int, ...]] = {}
-            for frame_index, by_object in sorted(job.prompts.items()):
-                for object_id in by_object:
-                    prompted[object_id] = (*prompted.get(object_id, ()), frame_index)
-            sink.provenance = Provenance(names=job.names, prompted=prompted, model=model.config.full_name)
+        sink.provenance = Provenance(names=job.names, prompted=prompted, model=model.config.full_name)
     started = time.perf_counter()
     results = _streamed if job.direction == "forward" else _revisited
     try:

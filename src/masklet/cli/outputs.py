@@ -16,6 +16,8 @@ NAME = "{name}"
 def name_of(source: str) -> str:
     """What an input is called, for the names of its outputs: "dog" for "clips/dog.mp4", "camera-0" for "camera:0"."""
     path = Path(source)
+    if source == "-":
+        return "stdin"
     if path.is_dir():
         return path.resolve().name
     if ":" in source and not path.exists():

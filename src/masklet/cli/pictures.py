@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import typer
 
+from masklet.cli.inputs import still_keywords
 from masklet.cli.job import Lazy, model_entry, post_process
-from masklet.cli.options import MaskOptions
+from masklet.cli.options import InputOptions, MaskOptions
 from masklet.cli.outputs import make_parent
 from masklet.cli.prompts import PromptBook
 from masklet.cli.report import document, print_json
@@ -26,6 +27,8 @@ class Pictures:
         masks: what happens to masks.
         load: gives the model.
         candidates: 1 or 3.
+        inputs: what the files leave open.
+        overwrite: replace outputs that are there.
         as_json: print one JSON document on stdout instead of lines for people.
         quiet: print nothing but errors.
     """
@@ -35,6 +38,8 @@ class Pictures:
     masks: MaskOptions
     load: Lazy
     candidates: int = 1
+    inputs: InputOptions = field(default_factory=InputOptions)
+    overwrite: bool = False
     as_json: bool = False
     quiet: bool = False
 
@@ -43,11 +48,12 @@ class Pictures:
         picture_prompts(self.book)
         for _, outputs in self.pictures:
             for output in outputs:
-                check_output(output)
+                check_output(output, overwrite=self.overwrite)
         segmenter = ImageSegmenter(self.load(), postprocess=post_process(self.masks))
+        keywords = still_keywords(self.inputs)
         entries = []
         for source, outputs in self.pictures:
-            segmented = segment(source, self.book, segmenter, candidates=self.candidates)
+            segmented = segment(source, self.book, segmenter, candidates=self.candidates, **keywords)
             files = self._write(segmented, outputs)
             entries.append(_entry(segmented, files))
             if not (self.quiet or self.as_json):
@@ -61,7 +67,7 @@ class Pictures:
         for output in outputs:
             if len(self.pictures) > 1:
                 make_parent(output)
-            files += [str(file) for file in write(output, segmented)]
+            files += [str(file) for file in write(output, segmented, overwrite=self.overwrite)]
         return files
 
 

@@ -88,10 +88,13 @@ def describe(done: int, total: int | None, seconds: float) -> str:
     fps = (done - 1) / seconds
     if not total:
         return f"{frames}, {fps:.1f} frames/s"
-    left = round(max(total - done, 0) / fps)
-    hours, minutes = divmod(left // 60, 60)
-    clock = f"{hours}:{minutes:02d}:{left % 60:02d}" if hours else f"{minutes}:{left % 60:02d}"
-    return f"{frames}, {fps:.1f} frames/s, {clock} left"
+    return f"{frames}, {fps:.1f} frames/s, {clock(round(max(total - done, 0) / fps))} left"
+
+
+def clock(seconds: int) -> str:
+    """For people: "0:08", "1:02:45"."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
 
 
 @dataclass

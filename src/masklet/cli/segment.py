@@ -17,6 +17,7 @@ from masklet.errors import OutputError, PromptError
 from masklet.io import draw_overlay, read_image, read_mask
 from masklet.io.draft import Draft, writing
 from masklet.io.images import WRITE_FORMATS, write_image
+from masklet.io.outputs import check_free
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.rle import to_coco
 from masklet.predict.image import ImageSegmenter
@@ -66,15 +67,15 @@ class Segmented:
         ]
 
 
-def segment(source: str, book: PromptBook, segmenter: ImageSegmenter, *, candidates: int) -> Segmented:
-    """Read a picture and answer its prompts.
+def segment(source: str, book: PromptBook, segmenter: ImageSegmenter, *, candidates: int, **reading: Any) -> Segmented:
+    """Read a picture (``reading``: as in `masklet.read_image`) and answer its prompts.
 
     Raises:
         MediaError: the picture cannot be read.
         PromptError: prompts that do not fit it.
     """
     started = time.perf_counter()
-    picture = read_image(source)
+    picture = read_image(source, **reading)
     prompts = picture_prompts(book)
     size = (picture.shape[0], picture.shape[1])
     for object_id, asked in prompts.items():
@@ -106,17 +107,19 @@ def picture_prompts(book: PromptBook) -> dict[ObjectId, Prompts]:
     return prompts[0]
 
 
-def check_output(output: str) -> None:
-    """Raise `OutputError` unless the name is of a form that pictures can be segmented to."""
+def check_output(output: str, *, overwrite: bool = False) -> None:
+    """Raise `OutputError` unless the name is of a form that pictures can be segmented to, and free."""
     suffix = Path(output).suffix.lower()
     if not (is_folder(output) or suffix == ".json" or suffix in WRITE_FORMATS):
         raise OutputError(
             f"cannot write {output}: expected a name with {', '.join([*WRITE_FORMATS, '.json'])}, "
             f"or a folder (no suffix, or a slash at the end), got {suffix!r}"
         )
+    if not is_folder(output):
+        check_free(Path(output), overwrite=overwrite)
 
 
-def write(output: str, segmented: Segmented) -> list[Path]:
+def write(output: str, segmented: Segmented, *, overwrite: bool = False) -> list[Path]:
     """Write the form that the name asks for: an overlay picture, JSON, or a folder of black and white masks.
 
     Raises:
@@ -124,7 +127,7 @@ def write(output: str, segmented: Segmented) -> list[Path]:
     """
     path = Path(output)
     if is_folder(output):
-        return _write_masks(path, segmented)
+        return _write_masks(path, segmented, overwrite=overwrite)
     if path.suffix.lower() == ".json":
         _write_json(path, segmented)
     else:
@@ -136,6 +139,8 @@ def write(output: str, segmented: Segmented) -> list[Path]:
 
 def overlay(segmented: Segmented) -> Picture:
     """The picture with its masks; several candidates side by side, best first."""
+    if not segmented.masks:
+        return segmented.picture
     count = max(len(masks) for masks in segmented.masks.values())
     panels = []
     for rank in range(count):
@@ -150,7 +155,7 @@ def overlay(segmented: Segmented) -> Picture:
     return np.concatenate(panels[:-1], axis=1)
 
 
-def _write_masks(folder: Path, segmented: Segmented) -> list[Path]:
+def _write_masks(folder: Path, segmented: Segmented, *, overwrite: bool) -> list[Path]:
     """``cat-1.png`` for object 1 of ``cat.jpg``, ``cat-1-2.png`` for its second candidate."""
     name = name_of(segmented.source)
     draft = Draft(folder, folder=True)
@@ -160,6 +165,7 @@ def _write_masks(folder: Path, segmented: Segmented) -> list[Path]:
             for object_id, masks in segmented.masks.items():
                 for rank, mask in enumerate(masks.masks, start=1):
                     file = f"{name}-{object_id}{f'-{rank}' if len(masks) > 1 else ''}.png"
+                    check_free(folder / file, overwrite=overwrite)
                     write_image(draft.path / file, mask)
                     written.append(folder / file)
         draft.publish()

@@ -52,7 +52,7 @@ class Showcase:
             strip = self.output.with_suffix(".png")
             wanted = self.frames or spread(job.frames, STRIP_FRAMES)
             with (
-                open_writer(self.output, like=video) as sink,
+                open_writer(self.output, like=video, overwrite=True) as sink,
                 StripWriter(strip, frames=wanted, prompts=job.prompts) as tiles,
             ):
                 report = track(job, load(), [sink, tiles], interrupt=interrupt, quiet=quiet)

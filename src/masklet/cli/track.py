@@ -9,7 +9,7 @@ import typer
 from masklet.cli import options
 from masklet.cli.app import SEGMENT_PANEL, app
 from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
-from masklet.cli.options import MaskOptions, ModelOptions
+from masklet.cli.options import InputOptions, LookOptions, MaskOptions, ModelOptions
 from masklet.cli.outputs import targets
 
 EXAMPLES = f"""Examples:
@@ -20,7 +20,11 @@ masklet track dog.mp4 --box 1:100,200,300,400 --click 2:50,60 --click 2@30:55,80
 
 masklet track a.mp4 b.mp4 --prompts prompts.json -o 'results/{{name}}.mp4'
 
+masklet track cells.ome.tif --axis t,z=max --channel GFP --box 40,30,80,70 --fps 10 -o masks/
+
 masklet track camera:0 --box 200,100,400,300 --end 500 -o live.mp4
+
+ffmpeg -i in.mov -f rawvideo -pix_fmt rgb24 - | masklet track - --raw 1280x720,rgb24,30 --click 210,350 -o out.json
 
 prompts.json: {{"schema": "masklet/prompts", "version": 1, "objects": [{{"id": 1, "name": "dog",
 "prompts": [{{"frame": 0, "clicks": [[210, 350, 1], [200, 300, 0]], "box": [100, 200, 300, 400]}},
@@ -33,7 +37,10 @@ prompts.json: {{"schema": "masklet/prompts", "version": 1, "objects": [{{"id": 1
 def track(
     videos: Annotated[
         list[str],
-        typer.Argument(metavar="VIDEO", help="Video files, folders of pictures, camera:0, or rtsp:// addresses."),
+        typer.Argument(
+            metavar="VIDEO",
+            help="Video files, TIFF or Zarr stacks, folders of pictures, camera:0, rtsp:// addresses, or - (stdin).",
+        ),
     ],
     *,
     click: options.Clicks = [],  # noqa: B006  typer copies it
@@ -50,9 +57,25 @@ def track(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     size: options.InputSize = None,
+    axis: options.Axis = None,
+    channel: options.Channel = None,
+    scale: options.ScaleRange = None,
+    fps: options.Fps = None,
+    raw: options.Raw = None,
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
     non_overlap: options.NonOverlap = False,
+    style: options.Style = "fill",
+    on: options.StyleRegion = "objects",
+    color: options.Colors = [],  # noqa: B006
+    soften: options.Soften = 0.0,
+    detail: options.Detail = 0,
+    trimap: options.Trimap = 0,
+    tolerance: options.Tolerance = 0.0,
+    pixel_size: options.PixelSize = None,
+    frame_interval: options.FrameInterval = None,
+    no_sound: options.Mute = False,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -62,8 +85,10 @@ def track(
     tracked (with --reverse the last one). Prompts of later frames correct what tracking gave there, or start objects.
 
     -o may be repeated, and its name chooses the form: .mp4, .webm, .mov or .mkv is a video with the masks drawn in,
-    .json run-length codes with scores, a folder label maps (PNG). Without -o it is NAME-masklet.mp4 in the current
-    folder. Several videos need a folder or {name} in the output's name; one that fails does not stop the others.
+    .json run-length codes with scores, .csv or .parquet measurements, a folder label maps (PNG). Other forms go by
+    their name before the suffix, as dog.coco.json, dog.alpha.mov, dog.yolo/ (masklet export --forms lists them).
+    Without -o it is NAME-masklet.mp4 in the current folder. Several videos need a folder or {name} in the output's
+    name; one that fails does not stop the others.
 
     Ctrl-C keeps what is done.
     """
@@ -72,6 +97,7 @@ def track(
     with exit_codes(as_json=as_json):
         from masklet.cli.batch import Batch  # noqa: PLC0415  torch is slow to import
         from masklet.cli.job import Lazy, Span  # noqa: PLC0415
+        from masklet.cli.looks import output_options  # noqa: PLC0415
         from masklet.cli.prompts import parse_all  # noqa: PLC0415
 
         batch = Batch(
@@ -80,6 +106,22 @@ def track(
             span=Span(start, end, "reverse" if reverse else "both" if both else "forward"),
             masks=MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap),
             load=Lazy(ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size)),
+            inputs=InputOptions(axis=axis, channel=channel, scale=scale, fps=fps, raw=raw),
+            looks=output_options(
+                LookOptions(
+                    style=style,
+                    region=on,
+                    colors=color,
+                    soften=soften,
+                    detail=detail,
+                    trimap=trimap,
+                    tolerance=tolerance,
+                    pixel_size=pixel_size,
+                    frame_interval=frame_interval,
+                    mute=no_sound,
+                )
+            ),
+            overwrite=overwrite,
             as_json=as_json,
             quiet=quiet,
         )

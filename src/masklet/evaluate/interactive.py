@@ -12,7 +12,8 @@ from masklet.evaluate.simulators import Region, correct
 from masklet.masks.clicks import Click
 from masklet.model.sam2 import Sam2
 from masklet.predict.objects import memory_policy
-from masklet.predict.session import Direction, VideoSession
+from masklet.predict.passes import Direction
+from masklet.predict.session import VideoSession
 from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts
 

@@ -2,43 +2,68 @@
 
 from masklet.io.animation import PictureFile
 from masklet.io.array import ArrayVideo
+from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.container import VideoFile
 from masklet.io.folder import FolderVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
-from masklet.io.formats.rle_json import Provenance, RleWriter, read_rle, write_rle
+from masklet.io.formats.detections import from_detections, to_detections
+from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
+from masklet.io.forms import FORMS, Form, OutputOptions
 from masklet.io.images import read_image, read_mask, write_image
 from masklet.io.live import LiveVideo
-from masklet.io.outputs import open_writer
+from masklet.io.outputs import open_writer, read_result
 from masklet.io.overlay import draw_overlay, draw_prompts
 from masklet.io.palette import PALETTE, color_of
+from masklet.io.raw import RawForm
+from masklet.io.results import Provenance, Result
+from masklet.io.scaling import Percentiles
 from masklet.io.source import MediaWarning, RecordedSource
+from masklet.io.stack import StackVideo
+from masklet.io.styles import Style, draw_style
 from masklet.io.video import open_video
-from masklet.io.video_writer import OverlayWriter
+from masklet.io.video_writer import CutoutWriter, OverlayWriter
 from masklet.io.writer import Writer
+from masklet.masks.soft import Edge
 
 __all__ = [
+    "FORMS",
     "PALETTE",
     "ArrayVideo",
+    "Calibration",
+    "CutoutWriter",
+    "Edge",
     "FolderVideo",
+    "Form",
+    "GeoReference",
     "LabelMapWriter",
     "LiveVideo",
     "MediaWarning",
+    "OutputOptions",
     "OverlayWriter",
+    "Percentiles",
     "PictureFile",
     "Provenance",
+    "RawForm",
     "RecordedSource",
+    "Result",
     "RleWriter",
+    "StackVideo",
+    "Style",
     "VideoFile",
     "Writer",
     "color_of",
     "draw_overlay",
     "draw_prompts",
+    "draw_style",
+    "from_detections",
     "open_video",
     "open_writer",
     "read_image",
     "read_label_map",
     "read_mask",
+    "read_result",
     "read_rle",
+    "to_detections",
     "write_image",
     "write_label_map",
     "write_rle",

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
-from masklet.io.images import open_picture, opened_picture, reading_picture, to_rgb
+from masklet.io.pictures import open_picture, opened_picture, reading_picture, to_rgb
 from masklet.io.source import RecordedSource
 from masklet.types import Picture
 
@@ -25,23 +25,29 @@ class PictureFile(RecordedSource):
     Frames are what a viewer shows, each composed with those before it. An animation has timestamps; a still picture
     and TIFF pages have none.
 
+    Args:
+        path: the file.
+        fps: frames per second of one that has no times.
+
     Raises:
-        MediaError: missing, not a picture, damaged, or pages of different sizes.
+        MediaError: missing, not a picture, damaged, pages of different sizes, or ``fps`` for one that has times.
     """
 
     path: Path
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, fps: float | None = None) -> None:
         self.path = Path(path)
         with opened_picture(path) as image:
             self._count = int(getattr(image, "n_frames", 1)) if image.format in ANIMATED else 1
-            timed = self._count > 1 and image.format != "TIFF"
             first = self._rgb(image)
             duration = float(image.info.get("duration", 0))
         timed = self._count > 1 and duration > 0
-        super().__init__(self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else None)
+        if timed and fps is not None:
+            raise MediaError(f"frames per second are for pictures without times, not {path}")
+        super().__init__(self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else fps)
         self.time_base = Fraction(1, 1000) if timed else None
-        self._starts: tuple[float, ...] | None = None if timed else ()
+        untimed = () if fps is None else tuple(index / fps for index in range(self._count))
+        self._starts: tuple[float, ...] | None = None if timed else untimed
         self._image: Image.Image | None = None
 
     @property

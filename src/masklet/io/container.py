@@ -13,6 +13,7 @@ import numpy as np
 from masklet.errors import MediaError
 from masklet.io.cursor import Cursor, OffTimelineError
 from masklet.io.decoder import Decoder
+from masklet.io.raw import RawForm
 from masklet.io.source import MediaWarning, RecordedSource
 from masklet.io.timeline import Timeline
 from masklet.types import Picture
@@ -30,6 +31,11 @@ class VideoFile(RecordedSource):
 
     Of a damaged or cut file the pictures that can be decoded are given, with one `MediaWarning`.
 
+    Args:
+        path: the file.
+        raw: the form of its frames, where it has no header.
+        cache_bytes: what random access may keep.
+
     Raises:
         MediaError: missing, not a video, no video in it, or no picture can be decoded.
     """
@@ -37,8 +43,11 @@ class VideoFile(RecordedSource):
     path: Path
     time_base: Fraction
 
-    def __init__(self, path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, raw: RawForm | None = None, cache_bytes: int = CACHE_BYTES
+    ) -> None:
         self.path = Path(path)
+        self._raw = raw
         if not self.path.is_file():
             raise MediaError(f"expected a video file, found {'a folder' if self.path.is_dir() else 'nothing'}: {path}")
         if not self.path.stat().st_size:
@@ -51,10 +60,15 @@ class VideoFile(RecordedSource):
         self._cursor: Cursor | None = None
         self._cache_bytes = cache_bytes
         self._warned = False
+        for note in decoder.notes:
+            warnings.warn(f"{self.path} {note}", MediaWarning, stacklevel=2)
 
     def _opened(self) -> Decoder:
         # "file:" and the white list: a name with a colon is no protocol, and a playlist cannot reach the network
-        return Decoder(f"file:{self.path}", name=str(self.path), options={"protocol_whitelist": "file"})
+        options = {"protocol_whitelist": "file"} | (self._raw.options if self._raw else {})
+        return Decoder(
+            f"file:{self.path}", name=str(self.path), options=options, form="rawvideo" if self._raw else None
+        )
 
     @property
     def timestamps(self) -> Sequence[float]:

@@ -13,16 +13,19 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from masklet.errors import MediaError
-from masklet.io.images import check_pixels
+from masklet.io.color import TRANSPARENT, ColorConverter
+from masklet.io.pictures import check_pixels
 from masklet.io.timeline import KeyPacket, Scan, Timeline
 from masklet.types import Picture
 
 NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """Demuxers that draw any text file as pictures."""
+
+MISSING_SECONDS = Fraction(1, 4)
+"""A stream that ends so much before the end its header tells was cut off."""
 
 Turn = Callable[[np.ndarray], np.ndarray]
 
@@ -44,6 +47,7 @@ class Decoder:
         damaged: number of packets and reads that failed so far.
         broken: why reading ended before the end, or "".
         scan: what has passed since the start; None after a seek.
+        notes: what a viewer should know about the colors, in words.
 
     Raises:
         MediaError: it cannot be opened, holds no video, or no picture can be decoded.
@@ -61,6 +65,7 @@ class Decoder:
             rate = self._stream.average_rate or self._stream.guessed_rate
             self.rate: Fraction | None = rate or None
             self.promised = self._stream.frames
+            self._promised_end = _told_duration(self._stream.metadata.get("DURATION", ""))
             self.scan: Scan | None = Scan(self.time_base, 1 / Fraction(self.rate or 25))
             self._pictures = self._decode(self.packets())
             first = next(self._pictures, None)
@@ -70,10 +75,13 @@ class Decoder:
             self._stored = (first.height, first.width)
             self._turn, transposed = _upright(first)
             self.size = self._stored[::-1] if transposed else self._stored
+            self._colors = ColorConverter(self._stream.codec_context, first, name)
+            self.notes = self._colors.notes
+            if self._stream.metadata.get("alpha_mode") == "1":  # WebM's alpha is a stream of its own, not decoded
+                self.notes.append(TRANSPARENT)
         except BaseException:
             self.close()
             raise
-        self._reformatter = VideoReformatter()
 
     def packets(self) -> Generator[Packet[VideoStream]]:
         """The packets of the stream in decoding order from where it stands, and an empty one at the end.
@@ -83,6 +91,7 @@ class Decoder:
         try:
             for packet in self._container.demux(self._stream):
                 if self.scan is not None and packet.size:
+                    self.damaged += packet.is_corrupt
                     self.scan.see_packet(packet.pts, packet.dts, key=packet.is_keyframe, hidden=packet.is_discard)
                 yield packet
         except av.error.FFmpegError as error:
@@ -143,8 +152,10 @@ class Decoder:
 
     @property
     def complete(self) -> bool:
-        """Whether a pass from start to end met no damage and as many packets as the header says."""
-        return self.scan is not None and not self.damaged and self.promised <= self.scan.num_packets
+        """Whether a pass from start to end met no damage and as many packets, or seconds, as the header says."""
+        if self.scan is None or self.damaged or self.promised > self.scan.num_packets:
+            return False
+        return self._promised_end - self.scan.end <= max(MISSING_SECONDS, 3 * self.scan.tick)
 
     def timeline(self, *, decoded: bool) -> Timeline:
         """What a pass from start to end has seen, by the decoded pictures or by the packets alone."""
@@ -154,7 +165,8 @@ class Decoder:
     def rgb(self, frame: VideoFrame) -> Picture:
         """A decoded picture as (h, w, 3) uint8 RGB, upright, a fresh array.
 
-        FFmpeg converts by the color space and range the picture states; more than 8 bits are rounded, alpha dropped.
+        By the matrix and range the picture states (`masklet.io.color` says what happens where it states none); more
+        than 8 bits are rounded, high dynamic range is brought to a screen's, alpha is dropped.
 
         Raises:
             MediaError: the picture is of another size than the first one.
@@ -164,8 +176,7 @@ class Decoder:
             raise MediaError(
                 f"{self.name} changes size from {width}x{height} to {frame.width}x{frame.height} on the way"
             )
-        pixels = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
-        return np.ascontiguousarray(self._turn(pixels))
+        return np.ascontiguousarray(self._turn(self._colors.rgb(frame)))
 
     def close(self) -> None:
         """Close the container; closing twice is harmless."""
@@ -189,6 +200,15 @@ def _open(url: str, name: str, options: dict[str, str], form: str | None) -> Inp
         container.close()
         raise MediaError(f"not a video or picture that masklet can read: {name}")
     return container
+
+
+def _told_duration(words: str) -> Fraction:
+    """Seconds of "01:02:03.5", as Matroska tells the duration of a stream (whose header counts no frames); else 0."""
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in words.split(":"))
+    except (ValueError, ZeroDivisionError):
+        return Fraction(0)
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:

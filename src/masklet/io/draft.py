@@ -54,9 +54,11 @@ class Draft:
         """Move the draft into place: a file replaces one of that name, a folder's files join those already there."""
         with writing(self.target):
             if self._is_folder and self.target.exists():
-                for file in sorted(self.path.iterdir()):
-                    file.replace(self.target / file.name)
-                self.path.rmdir()
+                for file in sorted(path for path in self.path.rglob("*") if not path.is_dir()):
+                    place = self.target / file.relative_to(self.path)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    file.replace(place)
+                shutil.rmtree(self.path)
             else:
                 self.path.replace(self.target)
 

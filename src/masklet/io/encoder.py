@@ -1,71 +1,152 @@
-"""Encoding pictures to a video file: H.264 or VP9, every picture at its time."""
+"""Encoding pictures to a video file, every picture at its time, with the sound that belongs to it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from jaxtyping import UInt8, UInt16
 
-from masklet.types import Picture, Size
+from masklet.errors import OutputError
+from masklet.io.sound import Sound, SoundForm
+from masklet.types import Size
 
-FORMS = {  # suffix -> container, codec, options of the codec
-    ".mp4": ("mp4", "libx264", {"crf": "18", "preset": "veryfast"}),
-    ".mov": ("mov", "libx264", {"crf": "18", "preset": "veryfast"}),
-    ".mkv": ("matroska", "libx264", {"crf": "18", "preset": "veryfast"}),
-    ".webm": ("webm", "libvpx-vp9", {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),
+Pixels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
+"""RGB, or RGB and alpha; the whole range of the type."""
+
+
+@dataclass(frozen=True)
+class VideoForm:
+    """A kind of video file.
+
+    Attributes:
+        container: FFmpeg's name of the file form.
+        codec: FFmpeg's name of the encoder.
+        pix_fmt: what the encoder takes.
+        options: of the encoder.
+        sound: what sound goes in.
+        even: whether sides must be even, because color is stored at half the size.
+    """
+
+    container: str
+    codec: str
+    pix_fmt: str
+    options: Mapping[str, str]
+    sound: SoundForm
+    even: bool = True
+
+
+_MP4 = SoundForm(frozenset({"aac", "mp3", "ac3", "eac3", "alac"}), "aac")
+_MOV = SoundForm(_MP4.copied | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le"}, "aac")
+_MKV = SoundForm(_MOV.copied | {"opus", "flac", "vorbis", "dts"}, "aac")
+_WEBM = SoundForm(frozenset({"opus", "vorbis"}), "libopus")
+
+_H264 = {"crf": "18", "preset": "veryfast"}
+_VP9 = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+
+FORMS = {
+    ".mp4": VideoForm("mp4", "libx264", "yuv420p", _H264, _MP4),
+    ".mov": VideoForm("mov", "libx264", "yuv420p", _H264, _MOV),
+    ".mkv": VideoForm("matroska", "libx264", "yuv420p", _H264, _MKV),
+    ".webm": VideoForm("webm", "libvpx-vp9", "yuv420p", _VP9, _WEBM),
 }
-"""The video files that can be written."""
+"""The video files that can be written, by suffix."""
+
+ALPHA_FORMS = {
+    ".mov": VideoForm(
+        "mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}, _MOV, even=False
+    ),
+    # the second picture that carries alpha has no time-saving variant: frames are not dropped, but it is slower
+    ".webm": VideoForm("webm", "libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}, _WEBM),
+}
+"""Those that hold transparency: ProRes 4444 and VP9."""
+
+_INSTEAD = {"libx264": ".webm", "libvpx-vp9": ".mp4", "prores_ks": ".webm, or a folder of PNG pictures"}
 
 _BT709 = 1  # FFmpeg's number for matrix, primaries and transfer of HD video
 _LIMITED = 1  # and for luma from 16 to 235, which every player expects
 
 
+def check_encoder(form: VideoForm, path: Path) -> None:
+    """Raise `OutputError` with a way out where this build of FFmpeg lacks the encoder."""
+    try:
+        Codec(form.codec, "w")
+    except UnknownCodecError:
+        raise OutputError(
+            f"cannot write {path}: the FFmpeg of this PyAV has no encoder {form.codec}; "
+            f"write {_INSTEAD.get(form.codec, 'another form')} instead, or install PyAV's own wheel (pip install av)"
+        ) from None
+
+
 class VideoEncoder:
     """Pictures of one size to a file, in the order of their times.
 
-    Odd sizes are padded by repeating the last row or column, because the usual 4:2:0 colors need even ones.
+    Where sides must be even, odd ones are padded by repeating the last row or column.
 
     Args:
         path: the file; its name does not matter.
-        suffix: a key of `FORMS`.
+        form: what it becomes.
         size: (height, width) of the pictures.
         time_base: unit of all pts, in seconds.
         rate: nominal frames per second.
     """
 
-    def __init__(self, path: Path, suffix: str, size: Size, *, time_base: Fraction, rate: Fraction) -> None:
-        container, codec, options = FORMS[suffix]
+    def __init__(self, path: Path, form: VideoForm, size: Size, *, time_base: Fraction, rate: Fraction) -> None:
         height, width = size
-        self._pad = ((0, height % 2), (0, width % 2), (0, 0))
+        odd = (height % 2, width % 2) if form.even else (0, 0)
+        self._pad = ((0, odd[0]), (0, odd[1]), (0, 0))
+        self._form = form
         self._time_base = time_base
-        self._container = av.open(f"file:{path}", "w", format=container)
-        stream = self._container.add_stream(codec, rate=rate, options=options)
+        self._tick = 1 / rate
+        self._end = Fraction(0)
+        self._sound: Sound | None = None
+        self._container = av.open(f"file:{path}", "w", format=form.container)
+        stream = self._container.add_stream(form.codec, rate=rate, options=dict(form.options))
         assert isinstance(stream, VideoStream)
         self._stream = stream
-        self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        self._stream.pix_fmt = "yuv420p"
+        self._stream.width, self._stream.height = width + odd[1], height + odd[0]
+        self._stream.pix_fmt = form.pix_fmt
         context = self._stream.codec_context
         context.time_base = time_base
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
 
-    def encode(self, picture: Picture, pts: int) -> None:
+    def add_sound(self, source: Path, start: float) -> None:
+        """Take along the sound of a file from ``start`` seconds on; before the first picture."""
+        self._sound = Sound(source, self._container, self._form.sound, start)
+
+    def encode(self, picture: Pixels, pts: int) -> None:
         """Add a picture; ``pts`` must be greater than the last one."""
         padded = np.pad(picture, self._pad, mode="edge") if self._pad[0][1] or self._pad[1][1] else picture
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        layout = {3: "rgb", 4: "rgba"}[picture.shape[2]]
+        depth = (
+            ("24" if layout == "rgb" else "") if picture.dtype == np.uint8 else ("48le" if layout == "rgb" else "64le")
+        )
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format=layout + depth)
+        frame = frame.reformat(format=self._form.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, self._time_base
+        if self._sound is not None:
+            self._sound.advance(float(pts * self._time_base))
         self._container.mux(self._stream.encode(frame))
+        self._end = pts * self._time_base + self._tick
 
     def finish(self) -> None:
-        """Write what the codec still holds, and the end of the file."""
+        """Write what the codec still holds, the rest of the sound, and the end of the file."""
         self._container.mux(self._stream.encode(None))
-        self._container.close()
+        if self._sound is not None:
+            self._sound.finish(float(self._end))
+        self.close()
 
     def close(self) -> None:
         """Close the file as it is; harmless after `finish`."""
+        if self._sound is not None:
+            self._sound.close()
         self._container.close()

@@ -10,12 +10,12 @@ from pathlib import Path
 from PIL import Image
 
 from masklet.errors import MediaError
-from masklet.io.images import opened_picture, read_image
+from masklet.io.pictures import opened_picture, read_picture
 from masklet.io.source import RecordedSource
 from masklet.types import Picture, Size
 
 PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".exr"}
 )
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -42,17 +42,7 @@ class FolderVideo(RecordedSource):
 
     def __init__(self, path: str | os.PathLike[str], *, fps: float | None = None) -> None:
         self.path = Path(path)
-        if not self.path.is_dir():
-            raise MediaError(
-                f"expected a folder of pictures, found {'a file' if self.path.exists() else 'nothing'}: {path}"
-            )
-        try:
-            names = (f for f in self.path.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != ".")
-            self.files = tuple(sorted(names, key=lambda file: natural_key(file.name)))
-        except OSError as error:
-            raise MediaError(f"cannot read the folder {path}: {error.strerror}") from error
-        if not self.files:
-            raise MediaError(f"no pictures in the folder {path}")
+        self.files = pictures_in(self.path)
         size = picture_size(self.files[0])
         for file in self.files[1:]:
             if (other := picture_size(file)) != size:
@@ -61,6 +51,7 @@ class FolderVideo(RecordedSource):
                     f"got {other[1]}x{other[0]}: {file}"
                 )
         super().__init__(str(path), size, fps)
+        self.frame_names = tuple(file.name for file in self.files)
 
     @property
     def timestamps(self) -> Sequence[float]:
@@ -71,7 +62,7 @@ class FolderVideo(RecordedSource):
         return len(self.files)
 
     def _read(self, index: int) -> Picture:
-        picture = read_image(self.files[index])
+        picture = read_picture(self.files[index], self.name)
         if picture.shape[:2] != self.size:
             raise MediaError(f"the picture is not of the size its header said: {self.files[index]}")
         return picture
@@ -79,6 +70,19 @@ class FolderVideo(RecordedSource):
     def _stream(self) -> Generator[Picture]:
         for index in range(len(self)):
             yield self._read(index)
+
+
+def pictures_in(folder: Path) -> tuple[Path, ...]:
+    """The pictures of a folder in natural order, hidden files left out; `MediaError` if there are none."""
+    if not folder.is_dir():
+        raise MediaError(f"expected a folder of pictures, found {'a file' if folder.exists() else 'nothing'}: {folder}")
+    try:
+        names = [f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "."]
+    except OSError as error:
+        raise MediaError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if not names:
+        raise MediaError(f"no pictures in the folder {folder}")
+    return tuple(sorted(names, key=lambda file: natural_key(file.name)))
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:

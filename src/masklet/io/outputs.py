@@ -1,48 +1,171 @@
-"""Choosing the form of a result by the name of its file or folder."""
+"""Choosing the form of a result: by its name when it is written, by its name or content when it is read."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from masklet.errors import OutputError
-from masklet.io.encoder import FORMS
-from masklet.io.formats.davis import LabelMapWriter
-from masklet.io.formats.rle_json import Provenance, RleWriter
-from masklet.io.video_writer import OverlayWriter
+from masklet.errors import FormatError, OutputError
+from masklet.io.formats.json_file import parse_json_any, read_bounded
+from masklet.io.forms import FOLDER, FORMS, USUAL, Form, OutputOptions
+from masklet.io.results import Like, Provenance, Result
 from masklet.io.writer import Writer
-from masklet.types import FrameSource
+
+MAX_JSON_BYTES = 2**29
 
 
 def open_writer(
     path: str | os.PathLike[str],
     *,
-    like: FrameSource | None = None,
+    form: str | None = None,
+    like: Like | None = None,
     provenance: Provenance | None = None,
     overwrite: bool = False,
+    options: OutputOptions | None = None,
 ) -> Writer:
     """A writer for the form that the name asks for.
 
     ``.mp4``, ``.mov``, ``.mkv`` and ``.webm`` are videos with the masks drawn over the frames, ``.json`` holds
-    run-length codes with scores, a name without a suffix or with a slash at the end is a folder of PNG label maps.
+    run-length codes with scores, ``.csv`` and ``.parquet`` measurements, a name without a suffix or with a slash at the
+    end is a folder of PNG label maps. Other forms go by their name before the suffix: ``dog.coco.json``,
+    ``dog.alpha.mov``, ``dog.yolo/`` (`masklet.io.FORMS` lists them).
 
     Args:
         path: the file or folder to write.
-        like: the source of the frames; gives times, frame rate and frame count.
+        form: a form's name, whatever the path looks like.
+        like: the source of the frames, or a result that was read; gives names, times, frame rate and frame count.
         provenance: names, prompted frames and model, where the form can hold them.
-        overwrite: write a folder of label maps into one that holds other files.
+        overwrite: replace what is there; of a folder the files of this form, others stay.
+        options: how it looks and what it is measured in.
 
     Raises:
-        OutputError: a name of no known form, or it cannot be written there.
+        OutputError: a name of no known form, something is there already, or it cannot be written there.
+        MissingExtraError: the form's library is not installed.
     """
-    suffix = Path(path).suffix.lower()
-    if not suffix or os.fspath(path).endswith(("/", os.sep)):
-        return LabelMapWriter(path, overwrite=overwrite)
-    if suffix == ".json":
-        return RleWriter(path, like=like, provenance=provenance)
-    if suffix in FORMS:
-        return OverlayWriter(path, like=like)
-    raise OutputError(
-        f"cannot write {path}: expected a name with {', '.join([*FORMS, '.json'])}, "
-        f"or a folder (no suffix, or a slash at the end), got {suffix!r}"
-    )
+    name = os.fspath(path)
+    chosen = form_of(name) if form is None else _named(form, name)
+    source = getattr(like, "path", None)
+    as_folder = chosen.is_folder or Path(name).suffix.lower() not in chosen.suffixes
+    check_free(Path(name), overwrite=overwrite, source=source, folder=as_folder)
+    return chosen.open(name, options or OutputOptions(), overwrite=overwrite, like=like, provenance=provenance)
+
+
+def read_result(path: str | os.PathLike[str], *, form: str | None = None) -> Result:
+    """A result in any form that can be read.
+
+    Args:
+        path: the file or folder.
+        form: a form's name; None recognizes it by the name or the content.
+
+    Raises:
+        FormatError: missing, of no known form, or not what the form says.
+        MissingExtraError: the form's library is not installed.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise FormatError(f"expected a result, found nothing: {path}")
+    chosen = _named(form, str(path)) if form is not None else _recognized(place)
+    if chosen.read is None:
+        readable = ", ".join(name for name, one in FORMS.items() if one.read)
+        raise FormatError(f"{chosen.name} is not read back (only {readable}): {path}")
+    if place.is_dir() != chosen.is_folder and chosen.name != "sa1b":
+        expected, found = ("a folder", "a file") if chosen.is_folder else ("a file", "a folder")
+        raise FormatError(f"expected {expected} of the form {chosen.name}, got {found}: {path}")
+    return chosen.read(place)
+
+
+def form_of(name: str) -> Form:
+    """The form that a name asks for.
+
+    Raises:
+        OutputError: there is none.
+    """
+    ends = name.endswith((FOLDER, os.sep))
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes[-2:]]
+    last = suffixes[-1] if suffixes else ""
+    if ends or not last or _is_folder_form(last):
+        return FORMS[last[1:]] if last[1:] in FORMS and FOLDER in FORMS[last[1:]].suffixes else FORMS[USUAL[""]]
+    inner = FORMS.get(suffixes[0][1:]) if len(suffixes) == 2 else None
+    if inner is not None and last in inner.suffixes:
+        return inner
+    if last not in USUAL:
+        known = ", ".join(suffix for suffix in USUAL if suffix)
+        raise OutputError(
+            f"cannot write {name}: expected a name with {known}, or a folder (no suffix, or a slash at the end), "
+            f"got {last!r}"
+        )
+    return FORMS[USUAL[last]]
+
+
+def _is_folder_form(suffix: str) -> bool:
+    """Whether a suffix is the name of a form that can be a folder, and no suffix of pictures."""
+    form = FORMS.get(suffix[1:])
+    return form is not None and FOLDER in form.suffixes and form.name not in ("png", "tiff")
+
+
+def _named(form: str, name: str) -> Form:
+    if form not in FORMS:
+        raise OutputError(f"expected a form of {', '.join(FORMS)}, got {form!r}: {name}")
+    return FORMS[form]
+
+
+def check_free(path: Path, *, overwrite: bool, source: Path | None = None, folder: bool | None = None) -> None:
+    """Raise `OutputError` where something is that would be replaced unasked, or the ``source`` itself.
+
+    A file where a folder should be, or the other way round, is left to the writer, which refuses it in any case.
+    """
+    try:
+        if folder is not None and path.exists() and path.is_dir() != folder:
+            return
+        if source is not None and path.exists() and path.samefile(source):
+            raise OutputError(f"cannot write {path}: it is the source of the frames")
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    if taken and not overwrite:
+        raise OutputError(f"cannot write {path}: it is there already (--overwrite, or overwrite=True, replaces it)")
+
+
+def _recognized(path: Path) -> Form:
+    """The form by the name, where it tells; else by the content."""
+    inner = path.suffixes[-1 if path.is_dir() else -2][1:].lower() if len(path.suffixes) > (not path.is_dir()) else ""
+    if inner in FORMS and (FOLDER in FORMS[inner].suffixes or path.suffix.lower() in FORMS[inner].suffixes):
+        return FORMS[inner]
+    found = _folder_form(path) if path.is_dir() else _file_form(path)
+    if found is None:
+        raise FormatError(f"expected a result of a form that can be read (say which with form= or --from): {path}")
+    return FORMS[found]
+
+
+def _file_form(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if suffix != ".json":
+        return USUAL.get(suffix)
+    content = parse_json_any(read_bounded(path, MAX_JSON_BYTES), str(path))
+    if isinstance(content, list):
+        return "label-studio"
+    if not isinstance(content, dict):
+        return None
+    if "images" not in content and "videos" in content:
+        return "youtube-vis"
+    keys = {"schema": "rle", "masklet_id": "sav", "images": "coco", "image": "sa1b"}
+    return next((form for key, form in keys.items() if key in content), None)
+
+
+def _folder_form(folder: Path) -> str | None:
+    names = [path.relative_to(folder).as_posix() for path in folder.glob("*")]
+    names += [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+    if "masklet.json" in names and any(name.startswith("labels") for name in names):
+        return "yolo"
+    for form in ("ctc", "davis", "png", "tiff", "exr", "geotiff"):
+        own = getattr(FORMS[form].writer, "OWN", None)
+        if own is not None and any(own.fullmatch(name) for name in names):
+            return form
+    annotations = sorted(folder.glob("*.json"))
+    if not annotations:
+        return None
+    content = parse_json_any(read_bounded(annotations[0], MAX_JSON_BYTES), str(annotations[0]))
+    keys = {"shapes": "labelme", "image": "sa1b"}
+    return next((form for key, form in keys.items() if isinstance(content, dict) and key in content), None)

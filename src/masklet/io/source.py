@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from masklet.errors import FrameRangeError, MediaError
+from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.readahead import read_ahead
 from masklet.types import Picture, Size
 
@@ -36,10 +37,16 @@ class RecordedSource(ABC):
         size: (height, width) of every frame, as displayed.
         fps: nominal frames per second, or None.
         time_base: the unit the source counts time in, in seconds, or None where it has no clock of its own.
+        frame_names: of the frames, such as the files of a folder; empty where they have none.
+        calibration: physical size of pixels and time between frames, or None.
+        georeference: place on a map, or None.
     """
 
     path: Path | None = None
     time_base: Fraction | None = None
+    frame_names: Sequence[str] = ()
+    calibration: Calibration | None = None
+    georeference: GeoReference | None = None
 
     def __init__(self, name: str, size: Size, fps: float | None) -> None:
         self.name = name

@@ -87,6 +87,11 @@ class Scan:
     def num_packets(self) -> int:
         return len(self.packets) + self.hidden
 
+    @property
+    def end(self) -> Fraction:
+        """When the last packet's picture gives way, in seconds."""
+        return max((pts for pts in self.packets if pts is not None), default=0) * self.time_base + self.tick
+
     def timeline(self, *, decoded: bool) -> Timeline:
         """The timeline by the pictures that came out, or by the packets where nothing was decoded.
 

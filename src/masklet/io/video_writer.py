@@ -1,69 +1,88 @@
-"""Overlay videos: the frames with the masks drawn over them."""
+"""Videos: the frames with the masks drawn over them, or the objects cut out."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av.error
+import numpy as np
+from jaxtyping import UInt16
 
 from masklet.errors import OutputError
-from masklet.io.draft import writing
-from masklet.io.encoder import FORMS, VideoEncoder
-from masklet.io.overlay import draw_overlay
+from masklet.io.container import VideoFile
+from masklet.io.encoder import ALPHA_FORMS, FORMS, Pixels, VideoEncoder, VideoForm, check_encoder
+from masklet.io.results import Like, Provenance, Result
+from masklet.io.styles import Style, draw_style
 from masklet.io.writer import Writer
-from masklet.types import FrameMasks, FrameSource, Picture, Size
+from masklet.masks.soft import Edge, alpha_of
+from masklet.types import FrameMasks, Picture, Size
 
 DEFAULT_FPS = 25.0
 """Where neither the caller nor the source says how fast frames follow each other."""
 
 
-class OverlayWriter(Writer):
-    """An H.264 (``.mp4``, ``.mov``, ``.mkv``) or VP9 (``.webm``) video of the frames with their masks drawn over them.
+class VideoWriter(Writer):
+    """A video with a picture made of each frame and its masks.
 
-    Every frame keeps its distance in time from the first one written, so a variable frame rate survives.
+    Every frame keeps its distance in time from the first one written, so a variable frame rate survives; the sound of
+    the source comes along, unless ``fps`` changes the times.
 
     Args:
-        path: the file to write.
-        like: the source of the frames; gives the times and the frame rate.
+        path: the file to write; its suffix chooses the form.
+        like: the source of the frames; gives the times, the frame rate and the sound.
+        provenance: as in `Writer`.
         fps: a constant frame rate instead of the times of ``like``.
-        alpha: how much of the masks' color is seen, 0 to 1.
+        sound: whether to take along the sound.
+
+    Attributes:
+        KINDS: what a suffix stands for.
 
     Raises:
-        OutputError: an unknown suffix, a missing folder, no permission, or ``path`` is the source itself.
+        OutputError: an unknown suffix, a missing folder, no permission, no such encoder, or ``path`` is the source.
     """
+
+    KINDS: ClassVar[Mapping[str, VideoForm]]
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: FrameSource | None = None,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
         fps: float | None = None,
-        alpha: float = 0.5,
+        sound: bool = True,
     ) -> None:
         path = Path(path)
-        if path.suffix.lower() not in FORMS:
-            raise OutputError(f"cannot write {path}: expected a video named {', '.join(FORMS)}, got {path.suffix!r}")
+        form = self.KINDS.get(path.suffix.lower())
+        if form is None:
+            raise OutputError(
+                f"cannot write {path}: expected a video named {', '.join(self.KINDS)}, got {path.suffix!r}"
+            )
         if fps is not None and not 0 < fps <= 1000:
             raise OutputError(
                 f"cannot write {path}: expected more than 0 and at most 1000 frames per second, got {fps}"
             )
-        source = getattr(like, "path", None)
-        with writing(path):
-            if source is not None and path.exists() and path.samefile(source):
-                raise OutputError(f"cannot write {path}: it is the source of the frames")
-        super().__init__(path)
+        check_encoder(form, path)
+        super().__init__(path, like=like, provenance=provenance)
+        self._form = form
         self._clock = _Clock(like, fps)
-        self._alpha = alpha
+        self._sound = like.path if sound and fps is None and isinstance(like, VideoFile) else None
         self._size: Size | None = None
         self._encoder: VideoEncoder | None = None
 
+    @abstractmethod
+    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+        """What is encoded for a frame."""
+
     def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
         if frame is None:
-            raise OutputError(f"cannot write {self.path}: an overlay needs the picture of frame {masks.frame_index}")
+            raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
         height, width, _ = frame.shape
         size = self._size = self._size or (height, width)
         if (height, width) != size or masks.masks.shape[1:] != size:
@@ -71,13 +90,15 @@ class OverlayWriter(Writer):
                 f"cannot write {self.path}: expected frame and masks of {size[1]}x{size[0]} pixels, got "
                 f"{width}x{height} and {masks.masks.shape[2]}x{masks.masks.shape[1]} at frame {masks.frame_index}"
             )
-        if self._encoder is None:
-            suffix, clock = self.path.suffix.lower(), self._clock
-            self._encoder = VideoEncoder(self._draft.path, suffix, size, time_base=clock.time_base, rate=clock.rate)
         pts = self._clock.pts(masks.frame_index)
         if pts is None:
             raise OutputError(f"cannot write {self.path}: frame {masks.frame_index} does not come after the last one")
-        self._encoder.encode(draw_overlay(frame, masks, alpha=self._alpha), pts)
+        if self._encoder is None:
+            clock = self._clock
+            self._encoder = VideoEncoder(self._draft.path, self._form, size, time_base=clock.time_base, rate=clock.rate)
+            if self._sound is not None:
+                self._encoder.add_sound(self._sound, clock.start)
+        self._encoder.encode(self._picture(frame, masks), pts)
 
     def _complete(self) -> None:
         assert self._encoder is not None
@@ -89,29 +110,100 @@ class OverlayWriter(Writer):
                 self._encoder.close()
 
 
+class OverlayWriter(VideoWriter):
+    """An H.264 (``.mp4``, ``.mov``, ``.mkv``) or VP9 (``.webm``) video of the frames with their masks drawn over them.
+
+    Args:
+        style: what it looks like.
+
+    The other arguments are those of `VideoWriter`.
+    """
+
+    KINDS = FORMS
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        fps: float | None = None,
+        sound: bool = True,
+        style: Style | None = None,
+    ) -> None:
+        super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
+        self._style = style or Style()
+
+    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+        return draw_style(frame, masks, self._style)
+
+
+class CutoutWriter(VideoWriter):
+    """A video of the objects with transparency around them: ProRes 4444 (``.mov``) or VP9 (``.webm``).
+
+    Colors are those of the frame, not multiplied by alpha; alpha is that of all objects together.
+
+    Args:
+        edge: how masks become alpha.
+
+    The other arguments are those of `VideoWriter`.
+    """
+
+    KINDS = ALPHA_FORMS
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        fps: float | None = None,
+        sound: bool = True,
+        edge: Edge | None = None,
+    ) -> None:
+        super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
+        self._edge = edge or Edge()
+
+    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+        return cutout(frame, masks, self._edge)
+
+
+def cutout(frame: Picture, masks: FrameMasks, edge: Edge) -> UInt16[np.ndarray, "h w 4"]:
+    """The frame with the alpha of all its masks together, 16 bits a channel, not multiplied."""
+    alpha = alpha_of(np.asarray(masks.masks.any(axis=0)), edge, frame)
+    pixels = np.empty((*frame.shape[:2], 4), np.uint16)
+    pixels[..., :3] = frame.astype(np.uint16) * 257
+    pixels[..., 3] = np.rint(alpha * 65535)
+    return pixels
+
+
 class _Clock:
     """When each frame is shown: by the source's times where it has them, else at a constant rate."""
 
-    def __init__(self, like: FrameSource | None, fps: float | None) -> None:
-        self._like = like if fps is None else None
-        nominal = fps or (like.fps if like is not None else None) or DEFAULT_FPS
+    def __init__(self, like: Like | None, fps: float | None) -> None:
+        self._like = like if fps is None and not isinstance(like, Result) else None
+        nominal = fps or (None if like is None else like.fps) or DEFAULT_FPS
         self.rate = Fraction(nominal).limit_denominator(1001)
         own = getattr(self._like, "time_base", None)
         self.time_base: Fraction = own or 1 / self.rate
         self._timed = own is not None
-        self._start = 0
+        self._first = 0
         self._last: int | None = None
+
+    @property
+    def start(self) -> float:
+        """Time of the first frame asked for, in seconds on the source's clock."""
+        return float(self._first * self.time_base)
 
     def pts(self, frame_index: int) -> int | None:
         """Time of a frame counted from the first one asked for, or None if it is not after the last one."""
         if self._timed and self._like is not None:
-            times: Sequence[float] = self._like.timestamps
-            pts = round(times[frame_index] / self.time_base)
+            pts = round(self._like.timestamps[frame_index] / self.time_base)
         else:
             pts = frame_index
         if self._last is None:
-            self._start = pts
+            self._first = pts
         elif pts <= self._last:
             return None
         self._last = pts
-        return pts - self._start
+        return pts - self._first

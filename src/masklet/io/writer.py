@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from masklet.errors import OutputError
+from masklet.errors import FormatError, OutputError
 from masklet.io.draft import Draft, writing
+from masklet.io.results import Gathering, Like, Provenance, Result, picture_name, video_facts
 from masklet.types import FrameMasks, Picture
 
 S = TypeVar("S", bound="Writer")
@@ -21,14 +23,35 @@ class Writer(ABC):
     Use it in a ``with`` block: leaving it normally finishes the result; leaving it by Ctrl-C finishes what is done;
     any other exception leaves nothing behind. Without a block, call `finish` or `discard`.
 
+    Args:
+        path: the file or folder to write.
+        folder: whether it is a folder.
+        like: the source of the frames; gives names, times, frame rate and frame count.
+        provenance: names, prompted frames and model, where the form can hold them.
+
     Attributes:
         path: where the result will be.
         num_frames: how many frames were written.
+        provenance: may be set until the first frame is written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, folder: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        folder: bool = False,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+    ) -> None:
         self.path = Path(path)
+        source = getattr(like, "path", None)
+        with writing(self.path):
+            if source is not None and self.path.exists() and self.path.samefile(source):
+                raise OutputError(f"cannot write {self.path}: it is the source of the frames")
         self.num_frames = 0
+        self.provenance = provenance or Provenance()
+        self._like = like
+        self._facts: dict[str, Any] | None = None
         self._draft = Draft(self.path, folder=folder)
         self._open = True
 
@@ -83,6 +106,12 @@ class Writer(ABC):
     def _abandon(self) -> None:  # noqa: B027  many forms keep nothing open
         """Let go of what is open."""
 
+    def _picture_name(self, index: int) -> str:
+        """What the picture of a frame is called; see `Result.picture_name`."""
+        if self._facts is None:
+            self._facts = video_facts(self._like, 0)
+        return picture_name(self._facts.get("video", ""), self._facts.get("pictures", ()), index)
+
     def __enter__(self: S) -> S:
         return self
 
@@ -94,3 +123,91 @@ class Writer(ABC):
             self.finish()
         else:
             self.discard()
+
+
+class GatheringWriter(Writer):
+    """A result that is written when all of it is known; until then run-length codes are kept in memory.
+
+    Args:
+        path: the file to write.
+        like: the source of the frames; gives names, frame rate and frame count.
+        provenance: may be set until the writer is finished.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        folder: bool = False,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+    ) -> None:
+        super().__init__(path, folder=folder, like=like, provenance=provenance)
+        self._gathering = Gathering()
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        try:
+            self._gathering.add(masks)
+        except FormatError as error:
+            raise OutputError(f"cannot write {self.path}: {error}") from None
+
+    def _complete(self) -> None:
+        self._save(self._gathering.result(self.provenance, **video_facts(self._like, self._gathering.stop)))
+
+    @abstractmethod
+    def _save(self, result: Result) -> None:
+        """Write all of it to the draft."""
+
+
+class FolderWriter(Writer):
+    """A folder with a file for each frame. Of a former result the files are replaced, all of them or none.
+
+    Args:
+        path: the folder to write.
+        like: as in `Writer`.
+        provenance: as in `Writer`.
+        overwrite: write into a folder that holds other files too; those stay.
+
+    Attributes:
+        OWN: what the paths of files of this form look like, relative to the folder.
+
+    Raises:
+        OutputError: the folder holds other files, its parent is missing, or it cannot be written.
+    """
+
+    OWN: ClassVar[re.Pattern[str]]
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        folder = Path(path)
+        with writing(folder):
+            there = _files_below(folder) if folder.is_dir() and not overwrite else ()
+            foreign = next((name for name in there if not self.OWN.fullmatch(name)), None)
+            if foreign is not None:
+                raise OutputError(
+                    f"cannot write {folder}: it holds other files ({foreign}); "
+                    "choose another folder, or pass overwrite=True to write among them"
+                )
+        super().__init__(folder, folder=True, like=like, provenance=provenance)
+
+    def _complete(self) -> None:
+        for old in _files_below(self.path) if self.path.is_dir() else ():
+            if self.OWN.fullmatch(old):
+                (self.path / old).unlink()
+
+    def _new_file(self, name: str) -> Path:
+        """Where in the draft a file goes; `OutputError` where one of that name is already, of another frame."""
+        place = self._draft.path / name
+        if place.exists():
+            raise OutputError(f"cannot write {self.path}: two frames would be called {name}")
+        return place
+
+
+def _files_below(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]

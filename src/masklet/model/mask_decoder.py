@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import Attention
-from masklet.model.layers import LayerNorm2d, Mlp
+from masklet.model.layers import LayerNorm2d, Mlp, Pointwise
 
 NUM_CANDIDATES = 4
 
@@ -76,8 +76,8 @@ class MaskDecoder(nn.Module):
         self.obj_score_token = nn.Embedding(1, dim)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(NUM_CANDIDATES, dim)
-        self.conv_s0 = nn.Conv2d(dim, dim // 8, 1)
-        self.conv_s1 = nn.Conv2d(dim, dim // 4, 1)
+        self.conv_s0 = Pointwise(dim, dim // 8)
+        self.conv_s1 = Pointwise(dim, dim // 4)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
             LayerNorm2d(dim // 4),

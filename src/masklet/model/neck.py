@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.config import EfficientNetConfig, HieraConfig
+from masklet.model.layers import Pointwise
 from masklet.model.trunks.efficientnet import EfficientNetLite0
 from masklet.model.trunks.hiera import Hiera
 
@@ -18,9 +19,7 @@ class Neck(nn.Module):
 
     def __init__(self, channels: tuple[int, int, int, int], dim: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Sequential(OrderedDict(conv=nn.Conv2d(c, dim, kernel_size=1))) for c in reversed(channels)
-        )
+        self.convs = nn.ModuleList(nn.Sequential(OrderedDict(conv=Pointwise(c, dim))) for c in reversed(channels))
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         stride4, stride8, stride16, stride32 = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
 from masklet.errors import MediaError
 from masklet.geometry import mask_to_model, points_to_model, stretch
+from masklet.model.sam2 import MEMORY_BIAS, MEMORY_SCALE
 from masklet.model.tensors import PromptTensors
 from masklet.types import Picture, Prompts, Size
 
@@ -67,3 +68,9 @@ def mask_tensor(prompts: Prompts, image_size: int, device: torch.device) -> Floa
     """The mask of a prompt in the model's square frame, 0 or 1."""
     assert prompts.mask is not None
     return mask_to_model(torch.from_numpy(prompts.mask).to(device)[None, None], image_size)
+
+
+def mask_logits(mask: Bool[np.ndarray, "h w"], image_size: int, device: torch.device) -> Float[Tensor, "1 1 s s"]:
+    """The logits that stand for a mask of which nothing else is known, at a quarter of the model's square frame."""
+    inside = mask_to_model(torch.from_numpy(mask).to(device)[None, None], image_size)
+    return stretch(inside * MEMORY_SCALE + MEMORY_BIAS, image_size // 4)

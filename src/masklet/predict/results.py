@@ -54,7 +54,8 @@ class PostProcess:
 
 def full_size(logits: Tensor, size: Size) -> Float32[np.ndarray, "n h w"]:
     """(n, 1, s, s) mask logits at the size of the picture, one at a time so that many objects need little memory."""
-    return np.stack([logits_to_picture(row[None].float(), size)[0, 0].cpu().numpy() for row in logits])
+    pictures = [logits_to_picture(row[None].float(), size)[0, 0].cpu().numpy() for row in logits]
+    return np.stack(pictures) if pictures else np.zeros((0, *size), np.float32)
 
 
 def frame_masks(
@@ -73,16 +74,21 @@ def frame_masks(
         chosen: a mask for each object.
         size: (height, width) of the frame.
         postprocess: what to do to masks.
-        drawn: masks that the user gave for this frame; they are the truth and shown as they are.
+        drawn: masks that are known, such as those the user gave for this frame; they are shown as they are.
         with_logits: fill `FrameMasks.logits`.
     """
     if not chosen:
         empty = np.zeros(0, np.float32)
         return FrameMasks(frame_index, (), np.zeros((0, *size), bool), empty, empty)
     rows = ChosenMask.cat(list(chosen.values()))
-    logits = full_size(rows.logits, size)
-    masks = postprocess.masks(logits)
     truths = {row: drawn[object_id] for row, object_id in enumerate(chosen) if object_id in drawn}
+    seen = list(range(len(rows)))
+    if not (with_logits or postprocess.non_overlap):  # a mask that is given needs no logits
+        seen = [row for row in seen if row not in truths]
+    logits = full_size(rows.logits[seen], size)
+    masks = np.zeros((len(rows), *size), bool)
+    if seen:
+        masks[seen] = postprocess.masks(logits)
     for truth in truths.values() if postprocess.non_overlap else ():
         masks &= ~truth
     for row, truth in truths.items():

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from masklet.errors import FrameRangeError, MediaError, PromptError, UnknownObjectError
+from masklet.errors import FrameRangeError, UnknownObjectError
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.predict.feature_cache import FeatureCache
+from masklet.predict.image import EncodedImage
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.objects import Start, by_object, check_prompts, keep, memory_policy, respond
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
+from masklet.predict.pixels import mask_logits
 from masklet.predict.results import PostProcess, frame_masks
-from masklet.predict.track import Result, Track
+from masklet.predict.track import FrameState, Result, Track
 from masklet.tracking.recall import MemoryPolicy, Recall, choose
 from masklet.tracking.step import follow, look
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Rle, Size
-
-Direction = Literal["forward", "reverse", "both"]
-
-_CACHED_FRAMES = 4
-
-
-class Pass(NamedTuple):
-    """One run through some frames.
-
-    Attributes:
-        frames: the frames in the order of the run.
-        reverse: it runs from later frames to earlier ones.
-        fill: only objects that were not prompted yet at a frame are tracked there.
-    """
-
-    frames: range
-    reverse: bool
-    fill: bool = False
 
 
 class VideoSession:
@@ -61,6 +45,7 @@ class VideoSession:
         memory: "plain", the memory of SAM 2, or a `MemoryPolicy`.
         postprocess: what to do to masks; nothing by default.
         with_logits: fill `FrameMasks.logits`.
+        logits: where the low-resolution logits are kept, if not as above.
 
     Raises:
         MediaError: a live source, which has no length (use `StreamTracker`), or one without frames.
@@ -74,6 +59,7 @@ class VideoSession:
         memory: Literal["plain"] | MemoryPolicy = "plain",
         postprocess: PostProcess | None = None,
         with_logits: bool = False,
+        logits: LogitStore | None = None,
     ) -> None:
         self.model = model
         self.video = video
@@ -81,14 +67,9 @@ class VideoSession:
         self.postprocess = postprocess or PostProcess()
         self.with_logits = with_logits
         self._tracks: dict[ObjectId, Track] = {}
-        self._logits = LogitStore()
-        self._features: OrderedDict[int, ImageFeatures] = OrderedDict()
-        try:
-            self.num_frames = len(video)
-        except TypeError:
-            raise MediaError("a live source has no length and cannot be revisited: use StreamTracker") from None
-        if not self.num_frames:
-            raise MediaError("the video has no frames")
+        self._logits = LogitStore() if logits is None else logits
+        self._features = FeatureCache(model, video)
+        self.num_frames = recorded_length(video)
 
     @property
     def size(self) -> Size:
@@ -108,31 +89,45 @@ class VideoSession:
         return out
 
     @torch.inference_mode()
-    def prompt_objects(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
+    def prompt_objects(
+        self, frame_index: int, prompts: Mapping[ObjectId, Prompts], *, replace: bool = False
+    ) -> FrameMasks:
         """Say something about several objects on one frame and see the masks of this frame.
 
         Prompts of one frame add up: clicks join earlier clicks and refine what is there (the tracked mask, if there is
         one), a new box replaces the old one, a mask replaces everything.
 
+        Args:
+            frame_index: the frame.
+            prompts: by object.
+            replace: forget what was said about these objects on this frame before.
+
         Raises:
             FrameRangeError: no such frame.
             PromptError: prompts that do not fit the frame. Nothing has changed then.
         """
-        self._check_frame(frame_index)
-        check_prompts(prompts, self.size)
-        tracks = {i: self._tracks.get(i) or Track() for i in prompts}
-        merged = {i: tracks[i].merged(frame_index, asked) for i, asked in prompts.items()}
-        features = self._encode(frame_index)
-        starts = self._starts({i: tracks[i] for i in merged if merged[i].mask is None}, features, frame_index)
-        answered = respond(self.model, features, merged, starts, self.size)
+        features, merged, answered = self._answer(frame_index, prompts, replace)
         self._store(frame_index, answered)
-        for i, track in tracks.items():
-            self._tracks.setdefault(i, track)
-            track.prompts[frame_index] = merged[i]
+        for i, asked in merged.items():
+            track = self._tracks.setdefault(i, Track())
+            track.prompts[frame_index] = asked
             if not self.policy.keep_memories:
                 track.doubt(frame_index)
         self._keep(features, frame_index, answered, prompted=True)
         return self._collect(frame_index, answered)
+
+    @torch.inference_mode()
+    def preview(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
+        """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
+        _, merged, answered = self._answer(frame_index, prompts)
+        drawn = {i: asked.mask for i, asked in merged.items() if asked.mask is not None}
+        return frame_masks(frame_index, answered, self.size, postprocess=self.postprocess, drawn=drawn)
+
+    @torch.inference_mode()
+    def look_at(self, frame_index: int) -> EncodedImage:
+        """A frame for `ImageSegmenter.segment`: what could be prompted there, whatever is tracked."""
+        self._check_frame(frame_index)
+        return EncodedImage(self.model.condition(self._features[frame_index], None), self.size)
 
     def propagate(
         self,
@@ -140,16 +135,19 @@ class VideoSession:
         *,
         start: int | None = None,
         end: int | None = None,
+        objects: Collection[ObjectId] | None = None,
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Iterator[FrameMasks]:
-        """Track all objects and yield the masks of each frame as it is done.
+        """Track objects and yield the masks of each frame as it is done.
 
         Args:
             direction: "forward" runs from the first prompted frame to the end; "reverse" from the last prompted frame
                 to the beginning; "both" runs forward and then back over the frames before each object's first prompt.
             start: the lowest frame to track.
             end: one more than the highest frame to track; both mean the same in every direction.
+            objects: which to track and to yield, None for all; looked at before each frame, so that the caller of a
+                running pass may take one out or put one in.
             progress: called with (frames done, frames in all) after each frame.
             cancel: asked before each frame; True ends the pass. What is done is kept.
 
@@ -157,12 +155,20 @@ class VideoSession:
             FrameRangeError: the range is empty or outside the video.
             PromptError: nothing was prompted yet.
         """
-        passes = self._passes(direction, start, end)
-        return self._run(passes, progress, cancel)
+        passes = plan_passes(
+            direction,
+            start,
+            end,
+            num_frames=self.num_frames,
+            prompted={i: t.prompts for i, t in self._tracks.items() if objects is None or i in objects},
+            look_ahead=self.policy.look_ahead,
+        )
+        return self._run(passes, objects, progress, cancel)
 
     def _run(
         self,
         passes: list[Pass],
+        objects: Collection[ObjectId] | None,
         progress: Callable[[int, int], None] | None,
         cancel: Callable[[], bool] | None,
     ) -> Iterator[FrameMasks]:
@@ -171,7 +177,7 @@ class VideoSession:
             for frame_index in current.frames:
                 if cancel is not None and cancel():
                     return
-                out = self._visit(frame_index, current)
+                out = self._visit(frame_index, current, objects)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -184,8 +190,7 @@ class VideoSession:
 
     def masklets(self) -> dict[ObjectId, Masklet]:
         """The results so far by object."""
-        model = self.model.config.full_name
-        return {i: track.masklet(i, self.size, model) for i, track in self._tracks.items()}
+        return {i: track.masklet(i, self.size, self.model.config.full_name) for i, track in self._tracks.items()}
 
     def clear(self, frame_index: int, object_id: ObjectId) -> None:
         """Take back what was said about an object on a frame; without any prompt left, the object is forgotten.
@@ -210,12 +215,59 @@ class VideoSession:
             self._logits.drop((object_id, frame_index))
         del self._tracks[object_id]
 
+    def frame_state(self, object_id: ObjectId, frame_index: int) -> FrameState:
+        """What is known of an object on a frame, to be written down and given to `restore` later.
+
+        Raises:
+            UnknownObjectError: no such object.
+            FrameRangeError: nothing is known of it on this frame.
+        """
+        track = self._track(object_id)
+        if frame_index not in track.results:
+            raise FrameRangeError(f"object {object_id} was neither prompted nor tracked on frame {frame_index}")
+        prompted = frame_index in track.prompts
+        return track.state(frame_index, self._stored_logits(object_id, frame_index) if prompted else None)
+
+    def restore(self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "") -> None:
+        """Take an object back as it was written down, in place of what is known of it now. Nothing is computed.
+
+        Prompted frames are recalled exactly as before. Of tracked frames only the mask is known, which their memories
+        are made of again and corrections start from.
+
+        Raises:
+            FrameRangeError: a frame that the video does not have.
+            PromptError: no frame is prompted, or masks and logits do not fit the video and the model.
+        """
+        for frame_index, state in frames.items():
+            self._check_frame(frame_index)
+            state.check(self.size, self.model.config.image_size // 4)
+        track = Track.restored(frames, name, like=self.model.no_obj_ptr)
+        logits = {(object_id, i): state.logits for i, state in frames.items() if state.logits is not None}
+        if object_id in self._tracks:
+            self.forget(object_id)
+        self._logits.put(logits)
+        self._tracks[object_id] = track
+
+    def _answer(
+        self, frame_index: int, prompts: Mapping[ObjectId, Prompts], replace: bool = False
+    ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, ChosenMask]]:
+        """The frame, everything said about it with these prompts, and the model's answer. Nothing changes."""
+        self._check_frame(frame_index)
+        check_prompts(prompts, self.size)
+        tracks = {i: self._tracks.get(i) or Track() for i in prompts}
+        again = {i for i in tracks if replace and frame_index in tracks[i].prompts}
+        merged = {i: p if i in again else tracks[i].merged(frame_index, p) for i, p in prompts.items()}
+        features = self._features[frame_index]
+        starts = self._starts({i: tracks[i] for i in merged if merged[i].mask is None}, features, frame_index)
+        starts = {i: start._replace(previous=None) if i in again else start for i, start in starts.items()}
+        return features, merged, respond(self.model, features, merged, starts, self.size)
+
     @torch.inference_mode()
-    def _visit(self, frame_index: int, current: Pass) -> FrameMasks:
+    def _visit(self, frame_index: int, current: Pass, objects: Collection[ObjectId] | None) -> FrameMasks:
         """Track every object that is due on this frame."""
         recalls: dict[ObjectId, Recall] = {}
         for i, track in self._tracks.items():
-            if current.fill and frame_index >= min(track.prompts):
+            if (objects is not None and i not in objects) or (current.fill and frame_index >= min(track.prompts)):
                 continue
             recall = self._recall(track, frame_index, current.reverse)
             if frame_index in track.prompts:
@@ -225,14 +277,14 @@ class VideoSession:
         chosen: dict[ObjectId, ChosenMask] = {}
         if recalls:
             self._restore(recalls)
-            features = self._encode(frame_index)
+            features = self._features[frame_index]
             memories = [(self._tracks[i].bank, recall) for i, recall in recalls.items()]
             chosen = by_object(list(recalls), follow(self.model, look(self.model, features, memories, self.policy)))
             self._store(frame_index, chosen)
             for i in chosen:
                 self._tracks[i].visited[frame_index] = current.reverse
             self._keep(features, frame_index, chosen, prompted=False)
-        out = self._collect(frame_index, chosen)
+        out = self._collect(frame_index, chosen, objects)
         self._prune(frame_index, current.reverse)
         return out
 
@@ -252,8 +304,7 @@ class VideoSession:
         }
         self._restore({i: recall for i, recall in recalls.items() if recall})
         looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
-        keys = [(i, frame_index) for i in tracks]
-        previous = [self._stored_logits(key) if key in self._logits else None for key in keys]
+        previous = [self._stored_logits(i, frame_index) if frame_index in tracks[i].results else None for i in tracks]
         return {i: Start(looked.embedding[[row]], previous[row]) for row, i in enumerate(tracks)}
 
     def _restore(self, recalls: Mapping[ObjectId, Recall]) -> None:
@@ -266,19 +317,21 @@ class VideoSession:
                     masks = dropped.setdefault((frame_index, frame_index in track.prompts), {})
                     masks[i] = self._remembered(i, frame_index)
         for (frame_index, prompted), masks in sorted(dropped.items()):
-            self._keep(self._encode(frame_index), frame_index, masks, prompted=prompted)
+            self._keep(self._features[frame_index], frame_index, masks, prompted=prompted)
 
     def _remembered(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
         """The mask of which a memory was made."""
         entry = self._tracks[object_id].bank[frame_index]
-        logits = self._stored_logits((object_id, frame_index))
-        return ChosenMask(
-            logits, logits.new_tensor([entry.iou]), entry.pointer, logits.new_tensor([entry.object_score])
-        )
+        logits = self._stored_logits(object_id, frame_index)
+        iou, score = logits.new_tensor([[entry.iou], [entry.object_score]])
+        return ChosenMask(logits, iou, entry.pointer, score)
 
-    def _stored_logits(self, key: tuple[ObjectId, int]) -> Tensor:
-        logits = self._logits.get(key, self.model.config.image_size // 4)
-        return torch.from_numpy(logits).to(self.model.device)[None, None]
+    def _stored_logits(self, object_id: ObjectId, frame_index: int) -> Tensor:
+        """The logits of a result; of one that was restored without them, those of its mask."""
+        key, side, device = (object_id, frame_index), self.model.config.image_size, self.model.device
+        if key in self._logits:
+            return torch.from_numpy(self._logits.get(key, side // 4)).to(device)[None, None]
+        return mask_logits(self._tracks[object_id].results[frame_index].mask.to_mask(), side, device)
 
     def _store(self, frame_index: int, chosen: Mapping[ObjectId, ChosenMask]) -> None:
         """Keep the logits; done first of all, because it fails where there is no room."""
@@ -300,15 +353,22 @@ class VideoSession:
             wanted = {i for i, _ in recall.maps} if recall else set()
             track.bank.drop_maps(track.bank.mapped - wanted)
 
-    def _collect(self, frame_index: int, fresh: Mapping[ObjectId, ChosenMask]) -> FrameMasks:
+    def _collect(
+        self, frame_index: int, fresh: Mapping[ObjectId, ChosenMask], objects: Collection[ObjectId] | None = None
+    ) -> FrameMasks:
         """The masks of a frame: fresh ones, and those known from before. Fresh ones become results."""
         chosen: dict[ObjectId, ChosenMask] = {}
         drawn = {}
+        by_logits = self.with_logits or self.postprocess.non_overlap
         for i, track in self._tracks.items():
+            if objects is not None and i not in objects:
+                continue
             if i in fresh:
                 chosen[i] = fresh[i]
-            elif (i, frame_index) in self._logits:
+            elif frame_index in track.results:
                 chosen[i] = self._known(i, frame_index)
+                if not (by_logits and (i, frame_index) in self._logits):
+                    drawn[i] = track.results[frame_index].mask.to_mask()
             asked = track.prompts.get(frame_index)
             if asked is not None and asked.mask is not None:
                 drawn[i] = asked.mask
@@ -318,49 +378,16 @@ class VideoSession:
         for row, i in enumerate(out.object_ids):
             if i not in fresh:  # exactly as before: a probability turned into a logit and back is not
                 out.presence[row] = self._tracks[i].results[frame_index].presence
-            result = Result(Rle.from_mask(out.masks[row]), float(out.presence[row]), float(out.iou[row]))
-            self._tracks[i].results[frame_index] = result
+            if i in fresh or by_logits:
+                result = Result(Rle.from_mask(out.masks[row]), float(out.presence[row]), float(out.iou[row]))
+                self._tracks[i].results[frame_index] = result
         return out
 
     def _known(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
         result = self._tracks[object_id].results[frame_index]
         score = torch.tensor([result.presence], device=self.model.device).logit()
-        pointer = score.new_zeros(1, self.model.config.embed_dim)
-        return ChosenMask(self._stored_logits((object_id, frame_index)), score.new_tensor([result.iou]), pointer, score)
-
-    def _encode(self, frame_index: int) -> ImageFeatures:
-        """Features of a frame; the last few are kept for the next click on the same frame."""
-        if frame_index not in self._features:
-            pixels = frame_tensor(self.video[frame_index], self.model.config.image_size, self.model.device)
-            self._features[frame_index] = self.model.encode_image(pixels)
-            if len(self._features) > _CACHED_FRAMES:
-                self._features.popitem(last=False)
-        self._features.move_to_end(frame_index)
-        return self._features[frame_index]
-
-    def _passes(self, direction: Direction, start: int | None, end: int | None) -> list[Pass]:
-        if direction not in ("forward", "reverse", "both"):
-            raise ValueError(f'direction must be "forward", "reverse" or "both", got {direction!r}')
-        low, high = 0 if start is None else start, self.num_frames if end is None else end
-        if not 0 <= low < high <= self.num_frames:
-            raise FrameRangeError(f"expected 0 <= start < end <= {self.num_frames}, got start {low} and end {high}")
-        if not self._tracks:
-            raise PromptError("nothing to track: prompt an object first")
-        first = {i: min(track.prompts) for i, track in self._tracks.items()}
-        last = max(max(track.prompts) for track in self._tracks.values())
-        everything = self.policy.look_ahead
-        forward = range(low if everything or start is not None else max(low, min(first.values())), high)
-        reverse = range((high if everything or end is not None else min(high, last + 1)) - 1, low - 1, -1)
-        back = range(min(high, max(first.values())) - 1, low - 1, -1)
-        passes = {
-            "forward": [Pass(forward, reverse=False)],
-            "reverse": [Pass(reverse, reverse=True)],
-            "both": [Pass(forward, reverse=False), Pass(back, reverse=True, fill=True)],
-        }[direction]
-        if not any(len(p.frames) for p in passes):
-            prompted = f"prompts are on frames {min(first.values())} to {last}"
-            raise FrameRangeError(f"nothing to track {direction} in frames {low} to {high - 1}: {prompted}")
-        return [p for p in passes if len(p.frames)]
+        iou, pointer = score.new_tensor([result.iou]), score.new_zeros(1, self.model.config.embed_dim)
+        return ChosenMask(self._stored_logits(object_id, frame_index), iou, pointer, score)
 
     def _track(self, object_id: ObjectId) -> Track:
         if object_id not in self._tracks:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
 
 from masklet.errors import PromptError
-from masklet.tracking.memory import MemoryBank
+from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.types import Masklet, ObjectId, Prompts, Rle, Size
+
+T = TypeVar("T", bound="Track")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,36 @@ class Result:
     mask: Rle
     presence: float
     iou: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FrameState:
+    """One frame of one object as plain values, which can be written down and read back.
+
+    Attributes:
+        result: what is shown.
+        prompts: everything said about the object on this frame, or None.
+        reverse: whether the pass that went through this frame ran in reverse; None where none did.
+        object_score: logit of the presence head.
+        pointer: the object pointer of its memory, or None where a correction has made the memory doubtful.
+        logits: mask logits at a quarter of the model's input size; only of prompted frames.
+    """
+
+    result: Result
+    prompts: Prompts | None = None
+    reverse: bool | None = None
+    object_score: float = 0.0
+    pointer: Float32[np.ndarray, " c"] | None = None
+    logits: Float32[np.ndarray, "s s"] | None = None
+
+    def check(self, size: Size, side: int) -> None:
+        """Raise `PromptError` unless the mask is of ``size`` and the logits are ``side`` pixels wide."""
+        if self.result.mask.size != size:
+            raise PromptError(f"expected a mask of size {size} (height, width), got {self.result.mask.size}")
+        if self.logits is not None and self.logits.shape != (side, side):
+            raise PromptError(f"expected logits of shape {(side, side)}, got {self.logits.shape}: another model's?")
+        if self.prompts is not None:
+            self.prompts.check_inside(size)
 
 
 @dataclass(eq=False)
@@ -78,6 +115,42 @@ class Track:
         self.visited.pop(frame_index, None)
         self.bank.drop([frame_index])
         self.doubt(frame_index)
+
+    def state(self, frame_index: int, logits: Float[Tensor, "1 1 s s"] | None) -> FrameState:
+        """What is known of a frame that has a result."""
+        entry = self.bank.prompted.get(frame_index) or self.bank.recent.get(frame_index)
+        return FrameState(
+            result=self.results[frame_index],
+            prompts=self.prompts.get(frame_index),
+            reverse=self.visited.get(frame_index),
+            object_score=entry.object_score if entry else 0.0,
+            pointer=entry.pointer[0].float().cpu().numpy() if entry else None,
+            logits=None if logits is None else logits[0, 0].float().cpu().numpy(),
+        )
+
+    @classmethod
+    def restored(cls: type[T], frames: Mapping[int, FrameState], name: str, *, like: Tensor) -> T:
+        """The object of these frames; its pointers become tensors of the kind of ``like``.
+
+        Raises:
+            PromptError: no frame is prompted, or a pointer is not of the width of ``like``.
+        """
+        track = cls(name=name)
+        for i, state in sorted(frames.items()):
+            track.results[i] = state.result
+            if state.prompts is not None:
+                track.prompts[i] = state.prompts
+            if state.reverse is not None:
+                track.visited[i] = state.reverse
+            if state.pointer is not None and (state.prompts is not None or state.reverse is not None):
+                if state.pointer.shape != like.shape[-1:]:
+                    raise PromptError(f"expected a pointer of {like.shape[-1]} numbers, got {len(state.pointer)}")
+                pointer = torch.from_numpy(state.pointer.copy()).to(like)[None]
+                entry = MemoryEntry(None, pointer, state.object_score, state.result.iou)
+                track.bank.put(i, entry, prompted=state.prompts is not None)
+        if not track.prompts:
+            raise PromptError("an object without any prompt cannot be restored")
+        return track
 
     def masklet(self, object_id: ObjectId, size: Size, model: str) -> Masklet:
         """The results as a value of its own."""

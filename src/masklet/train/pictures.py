@@ -18,6 +18,7 @@ PAPER, INK = (24, 24, 24), (220, 220, 220)
 
 Frames = UInt8[np.ndarray, "t s s 3"]
 Masks = Bool[np.ndarray, "t n s s"]
+Sheet = UInt8[np.ndarray, "rows columns 3"]
 
 
 def draw_frames(frames: Frames, masks: Masks, asks: Sequence[Ask] = (), *, tile: int) -> list[Picture]:
@@ -33,7 +34,7 @@ def draw_frames(frames: Frames, masks: Masks, asks: Sequence[Ask] = (), *, tile:
     return drawn
 
 
-def draw_shown(shown: Shown, *, tile: int = 128, frames: int = 8) -> Picture:
+def draw_shown(shown: Shown, *, tile: int = 128, frames: int = 8) -> Sheet:
     """Three rows of a clip's first frames: the prompts with the truth, the answers, the truth; one below the other."""
     part = slice(0, frames)
     rows = [
@@ -44,7 +45,7 @@ def draw_shown(shown: Shown, *, tile: int = 128, frames: int = 8) -> Picture:
     return draw_sheet(zip(captions, rows, strict=True))
 
 
-def draw_sheet(rows: Iterable[tuple[str, Sequence[Picture]]]) -> Picture:
+def draw_sheet(rows: Iterable[tuple[str, Sequence[Picture]]]) -> Sheet:
     """Rows of pictures, all of one size, each row with a line of text below."""
     listed = list(rows)
     tile, columns = listed[0][1][0].shape[0], max(len(pictures) for _, pictures in listed)

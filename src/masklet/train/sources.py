@@ -110,7 +110,8 @@ def open_source(given: str, *, prefer: tuple[str, ...] = TRAINING) -> Source:
     else:
         dataset = recognize(path, split=split, prefer=prefer)
     if not dataset.scored:
-        raise FormatError(f"the masks of {dataset.name} {dataset.split} are not public: {given}")
+        other = "" if name else "; if it is another data set, name it (NAME=PATH)"
+        raise FormatError(f"the masks of {dataset.name} {dataset.split} are not public: {given}{other}")
     return Source(given, dataset)
 
 

@@ -14,6 +14,7 @@ from masklet.io.datasets.check import CheckReport, check, contact_sheet
 from masklet.io.datasets.info import DatasetInfo
 from masklet.io.datasets.layouts import Split
 from masklet.io.datasets.opening import dataset_info, open_dataset, open_images, open_videos
+from masklet.io.datasets.recognize import recognize
 
 __all__ = [
     "DATASETS",
@@ -33,5 +34,6 @@ __all__ = [
     "open_dataset",
     "open_images",
     "open_videos",
+    "recognize",
     "render_table",
 ]

@@ -12,7 +12,8 @@ from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.layouts import Split
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.json_file import read_bounded
-from masklet.io.images import opened_picture, read_image
+from masklet.io.images import read_image
+from masklet.io.pictures import opened_picture
 from masklet.io.source import RecordedSource
 from masklet.types import Picture
 
@@ -83,9 +84,13 @@ def wrong_root(root: Path, what: str, expected: str) -> MaskletError:
     """The error of a root that does not hold the data set: what it should hold, and what it does."""
     if not root.is_dir():
         return MediaError(f"expected the folder of {what}, found {'a file' if root.exists() else 'nothing'}: {root}")
-    names = sorted((entry.name for entry in listed(root)), key=natural_key)
-    found = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
-    return FormatError(f"expected {what} as {expected} in {root}, found {found}")
+    return FormatError(f"expected {what} as {expected} in {root}, found {contents(root)}")
+
+
+def contents(folder: Path) -> str:
+    """What a folder holds, for people: its first few names."""
+    names = sorted((entry.name for entry in listed(folder)), key=natural_key)
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
 
 
 def file_and_folder(

@@ -48,9 +48,15 @@ class CocoSample(ImageSample):
 
 @dataclass(frozen=True)
 class CocoInstances:
-    """COCO: ``annotations/instances_SPLIT.json`` and a folder of pictures."""
+    """COCO: ``annotations/instances_SPLIT.json`` and a folder of pictures; other programs name the file otherwise."""
 
-    annotations: tuple[str, ...] = ("annotations/instances_{split}.json", "instances_{split}.json")
+    annotations: tuple[str, ...] = (
+        "annotations/instances_{split}.json",
+        "instances_{split}.json",
+        "annotations/{split}.json",
+        "{split}.json",
+        "{split}/_annotations.coco.json",
+    )
     pictures: tuple[str, ...] = ("{split}", "images/{split}", "images")
 
     def expected(self, split: Split) -> str:

@@ -46,12 +46,14 @@ class CocoVideo:
         size: (height, width).
         objects: for each object its category's name and, for each frame, its segmentation as JSON, or None where the
             object is absent.
+        ids: the file's number for each object.
     """
 
     id: int
     file_names: tuple[str, ...]
     size: Size
     objects: list[tuple[str, tuple[bytes | None, ...]]] = field(default_factory=list)
+    ids: list[Any] = field(default_factory=list)
 
 
 def read_images(document: Mapping[str, Any], where: str) -> tuple[CocoImage, ...]:
@@ -96,6 +98,7 @@ def read_videos(document: Mapping[str, Any], where: str) -> tuple[CocoVideo, ...
                 told = f"expected {len(video.file_names)} segmentations, one for each frame, got {len(codes)}"
                 raise FormatError(f"{told} for an object of video {video.id}")
             video.objects.append((categories.get(entry.get("category_id", -1), ""), codes))
+            video.ids.append(entry.get("id"))
         return tuple(videos.values())
 
 

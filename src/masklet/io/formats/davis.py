@@ -12,52 +12,27 @@ from PIL import Image
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.draft import Draft, writing
-from masklet.io.images import opened_picture
 from masklet.io.palette import PALETTE
-from masklet.io.writer import Writer
-from masklet.types import FrameMasks, Picture
+from masklet.io.pictures import opened_picture
+from masklet.io.results import Gathering, Result
+from masklet.io.writer import FolderWriter
+from masklet.types import FrameMasks, Picture, Rle
 
 Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
-_LABEL_FILE = re.compile(r"\d{5,}\.png")
 
-
-class LabelMapWriter(Writer):
+class LabelMapWriter(FolderWriter):
     """A folder of label maps, ``00000.png`` for frame 0; where masks overlap, the object listed last is seen.
 
-    Label maps are 8-bit palette pictures; 16-bit gray ones on frames with ids above 255. A folder that holds nothing
-    but label maps is replaced.
-
-    Args:
-        folder: the folder to write.
-        overwrite: write into a folder that holds other files too; those stay, label maps are replaced.
-
-    Raises:
-        OutputError: the folder holds other files, its parent is missing, or it cannot be written.
+    Label maps are 8-bit palette pictures; 16-bit gray ones on frames with ids above 255.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        folder = Path(folder)
-        with writing(folder):
-            there = folder.iterdir() if folder.is_dir() and not overwrite else ()
-            foreign = next((file.name for file in there if not _LABEL_FILE.fullmatch(file.name)), None)
-            if foreign is not None:
-                raise OutputError(
-                    f"cannot write {folder}: it holds other files ({foreign}); "
-                    "choose another folder, or pass overwrite=True to write among them"
-                )
-        super().__init__(folder, folder=True)
+    OWN = re.compile(r"\d{5,}\.png")
 
     def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
         if masks.frame_index < 0 or max(masks.object_ids, default=0) > 65535:
             raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
         _save(self._draft.path / f"{masks.frame_index:05d}.png", masks.label_map())
-
-    def _complete(self) -> None:
-        if self.path.is_dir():
-            for old in self.path.iterdir():
-                if _LABEL_FILE.fullmatch(old.name):
-                    old.unlink()
 
 
 def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
@@ -90,6 +65,26 @@ def read_label_map(path: str | os.PathLike[str]) -> Labels:
     if mode.startswith("I") and (labels.min() < 0 or labels.max() > 65535):
         raise FormatError(f"expected object ids up to 65535, got {labels.max()}: {path}")
     return labels.astype(np.uint16 if mode.startswith("I") else np.uint8)
+
+
+def read_label_maps(folder: str | os.PathLike[str]) -> Result:
+    """The result in a folder of label maps, ``00000.png`` for frame 0; every object has a mask on every frame there.
+
+    Raises:
+        FormatError: no label maps, or of several sizes.
+        MediaError: one cannot be read.
+    """
+    files = sorted(path for path in Path(folder).glob("*.png") if LabelMapWriter.OWN.fullmatch(path.name))
+    if not files:
+        raise FormatError(f"expected label maps as 00000.png, found none: {folder}")
+    gathering = Gathering()
+    for path in files:
+        labels = read_label_map(path)
+        gathering.size = gathering.size or (labels.shape[0], labels.shape[1])
+        for object_id in np.unique(labels[labels > 0]).tolist():
+            gathering.put(object_id, int(path.stem), Rle.from_mask(labels == object_id))
+    gathering.fill(int(path.stem) for path in files)
+    return gathering.result(num_frames=int(files[-1].stem) + 1)
 
 
 def _save(path: Path, labels: Labels) -> None:

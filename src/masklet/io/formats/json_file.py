@@ -1,4 +1,4 @@
-"""Annotation files read with a bound: whatever is no JSON of the expected kind becomes one `FormatError`."""
+"""Annotation files in JSON, read with a bound: whatever is not of the expected kind becomes one `FormatError`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,28 @@ def load_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     return parse_json(read_bounded(path, max_bytes), str(path))
 
 
+def load_json_list(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> list[Any]:
+    """As `load_json`, of a file that holds a list."""
+    value = parse_json_any(read_bounded(path, max_bytes), str(path))
+    if not isinstance(value, list):
+        raise FormatError(f"expected a JSON list, got a {type(value).__name__}: {path}")
+    return value
+
+
 def parse_json(data: bytes, name: str) -> dict[str, Any]:
     """`load_json` of bytes; ``name`` is for messages."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        raise FormatError(f"not a JSON file: {name}") from None
+    value = parse_json_any(data, name)
     if not isinstance(value, dict):
         raise FormatError(f"expected a JSON object, got a {type(value).__name__}: {name}")
     return value
+
+
+def parse_json_any(data: bytes, name: str) -> object:
+    """The content of a JSON file, whatever it holds; ``name`` is for messages."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise FormatError(f"not a JSON file: {name}") from None
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
@@ -44,6 +57,12 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise FormatError(f"expected at most {max_bytes} bytes, got more: {path}")
     return data
+
+
+def dump_json(path: Path, value: object) -> None:
+    """Write a draft as JSON: UTF-8, no blanks, numbers that every reader knows."""
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @contextmanager

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from masklet.errors import FormatError, OutputError
 from masklet.io.draft import Draft, writing
-from masklet.io.writer import Writer
-from masklet.masks.rle import MAX_PIXELS, checked, encode_masks
-from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Picture, Rle, Size, Source
+from masklet.io.formats.json_file import dump_json
+from masklet.io.results import MAX_FRAMES, Result
+from masklet.io.writer import GatheringWriter
+from masklet.masks.rle import MAX_PIXELS, checked
+from masklet.types import Masklet, ObjectId, Rle, Size, Source
 
 SCHEMA = "masklet/rle"
 VERSION = 1
@@ -24,79 +23,11 @@ MAX_BYTES = 2**29
 """Larger files are refused unread."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """What a result file says about where it comes from.
+class RleWriter(GatheringWriter):
+    """All masks of a video in one JSON file (see `write_rle`)."""
 
-    Attributes:
-        names: object id -> what the person calls it.
-        prompted: object id -> frames on which a person prompted it.
-        source: how the objects were found.
-        model: name of the model.
-    """
-
-    names: Mapping[ObjectId, str] = field(default_factory=dict)
-    prompted: Mapping[ObjectId, tuple[int, ...]] = field(default_factory=dict)
-    source: Source = "assisted"
-    model: str = ""
-
-
-class RleWriter(Writer):
-    """All masks of a video in one JSON file (see `write_rle`); only run-length codes are kept in memory.
-
-    Args:
-        path: the file to write.
-        like: the source of the frames; gives frame rate and frame count.
-        provenance: names, prompted frames and model; may be set until the writer is finished.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: FrameSource | None = None,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(path)
-        self.provenance = provenance or Provenance()
-        self._like = like
-        self._size: Size | None = None
-        self._masklets: dict[ObjectId, Masklet] = {}
-        self._stop = 0
-
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
-        height, width = masks.masks.shape[1:]
-        self._size = self._size or (height, width)
-        if (height, width) != self._size:
-            raise OutputError(
-                f"cannot write {self.path}: expected masks of {self._size[1]}x{self._size[0]} pixels, "
-                f"got {width}x{height} at frame {masks.frame_index}"
-            )
-        self._stop = max(self._stop, masks.frame_index + 1)
-        for place, (object_id, rle) in enumerate(zip(masks.object_ids, encode_masks(masks.masks), strict=True)):
-            masklet = self._masklets.setdefault(object_id, Masklet(object_id, self._size))
-            masklet.frames[masks.frame_index] = rle
-            masklet.presence[masks.frame_index] = _short(masks.presence[place])
-            masklet.iou[masks.frame_index] = _short(masks.iou[place])
-
-    def _complete(self) -> None:
-        told = self.provenance
-        masklets = [
-            replace(
-                masklet,
-                name=told.names.get(object_id, ""),
-                prompted=tuple(told.prompted.get(object_id, ())),
-                source=told.source,
-                model=told.model,
-            )
-            for object_id, masklet in sorted(self._masklets.items())
-        ]
-        try:
-            num_frames = self._stop if self._like is None else len(self._like)
-        except TypeError:  # a live source does not know its length
-            num_frames = self._stop
-        fps = None if self._like is None else self._like.fps
-        _dump(self._draft.path, _document(masklets, self._size, fps, num_frames))
+    def _save(self, result: Result) -> None:
+        dump_json(self._draft.path, _document(result))
 
 
 def write_rle(
@@ -111,14 +42,17 @@ def write_rle(
     Raises:
         OutputError: masklets of different sizes, or it cannot be written; nothing is left behind.
     """
-    masklets = list(masklets)
-    sizes = {masklet.size for masklet in masklets}
+    by_id = {masklet.object_id: masklet for masklet in masklets}
+    sizes = {masklet.size for masklet in by_id.values()}
     if len(sizes) > 1:
         raise OutputError(f"cannot write {path}: expected masklets of one video, got sizes {sorted(sizes)}")
+    stop = 1 + max((index for masklet in by_id.values() for index in masklet.frames), default=-1)
+    size = next(iter(sizes), None)
     draft = Draft(Path(path))
     try:
         with writing(Path(path)):
-            _dump(draft.path, _document(masklets, next(iter(sizes), None), fps, num_frames))
+            result = Result(masklets=by_id, size=size, num_frames=num_frames or stop, fps=fps)
+            dump_json(draft.path, _document(result))
         draft.publish()
     finally:
         draft.discard()
@@ -130,32 +64,56 @@ def read_rle(path: str | os.PathLike[str]) -> dict[ObjectId, Masklet]:
     Raises:
         FormatError: missing, not JSON, of another schema or version, or with content that is not what the schema says.
     """
+    return dict(read_rle_result(path).masklets)
+
+
+def read_rle_result(path: str | os.PathLike[str]) -> Result:
+    """As `read_rle`, with what the file says about the video."""
     try:
-        return _masklets(_Fields(_load(Path(path)), "the content"))
+        return _result(_Fields(_load(Path(path)), "the content"))
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
 
 
-def _masklets(document: _Fields) -> dict[ObjectId, Masklet]:
+def _result(document: _Fields) -> Result:
     if document.value.get("schema") != SCHEMA or document.value.get("version") != VERSION:
         found = f"{document.value.get('schema')!r} version {document.value.get('version')!r}"
         raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {found}")
     video = _Fields(document.get("video", dict), "video")
     num_frames = video.get("num_frames", int, None)
+    if num_frames is not None and not 0 <= num_frames <= MAX_FRAMES:
+        raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {num_frames}")
     masklets: dict[ObjectId, Masklet] = {}
     for value in document.get("objects", list):
         masklet = _masklet(_Fields(value, "an object"), video, num_frames)
         if masklet.object_id in masklets:
             raise FormatError(f"object {masklet.object_id} comes twice")
         masklets[masklet.object_id] = masklet
-    return masklets
+    stop = 1 + max((index for masklet in masklets.values() for index in masklet.frames), default=-1)
+    return Result(
+        masklets=masklets,
+        size=_size(video) if masklets or video.value.get("size") is not None else None,
+        num_frames=stop if num_frames is None else num_frames,
+        fps=video.get("fps", float, None),
+        video=video.get("name", str, ""),
+        pictures=tuple(str(name) for name in video.get("pictures", list, [])),
+    )
 
 
-def _document(masklets: list[Masklet], size: Size | None, fps: float | None, num_frames: int | None) -> object:
+def _document(result: Result) -> object:
+    video: dict[str, object] = {
+        "size": result.size and list(result.size),
+        "fps": result.fps,
+        "num_frames": result.num_frames,
+    }
+    if result.video:
+        video["name"] = result.video
+    if result.pictures:
+        video["pictures"] = result.pictures
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "video": {"size": size and list(size), "fps": fps, "num_frames": num_frames},
+        "video": video,
         "objects": [
             {
                 "id": masklet.object_id,
@@ -165,7 +123,7 @@ def _document(masklets: list[Masklet], size: Size | None, fps: float | None, num
                 "prompted": list(masklet.prompted),
                 "frames": [_frame_entry(masklet, index) for index in sorted(masklet.frames)],
             }
-            for masklet in masklets
+            for masklet in result.masklets.values()
         ],
     }
 
@@ -174,11 +132,6 @@ def _frame_entry(masklet: Masklet, index: int) -> dict[str, object]:
     scores = {"presence": masklet.presence.get(index), "iou": masklet.iou.get(index)}
     counts = masklet.frames[index].counts.decode("ascii")
     return {"frame": index, "counts": counts, **{name: score for name, score in scores.items() if score is not None}}
-
-
-def _dump(path: Path, document: object) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _load(path: Path) -> object:
@@ -192,11 +145,6 @@ def _load(path: Path) -> object:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise FormatError("not a JSON file") from None
-
-
-def _short(score: np.float32) -> float:
-    """The shortest decimal that is the same float32, so that 0.9 is not written as 0.8999999761581421."""
-    return float(str(score))
 
 
 _REQUIRED: Any = object()

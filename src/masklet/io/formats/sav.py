@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import expecting, load_json
-from masklet.masks.rle import MAX_PIXELS, from_coco
-from masklet.types import Rle, Size
+from masklet.io.formats.json_file import dump_json, expecting, load_json
+from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.writer import GatheringWriter
+from masklet.masks.rle import MAX_PIXELS, from_coco, to_coco
+from masklet.types import Masklet, Rle, Size
 
 FRAME_STEP = 4
 """Every fourth frame is annotated."""
@@ -96,3 +100,66 @@ def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"expected a whole number, got {value!r}")
     return int(value)
+
+
+class SavWriter(GatheringWriter):
+    """An SA-V annotation file. The form holds every fourth frame (0, 4, 8 ...); the masks of the others are left out.
+
+    Masklets are automatic where the provenance says so, else manual. Names of objects have no place in the form.
+    """
+
+    def _save(self, result: Result) -> None:
+        masklets = list(result.masklets.values())
+        frames = range(0, result.num_frames, FRAME_STEP)
+        height, width = result.size or (0, 0)
+        first = [min((i for i, rle in one.frames.items() if rle.area), default=0) for one in masklets]
+        document = {
+            "video_id": Path(result.video or self.path.name).stem,
+            "video_duration": result.num_frames / (result.fps or 24.0),
+            "video_frame_count": float(result.num_frames),
+            "video_height": float(height),
+            "video_width": float(width),
+            "video_resolution": float(height * width),
+            "masklet": [[_code(one, index, (height, width)) for one in masklets] for index in frames],
+            "masklet_id": [one.object_id for one in masklets],
+            "masklet_type": ["auto" if one.source == "automatic" else "manual" for one in masklets],
+            "masklet_num": len(masklets),
+            "masklet_frame_count": [float(len(frames))] * len(masklets),
+            "masklet_first_appeared_frame": [float(frame) for frame in first],
+            "masklet_size_rel": [_relative_size(one, frames, height * width) for one in masklets],
+        }
+        dump_json(self._draft.path, document)
+
+
+def read_sav_result(path: str | os.PathLike[str]) -> Result:
+    """The result in an SA-V annotation file: masks on every fourth frame.
+
+    Raises:
+        FormatError: as `read_sav`, or an id is no positive number.
+    """
+    annotation = read_sav(path)
+    with expecting("an SA-V annotation", str(path)):
+        if not 0 <= annotation.num_frames <= MAX_FRAMES:
+            raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {annotation.num_frames}")
+        gathering = Gathering()
+        gathering.size = annotation.size
+        shift = int(0 in annotation.masklet_ids)  # the data set counts masklets from 0
+        for place, masklet_id in enumerate(annotation.masklet_ids):
+            gathering.object(masklet_id + shift)
+            for index in annotation.frames:
+                rle = annotation.mask(index, place)
+                if rle is not None:
+                    gathering.put(masklet_id + shift, index, rle)
+        automatic = bool(annotation.automatic) and all(annotation.automatic)
+        told = Provenance(source="automatic" if automatic else "assisted")
+        return gathering.result(told, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
+
+
+def _code(masklet: Masklet, index: int, size: Size) -> Mapping[str, object]:
+    return to_coco(masklet.frames.get(index) or Rle.from_mask(np.zeros(size, bool)))
+
+
+def _relative_size(masklet: Masklet, frames: range, pixels: int) -> float:
+    """Mean area on the annotated frames, as a share of the picture."""
+    areas = [masklet.frames[index].area for index in frames if index in masklet.frames]
+    return float(np.mean(areas)) / pixels if areas else 0.0

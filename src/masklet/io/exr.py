@@ -1,0 +1,80 @@
+"""OpenEXR renderings and film scans as stacks of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, Shaped
+
+from masklet.errors import MediaError
+from masklet.io.extras import needs
+from masklet.io.pictures import check_pixels, reading_picture
+from masklet.io.stack import Stack
+
+MAGIC = b"\x76\x2f\x31\x01"
+
+
+class ExrStack(Stack):
+    """The first part of an OpenEXR file; linear light, so 0 to 1 is shown by the curve of a screen (sRGB).
+
+    Pixels outside the data window are 0; what lies outside the display window is not seen. Channels come as R, G, B
+    first, then the others by name, such as "Z" or "diffuse.R".
+
+    Raises:
+        MediaError: unreadable, too large, or deep or subsampled pixels.
+        MissingExtraError: OpenEXR is not installed.
+    """
+
+    scale = (0.0, 1.0)
+    is_linear = True
+    num_frames = 1
+
+    def __init__(self, path: Path) -> None:
+        with needs("exr", path):
+            import OpenEXR  # noqa: PLC0415  an extra
+        self.name = str(path)
+        with reading_picture(path), OpenEXR.File(str(path), header_only=True) as file:
+            header = dict(file.header())
+        if "deep" in str(header.get("type", "")):
+            raise MediaError(f"OpenEXR with deep pixels cannot be shown as a picture: {path}")
+        if any((channel.xSampling, channel.ySampling) != (1, 1) for channel in header["channels"]):
+            raise MediaError(f"OpenEXR with subsampled channels is not read: {path}")
+        self._left, self._top, right, bottom = _window(header["displayWindow"])
+        self._data = _window(header["dataWindow"])
+        self.size = (bottom - self._top + 1, right - self._left + 1)
+        check_pixels(self.name, *self.size)
+        check_pixels(self.name, self._data[3] - self._data[1] + 1, self._data[2] - self._data[0] + 1)
+        names = {channel.name for channel in header["channels"]}
+        self.is_color = {"R", "G", "B"} <= names
+        colors = [name for name in ("R", "G", "B", "A", "Y") if name in names]
+        self.channels = (*colors, *sorted(names - set(colors)))
+
+    def read(self, frame: int, channels: Sequence[int]) -> Shaped[np.ndarray, "h w k"]:
+        import Imath  # noqa: PLC0415  comes with OpenEXR
+        import OpenEXR  # noqa: PLC0415  an extra, present where a file was opened
+
+        names = [self.channels[channel] for channel in channels]
+        with reading_picture(self.name):
+            file = OpenEXR.InputFile(self.name)  # OpenEXR.File prints what goes wrong, and reads every channel
+            try:
+                planes = file.channels(names, Imath.PixelType(Imath.PixelType.FLOAT))
+            finally:
+                file.close()
+        left, top, right, bottom = self._data
+        if any(len(plane) != 4 * (bottom - top + 1) * (right - left + 1) for plane in planes):
+            raise MediaError(f"the picture is not of the size its header said: {self.name}")
+        shape = (bottom - top + 1, right - left + 1)
+        pixels = np.stack([np.frombuffer(plane, np.float32).reshape(shape) for plane in planes], axis=2)
+        height, width = self.size
+        shown = np.zeros((height, width, len(names)), np.float32)
+        x, y = left - self._left, top - self._top  # where the data begins on the display
+        into = shown[max(y, 0) : y + pixels.shape[0], max(x, 0) : x + pixels.shape[1]]
+        into[:] = pixels[max(-y, 0) :, max(-x, 0) :][: into.shape[0], : into.shape[1]]
+        return shown
+
+
+def _window(corners: Sequence[Int32[np.ndarray, " 2"]]) -> tuple[int, int, int, int]:
+    (left, top), (right, bottom) = corners
+    return int(left), int(top), int(right), int(bottom)

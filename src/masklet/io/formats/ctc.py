@@ -1,0 +1,137 @@
+"""Cell Tracking Challenge results: 16-bit label maps and ``res_track.txt``."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from masklet.errors import FormatError, OutputError
+from masklet.io.formats.davis import read_label_map
+from masklet.io.formats.json_file import read_bounded
+from masklet.io.mattes import save_picture
+from masklet.io.results import Gathering, Result
+from masklet.io.writer import FolderWriter
+from masklet.types import FrameMasks, ObjectId, Picture, Rle
+
+TRACKS = "res_track.txt"
+MAX_LABEL = 65535
+_MASK = re.compile(r"mask(\d{3,})\.tif")
+
+
+@dataclass
+class _Track:
+    """Frames without a gap under one label; ``parent`` is the label it goes on from, or 0."""
+
+    label: int
+    begin: int
+    end: int
+    parent: int
+
+
+class CtcWriter(FolderWriter):
+    """A folder with ``mask000.tif`` for each frame and ``res_track.txt`` with label, first and last frame, and parent.
+
+    A track of the form has no gaps: an object that comes back goes on under a label of its own (from 65535 downward),
+    whose parent is the label before. Where masks overlap, which the form forbids, the object listed last is kept.
+
+    Raises:
+        OutputError: frames that do not follow each other, or an id above 65535.
+    """
+
+    OWN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        if not self.num_frames:
+            self._next: int | None = None
+            self._tracks: dict[int, _Track] = {}
+            self._current: dict[ObjectId, int] = {}
+            self._spare = MAX_LABEL
+        if self._next not in (None, masks.frame_index):
+            raise OutputError(
+                f"cannot write {self.path}: expected frame {self._next} next (the form knows no gaps), "
+                f"got {masks.frame_index}"
+            )
+        self._next = masks.frame_index + 1
+        if max(masks.object_ids, default=0) > MAX_LABEL:
+            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to {MAX_LABEL}")
+        seen = masks.label_map()
+        labels = np.zeros(seen.shape, np.uint16)
+        for object_id in np.unique(seen[seen > 0]).tolist():
+            labels[seen == object_id] = self._label(object_id, masks.frame_index)
+        save_picture(self._draft.path / f"mask{masks.frame_index:03d}.tif", labels, "TIFF")
+
+    def _label(self, object_id: ObjectId, frame_index: int) -> int:
+        """The label of an object on a frame; a new one after a gap."""
+        label = self._current.get(object_id)
+        if label is not None and self._tracks[label].end == frame_index - 1:
+            self._tracks[label].end = frame_index
+            return label
+        if label is None and object_id not in self._tracks:
+            fresh = object_id
+        else:
+            fresh, self._spare = self._spare, self._spare - 1
+            if fresh in self._tracks or fresh in self._current:
+                raise OutputError(f"cannot write {self.path}: too many labels")
+        self._tracks[fresh] = _Track(fresh, frame_index, frame_index, label or 0)
+        self._current[object_id] = fresh
+        return fresh
+
+    def _complete(self) -> None:
+        super()._complete()
+        lines = [
+            f"{t.label} {t.begin} {t.end} {t.parent}\n" for t in sorted(self._tracks.values(), key=lambda t: t.label)
+        ]
+        (self._draft.path / TRACKS).write_text("".join(lines), encoding="ascii")
+
+
+def read_ctc(folder: str | os.PathLike[str]) -> Result:
+    """The result in a folder in the form of the Cell Tracking Challenge.
+
+    A track whose parent has no other child goes on as the same object; the children of a division are objects of their
+    own.
+
+    Raises:
+        FormatError: no label maps, or tracks that do not fit them.
+        MediaError: a label map cannot be read.
+    """
+    root = Path(folder)
+    tracks = _tracks(root / TRACKS)
+    children: dict[int, int] = {}
+    for _, _, _, parent in tracks.values():
+        children[parent] = children.get(parent, 0) + 1
+    owner: dict[int, int] = {}
+    for label in sorted(tracks, key=lambda label: tracks[label][1]):
+        parent = tracks[label][3]
+        owner[label] = owner[parent] if parent in owner and children[parent] == 1 else label
+    gathering = Gathering()
+    files = sorted((int(m[1]), path) for path in root.glob("mask*.tif") if (m := _MASK.fullmatch(path.name)))
+    if not files:
+        raise FormatError(f"expected label maps mask000.tif and on, found none: {folder}")
+    for index, path in files:
+        labels = read_label_map(path)
+        gathering.size = gathering.size or (labels.shape[0], labels.shape[1])
+        for label in np.unique(labels[labels > 0]).tolist():
+            if label not in tracks or not tracks[label][1] <= index <= tracks[label][2]:
+                raise FormatError(f"{TRACKS} has no track {label} on frame {index}: {folder}")
+            gathering.put(owner[label], index, Rle.from_mask(labels == label))
+    gathering.fill(index for index, _ in files)
+    return gathering.result(num_frames=files[-1][0] + 1)
+
+
+def _tracks(path: Path) -> dict[int, tuple[int, int, int, int]]:
+    tracks = {}
+    for line in read_bounded(path, 2**26).decode("ascii", "replace").splitlines():
+        if not line.strip():
+            continue
+        try:
+            label, begin, end, parent = map(int, line.split())
+        except ValueError:
+            raise FormatError(f"expected lines of 'label first last parent', got {line[:60]!r}: {path}") from None
+        if label in tracks or not 0 < label <= MAX_LABEL:
+            raise FormatError(f"expected labels from 1 to {MAX_LABEL}, each once, got {label}: {path}")
+        tracks[label] = (label, begin, end, parent)
+    return tracks

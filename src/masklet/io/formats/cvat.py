@@ -1,0 +1,154 @@
+"""CVAT tasks: "CVAT for images 1.1" XML, which holds masks exactly (CVAT knows no tracks of masks)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from jaxtyping import Bool
+
+from masklet.errors import FormatError
+from masklet.io.formats.json_file import expecting, read_bounded
+from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.writer import GatheringWriter
+from masklet.masks.boundary import occupied
+from masklet.masks.polygons import Polygon, fill_polygons
+from masklet.masks.rle import MAX_PIXELS
+from masklet.types import Masklet, Rle, Size
+
+UNNAMED = "object"
+MAX_BYTES = 2**29
+ATTRIBUTE = "object_id"
+"""The attribute of a mask that tells its object."""
+
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class CvatWriter(GatheringWriter):
+    """A file to upload as annotations of a task, form "CVAT for images 1.1".
+
+    Labels are the names of objects; a mask's attribute ``object_id`` tells its object. Masks that are empty have no
+    entry. In the task the labels must have an attribute ``object_id`` (a number), else CVAT drops it.
+    """
+
+    def _save(self, result: Result) -> None:
+        with self._draft.path.open("w", encoding="utf-8") as file:
+            file.writelines(_lines(result))
+
+
+def read_cvat(path: str | os.PathLike[str]) -> Result:
+    """The result in a "CVAT for images 1.1" file: masks and polygons, by ``object_id``; without, each is an object.
+
+    Raises:
+        FormatError: missing, not of this form, or with masks that are corrupt.
+    """
+    gathering, names = Gathering(), dict[int, str]()
+    fps, video, num_frames = None, "", 0
+    with expecting('a "CVAT for images" file', str(path)):
+        root = _parsed(Path(path))
+        for entry in root.iterfind("meta/masklet/object"):
+            gathering.object(int(entry.attrib["id"]))
+            names[int(entry.attrib["id"])] = entry.attrib["name"]
+        told = root.find("meta/masklet")
+        if told is not None:
+            fps = float(told.attrib["fps"]) if "fps" in told.attrib else None
+            video = told.attrib["video"]
+        fresh = 1 + max((int(a.text or 0) for a in root.iterfind(f".//attribute[@name='{ATTRIBUTE}']")), default=0)
+        for image in root.iterfind("image"):
+            frame, size = int(image.attrib["id"]), (int(image.attrib["height"]), int(image.attrib["width"]))
+            if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+                raise FormatError(f"expected a frame number and a size, got {frame} and {size[1]}x{size[0]}")
+            gathering.size = gathering.size or size
+            num_frames = max(num_frames, frame + 1)
+            for shape in image:
+                mask = _mask_of(shape, size)
+                if mask is None:
+                    continue
+                told = shape.find(f"attribute[@name='{ATTRIBUTE}']")
+                object_id = fresh if told is None else int(told.text or 0)
+                fresh += told is None
+                gathering.put(object_id, frame, Rle.from_mask(mask))
+                label = shape.attrib.get("label", "")
+                names.setdefault(object_id, "" if label == UNNAMED else label)
+        return gathering.result(Provenance(names=names), num_frames=num_frames, fps=fps, video=video)
+
+
+def _lines(result: Result) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n    <task>\n'
+    yield f"      <size>{result.num_frames}</size>\n      <mode>annotation</mode>\n      <labels>\n"
+    for name in dict.fromkeys(one.name or UNNAMED for one in result.masklets.values()):
+        yield f"        <label>\n          <name>{quoteattr(_printable(name))[1:-1]}</name>\n          <attributes>\n"
+        yield f"            <attribute><name>{ATTRIBUTE}</name><mutable>False</mutable><input_type>number</input_type>"
+        yield "<default_value>1</default_value><values>1;65535;1</values></attribute>\n"
+        yield "          </attributes>\n        </label>\n"
+    yield "      </labels>\n    </task>\n"
+    fps = f' fps="{result.fps}"' if result.fps else ""
+    yield f"    <masklet{fps} video={quoteattr(_printable(result.video))}>\n"
+    for one in result.masklets.values():
+        yield f'      <object id="{one.object_id}" name={quoteattr(_printable(one.name))}/>\n'
+    yield "    </masklet>\n  </meta>\n"
+    height, width = result.size or (1, 1)
+    for index in range(result.num_frames):
+        name = result.picture_name(index) if result.pictures else f"frame_{index:06d}"
+        yield f'  <image id="{index}" name={quoteattr(_printable(name))} width="{width}" height="{height}">\n'
+        for one in result.masklets.values():
+            if index in one.frames and one.frames[index].area:
+                yield from _mask_lines(one, index)
+        yield "  </image>\n"
+    yield "</annotations>\n"
+
+
+def _mask_lines(masklet: Masklet, index: int) -> Iterator[str]:
+    """The mask cut to its box, as run lengths along the rows, outside first."""
+    mask = masklet.frames[index].to_mask()
+    rows, columns = occupied(mask)
+    inside = mask[rows, columns].ravel()
+    edges = np.flatnonzero(np.diff(inside, prepend=False))
+    runs = np.diff(edges, prepend=0, append=len(inside)).tolist()
+    source = "manual" if masklet.source == "manual" else "semi-auto"
+    yield f'    <mask label={quoteattr(_printable(masklet.name or UNNAMED))} source="{source}" occluded="0" '
+    yield f'rle="{", ".join(map(str, runs))}" left="{columns.start}" top="{rows.start}" '
+    yield f'width="{columns.stop - columns.start}" height="{rows.stop - rows.start}" z_order="0">\n'
+    yield f'      <attribute name="{ATTRIBUTE}">{masklet.object_id}</attribute>\n    </mask>\n'
+
+
+def _printable(text: str) -> str:
+    """The text without characters that XML cannot hold."""
+    return _NOT_XML.sub("", text)
+
+
+def _parsed(path: Path) -> Xml.Element:
+    data = read_bounded(path, MAX_BYTES)
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:  # definitions can make a small file expand
+        raise FormatError("expected XML without a document type")
+    try:
+        return Xml.fromstring(data)  # noqa: S314  nothing is defined in it, so nothing expands
+    except Xml.ParseError as error:
+        raise FormatError(f"not an XML file ({error})") from None
+
+
+def _mask_of(shape: Xml.Element, size: Size) -> Bool[np.ndarray, "h w"] | None:
+    """The mask of a shape; None where it is no region."""
+    if shape.tag == "polygon":
+        corners = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
+        if len(corners) < 3 or not np.isfinite(corners).all():
+            raise FormatError(f"expected a polygon of at least 3 corners, got {len(corners)}")
+        return fill_polygons([Polygon(np.array(corners, np.float64))], size)
+    if shape.tag != "mask":
+        return None
+    left, top, width, height = (int(shape.attrib[name]) for name in ("left", "top", "width", "height"))
+    if min(left, top) < 0 or min(width, height) < 1 or left + width > size[1] or top + height > size[0]:
+        raise FormatError(f"expected a mask inside the picture, got {width}x{height} at ({left}, {top})")
+    runs = np.array([int(run) for run in shape.attrib["rle"].split(",")])
+    if runs.min() < 0 or runs.max() > width * height or int(runs.sum()) != width * height:
+        raise FormatError(f"expected runs that add up to {width * height} pixels, got {int(runs.sum())}")
+    mask = np.zeros(size, bool)
+    mask[top : top + height, left : left + width] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(
+        height, width
+    )
+    return mask

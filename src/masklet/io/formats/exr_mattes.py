@@ -1,0 +1,83 @@
+"""OpenEXR: a file for each frame with the alpha of every object in a channel of its own, as compositors take it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from masklet.errors import FormatError
+from masklet.io.exr import ExrStack
+from masklet.io.extras import needs
+from masklet.io.mattes import EdgedWriter
+from masklet.io.results import Gathering, Provenance, Result
+from masklet.masks.soft import alpha_of
+from masklet.types import FrameMasks, Picture, Rle
+
+LAYER = "matte"
+NAMES = "maskletNames"
+"""The attribute that holds the objects' names, a line each: id, a blank, name."""
+
+_CHANNEL = re.compile(rf"{LAYER}\.object(\d+)")
+_FILE = re.compile(r"(\d{5,})\.exr")
+
+
+class ExrWriter(EdgedWriter):
+    """A folder of ``00007.exr`` with a half-float channel ``matte.object3`` for each object, 0 to 1, ZIP-compressed."""
+
+    OWN = _FILE
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        with needs("exr", self.path):
+            import OpenEXR  # noqa: PLC0415
+        self._needs_picture(frame, masks)
+        if not masks.object_ids:  # a file needs a channel
+            channels = {f"{LAYER}.none": np.zeros(masks.masks.shape[1:], np.float16)}
+        else:
+            channels = {
+                f"{LAYER}.object{object_id}": alpha_of(mask, self._edge, frame).astype(np.float16)
+                for object_id, mask in zip(masks.object_ids, masks.masks, strict=True)
+            }
+        names = "\n".join(f"{i} {name}" for i, name in self.provenance.names.items() if i in masks.object_ids)
+        header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        if names:
+            header[NAMES] = names
+        buffer = io.BytesIO()  # to a full disk, OpenEXR itself writes what fits and says nothing
+        OpenEXR.File(header, channels).write(buffer)
+        (self._draft.path / f"{masks.frame_index:05d}.exr").write_bytes(buffer.getvalue())
+
+
+def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
+    """The masks of a folder that `ExrWriter` wrote: where alpha is at least one half.
+
+    Raises:
+        FormatError: no such folder, or no mattes in it.
+        MediaError: a file cannot be read.
+        MissingExtraError: OpenEXR is not installed.
+    """
+    gathering = Gathering()
+    names: dict[int, str] = {}
+    files = sorted(path for path in Path(folder).glob("*.exr") if _FILE.fullmatch(path.name))
+    if not files:
+        raise FormatError(f"expected mattes as 00000.exr, found none: {folder}")
+    for path in files:
+        stack = ExrStack(path)
+        gathering.size = gathering.size or stack.size
+        owners = {place: int(m[1]) for place, name in enumerate(stack.channels) if (m := _CHANNEL.fullmatch(name))}
+        planes = stack.read(0, list(owners)) if owners else np.zeros((1, 1, 0))
+        for plane, object_id in zip(np.moveaxis(planes, 2, 0), owners.values(), strict=True):
+            gathering.put(object_id, int(path.stem), Rle.from_mask(plane >= 0.5))
+        names |= _names(path)
+    return gathering.result(Provenance(names=names), num_frames=int(files[-1].stem) + 1)
+
+
+def _names(path: Path) -> dict[int, str]:
+    import OpenEXR  # noqa: PLC0415  an extra, present where a file was opened
+
+    with OpenEXR.File(str(path), header_only=True) as file:
+        lines = str(file.header().get(NAMES, "")).splitlines()
+    return {int(i): name for i, _, name in (line.partition(" ") for line in lines) if i.isdecimal()}

@@ -1,0 +1,210 @@
+"""Label Studio tasks: one for each frame, with the masks as brush strokes in Label Studio's own run lengths."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from masklet.errors import FormatError
+from masklet.io.formats.json_file import dump_json, expecting, load_json_list
+from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.writer import GatheringWriter
+from masklet.masks.rle import MAX_PIXELS
+from masklet.types import Masklet, Rle, Size
+
+UNNAMED = "object"
+CHANNELS = 4  # strokes are pictures of red, green, blue and alpha; alpha tells what is inside
+RUN_BITS = (3, 4, 8, 16)
+"""How many bits a run's length may take; two bits before it say which."""
+
+_WORD_BITS = 8
+_MAX_RUN = 1 << RUN_BITS[-1]
+_OBJECT = re.compile(r"object\D?(\d+)")
+
+
+class LabelStudioWriter(GatheringWriter):
+    """A JSON list of tasks to import, for a labeling interface with ``<Image name="image" value="$image"/>`` and
+    ``<BrushLabels name="tag" toName="image">``.
+
+    Masks are predictions, which annotators correct, or annotations where the provenance says "manual". The region's
+    text names its object. Masks that are empty have no region.
+    """
+
+    def _save(self, result: Result) -> None:
+        objects = [{"id": one.object_id, "name": one.name} for one in result.masklets.values()]
+        facts = {"size": result.size, "fps": result.fps, "num_frames": result.num_frames, "video": result.video}
+        tasks = []
+        for index in range(result.num_frames):
+            regions = [
+                _region(one, index)
+                for one in result.masklets.values()
+                if index in one.frames and one.frames[index].area
+            ]
+            told = result.provenance
+            answer = {"result": regions, **({"model_version": told.model} if told.model else {})}
+            tasks.append(
+                {
+                    "data": {
+                        "image": result.picture_name(index),
+                        "masklet": {**facts, "frame": index, "objects": objects},
+                    },
+                    "annotations" if told.source == "manual" else "predictions": [answer],
+                }
+            )
+        dump_json(self._draft.path, tasks)
+
+
+def read_label_studio(path: str | os.PathLike[str]) -> Result:
+    """The result in a list of Label Studio tasks, as `LabelStudioWriter` wrote it or as exported after correction.
+
+    Annotations count before predictions. Tasks are frames by what `LabelStudioWriter` noted, else in their order;
+    regions are objects by their text or id ("object 3"), else each is an object of its own.
+
+    Raises:
+        FormatError: missing, not of this form, or with masks that are corrupt.
+    """
+    tasks = load_json_list(Path(path))
+    gathering, names = Gathering(), dict[int, str]()
+    with expecting("Label Studio tasks", str(path)):
+        facts: dict[str, Any] = {}
+        for order, task in enumerate(tasks):
+            facts = task["data"].get("masklet", {})
+            frame = facts.get("frame", order)
+            if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
+                raise FormatError(f"expected frame numbers from 0, got {frame!r}")
+            for entry in facts.get("objects", ()):
+                gathering.object(entry["id"])
+                names[entry["id"]] = str(entry["name"])
+            if facts.get("size"):
+                height, width = facts["size"]
+                gathering.size = (height, width)
+            answers = task.get("annotations") or task.get("predictions") or [{"result": []}]
+            for place, region in enumerate(answers[-1]["result"]):
+                if region.get("type") != "brushlabels":
+                    continue
+                size = region["original_height"], region["original_width"]
+                object_id = _object_of(region, place)
+                label = str((region["value"].get("brushlabels") or [""])[0])
+                names.setdefault(object_id, "" if label == UNNAMED else label)
+                stroke = decode_brush(region["value"]["rle"], size)
+                gathering.put(object_id, frame, Rle.from_mask(stroke), iou=region.get("score"))
+        num_frames = max(gathering.stop, facts.get("num_frames", len(tasks)))
+        return gathering.result(
+            Provenance(names=names), num_frames=num_frames, fps=facts.get("fps"), video=str(facts.get("video", ""))
+        )
+
+
+def _region(masklet: Masklet, index: int) -> dict[str, Any]:
+    height, width = masklet.size
+    iou = masklet.iou.get(index)
+    return {
+        "id": f"object{masklet.object_id}-frame{index}",
+        "type": "brushlabels",
+        "from_name": "tag",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "meta": {"text": [f"object {masklet.object_id}"]},
+        "value": {
+            "format": "rle",
+            "rle": encode_brush(masklet.frames[index].to_mask()).tolist(),
+            "brushlabels": [masklet.name or UNNAMED],
+        },
+        **({} if iou is None else {"score": iou}),
+    }
+
+
+def _object_of(region: dict[str, Any], place: int) -> int:
+    texts = [str(text) for text in (region.get("meta") or {}).get("text") or ()]
+    for text in (*texts, str(region.get("id", ""))):
+        if match := _OBJECT.match(text):
+            return int(match[1])
+    return place + 1
+
+
+def encode_brush(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, " n"]:
+    """A mask as a brush stroke: bytes of a stream of bits.
+
+    32 bits say how many numbers there are, 5 how many bits each takes (less 1), four times 4 how many a run's length
+    may take (less 1). A run is a bit 1, two bits that choose among those, its length less 1, and what it repeats.
+    """
+    values = np.repeat(mask.ravel(), CHANNELS)
+    edges = np.flatnonzero(np.diff(values, prepend=~values[:1]))
+    lengths = np.diff(edges, append=len(values))
+    pieces = -(-lengths // _MAX_RUN)
+    colors = np.repeat(np.where(values[edges], 255, 0), pieces)
+    rest = np.repeat(lengths, pieces) - _MAX_RUN * (
+        np.arange(pieces.sum()) - np.repeat(pieces.cumsum() - pieces, pieces)
+    )
+    runs = np.minimum(rest, _MAX_RUN) - 1
+    choice = np.searchsorted(1 << np.array(RUN_BITS), runs, side="right")
+    length_bits = np.array(RUN_BITS)[choice]
+    codes = (((4 | choice) << length_bits | runs) << _WORD_BITS) | colors
+    sizes = [bits - 1 for bits in RUN_BITS]
+    header = [(len(values), 32), (_WORD_BITS - 1, 5), *((bits, 4) for bits in sizes)]
+    return _packed(
+        np.concatenate([np.array([code for code, _ in header]), codes]),
+        np.concatenate([np.array([bits for _, bits in header]), 3 + length_bits + _WORD_BITS]),
+    )
+
+
+def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
+    """The mask of a brush stroke: where alpha is not 0.
+
+    Raises:
+        FormatError: no list of bytes, not of this form, or not of a picture of ``size``.
+    """
+    height, width = size
+    if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_PIXELS:
+        raise FormatError(f"expected the height and width of a picture, got {size}")
+    if not isinstance(code, list) or not all(type(value) is int and 0 <= value < 256 for value in code):
+        raise FormatError("expected a brush stroke as a list of bytes")
+    reader = _Bits(bytes(code))
+    total = reader.take(32)
+    if total != height * width * CHANNELS:
+        raise FormatError(f"expected a brush stroke of {width}x{height} pixels, got {total // CHANNELS} pixels")
+    word = reader.take(5) + 1
+    lengths = [reader.take(4) + 1 for _ in range(4)]
+    values = np.zeros(total, bool)
+    place = 0
+    while place < total:
+        repeats = reader.take(1)
+        count = reader.take(lengths[reader.take(2)]) + 1
+        if repeats:
+            values[place : place + count] = reader.take(word) != 0
+        else:
+            values[place : place + count] = [reader.take(word) != 0 for _ in range(min(count, total - place))]
+        place += count
+    return np.ascontiguousarray(values.reshape(height, width, CHANNELS)[:, :, -1])
+
+
+class _Bits:
+    """Numbers from a stream of bits, the highest bit first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._place = 0
+
+    def take(self, count: int) -> int:
+        """The next number of ``count`` bits; `FormatError` at the end."""
+        stop = self._place + count
+        if stop > 8 * len(self._data):
+            raise FormatError("the brush stroke breaks off")
+        first, last = self._place // 8, -(-stop // 8)
+        window = int.from_bytes(self._data[first:last], "big")
+        self._place = stop
+        return window >> (8 * last - stop) & ((1 << count) - 1)
+
+
+def _packed(codes: np.ndarray, bits: np.ndarray) -> UInt8[np.ndarray, " n"]:
+    """Numbers of the given widths one after the other, as bytes."""
+    widest = int(bits.max())
+    shifts = np.arange(widest - 1, -1, -1)
+    aligned = (codes.astype(np.uint64) << (widest - bits).astype(np.uint64))[:, None] >> shifts.astype(np.uint64) & 1
+    return np.packbits(aligned.astype(bool)[np.arange(widest) < bits[:, None]])

@@ -1,0 +1,145 @@
+"""LabelMe annotations: a JSON for each frame beside its picture, with masks as small PNG pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from masklet.errors import FormatError
+from masklet.io.folder import natural_key
+from masklet.io.formats.json_file import dump_json, expecting, load_json
+from masklet.io.images import decode_image
+from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.writer import FolderWriter
+from masklet.masks.boundary import occupied
+from masklet.masks.polygons import Polygon, fill_polygons
+from masklet.masks.rle import MAX_PIXELS
+from masklet.types import FrameMasks, Picture, Rle, Size
+
+UNNAMED = "object"
+MAX_BYTES = 2**27
+
+
+class LabelMeWriter(FolderWriter):
+    """A folder with an annotation for each frame, called as its picture: ``00007.json``.
+
+    Masks are shapes of the type "mask" (LabelMe 5.3 and later), with the object as ``group_id``. Masks that are empty
+    have no shape. Pictures are named, not included.
+    """
+
+    OWN = re.compile(r"[^/]+\.json")
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        height, width = masks.masks.shape[1:]
+        name = PurePosixPath(self._picture_name(masks.frame_index)).name
+        names = self.provenance.names
+        document = {
+            "version": "5.5.0",
+            "flags": {},
+            "shapes": [
+                _shape(object_id, names.get(object_id, "") or UNNAMED, mask)
+                for object_id, mask in zip(masks.object_ids, masks.masks, strict=True)
+                if mask.any()
+            ],
+            "imagePath": name,
+            "imageData": None,
+            "imageHeight": height,
+            "imageWidth": width,
+            "masklet": {
+                "frame": masks.frame_index,
+                "objects": [{"id": i, "name": names.get(i, "")} for i in masks.object_ids],
+            },
+        }
+        dump_json(self._new_file(f"{PurePosixPath(name).stem}.json"), document)
+
+
+def read_labelme(folder: str | os.PathLike[str]) -> Result:
+    """The result in a folder of LabelMe annotations: masks and polygons, objects by ``group_id``.
+
+    Files are frames by what `LabelMeWriter` noted, else in the natural order of their names. Shapes without a group are
+    objects by their label.
+
+    Raises:
+        FormatError: no annotations, or one that is not of this form.
+    """
+    root = Path(folder)
+    files = sorted(root.glob("*.json"), key=lambda file: natural_key(file.name))
+    if not files:
+        raise FormatError(f"expected LabelMe annotations, found none: {folder}")
+    gathering, names, stop = Gathering(), dict[int, str](), 0
+    labels: dict[str, int] = {}
+    for order, file in enumerate(files):
+        document = load_json(file, max_bytes=MAX_BYTES)
+        with expecting("a LabelMe annotation", str(file)):
+            size = document["imageHeight"], document["imageWidth"]
+            if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_PIXELS:
+                raise FormatError(f"expected height and width in pixels, got {size}")
+            gathering.size = gathering.size or size
+            noted = document.get("masklet", {})
+            frame = noted.get("frame", order)
+            if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
+                raise FormatError(f"expected frame numbers from 0, got {frame!r}")
+            stop = max(stop, frame + 1)
+            for entry in noted.get("objects", ()):
+                gathering.object(entry["id"])
+                names[entry["id"]] = str(entry["name"])
+            regions: dict[int, Bool[np.ndarray, "h w"]] = {}
+            for shape in document["shapes"]:
+                mask = _mask_of(shape, size, str(file))
+                if mask is not None:
+                    label = str(shape["label"])
+                    object_id = shape.get("group_id") or labels.setdefault(label, len(labels) + 1)
+                    regions[object_id] = mask | regions[object_id] if object_id in regions else mask
+                    names.setdefault(object_id, "" if label == UNNAMED else label)
+            for object_id, mask in regions.items():
+                gathering.put(object_id, frame, Rle.from_mask(mask))
+    return gathering.result(Provenance(names=names), num_frames=stop)
+
+
+def _shape(object_id: int, label: str, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
+    rows, columns = occupied(mask)
+    buffer = io.BytesIO()
+    Image.fromarray(mask[rows, columns]).save(buffer, format="PNG")
+    return {
+        "label": label,
+        "points": [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]],
+        "group_id": object_id,
+        "description": "",
+        "shape_type": "mask",
+        "flags": {},
+        "mask": base64.b64encode(buffer.getvalue()).decode("ascii"),
+    }
+
+
+def _mask_of(shape: dict[str, Any], size: Size, where: str) -> Bool[np.ndarray, "h w"] | None:
+    """The mask of a shape; None where it is no region."""
+    points = np.array(shape["points"], np.float64).reshape(-1, 2)
+    if not np.isfinite(points).all():
+        raise FormatError("expected points as numbers")
+    if shape["shape_type"] == "polygon" and len(points) > 2:
+        return fill_polygons([Polygon(points)], size)
+    if shape["shape_type"] == "rectangle" and len(points) == 2:
+        (x0, y0), (x1, y1) = points
+        return fill_polygons([Polygon(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))], size)
+    if shape["shape_type"] != "mask":
+        return None
+    try:
+        part = decode_image(base64.b64decode(shape["mask"], validate=True), where)[:, :, 0] > 0
+    except binascii.Error:
+        raise FormatError("expected a mask as a picture in base 64") from None
+    left, top = round(points[0][0]), round(points[0][1])
+    height, width = part.shape
+    if min(left, top) < 0 or left + width > size[1] or top + height > size[0]:
+        raise FormatError(f"expected a mask inside the picture, got {width}x{height} at ({left}, {top})")
+    mask = np.zeros(size, bool)
+    mask[top : top + height, left : left + width] = part
+    return mask

@@ -1,0 +1,242 @@
+"""Results on the map: GeoTIFF label maps, and polygons as GeoJSON or GeoPackage."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from abc import abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from masklet.errors import FormatError, OutputError
+from masklet.io.calibration import GeoReference
+from masklet.io.extras import needs
+from masklet.io.folder import natural_key
+from masklet.io.formats.ground import LONGITUDE_LATITUDE, date_of, ground_area, outlines
+from masklet.io.palette import color_of
+from masklet.io.results import Gathering, Like, Provenance, Result
+from masklet.io.writer import FolderWriter, Writer
+from masklet.masks.rle import MAX_PIXELS
+from masklet.types import FrameMasks, Picture, Rle
+
+LAYER = "masks"
+DECIMALS = 8
+"""Of degrees: a millimeter."""
+
+
+def reference_of(like: Like | None, path: str | os.PathLike[str]) -> GeoReference:
+    """Where the pictures of a source lie.
+
+    Raises:
+        OutputError: the source does not tell.
+    """
+    place = getattr(like, "georeference", None)
+    if not isinstance(place, GeoReference):
+        raise OutputError(f"cannot write {path}: the frames tell no place on the map (expected GeoTIFF with a CRS)")
+    return place
+
+
+class GeoTiffWriter(FolderWriter):
+    """A folder with a label map for each frame, called as its picture, with its CRS and transform.
+
+    8-bit with the palette's colors, 16-bit with ids above 255; 0 is "no data". Where masks overlap, the object listed
+    last is seen. Needs the extra "geo".
+    """
+
+    OWN = re.compile(r"[^/]+\.tif")
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        with needs("geo", path):
+            import rasterio  # noqa: F401, PLC0415
+        self._place = reference_of(like, path)
+        super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        from rasterio.io import MemoryFile  # noqa: PLC0415
+        from rasterio.transform import Affine  # noqa: PLC0415
+
+        if max(masks.object_ids, default=0) > 65535:
+            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
+        labels = masks.label_map()
+        height, width = labels.shape
+        with MemoryFile() as memory:
+            with memory.open(
+                driver="GTiff",
+                height=height,
+                width=width,
+                count=1,
+                dtype=labels.dtype.name,
+                crs=self._place.crs,
+                transform=Affine(*self._place.transform),
+                nodata=0,
+                compress="deflate",
+            ) as file:
+                file.write(labels, 1)
+                if labels.dtype == np.uint8:
+                    file.write_colormap(1, {i: (*color_of(i), 255) for i in range(1, 256)} | {0: (0, 0, 0, 0)})
+            stem = PurePosixPath(self._picture_name(masks.frame_index)).stem
+            self._new_file(f"{stem}.tif").write_bytes(memory.read())
+
+
+def read_geotiff(folder: str | os.PathLike[str]) -> Result:
+    """The result in a folder of label maps that `GeoTiffWriter` wrote; frames in the natural order of the names.
+
+    Raises:
+        FormatError: no label maps, or one that is not of this form.
+        MissingExtraError: rasterio is not installed.
+    """
+    with needs("geo", folder):
+        import rasterio  # noqa: PLC0415
+    files = sorted(Path(folder).glob("*.tif"), key=lambda file: natural_key(file.name))
+    if not files:
+        raise FormatError(f"expected label maps as GeoTIFF, found none: {folder}")
+    gathering = Gathering()
+    for index, path in enumerate(files):
+        try:
+            with rasterio.open(path, driver="GTiff") as file:
+                if (
+                    file.count != 1
+                    or file.dtypes[0] not in ("uint8", "uint16")
+                    or file.width * file.height > MAX_PIXELS
+                ):
+                    raise FormatError(f"expected one band of 8 or 16 bits: {path}")
+                labels = file.read(1)
+        except rasterio.errors.RasterioError as error:
+            raise FormatError(f"cannot read {path}: {error}") from error
+        gathering.size = gathering.size or labels.shape
+        for object_id in np.unique(labels[labels > 0]).tolist():
+            gathering.put(object_id, index, Rle.from_mask(labels == object_id))
+    gathering.fill(range(len(files)))
+    return gathering.result(num_frames=len(files), pictures=tuple(file.name for file in files))
+
+
+class _MapWriter(Writer):
+    """Polygons with what is known of them, one feature for each object on each frame where it has a pixel."""
+
+    CRS: str | None = None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+    ) -> None:
+        self._check(path)
+        self._place = reference_of(like, path)
+        super().__init__(path, like=like, provenance=provenance)
+
+    def _check(self, path: str | os.PathLike[str]) -> None:
+        with needs("geo", path):
+            import rasterio  # noqa: F401, PLC0415
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        for place, (object_id, mask) in enumerate(zip(masks.object_ids, masks.masks, strict=True)):
+            if not mask.any():
+                continue
+            self._put(
+                outlines(mask, self._place, self.CRS),
+                {
+                    "object_id": object_id,
+                    "name": self.provenance.names.get(object_id, ""),
+                    "frame": masks.frame_index,
+                    "date": date_of(self._picture_name(masks.frame_index)) or "",
+                    "area_m2": ground_area(mask, self._place),
+                    **{key: None if np.isnan(value) else round(value, 6) for key, value in _scores(masks, place)},
+                },
+            )
+
+    @abstractmethod
+    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+        """Take over one feature: its regions, each the outer ring and those of holes, and what is known of it."""
+
+
+class GeoJsonWriter(_MapWriter):
+    """Polygons as GeoJSON in longitude and latitude (RFC 7946), with object, frame, date, area on the ground, scores.
+
+    Needs the extra "geo".
+    """
+
+    CRS = LONGITUDE_LATITUDE
+    _started = False
+
+    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+        coordinates = [[np.round(ring, DECIMALS).tolist() for ring in rings] for rings in regions]
+        geometry = {"type": "MultiPolygon", "coordinates": coordinates}
+        self._append({"type": "Feature", "properties": facts, "geometry": geometry})
+
+    def _append(self, feature: dict[str, Any] | None) -> None:
+        """Write a feature as it comes, or the end of the file."""
+        with self._draft.path.open("a", encoding="utf-8") as file:
+            if not self._started:
+                file.write('{"type":"FeatureCollection","features":[\n')
+            if feature is None:
+                file.write("\n]}\n")
+            else:
+                file.write(",\n" if self._started else "")
+                json.dump(feature, file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._started = True
+
+    def _complete(self) -> None:
+        self._append(None)
+
+
+class GeoPackageWriter(_MapWriter):
+    """Polygons as a GeoPackage in the pictures' own CRS, layer "masks"; fields as `GeoJsonWriter`. Needs "geo"."""
+
+    def _check(self, path: str | os.PathLike[str]) -> None:
+        with needs("geo", path):
+            import pyogrio  # noqa: F401, PLC0415
+            import rasterio  # noqa: F401, PLC0415
+            import shapely  # noqa: F401, PLC0415
+        self._shapes: list[bytes] = []
+        self._told: list[dict[str, Any]] = []
+
+    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+        import shapely  # noqa: PLC0415
+
+        self._shapes.append(shapely.to_wkb(shapely.MultiPolygon([(rings[0], rings[1:]) for rings in regions])))
+        self._told.append(facts)
+
+    def _complete(self) -> None:
+        import pyogrio.errors  # noqa: PLC0415
+        import pyogrio.raw  # noqa: PLC0415
+
+        kinds = {"object_id": np.int64, "frame": np.int64, "name": object, "date": object}
+        fields = ["object_id", "name", "frame", "date", "area_m2", "presence", "iou"]
+        columns = [
+            np.array([np.nan if facts[f] is None else facts[f] for facts in self._told], kinds.get(f, np.float64))
+            for f in fields
+        ]
+        named = self._draft.path.with_suffix(".gpkg")  # the driver asks for this suffix
+        try:
+            pyogrio.raw.write(
+                named,
+                np.array(self._shapes, object),
+                columns,
+                fields,
+                geometry_type="MultiPolygon",
+                crs=self._place.crs,
+                driver="GPKG",
+                layer=LAYER,
+            )
+            named.replace(self._draft.path)
+        except pyogrio.errors.DataSourceError as error:
+            raise OutputError(f"cannot write {self.path}: {error}") from error
+        finally:
+            for left in (named, named.with_name(f"{named.name}-journal")):
+                left.unlink(missing_ok=True)
+
+
+def _scores(masks: FrameMasks, place: int) -> list[tuple[str, float]]:
+    return [("presence", float(masks.presence[place])), ("iou", float(masks.iou[place]))]

@@ -1,0 +1,85 @@
+"""MOTS text files (KITTI MOTS, MOTSChallenge): one line for each mask, with COCO run lengths."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from masklet.errors import FormatError, OutputError
+from masklet.io.formats.json_file import read_bounded
+from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.writer import Writer
+from masklet.masks.rle import checked, encode_masks
+from masklet.types import FrameMasks, Picture, Rle
+
+MAX_BYTES = 2**29
+CLASSES = {"car": 1, "pedestrian": 2, "person": 2}
+OTHER_CLASS = 3
+IGNORED = 10000
+"""The id of regions that evaluators leave out."""
+
+
+class MotsWriter(Writer):
+    """A MOTS file: ``frame id class height width run-lengths``, the id being 1000 times the class plus the object.
+
+    Objects named "car" are of class 1, "pedestrian" or "person" of class 2, all others of class 3. Where masks overlap,
+    which the form forbids, the object listed last is kept. Masks that are empty have no line.
+
+    Raises:
+        OutputError: an object id above 999.
+    """
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        if max(masks.object_ids, default=0) > 999:
+            raise OutputError(f"cannot write {self.path}: MOTS files hold object ids up to 999")
+        height, width = masks.masks.shape[1:]
+        label_map = masks.label_map()
+        seen = [label_map == object_id for object_id in masks.object_ids]
+        rles = encode_masks(np.stack(seen)) if seen else []
+        with self._draft.path.open("a", encoding="ascii") as file:
+            for object_id, rle in zip(masks.object_ids, rles, strict=True):
+                if rle.area:
+                    number = CLASSES.get(self.provenance.names.get(object_id, "").casefold(), OTHER_CLASS)
+                    line = f"{masks.frame_index} {1000 * number + object_id} {number} {height} {width}"
+                    file.write(f"{line} {rle.counts.decode()}\n")
+
+
+def read_mots(path: str | os.PathLike[str]) -> Result:
+    """The result in a MOTS file; regions to be ignored are left out.
+
+    An object's id is what its number has beyond the thousands of its class; where two classes would share one, whole
+    numbers are kept.
+
+    Raises:
+        FormatError: missing, not of this form, or with masks that are corrupt or of several sizes.
+    """
+    lines = [line.split(" ") for line in _text(Path(path)).splitlines() if line.strip()]
+    gathering, names = Gathering(), {number: name for name, number in reversed(CLASSES.items())}
+    try:
+        entries = [([int(word) for word in line[:5]], line[5].encode()) for line in lines]
+        numbers = {(entry[1], entry[2]) for entry, _ in entries if entry[1] != IGNORED}
+        short = {number: number % 1000 for number, class_id in numbers if number // 1000 == class_id}
+        unique = len(set(short.values())) == len(numbers) and 0 not in short.values()
+        told: dict[int, str] = {}
+        for (frame, number, class_id, height, width), counts in entries:
+            if number == IGNORED:
+                continue
+            if not 0 <= frame < MAX_FRAMES:
+                raise FormatError(f"expected frame numbers from 0, got {frame}")
+            object_id = short[number] if unique else number
+            gathering.put(object_id, frame, checked(Rle((height, width), counts)))
+            told[object_id] = names.get(class_id, "")
+    except FormatError as error:
+        raise FormatError(f"{error}: {path}") from None
+    except (ValueError, IndexError):
+        raise FormatError(f"expected lines of 'frame id class height width run-lengths': {path}") from None
+    return gathering.result(Provenance(names=told))
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path, MAX_BYTES).decode()
+    except UnicodeDecodeError:
+        raise FormatError(f"expected a MOTS text file: {path}") from None

@@ -1,0 +1,262 @@
+"""Tables of measurements, CSV or Parquet: a row for each object on each frame."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from masklet.io.calibration import Calibration
+from masklet.io.extras import needs
+from masklet.io.formats.ground import date_of, ground_area
+from masklet.io.results import Like, Provenance
+from masklet.io.writer import Writer
+from masklet.masks.measures import Measures, mean_values, measure
+from masklet.types import FrameMasks, ObjectId, Picture
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetWriter
+
+ROWS_AT_A_TIME = 20_000
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Where an object was last."""
+
+    frame: int
+    time: float | None
+    center: tuple[float, float]
+
+
+class TableWriter(Writer):
+    """Measurements, written as the frames come.
+
+    ==================  ==================================================================================
+    frame, time_s       the frame and its time; empty where there is no clock
+    date                where the file name of the frame tells one
+    object_id, name     the object
+    present             whether it has a pixel
+    presence, iou       the model's probability that it is visible, and its estimate of the mask's IoU
+    area                in pixels, or the unit squared
+    area_m2             on the ground, of georeferenced sources (by equal-area projection)
+    centroid, box       x and y as `Measures` tells
+    perimeter           by Crofton's formula
+    circularity         1 for a disk
+    speed               of the centroid since the last frame on which the object was seen
+    mean_...            mean of each channel inside: the file's own numbers of stacks, else red, green, blue
+    ==================  ==================================================================================
+
+    Columns carry their unit, such as ``area_px2`` or ``speed_um_per_s``. What cannot be measured is empty.
+
+    Args:
+        calibration: pixel size and time between frames, in place of what the source tells.
+
+    The other arguments are those of `Writer`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__(path, like=like, provenance=provenance)
+        told: Calibration = getattr(like, "calibration", None) or Calibration()
+        if calibration is not None:
+            told = replace(
+                told,
+                pixel_size=calibration.pixel_size or told.pixel_size,
+                unit=calibration.unit if calibration.pixel_size else told.unit,
+                frame_interval=calibration.frame_interval or told.frame_interval,
+            )
+        self._interval = told.frame_interval
+        self._given_interval = calibration is not None and calibration.frame_interval is not None
+        self._pixel = told.pixel_size or (1.0, 1.0)
+        self._unit = told.unit.replace("µ", "u").replace("μ", "u") if told.pixel_size else "px"
+        self._georeference = getattr(like, "georeference", None)
+        self._values: Callable[[int], Shaped[np.ndarray, "h w c"]] | None = getattr(like, "values", None)
+        self._channels: tuple[str, ...] | None = None
+        self._timed = False
+        self._seen: dict[ObjectId, _Seen] = {}
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        index = masks.frame_index
+        time = self._time(index)
+        if self._channels is None:
+            self._channels = self._channel_names(frame)
+            self._timed = time is not None
+            self._start(self._columns())
+        values = self._values(index) if self._values and self._channels else frame
+        for place, (object_id, mask) in enumerate(zip(masks.object_ids, masks.masks, strict=True)):
+            row: Row = {
+                "frame": index,
+                "time_s": time,
+                "date": date_of(self._picture_name(index)),
+                "object_id": object_id,
+                "name": self.provenance.names.get(object_id, ""),
+                "present": bool(mask.any()),
+                "presence": _known(masks.presence[place]),
+                "iou": _known(masks.iou[place]),
+            }
+            found = measure(mask, self._pixel)
+            if found is not None:
+                row |= self._measured(found, mask, values)
+                row[self._speed_name] = self._speed(object_id, _Seen(index, time, found.centroid))
+            self._put(row)
+
+    def _measured(self, found: Measures, mask: Bool[np.ndarray, "h w"], values: np.ndarray | None) -> Row:
+        unit = self._unit
+        row: Row = {
+            f"area_{unit}2": found.area,
+            f"perimeter_{unit}": found.perimeter,
+            "circularity": found.circularity,
+        }
+        row |= zip((f"centroid_{axis}_{unit}" for axis in "xy"), found.centroid, strict=True)
+        row |= zip((f"box_{edge}_{unit}" for edge in ("x0", "y0", "x1", "y1")), found.box, strict=True)
+        if self._georeference is not None:
+            row["area_m2"] = ground_area(mask, self._georeference)
+        if self._channels and values is not None:
+            means = map(_known, mean_values(values, mask))
+            row |= zip((f"mean_{name}" for name in self._channels), means, strict=True)
+        return row
+
+    @property
+    def _speed_name(self) -> str:
+        return f"speed_{self._unit}_per_{'s' if self._timed else 'frame'}"
+
+    def _speed(self, object_id: ObjectId, now: _Seen) -> float | None:
+        before = self._seen.get(object_id)
+        self._seen[object_id] = now
+        if before is None:
+            return None
+        way = math.dist(before.center, now.center)
+        if now.time is None or before.time is None:
+            return way / (now.frame - before.frame) if now.frame > before.frame else None
+        return way / (now.time - before.time) if now.time > before.time else None
+
+    def _columns(self) -> Mapping[str, type]:
+        unit = self._unit
+        columns: dict[str, type] = {"frame": int, "time_s": float, "date": str, "object_id": int, "name": str}
+        columns |= {"present": bool, "presence": float, "iou": float, f"area_{unit}2": float}
+        if self._georeference is not None:
+            columns["area_m2"] = float
+        measured = ["centroid_x", "centroid_y", "box_x0", "box_y0", "box_x1", "box_y1", "perimeter"]
+        columns |= {f"{name}_{unit}": float for name in measured}
+        columns |= {"circularity": float, self._speed_name: float}
+        return columns | {f"mean_{name}": float for name in self._channels or ()}
+
+    def _channel_names(self, frame: Picture | None) -> tuple[str, ...]:
+        if self._values is not None:
+            names: tuple[str, ...] = getattr(self._like, "channels", ())
+            return tuple(name or str(number) for number, name in enumerate(names))
+        return () if frame is None else ("red", "green", "blue")
+
+    def _time(self, index: int) -> float | None:
+        times: Sequence[float] = () if self._given_interval else getattr(self._like, "timestamps", ())
+        if index < len(times):
+            return times[index]
+        return None if self._interval is None else index * self._interval
+
+    @abstractmethod
+    def _start(self, columns: Mapping[str, type]) -> None:
+        """Write what comes before the first row."""
+
+    @abstractmethod
+    def _put(self, row: Row) -> None:
+        """Write a row; what it lacks is empty."""
+
+
+class CsvWriter(TableWriter):
+    """Measurements as CSV (UTF-8, with commas): see `TableWriter`."""
+
+    def _start(self, columns: Mapping[str, type]) -> None:
+        self._file = self._draft.path.open("w", encoding="utf-8", newline="")
+        self._rows = csv.DictWriter(self._file, list(columns), restval="", lineterminator="\n")
+        self._rows.writeheader()
+
+    def _put(self, row: Row) -> None:
+        self._rows.writerow({name: _text(value) for name, value in row.items()})
+
+    def _complete(self) -> None:
+        self._file.close()
+
+    def _abandon(self) -> None:
+        if hasattr(self, "_file"):
+            _close_quietly(self._file)
+
+
+class ParquetTableWriter(TableWriter):
+    """Measurements as Parquet: see `TableWriter`. Needs the extra "tables"."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        with needs("tables", path):
+            import pyarrow.parquet  # noqa: F401, PLC0415
+        super().__init__(path, like=like, provenance=provenance, calibration=calibration)
+        self._pending: list[Row] = []
+        self._table: ParquetWriter | None = None
+
+    def _start(self, columns: Mapping[str, type]) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow.parquet import ParquetWriter  # noqa: PLC0415
+
+        kinds = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
+        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+        self._table = ParquetWriter(self._draft.path, self._schema)
+
+    def _put(self, row: Row) -> None:
+        self._pending.append(row)
+        if len(self._pending) >= ROWS_AT_A_TIME:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        if self._table is not None:
+            self._table.write_table(pa.Table.from_pylist(self._pending, schema=self._schema))
+            self._pending = []
+
+    def _complete(self) -> None:
+        self._flush()
+        if self._table is not None:
+            self._table.close()
+
+    def _abandon(self) -> None:
+        if self._table is not None and self._table.is_open:
+            _close_quietly(self._table)
+
+
+def _known(score: np.floating[Any]) -> float | None:
+    """The shortest decimal that is the same number; None for NaN."""
+    return None if np.isnan(score) else float(str(score))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return f"{round(value, 6):.15g}" if isinstance(value, float) else str(value)
+
+
+def _close_quietly(file: Any) -> None:
+    with contextlib.suppress(OSError):  # the draft is deleted in any case
+        file.close()

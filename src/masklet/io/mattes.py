@@ -1,0 +1,121 @@
+"""Mattes for compositing: pictures of alpha for each object, or the objects cut out of each frame."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from masklet.errors import FormatError, OutputError
+from masklet.io.pictures import opened_picture
+from masklet.io.results import Gathering, Like, Provenance, Result
+from masklet.io.video_writer import cutout
+from masklet.io.writer import FolderWriter
+from masklet.masks.soft import Edge, alpha_of
+from masklet.types import FrameMasks, Picture, Rle
+
+_MATTE = re.compile(r"(\d+)/(\d{5,})\.(png|tif)")
+
+
+class EdgedWriter(FolderWriter):
+    """A folder writer that knows how masks become alpha.
+
+    Args:
+        edge: how masks become alpha.
+
+    The other arguments are those of `FolderWriter`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        like: Like | None = None,
+        provenance: Provenance | None = None,
+        overwrite: bool = False,
+        edge: Edge | None = None,
+    ) -> None:
+        super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
+        self._edge = edge or Edge()
+
+    def _needs_picture(self, frame: Picture | None, masks: FrameMasks) -> None:
+        if frame is None and self._edge.detail:
+            raise OutputError(f"cannot write {self.path}: fine detail needs the picture of frame {masks.frame_index}")
+
+
+class PngMatteWriter(EdgedWriter):
+    """A folder for each object with its alpha on each frame, ``3/00007.png``: 8-bit gray, white inside."""
+
+    OWN = re.compile(r"\d+/\d{5,}\.png")
+    SUFFIX, FORM = "png", "PNG"
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        self._needs_picture(frame, masks)
+        for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
+            folder = self._draft.path / str(object_id)
+            folder.mkdir(exist_ok=True)
+            pixels = self._pixels(np.asarray(alpha_of(mask, self._edge, frame)))
+            save_picture(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", pixels, self.FORM)
+
+    def _pixels(self, alpha: np.ndarray) -> np.ndarray:
+        return np.asarray(np.rint(alpha * 255), np.uint8)
+
+
+class TiffMatteWriter(PngMatteWriter):
+    """A folder for each object with its alpha on each frame, ``3/00007.tif``: 16-bit gray, white inside."""
+
+    OWN = re.compile(r"\d+/\d{5,}\.tif")
+    SUFFIX, FORM = "tif", "TIFF"
+
+    def _pixels(self, alpha: np.ndarray) -> np.ndarray:
+        return np.asarray(np.rint(alpha * 65535), np.uint16)
+
+
+class CutoutFolderWriter(EdgedWriter):
+    """Each frame as a PNG with transparency around the objects, ``00007.png``; colors are not multiplied by alpha."""
+
+    OWN = re.compile(r"\d{5,}\.png")
+
+    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+        if frame is None:
+            raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
+        pixels = (cutout(frame, masks, self._edge) // 257).astype(np.uint8)
+        save_picture(self._draft.path / f"{masks.frame_index:05d}.png", pixels, "PNG")
+
+
+def read_mattes(folder: str | os.PathLike[str]) -> Result:
+    """The masks of a folder that `PngMatteWriter` or `TiffMatteWriter` wrote: where alpha is at least one half.
+
+    Raises:
+        FormatError: no such folder, or no mattes in it, or of several sizes.
+        MediaError: a picture cannot be read.
+    """
+    found = []
+    for path in Path(folder).glob("*/*"):
+        match = _MATTE.fullmatch(path.relative_to(folder).as_posix())
+        if match and int(match[1]) > 0:
+            found.append((int(match[2]), int(match[1]), path))
+    if not found:
+        raise FormatError(f"expected mattes as OBJECT/00000.png, found none: {folder}")
+    gathering = Gathering()
+    for frame_index, object_id, path in sorted(found):
+        with opened_picture(path) as image:
+            if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
+                raise FormatError(f"expected a gray picture, got a {image.mode} picture: {path}")
+            values = np.asarray(image)
+        half = 1 if image.mode in ("1", "P") else 32768 if image.mode.startswith("I") else 128
+        gathering.put(object_id, frame_index, Rle.from_mask(values >= half))
+    return gathering.result()
+
+
+def save_picture(path: Path, pixels: np.ndarray, form: str) -> None:
+    """Write a picture of a draft; encoded in memory first, so that a full disk is reported in one way by all forms."""
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"compress_level": 4} if form == "PNG" else {"compression": "tiff_adobe_deflate"}
+    Image.fromarray(pixels).save(buffer, format=form, **options)
+    path.write_bytes(buffer.getvalue())

@@ -1,0 +1,234 @@
+"""Results as values: the masklets of one video, what files say about it, and their way to and from single frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from masklet.errors import FormatError, OutputError
+from masklet.masks.rle import decode_masks, encode_masks
+from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Rle, Size, Source
+
+MAX_FRAMES = 2**24
+"""The longest video a file may speak of (a week at 27 frames a second): a hostile one must not ask for endless work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a result file says about where it comes from.
+
+    Attributes:
+        names: object id -> what the person calls it.
+        prompted: object id -> frames on which a person prompted it.
+        source: how the objects were found.
+        model: name of the model.
+    """
+
+    names: Mapping[ObjectId, str] = field(default_factory=dict)
+    prompted: Mapping[ObjectId, tuple[int, ...]] = field(default_factory=dict)
+    source: Source = "assisted"
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The masklets of one video.
+
+    Attributes:
+        masklets: object id -> its masks and scores, in the order of the ids.
+        size: (height, width) of the video; None where nobody knows it and there is no mask.
+        num_frames: of the whole video, as far as the result knows.
+        fps: nominal frames per second, or None.
+        video: name of the video, such as ``dog.mp4``, or "".
+        pictures: file name of each frame where the video is a folder of pictures, else empty.
+    """
+
+    masklets: Mapping[ObjectId, Masklet]
+    size: Size | None
+    num_frames: int
+    fps: float | None = None
+    video: str = ""
+    pictures: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __iter__(self) -> Iterator[FrameMasks]:
+        return (self.frame(index) for index in range(self.num_frames))
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the masklets say about where they come from; source and model are those of the first."""
+        first = next(iter(self.masklets.values()), Masklet(0, (1, 1)))
+        return Provenance(
+            names={i: one.name for i, one in self.masklets.items() if one.name},
+            prompted={i: one.prompted for i, one in self.masklets.items() if one.prompted},
+            source=first.source,
+            model=first.model,
+        )
+
+    @property
+    def frame_indices(self) -> list[int]:
+        """The frames on which at least one object has a mask, be it empty, in order."""
+        return sorted({index for one in self.masklets.values() for index in one.frames})
+
+    def frame(self, index: int) -> FrameMasks:
+        """The masks of the objects that have one on a frame; NaN for scores that the result does not hold."""
+        there = [one for one in self.masklets.values() if index in one.frames]
+        size = self.size or (1, 1)
+        masks = decode_masks([one.frames[index] for one in there]) if there else np.zeros((0, *size), bool)
+        return FrameMasks(
+            frame_index=index,
+            object_ids=tuple(one.object_id for one in there),
+            masks=masks,
+            presence=_scores([one.presence.get(index) for one in there]),
+            iou=_scores([one.iou.get(index) for one in there]),
+        )
+
+    def picture_name(self, index: int) -> str:
+        """What the picture of a frame is called: by its own file name, else by its number, as in ``dog/00007.jpg``."""
+        return picture_name(self.video, self.pictures, index)
+
+    def only(self, object_ids: frozenset[ObjectId]) -> Result:
+        """The result with these objects alone.
+
+        Raises:
+            OutputError: the result does not hold one of them.
+        """
+        strangers = sorted(object_ids - set(self.masklets))
+        if strangers:
+            known = ", ".join(map(str, self.masklets)) or "none"
+            raise OutputError(f"the result has no object {strangers[0]} (objects there: {known})")
+        return replace(self, masklets={i: one for i, one in self.masklets.items() if i in object_ids})
+
+
+def _scores(values: list[float | None]) -> Float32[np.ndarray, " n"]:
+    return np.array([np.nan if value is None else value for value in values], np.float32)
+
+
+Like = FrameSource | Result
+"""What a writer learns about the video from: the frames' source, or a result that was read."""
+
+
+def video_facts(like: Like | None, stop: int) -> dict[str, Any]:
+    """The fields of `Result` that a source tells; of a live one, the ``stop`` frames that were seen."""
+    if like is None:
+        return {}
+    if isinstance(like, Result):
+        return {"num_frames": like.num_frames, "fps": like.fps, "video": like.video, "pictures": like.pictures}
+    try:
+        num_frames = len(like)
+    except TypeError:  # a live source does not know its length
+        num_frames = stop
+    return {
+        "num_frames": max(num_frames, stop),
+        "fps": like.fps,
+        "video": Path(getattr(like, "path", None) or "").name,
+        "pictures": tuple(getattr(like, "frame_names", ())),
+    }
+
+
+def picture_name(video: str, pictures: Sequence[str], index: int) -> str:
+    """As `Result.picture_name`."""
+    if index < len(pictures) and pictures[index]:
+        return pictures[index]
+    stem = PurePath(video).stem
+    return f"{stem}/{index:05d}.jpg" if stem else f"{index:05d}.jpg"
+
+
+class Gathering:
+    """Masklets that grow frame by frame; only run-length codes are kept.
+
+    Attributes:
+        size: (height, width), known from the first frame on.
+        stop: one more than the last frame.
+    """
+
+    def __init__(self) -> None:
+        self.size: Size | None = None
+        self.stop = 0
+        self._masklets: dict[ObjectId, Masklet] = {}
+
+    def add(self, masks: FrameMasks) -> None:
+        """Take over one frame; scores that are NaN are left out.
+
+        Raises:
+            FormatError: as `put`.
+        """
+        height, width = masks.masks.shape[1:]
+        self.size = self.size or (height, width)
+        self.stop = max(self.stop, masks.frame_index + 1)
+        for place, (object_id, rle) in enumerate(zip(masks.object_ids, encode_masks(masks.masks), strict=True)):
+            self.put(object_id, masks.frame_index, rle, presence=masks.presence[place], iou=masks.iou[place])
+
+    def put(
+        self,
+        object_id: ObjectId,
+        frame_index: int,
+        rle: Rle,
+        *,
+        presence: float | np.float32 | None = None,
+        iou: float | np.float32 | None = None,
+    ) -> None:
+        """Take over one mask, and its scores where they are known.
+
+        Raises:
+            FormatError: the object has a mask on that frame already, or the mask is of another size.
+        """
+        self.size = self.size or rle.size
+        masklet = self.object(object_id)
+        if frame_index in masklet.frames:
+            raise FormatError(f"object {object_id} comes twice on frame {frame_index}")
+        if rle.size != self.size:
+            told = f"{self.size[1]}x{self.size[0]} pixels, got {rle.size[1]}x{rle.size[0]}"
+            raise FormatError(f"expected masks of {told} at frame {frame_index}")
+        self.stop = max(self.stop, frame_index + 1)
+        masklet.frames[frame_index] = rle
+        for values, score in ((masklet.presence, presence), (masklet.iou, iou)):
+            if score is not None and not np.isnan(score):
+                values[frame_index] = _short(score)
+
+    def object(self, object_id: ObjectId) -> Masklet:
+        """The masklet of an object; a new one is empty.
+
+        Raises:
+            FormatError: the id is no positive whole number.
+        """
+        if type(object_id) is not int or object_id < 1:
+            raise FormatError(f"expected object ids from 1, got {object_id!r}")
+        return self._masklets.setdefault(object_id, Masklet(object_id, self.size or (1, 1)))
+
+    def fill(self, frame_indices: Iterable[int]) -> None:
+        """Give every object an empty mask on those of the frames where it has none: the form says that it is absent."""
+        empty = Rle.from_mask(np.zeros(self.size or (1, 1), bool))
+        frames = list(frame_indices)
+        for masklet in self._masklets.values():
+            for index in frames:
+                masklet.frames.setdefault(index, empty)
+
+    def result(self, told: Provenance | None = None, **video: Any) -> Result:
+        """What has been gathered; ``video`` are fields of `Result`, where they are better known from elsewhere."""
+        told = told or Provenance()
+        masklets = {
+            object_id: replace(
+                masklet,
+                size=self.size or (1, 1),
+                name=told.names.get(object_id, ""),
+                prompted=tuple(told.prompted.get(object_id, ())),
+                source=told.source,
+                model=told.model,
+            )
+            for object_id, masklet in sorted(self._masklets.items())
+        }
+        known = {"size": self.size, "num_frames": self.stop} | {k: v for k, v in video.items() if v is not None}
+        return Result(masklets=masklets, **known)
+
+
+def _short(score: np.float32 | float) -> float:
+    """The shortest decimal that is the same float32, so that 0.9 is not written as 0.8999999761581421."""
+    return float(str(score))

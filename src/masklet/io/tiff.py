@@ -1,0 +1,229 @@
+"""TIFF beyond plain pictures: more than 8 bits, OME-TIFF, ImageJ and other stacks, read by tifffile."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from masklet.errors import MediaError
+from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index
+from masklet.io.calibration import Calibration
+from masklet.io.extras import needs
+from masklet.io.pictures import check_pixels, reading_picture
+from masklet.io.source import MediaWarning
+
+if TYPE_CHECKING:
+    import tifffile
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk"})
+_MAGIC = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
+_MICROSCOPE_TAGS = frozenset({34412, 33628, 33629})  # Zeiss LSM, MetaMorph STK
+_GEO_TAGS = frozenset({33550, 33922, 34264, 34735})
+_MICRONS = frozenset({"um", "micron", "microns", "\\u00B5m"})  # as ImageJ writes it
+_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0}
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd files are not for stderr
+
+
+class TiffHeader:
+    """The tags of the first page, read without a TIFF library; empty where they cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._tags: Mapping[int, Any] = {}
+        try:
+            with path.open("rb") as file:
+                magic = file.read(8)
+                self.is_tiff = magic[:4] in _MAGIC
+                if self.is_tiff:
+                    directory = ImageFileDirectory_v2(magic + (file.read(8) if b"+" in magic[:4] else b""))
+                    file.seek(directory.next)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")  # what is wrong in the tags is told when the file is read
+                        directory.load(file)
+                        self._tags = dict(directory)
+        except Exception:  # a damaged header: whatever reads the file will say so
+            self.is_tiff = getattr(self, "is_tiff", False)
+
+    @property
+    def is_geo(self) -> bool:
+        """Whether the file says where on a map it lies."""
+        return bool(_GEO_TAGS & self._tags.keys())
+
+    @cached_property
+    def is_stack(self) -> bool:
+        """Whether the pages are more than pictures of up to 8 bits one after another."""
+        bits, tags = self._tags.get(258, (1,)), self._tags
+        if not tags:
+            return False
+        deep = max(bits if isinstance(bits, tuple) else (bits,)) > 8 or bool(_MICROSCOPE_TAGS & tags.keys())
+        return deep or tags.get(277, 1) not in (1, 3, 4) or tags.get(284, 1) != 1 or _has_axes(str(tags.get(270, "")))
+
+
+def _has_axes(description: str) -> bool:
+    """Whether a page's description tells of axes: by OME, ImageJ, or tifffile beyond (pages, rows, columns, colors)."""
+    if description.startswith("ImageJ=") or "<OME" in description[:4096]:
+        return True
+    try:
+        shape = json.loads(description)["shape"] if description.startswith('{"shape"') else []
+        return len(shape) > 4 or (len(shape) == 4 and shape[-1] not in (3, 4))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
+    """The first image series of a TIFF file as a stack.
+
+    Axes, channel names, pixel size and time between frames are read from OME, ImageJ and tifffile metadata.
+
+    Raises:
+        MediaError: unreadable, or axes that the choice leaves open.
+        MissingExtraError: tifffile is not installed.
+    """
+    with needs("tiff", path):
+        import tifffile  # noqa: PLC0415  an extra
+    with reading_picture(path):
+        file = tifffile.TiffFile(path)
+        try:
+            return _stack(file, path, choice or AxisChoice())
+        except BaseException:
+            file.close()
+            raise
+
+
+def _stack(file: tifffile.TiffFile, path: Path, choice: AxisChoice) -> ArrayStack:
+    if not file.series:
+        raise MediaError(f"no pictures in {path}")
+    if len(file.series) > 1:
+        warnings.warn(f"{path} holds {len(file.series)} images: going on with the first", MediaWarning, stacklevel=4)
+    pages = _Pages(file, path)
+    array = AxisArray(name=str(path), axes=pages.axes, shape=pages.shape, dtype=pages.dtype, take=pages.take)
+    metadata = _Metadata(file)
+    return ArrayStack(
+        array,
+        choice,
+        channel_names=metadata.channel_names,
+        calibration=metadata.calibration(array.axes, choice.frame),
+        close=file.close,
+    )
+
+
+class _Pages:
+    """The values of a series by index: straight from the file where they lie in one piece, else page by page."""
+
+    def __init__(self, file: tifffile.TiffFile, path: Path) -> None:
+        series = file.series[0]
+        self.axes = series.axes.lower()
+        self.shape = tuple(int(length) for length in series.shape)
+        self.dtype = np.dtype(series.dtype if series.dtype is not None else object)
+        self._path = path
+        self._series = series
+        self._stored = self.dtype.newbyteorder(file.byteorder)
+        self._offset = series.dataoffset
+        height, width = (self.shape[self.axes.find(axis)] for axis in "yx")
+        check_pixels(str(path), height, width)
+        if self._offset is None:
+            page = math.prod(self.shape) // max(1, len(series.pages))
+            if page > 8 * 2**28 or math.prod(self.shape[: self._split()]) != len(series.pages):
+                raise MediaError(f"the pages of {path} do not add up to the shape {self.shape}")
+
+    def _split(self) -> int:
+        """How many of the axes count pages; the rest lie within a page."""
+        count, pages = 1, len(self._series.pages)
+        for place, length in enumerate(self.shape):
+            if count == pages:
+                return place
+            count *= length
+        return len(self.shape)
+
+    def take(self, index: Index) -> np.ndarray:
+        """The part at an index of integers and whole slices."""
+        return self._from_file(index) if self._offset is not None else self._from_page(index)
+
+    def _from_file(self, index: Index) -> np.ndarray:
+        split = next(place for place, part in enumerate(index) if isinstance(part, slice))
+        tail = self.shape[split:]
+        number = _ravel(index[:split], self.shape[:split])
+        offset = int(self._offset or 0) + number * math.prod(tail) * self._stored.itemsize
+        values = np.fromfile(self._path, self._stored, math.prod(tail), offset=offset)
+        if values.size < math.prod(tail):
+            raise MediaError(f"{self._path} ends before page {number}")
+        return np.asarray(values.reshape(tail)[index[split:]])
+
+    def _from_page(self, index: Index) -> np.ndarray:
+        split = self._split()
+        number = _ravel(index[:split], self.shape[:split])
+        with reading_picture(self._path):
+            page = self._series.pages[number]
+            if page is None:
+                raise MediaError(f"page {number} of {self._path} is missing")
+            return np.asarray(page.asarray().reshape(self.shape[split:])[index[split:]])
+
+
+def _ravel(index: Index, shape: tuple[int, ...]) -> int:
+    """The number of a place, the last axis counted first."""
+    number = 0
+    for place, length in zip(index, shape, strict=True):
+        assert isinstance(place, int), "an axis that counts pages is always at one place"
+        number = number * length + place
+    return number
+
+
+class _Metadata:
+    """What OME or ImageJ say about channels and scale."""
+
+    def __init__(self, file: tifffile.TiffFile) -> None:
+        import tifffile  # noqa: PLC0415  an extra, present where a file is open
+
+        self._imagej: Mapping[str, Any] = file.imagej_metadata or {}
+        self._resolution: tuple[float, float] | None = None
+        self._pixels: Mapping[str, Any] = {}
+        if file.is_ome and file.ome_metadata:
+            image = tifffile.xml2dict(file.ome_metadata).get("OME", {}).get("Image", {})
+            self._pixels = (image[0] if isinstance(image, list) else image).get("Pixels", {})
+        if self._imagej:
+            x, y = file.pages.first.resolution
+            self._resolution = (float(y), float(x))
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        channels = self._pixels.get("Channel", [])
+        channels = channels if isinstance(channels, list) else [channels]
+        return tuple(str(channel.get("Name", "")) for channel in channels)
+
+    def calibration(self, axes: str, frame_axis: str) -> Calibration | None:
+        """Physical scale, or None where nothing is told; frames along another axis than time have no interval."""
+        interval = _number(self._pixels.get("TimeIncrement", self._imagej.get("finterval")))
+        if interval is not None:
+            interval *= _SECONDS.get(str(self._pixels.get("TimeIncrementUnit", "s")), math.nan)
+        in_time = (frame_axis or "t") == "t" and "t" in axes and interval and math.isfinite(interval)
+        size, unit = self._pixel_size()
+        found = Calibration(pixel_size=size, unit=unit, frame_interval=interval if in_time else None)
+        return found if size or in_time else None
+
+    def _pixel_size(self) -> tuple[tuple[float, float] | None, str]:
+        height, width = (_number(self._pixels.get(f"PhysicalSize{axis}")) for axis in "YX")
+        if height and width:
+            return (height, width), str(self._pixels.get("PhysicalSizeXUnit", "µm"))
+        unit = str(self._imagej.get("unit", ""))
+        unit = "µm" if unit in _MICRONS else unit
+        if self._resolution and min(self._resolution) > 0 and unit not in ("", "pixel"):
+            return (1 / self._resolution[0], 1 / self._resolution[1]), unit
+        return None, "µm"
+
+
+def _number(value: object) -> float | None:
+    """A positive finite number, or None."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None

@@ -1,0 +1,148 @@
+"""Zarr arrays and OME-Zarr images in a folder, as stacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from masklet.errors import MediaError
+from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guessed_axes
+from masklet.io.calibration import Calibration
+from masklet.io.extras import needs
+from masklet.io.pictures import check_pixels, reading_picture
+
+if TYPE_CHECKING:
+    import zarr
+
+METADATA = ("zarr.json", ".zarray", ".zgroup")
+SAFE_CODECS = frozenset(
+    {"blosc", "zlib", "gzip", "zstd", "lz4", "lzma", "bz2"}
+    | {"delta", "shuffle", "fixedscaleoffset", "bytes", "transpose", "sharding_indexed"}
+    | {"crc32c", "crc32", "adler32", "fletcher32"}
+)
+"""What chunks may be packed with: others could run code (pickle) or are not for numbers."""
+
+MAX_CHUNK_VALUES = 2**29
+_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
+_SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 60.0, "hour": 3600.0}
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr array or group."""
+    return any((folder / name).is_file() for name in METADATA)
+
+
+def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
+    """A Zarr array, or the full-size level of an OME-Zarr image, as a stack.
+
+    Axes come from OME-Zarr, ``dimension_names`` or xarray; without any, rows and columns are last and time is first.
+
+    Raises:
+        MediaError: unreadable, a group without an image, packed in a form that is not safe to read, or axes that the
+            choice leaves open.
+        MissingExtraError: zarr is not installed.
+    """
+    with needs("zarr", folder):
+        import zarr  # noqa: PLC0415  an extra
+    with reading_picture(folder):
+        node = zarr.open(str(folder), mode="r")
+        image = _Image(dict(node.attrs))
+        array = node if isinstance(node, zarr.Array) else node.get(image.level or "")
+        if not isinstance(array, zarr.Array):
+            raise MediaError(f"expected a Zarr array or an OME-Zarr image, got a group without one: {folder}")
+        _check_safe(array, folder)
+        axes = image.axes or _named_axes(array)
+        if len(axes) != len(array.shape):
+            raise MediaError(f"expected {len(axes)} axes {axes!r}, got the shape {array.shape}: {folder}")
+        return ArrayStack(
+            AxisArray(name=str(folder), axes=axes, shape=array.shape, dtype=array.dtype, take=_Taker(array, folder)),
+            choice or AxisChoice(),
+            channel_names=image.channel_names,
+            calibration=image.calibration(choice),
+        )
+
+
+class _Taker:
+    """Reads parts of an array; what goes wrong in a chunk is a `MediaError`."""
+
+    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+        self._array = array
+        self._folder = folder
+
+    def __call__(self, index: Index) -> np.ndarray:
+        with reading_picture(self._folder):
+            return np.asarray(self._array[index])
+
+
+def _check_safe(array: zarr.Array[Any], folder: Path) -> None:
+    metadata = json.loads(json.dumps(array.metadata.to_dict(), default=str))
+    parts = [metadata.get(key) for key in ("codecs", "compressor", "filters", "chunk_key_encoding")]
+    strange = {name for name in _codec_names(parts[:3]) if name.removeprefix("numcodecs.") not in SAFE_CODECS}
+    if strange:
+        raise MediaError(f"packed with {', '.join(sorted(strange))}, which is not safe to read: {folder}")
+    if np.prod(array.chunks, dtype=float) > MAX_CHUNK_VALUES:
+        raise MediaError(f"expected chunks of up to {MAX_CHUNK_VALUES} values, got {array.chunks}: {folder}")
+    check_pixels(str(folder), *array.shape[-2:]) if array.shape[-1:] not in ((3,), (4,)) else None
+
+
+def _codec_names(part: object) -> Iterator[str]:
+    """Names of codecs in metadata, at any depth; those of a shard's chunks too."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _codec_names(item)
+    elif isinstance(part, Mapping):
+        yield str(part.get("name", part.get("id")))
+        settings = part.get("configuration", {})
+        for key in ("codecs", "index_codecs"):
+            yield from _codec_names(settings.get(key) if isinstance(settings, Mapping) else None)
+
+
+def _named_axes(array: zarr.Array[Any]) -> str:
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list | tuple) or not all(names):
+        return guessed_axes(array.shape)
+    letters = {"time": "t", "channel": "c", "band": "c", "depth": "z", "rgb": "s", "lat": "y", "lon": "x"}
+    return "".join(letters.get(str(name).lower(), str(name).lower()[:1]) for name in names)
+
+
+class _Image:
+    """What an OME-Zarr group says about its image (versions 0.4 and 0.5); empty for other groups and arrays."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        ome = attributes.get("ome", attributes)
+        try:
+            scales = (ome.get("multiscales") or [{}])[0]
+            self._axes = [{"name": axis} if isinstance(axis, str) else dict(axis) for axis in scales.get("axes", [])]
+            level = (scales.get("datasets") or [{}])[0]
+            self.level = str(level["path"]) if "path" in level else None
+            self._scale = [
+                float(length)
+                for step in level.get("coordinateTransformations", [])
+                if step.get("type") == "scale"
+                for length in step["scale"]
+            ]
+            channels = (ome.get("omero") or {}).get("channels", [])
+            self.channel_names = tuple(str(channel.get("label", "")) for channel in channels)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise MediaError(f"the OME-Zarr metadata are not in their form: {error}") from error
+        self.axes = "".join(str(axis.get("name", "?")).lower()[:1] for axis in self._axes)
+
+    def calibration(self, choice: AxisChoice | None) -> Calibration | None:
+        """Physical scale, or None where nothing is told."""
+        if len(self._scale) != len(self._axes) or not {"y", "x"} <= set(self.axes):
+            return None
+        unit = {axis: str(self._axes[place].get("unit", "")) for place, axis in enumerate(self.axes)}
+        length = dict(zip(self.axes, self._scale, strict=True))
+        sized = unit["x"] != "" and min(length["y"], length["x"]) > 0
+        in_time = (choice is None or choice.frame in ("", "t")) and unit.get("t") in _SECONDS and length["t"] > 0
+        if not (sized or in_time):
+            return None
+        return Calibration(
+            pixel_size=(length["y"], length["x"]) if sized else None,
+            unit=_UNITS.get(unit["x"], unit["x"]),
+            frame_interval=length["t"] * _SECONDS[unit["t"]] if in_time else None,
+        )

@@ -1,0 +1,86 @@
+"""Which frames a propagation runs through, and in which order: integers in, ranges out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
+
+from masklet.errors import FrameRangeError, MediaError, PromptError
+from masklet.types import FrameSource, ObjectId
+
+Direction = Literal["forward", "reverse", "both"]
+
+
+class Pass(NamedTuple):
+    """One run through some frames.
+
+    Attributes:
+        frames: the frames in the order of the run.
+        reverse: it runs from later frames to earlier ones.
+        fill: only objects that were not prompted yet at a frame are tracked there.
+    """
+
+    frames: range
+    reverse: bool
+    fill: bool = False
+
+
+def recorded_length(video: FrameSource) -> int:
+    """The number of frames of a video.
+
+    Raises:
+        MediaError: a live source, which has no length, or one without frames.
+    """
+    try:
+        count = len(video)
+    except TypeError:
+        raise MediaError("a live source has no length and cannot be revisited: use StreamTracker") from None
+    if not count:
+        raise MediaError("the video has no frames")
+    return count
+
+
+def plan_passes(
+    direction: Direction,
+    start: int | None,
+    end: int | None,
+    *,
+    num_frames: int,
+    prompted: Mapping[ObjectId, Collection[int]],
+    look_ahead: bool,
+) -> list[Pass]:
+    """The passes of `VideoSession.propagate`, none of them empty.
+
+    Args:
+        direction: as there.
+        start: the lowest frame, or None to begin where there is something to track.
+        end: one more than the highest frame, or None.
+        num_frames: of the video.
+        prompted: the prompted frames of each object.
+        look_ahead: prompts of later frames are recalled too, so that there is something to track on every frame.
+
+    Raises:
+        FrameRangeError: the range is empty, outside the video, or holds nothing to track.
+        PromptError: nothing was prompted.
+    """
+    if direction not in ("forward", "reverse", "both"):
+        raise ValueError(f'direction must be "forward", "reverse" or "both", got {direction!r}')
+    low, high = 0 if start is None else start, num_frames if end is None else end
+    if not 0 <= low < high <= num_frames:
+        raise FrameRangeError(f"expected 0 <= start < end <= {num_frames}, got start {low} and end {high}")
+    if not prompted:
+        raise PromptError("nothing to track: prompt an object first")
+    first = [min(frames) for frames in prompted.values()]
+    last = max(max(frames) for frames in prompted.values())
+    forward = range(low if look_ahead or start is not None else max(low, min(first)), high)
+    reverse = range((high if look_ahead or end is not None else min(high, last + 1)) - 1, low - 1, -1)
+    back = range(min(high, max(first)) - 1, low - 1, -1)
+    passes = {
+        "forward": [Pass(forward, reverse=False)],
+        "reverse": [Pass(reverse, reverse=True)],
+        "both": [Pass(forward, reverse=False), Pass(back, reverse=True, fill=True)],
+    }[direction]
+    if not any(len(p.frames) for p in passes):
+        where = f"prompts are on frames {min(first)} to {last}"
+        raise FrameRangeError(f"nothing to track {direction} in frames {low} to {high - 1}: {where}")
+    return [p for p in passes if len(p.frames)]

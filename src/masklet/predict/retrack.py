@@ -1,0 +1,99 @@
+"""After a correction: track again only as far as it changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from masklet.errors import PromptError, UnknownObjectError
+from masklet.masks.rle import iou
+from masklet.predict.passes import Direction
+from masklet.predict.session import VideoSession
+from masklet.types import FrameMasks, ObjectId, Rle
+
+DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
+
+AGREEMENT = 0.98
+"""IoU of the new mask with the old one from which on the two agree."""
+
+
+def retrack(
+    session: VideoSession,
+    frame_index: int,
+    *,
+    objects: Collection[ObjectId],
+    within: range | None = None,
+    patience: int = 10,
+    cancel: Callable[[], bool] | None = None,
+) -> Iterator[FrameMasks]:
+    """Track objects away from a corrected frame, forward and then in reverse, until results are what they were.
+
+    An object is done with a direction when its masks agreed with the earlier ones on ``patience`` frames running, or
+    where its earlier results end.
+
+    Args:
+        session: with the correction made and results from before.
+        frame_index: the corrected frame.
+        objects: what was corrected; others are left alone.
+        within: the frames that may be tracked; None for all.
+        patience: frames in a row that must agree.
+        cancel: asked before each frame; True ends it. What is done is kept.
+
+    Raises:
+        UnknownObjectError: an object that was never prompted.
+        PromptError: no objects, or a frame outside the range.
+    """
+    span = within if within is not None else range(session.num_frames)
+    if not objects or frame_index not in span:
+        raise PromptError(
+            f"expected objects to track and a frame of {span.start} to {span.stop - 1}, got {frame_index}"
+        )
+    missing = sorted(set(objects) - set(session.object_ids))
+    if missing:
+        raise UnknownObjectError(f"there is no object {missing[0]}")
+    before = {i: masklet.frames for i, masklet in session.masklets().items() if i in objects}
+    return _both_ways(session, frame_index, before, (span, patience), cancel)
+
+
+def _both_ways(
+    session: VideoSession,
+    frame_index: int,
+    before: dict[ObjectId, dict[int, Rle]],
+    limits: tuple[range, int],
+    cancel: Callable[[], bool] | None,
+) -> Iterator[FrameMasks]:
+    span, patience = limits
+    for direction in DIRECTIONS:
+        step = 1 if direction == "forward" else -1
+        known = {i: _stretch(frames, frame_index, step, span) for i, frames in before.items()}
+        pending = {i for i, frames in known.items() if len(frames) > 1 and i in session.object_ids}
+        if not pending:
+            continue
+        start = min(min(known[i]) for i in pending)
+        end = max(max(known[i]) for i in pending) + 1
+        agreed = dict.fromkeys(pending, 0)
+        for out in session.propagate(direction, start=start, end=end, objects=pending, cancel=cancel):
+            if out.frame_index == frame_index:
+                continue
+            yield out
+            for i in out.object_ids:
+                same = agree(before[i][out.frame_index], Rle.from_mask(out[i]))
+                agreed[i] = agreed[i] + 1 if same else 0
+                if agreed[i] >= patience or out.frame_index == known[i][-1]:
+                    pending.discard(i)
+            if not pending:
+                break
+
+
+def _stretch(frames: Collection[int], start: int, step: int, span: range) -> range:
+    """The unbroken run of frames from one of them onward."""
+    stop = start + step
+    while stop in frames and stop in span:
+        stop += step
+    return range(start, stop, step)
+
+
+def agree(mask: Rle, other: Rle) -> bool:
+    """Whether two masks are as good as equal; two empty ones are."""
+    if not mask.area or not other.area:
+        return mask.area == other.area
+    return bool(iou([mask], [other])[0, 0] >= AGREEMENT)

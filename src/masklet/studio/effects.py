@@ -1,0 +1,80 @@
+"""What a rendered frame looks like: an effect on the background, one on the objects; preview and export agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from masklet.io.palette import Color
+from masklet.io.styles import Region, Style, StyleName, draw_style
+from masklet.masks.rle import decode_masks
+from masklet.studio.tables import FrameRow, ObjectRow
+from masklet.types import FrameMasks, ObjectId, Picture, Rle, Size
+
+Background = Literal["original", "blur", "pixelate", "desaturate", "darken", "erase"]
+Foreground = Literal["overlay", "original", "outline", "blur", "pixelate", "desaturate", "erase"]
+
+_STYLES: Mapping[str, StyleName] = {"overlay": "fill", "darken": "spotlight"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """How frames are rendered.
+
+    Attributes:
+        background: what happens outside the objects.
+        object: what happens to the objects.
+        color: of what is erased and of outlines, instead of black and the objects' colors.
+        strength: opacity of the overlay, 0 to 1.
+        colors: of the objects.
+    """
+
+    background: Background = "original"
+    object: Foreground = "overlay"
+    color: Color | None = None
+    strength: float = 0.5
+    colors: Mapping[ObjectId, Color] = field(default_factory=dict)
+
+    def draw(self, frame: Picture, masks: FrameMasks) -> Picture:
+        """The frame with both effects, as a new array."""
+        picture = frame.copy()
+        if self.background != "original":
+            picture = draw_style(picture, masks, self._style(self.background, "background"))
+        if self.object != "original":
+            picture = draw_style(picture, masks, self._style(self.object, "objects"))
+        return picture
+
+    def _style(self, effect: str, region: Region) -> Style:
+        colors = {} if effect == "outline" and self.color else self.colors
+        painted = self.color if effect in ("erase", "outline") else None
+        name = _STYLES.get(effect, effect)
+        return Style(name=name, region=region, alpha=self.strength, color=painted, colors=colors)  # type: ignore[arg-type]
+
+
+def frame_masks(frame: int, rows: list[FrameRow], size: Size) -> FrameMasks:
+    """What is known of a frame, as a value; `masklet.errors.FormatError` never, because only sound codes are stored."""
+    return FrameMasks(
+        frame_index=frame,
+        object_ids=tuple(row.object_id for row in rows),
+        masks=decode_masks([Rle(size, row.mask) for row in rows]) if rows else np.zeros((0, *size), bool),
+        presence=np.array([row.presence for row in rows], np.float32),
+        iou=np.array([row.iou for row in rows], np.float32),
+    )
+
+
+def no_masks(frame: int, size: Size) -> FrameMasks:
+    """A frame without objects."""
+    return frame_masks(frame, [], size)
+
+
+def rgb(color: str) -> Color:
+    """(red, green, blue) of "#rrggbb"."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def object_colors(rows: list[ObjectRow]) -> dict[ObjectId, Color]:
+    """The colors of a project's objects."""
+    return {row.object_id: rgb(row.color) for row in rows}

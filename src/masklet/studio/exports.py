@@ -1,0 +1,234 @@
+"""Results to take away: every form `masklet.io` writes, made frame by frame as a job."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from masklet.errors import FrameRangeError
+from masklet.io import RecordedSource, open_writer
+from masklet.io.draft import writing
+from masklet.io.encoder import FORMS as VIDEO_FORMS
+from masklet.io.forms import FOLDER, FORMS, Form
+from masklet.io.images import write_image
+from masklet.io.results import Provenance
+from masklet.studio.desk import Desk
+from masklet.studio.effects import Effects, frame_masks, no_masks
+from masklet.studio.faults import BusyError, NotFoundError
+from masklet.studio.jobs import Job, Steps
+from masklet.studio.library import open_media, safe_name
+from masklet.studio.tables import MediaRow
+from masklet.types import FrameMasks, ObjectId, Picture
+
+EXPORTS_IN_LINE = 4
+"""Of one project at a time."""
+
+CHUNK = 64
+"""Frames whose masks are read from the database at once."""
+
+
+Kind = Literal["video", "pictures", "annotation", "measurements", "map"]
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("png", "tiff", "exr"), "pictures"),
+    **dict.fromkeys(("csv", "parquet"), "measurements"),
+    **dict.fromkeys(("geotiff", "geojson", "geopackage"), "map"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportForm:
+    """One form that can be asked for.
+
+    Attributes:
+        label: for people.
+        kind: what it is.
+        name: of the form in `masklet.io.forms`; "" for pictures drawn here.
+        ending: ends the name of what is written; with a slash it is a folder, which is zipped.
+        effects: whether effects are drawn.
+        pictures: whether the frames are needed.
+    """
+
+    label: str
+    kind: Kind
+    name: str
+    ending: str
+    effects: bool = False
+    pictures: bool = True
+
+
+def _offered(form: Form, suffix: str) -> ExportForm:
+    video = suffix in VIDEO_FORMS
+    kind = "video" if video else _KINDS.get(form.name, "pictures" if form.wants_pictures else "annotation")
+    several = form.name == "overlay" or len(form.suffixes) > 1
+    label = form.summary[0].upper() + form.summary[1:]
+    shown = "PNG" if suffix == FOLDER else suffix[1:].upper()
+    return ExportForm(
+        label=f"{label.partition(':')[0]} ({shown})" if several else label,
+        kind=kind,
+        name=form.name,
+        ending=suffix if form.name == "overlay" else f".{form.name}{suffix}",
+        effects=form.name == "overlay",
+        pictures=form.wants_pictures or kind == "measurements",
+    )
+
+
+EXPORT_FORMS = {
+    **{f"overlay{suffix}": _offered(FORMS["overlay"], suffix) for suffix in FORMS["overlay"].suffixes},
+    "overlay.png": ExportForm(
+        label="Pictures with the masks drawn in (PNG)", kind="pictures", name="", ending="/", effects=True
+    ),
+    **{
+        form.name + ("" if suffix == FOLDER else suffix): _offered(form, suffix)
+        for form in FORMS.values()
+        for suffix in form.suffixes
+        if form.name != "overlay"
+    },
+}
+"""What can be exported: every form that `masklet.io` writes, and pictures with effects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be exported.
+
+    Attributes:
+        form: a key of `EXPORT_FORMS`.
+        objects: which, None for all.
+        start, end: the range, None for the project's markers.
+        effects: how pictures are drawn.
+    """
+
+    form: str
+    objects: Sequence[ObjectId] | None = None
+    start: int | None = None
+    end: int | None = None
+    effects: Effects = field(default_factory=Effects)
+
+
+def start_export(desk: Desk, project_id: str, order: Order) -> Job:
+    """Put an export in line.
+
+    Raises:
+        NotFoundError: no such project, form or object.
+        FrameRangeError: a range without frames or outside the media.
+    """
+    if order.form not in EXPORT_FORMS:
+        raise NotFoundError(f"there is no form {order.form[:40]!r}; expected one of {', '.join(EXPORT_FORMS)}")
+    project, media = desk.store.project(project_id)
+    start = project.start if order.start is None else order.start
+    end = project.end if order.end is None else order.end
+    if not 0 <= start < end <= media.num_frames:
+        raise FrameRangeError(f"expected 0 <= start < end <= {media.num_frames}, got start {start} and end {end}")
+    known = {row.object_id for row in desk.record.objects(project_id)}
+    missing = sorted(set(order.objects or ()) - known)
+    if missing:
+        raise NotFoundError(f"there is no object {missing[0]} in this project")
+    order = replace(order, start=start, end=end)
+    if len(desk.jobs.active(project_id, "export")) >= EXPORTS_IN_LINE:
+        raise BusyError("several exports of this project are being made: wait for one of them, or cancel it")
+    _remove_old(desk)
+    job = Job(project_id=project_id, kind="export", total=end - start)
+    return desk.jobs.start(job, desk.exporter, lambda: _steps(desk, job, order, media, safe_name(project.name)))
+
+
+def _steps(desk: Desk, job: Job, order: Order, media: MediaRow, name: str) -> Steps:
+    form = EXPORT_FORMS[order.form]
+    folder = desk.settings.exports / job.id
+    with writing(folder):
+        folder.mkdir()
+    made = folder / (name + form.ending)
+    with open_media(media.path) as source:
+        yield from (_written if form.name else _drawn)(desk, job, order, source, made)
+    file = made
+    if made.is_dir():
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        file = folder / f"{made.name}{files[0].suffix if len(files) == 1 else '.zip'}"
+        if len(files) == 1:
+            files[0].replace(file)
+        else:
+            yield from _zipped(made, files, file)
+        shutil.rmtree(made)
+    return {"url": f"/api/exports/{job.id}/{quote(file.name)}", "name": file.name, "bytes": file.stat().st_size}
+
+
+def _written(desk: Desk, job: Job, order: Order, source: RecordedSource, path: Path) -> Iterator[None]:
+    """By a writer of `masklet.io`; frames with effects go there without masks, so that it has nothing to add."""
+    form = EXPORT_FORMS[order.form]
+    rows = desk.record.objects(job.project_id)
+    prompted = {i: tuple(frames) for i, (_, frames) in desk.record.object_frames(job.project_id).items()}
+    wanted = {row.object_id for row in rows if order.objects is None or row.object_id in order.objects}
+    provenance = Provenance(
+        names={row.object_id: row.name for row in rows if row.object_id in wanted},
+        prompted={i: frames for i, frames in prompted.items() if i in wanted},
+        model=desk.devices[0].model.config.full_name,
+    )
+    target = f"{path}/" if form.ending.endswith(FOLDER) else str(path)
+    with open_writer(target, form=form.name, like=source, provenance=provenance) as sink:
+        for picture, masks in _frames(desk, job, order, source):
+            if form.effects:
+                assert picture is not None
+                sink.write(order.effects.draw(picture, masks), no_masks(masks.frame_index, source.size))
+            else:
+                sink.write(picture, masks)
+            yield
+
+
+def _drawn(desk: Desk, job: Job, order: Order, source: RecordedSource, folder: Path) -> Iterator[None]:
+    with writing(folder):
+        folder.mkdir()
+    for picture, masks in _frames(desk, job, order, source):
+        assert picture is not None
+        write_image(folder / f"{masks.frame_index:05d}.png", order.effects.draw(picture, masks))
+        yield
+
+
+def _frames(desk: Desk, job: Job, order: Order, source: RecordedSource) -> Iterator[tuple[Picture | None, FrameMasks]]:
+    pictures = EXPORT_FORMS[order.form].pictures
+    assert order.start is not None
+    assert order.end is not None
+    for first in range(order.start, order.end, CHUNK):
+        last = min(first + CHUNK, order.end)
+        rows = desk.record.frames(job.project_id, first, last, order.objects)
+        for index in range(first, last):
+            masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
+            yield source[index] if pictures else None, masks
+            job.done += 1
+
+
+def _zipped(folder: Path, files: Sequence[Path], target: Path) -> Iterator[None]:
+    """One zip file of files that are compressed already."""
+    with writing(target), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            archive.write(file, f"{folder.name}/{file.relative_to(folder).as_posix()}")
+            file.unlink()
+            yield
+
+
+def exported(desk: Desk, job_id: str, name: str) -> Path:
+    """The file of a finished export; `NotFoundError` if there is none of that name."""
+    job = desk.jobs.job(job_id)
+    path = desk.settings.exports / job.id / name
+    if job.kind != "export" or job.state != "done" or job.result is None or job.result["name"] != name:
+        raise NotFoundError("there is no such export")
+    return path
+
+
+def _remove_old(desk: Desk) -> None:
+    """Remove the files of jobs that are forgotten."""
+    for folder in desk.settings.exports.iterdir():
+        if not desk.jobs.knows(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def form_entries() -> list[dict[str, Any]]:
+    """The forms as the page takes them."""
+    return [
+        {"form": key, "label": form.label, "kind": form.kind, "effects": form.effects}
+        for key, form in EXPORT_FORMS.items()
+    ]

@@ -1,0 +1,190 @@
+"""Propagation as a job: frame by frame through the tracker into the database and to the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from masklet.errors import FrameRangeError, PromptError
+from masklet.predict.passes import plan_passes
+from masklet.predict.retrack import retrack
+from masklet.studio.desk import Desk, refuse_locked
+from masklet.studio.faults import ConflictError, NotFoundError, told
+from masklet.studio.jobs import Job, Steps
+from masklet.studio.sessions import Device, Live
+from masklet.studio.states import frame_json, model_key, row_of
+from masklet.studio.tables import ProjectRow
+from masklet.types import FrameMasks, ObjectId
+
+Direction = Literal["forward", "backward", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What is to be tracked.
+
+    Attributes:
+        direction: forward, backward, or both.
+        frame: where it begins, or None for the prompts.
+        start, end: the range, None for the project's markers.
+        objects: which, None for all that are prompted and not locked.
+        until_agree: only as far as results change after a correction of ``frame``.
+    """
+
+    direction: Direction = "forward"
+    frame: int | None = None
+    start: int | None = None
+    end: int | None = None
+    objects: Sequence[ObjectId] | None = None
+    until_agree: bool = False
+
+    def span(self, project: ProjectRow) -> range:
+        """The frames that may be tracked; `FrameRangeError` for none, or where the first frame lies outside."""
+        start = project.start if self.start is None else self.start
+        end = project.end if self.end is None else self.end
+        if start >= end or (self.frame is not None and not start <= self.frame < end):
+            begin = "" if self.frame is None else f" and a first frame within, got {self.frame}"
+            raise FrameRangeError(f"expected a range start < end, got {start} to {end}{begin}")
+        return range(start, end)
+
+
+def start_tracking(desk: Desk, device: Device, live: Live, project_id: str, course: Course) -> Job:
+    """Put a propagation in line.
+
+    Raises:
+        ConflictError: one is running, an object is locked, or nothing is prompted.
+        NotFoundError, FrameRangeError: an object or range that is not there.
+    """
+    if desk.jobs.active(project_id, "track"):
+        raise ConflictError("this project is being tracked already: cancel that first, or wait")
+    project, media = desk.store.project(project_id)
+    span = course.span(project)
+    if span.stop > media.num_frames:
+        raise FrameRangeError(f"the media has frames 0 to {media.num_frames - 1}, got an end of {span.stop}")
+    if course.until_agree and course.frame is None:
+        raise PromptError("until_agree needs the corrected frame")
+    chosen = _chosen(desk, live, project_id, course)
+    job = Job(project_id=project_id, kind="track", total=_total(live, course, span, chosen))
+    return desk.jobs.start(job, device.worker, lambda: _steps(desk, device, job, (course, span, chosen)))
+
+
+def _chosen(desk: Desk, live: Live, project_id: str, course: Course) -> set[ObjectId]:
+    rows = {row.object_id: row for row in desk.record.objects(project_id)}
+    for object_id in course.objects or ():
+        if object_id not in rows:
+            raise NotFoundError(f"there is no object {object_id} in this project")
+        refuse_locked(rows[object_id])
+    asked = rows if course.objects is None else course.objects
+    chosen = {i for i in asked if not rows[i].locked and i in live.tracker.object_ids}
+    if not chosen:
+        raise ConflictError("there is nothing to track: prompt an object first")
+    return chosen
+
+
+class Leg(NamedTuple):
+    """One call of `VideoSession.propagate`."""
+
+    direction: Literal["forward", "reverse", "both"]
+    start: int | None
+    end: int | None
+
+
+def _legs(course: Course, span: range, num_frames: int) -> list[Leg]:
+    """What makes up a course; without a first frame, the tracker begins where the prompts are."""
+    if course.frame is None:
+        start = span.start if span.start else None
+        end = span.stop if span.stop < num_frames else None
+        named: dict[Direction, Literal["forward", "reverse", "both"]]
+        named = {"forward": "forward", "backward": "reverse", "both": "both"}
+        return [Leg(named[course.direction], start, end)]
+    onward, back = Leg("forward", course.frame, span.stop), Leg("reverse", span.start, course.frame + 1)
+    return {"forward": [onward], "backward": [back], "both": [onward, back]}[course.direction]
+
+
+def _total(live: Live, course: Course, span: range, chosen: Collection[ObjectId]) -> int:
+    """How many frames a course visits, 0 where results decide.
+
+    Raises:
+        FrameRangeError: none.
+    """
+    if course.until_agree:
+        return 0
+    prompted = {i: masklet.prompted for i, masklet in live.tracker.masklets().items() if i in chosen}
+    num_frames, look_ahead = live.tracker.num_frames, live.tracker.policy.look_ahead
+    return sum(
+        len(one.frames)
+        for leg in _legs(course, span, num_frames)
+        for one in plan_passes(*leg, num_frames=num_frames, prompted=prompted, look_ahead=look_ahead)
+    )
+
+
+def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set[ObjectId]]) -> Steps:
+    course, span, chosen = asked
+    outcome: dict[str, Any] = {"frames": 0, "stopped": "cancelled"}
+    job.result = outcome
+    live = device.live(job.project_id)
+    live.busy += 1
+    try:
+        with desk.store.session() as session:
+            words = "track again" if course.until_agree else f"track {course.direction}"
+            job.revision = desk.record.begin(session, job.project_id, words).revision
+        desk.changed(job.project_id, job.revision, "project")
+        joining = Joining(chosen, known=live.tracker.object_ids) if course.objects is None else chosen
+        for out in _outputs(live, course, span, joining):
+            _write(desk, live, job, out)
+            outcome["frames"] += 1
+            job.done += 1
+            job.message = f"frame {out.frame_index}"
+            yield None
+        job.total = job.done
+        return outcome | {"stopped": "agreed" if course.until_agree else "end"}
+    except Exception as error:
+        if told(error) is not None:
+            device.reload(job.project_id)
+        raise
+    finally:
+        live.busy -= 1
+        if job.revision is not None:
+            desk.changed(job.project_id, job.revision, "prompts")
+
+
+class Joining(set[ObjectId]):
+    """Chosen objects, and every one that comes later: what is prompted while a job runs joins it.
+
+    Args:
+        chosen: from the start.
+        known: the objects there were when it started.
+    """
+
+    def __init__(self, chosen: Collection[ObjectId], *, known: Collection[ObjectId]) -> None:
+        super().__init__(chosen)
+        self._known = frozenset(known)
+
+    def __contains__(self, object_id: object) -> bool:
+        return super().__contains__(object_id) or object_id not in self._known
+
+
+def _outputs(live: Live, course: Course, span: range, chosen: set[ObjectId]) -> Iterator[FrameMasks]:
+    if not any(i in chosen for i in live.tracker.object_ids):  # deleted while the job was in line
+        return
+    if course.until_agree:
+        assert course.frame is not None
+        yield from retrack(live.tracker, course.frame, objects=set(chosen), within=span)
+        return
+    for direction, start, end in _legs(course, span, live.tracker.num_frames):
+        if any(i in chosen for i in live.tracker.object_ids):
+            yield from live.tracker.propagate(direction, start=start, end=end, objects=chosen)
+
+
+def _write(desk: Desk, live: Live, job: Job, out: FrameMasks) -> None:
+    """One frame into the database, then to the pages."""
+    assert job.revision is not None
+    states = {i: live.tracker.frame_state(i, out.frame_index) for i in out.object_ids}
+    model = model_key(live.tracker.model)
+    rows = [row_of(i, out.frame_index, state, model=model) for i, state in states.items() if state.prompts is None]
+    with desk.store.session() as session:
+        desk.record.resume(session, job.project_id, job.revision).put_frames(rows)
+    if desk.hub.watched(job.project_id):
+        frame = frame_json(out.frame_index, rows, live.size)
+        desk.hub.send(job.project_id, {"type": "frame", "job": job.id, "revision": job.revision, "frame": frame})

@@ -1,0 +1,57 @@
+"""`masklet everything` from the words to the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import SIZE, Run
+
+import masklet
+from masklet.io import read_result
+
+SMALL = ("--size", 128, "--preset", "fast")
+
+
+def test_a_picture(run: Run, picture_file: Path, tmp_path: Path) -> None:
+    done = run("everything", picture_file, *SMALL, "-o", "all.png", "-o", "all.json", "-o", "m/", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    counts = told["candidates"]
+    assert counts.pop("candidates") - sum(counts.values()) == len(told["objects"])
+    assert len(told["objects"]) > 0
+    assert masklet.read_image(tmp_path / "all.png").shape == (*SIZE, 3)
+    stored = json.loads((tmp_path / "all.json").read_text())
+    assert len(stored["objects"]) == len(told["objects"]) == len(list((tmp_path / "m").iterdir()))
+
+
+def test_what_became_of_the_candidates_is_said(run: Run, picture_file: Path, tmp_path: Path) -> None:
+    done = run("everything", picture_file, *SMALL, "--max-objects", 1)
+    assert done.code == 0, done.err
+    assert "1 masks" in done.out
+    assert "768 candidates: " in done.out
+    assert "wrote square-everything.png" in done.out
+
+
+def test_a_video(run: Run, video_file: Path, tmp_path: Path) -> None:
+    done = run("everything", video_file, *SMALL, "--max-objects", 2, "--every", 4, "-o", "all.json", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    result = read_result(tmp_path / "all.json")
+    assert [one["id"] for one in told["objects"]] == list(result.masklets)
+    assert 1 <= len(result.masklets) <= 2
+    assert all(one.source == "automatic" for one in result.masklets.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--preset", "dens"), "expected --preset fast, default, dense, small, got 'dens': dense?"),
+        (("-o", "out.txt"), "cannot write out.txt"),
+    ],
+)
+def test_wrong_words(run: Run, picture_file: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run("everything", picture_file, *arguments)
+    assert done.code != 0
+    assert message in done.err

@@ -1,0 +1,91 @@
+"""Options for what input files leave open: stacks, frame rates, raw frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from masklet.cli.inputs import still_keywords, video_keywords
+from masklet.cli.options import InputOptions
+from masklet.errors import MediaError
+from masklet.io import Percentiles, RawForm
+
+SMALL = ("--size", "64", "-q")
+
+
+def _stack(path: Path) -> Path:
+    """6 times, 2 depths and 2 channels of a square that moves; the second channel is empty."""
+    values = np.full((6, 2, 2, 48, 64), 500, np.uint16)
+    for time in range(6):
+        values[time, 1, 0, 16:32, 10 + time : 26 + time] = 3000
+    tifffile.imwrite(path, values, metadata={"axes": "TZCYX", "Channel": {"Name": ["DAPI", "GFP"]}})
+    return path
+
+
+def test_words_become_arguments() -> None:
+    options = InputOptions(axis="t,z=1", channel="2, DAPI,0", scale="1%,99%", fps=5.0, raw="8x6,gray")
+
+    assert still_keywords(options) == {"axis": "t,z=1", "channels": ["2", "DAPI", "0"], "scale": Percentiles(1, 99)}
+    assert video_keywords(options) == {
+        **still_keywords(options),
+        "fps": 5.0,
+        "raw": RawForm(width=8, height=6, pixels="gray"),
+    }
+    assert set(video_keywords(InputOptions()).values()) == {None}
+
+
+@pytest.mark.parametrize("options", [{"scale": "much"}, {"raw": "big"}])
+def test_words_that_mean_nothing(options: Any) -> None:
+    with pytest.raises(MediaError, match="expected"):
+        video_keywords(InputOptions(**options))
+
+
+def test_tracking_through_a_stack(run: Any, tmp_path: Path) -> None:
+    stack = _stack(tmp_path / "cells.ome.tif")
+    done = run(
+        *("track", stack, "--axis", "t,z=max", "--channel", "DAPI", "--scale", "0,4095", "--fps", "5"),
+        *("--click", "18,24", "-o", "out.json", *SMALL),
+    )
+
+    assert (done.code, done.err) == (0, "")
+    video = json.loads((tmp_path / "out.json").read_text())["video"]
+    assert (video["size"], video["num_frames"], video["fps"]) == ([48, 64], 6, 5.0)
+
+
+def test_a_plane_of_a_stack_as_a_picture(run: Any, tmp_path: Path) -> None:
+    stack = _stack(tmp_path / "cells.ome.tif")
+    done = run(
+        *("image", stack, "--axis", "t,z=1", "--channel", "0", "--click", "18,24", "-o", "out.json", *SMALL),
+    )
+
+    assert (done.code, done.err) == (0, "")
+    assert json.loads((tmp_path / "out.json").read_text())["image"]["size"] == [48, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cells.ome.tif"], "say which counts frames and where the others stand, as in t,z=0 or t,z=max (--axis)"),
+        (["cells.ome.tif", "--axis", "t,z=9"], "expected z below 2, got 9"),
+        (["cells.ome.tif", "--axis", "t,z=0", "--channel", "RFP"], "one of the channels 0 DAPI, 1 GFP, got 'RFP'"),
+        (["cells.ome.tif", "--axis", "t,z=0", "--channel", "0", "--fps", "0"], "frames per second"),
+        (["clip.mp4", "--channel", "0"], "axis, channels and scale are for stacks"),
+        (["clip.mp4", "--fps", "5"], "frames per second are for pictures and stacks"),
+        (["clip.mp4", "--raw", "what"], "expected WIDTHxHEIGHT,PIXELS,FPS"),
+    ],
+)
+def test_one_line_where_options_do_not_fit(
+    run: Any, video_file: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    _stack(tmp_path / "cells.ome.tif")
+    (tmp_path / "clip.mp4").write_bytes(video_file.read_bytes())
+    done = run("track", *arguments, "--click", "18,24", *SMALL)
+
+    assert done.code == 3
+    assert message in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,57 @@
+"""Words of options that say how outputs look."""
+
+from __future__ import annotations
+
+import pytest
+
+from masklet import OutputError
+from masklet.cli.looks import calibration, output_options, parse_color
+from masklet.cli.options import LookOptions
+from masklet.io.calibration import Calibration
+
+
+@pytest.mark.parametrize(
+    ("words", "color"),
+    [("#ff8800", (None, (255, 136, 0))), ("12:#0000FF", (12, (0, 0, 255))), ("00ff00", (None, (0, 255, 0)))],
+)
+def test_colors(words: str, color: object) -> None:
+    assert parse_color(words) == color
+
+
+@pytest.mark.parametrize("words", ["red", "#fff", "a:#ffffff", "1:", ""])
+def test_no_colors(words: str) -> None:
+    with pytest.raises(OutputError, match="RRGGBB"):
+        parse_color(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "interval", "found"),
+    [
+        (None, None, None),
+        ("0.65 um", None, Calibration(pixel_size=(0.65, 0.65), unit="um")),
+        ("0.65µm", 30.0, Calibration(pixel_size=(0.65, 0.65), unit="µm", frame_interval=30.0)),
+        ("1e-3 x 2e-3 mm", None, Calibration(pixel_size=(0.001, 0.002), unit="mm")),
+        (None, 0.5, Calibration(frame_interval=0.5)),
+    ],
+)
+def test_scales(words: str | None, interval: float | None, found: Calibration | None) -> None:
+    assert calibration(words, interval) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "interval"), [("0 um", None), ("um", None), ("1", None), (None, -1.0), (None, float("inf"))]
+)
+def test_no_scales(words: str | None, interval: float | None) -> None:
+    with pytest.raises(OutputError, match="expected"):
+        calibration(words, interval)
+
+
+def test_words_come_together() -> None:
+    options = output_options(
+        LookOptions(style="blur", region="background", colors=["#000001", "3:#000002"], soften=1.5)
+    )
+
+    assert (options.style.name, options.style.region) == ("blur", "background")
+    assert (options.style.color, options.style.colors) == ((0, 0, 1), {3: (0, 0, 2)})
+    assert options.style.edge.soften == options.edge.soften == 1.5
+    assert options.calibration is None

@@ -1,0 +1,120 @@
+"""axe-core over every state of the page, light and dark; and the way through it without a pointer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def studio(start_studio: Callable[..., Any], short_clip: Path, still: Path) -> Any:
+    return start_studio(short_clip, still)
+
+
+@pytest.fixture(scope="module")
+def axe(page_tools: Path) -> str:
+    return (page_tools / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def faults(page: Page, axe: str) -> list[str]:
+    """What axe-core calls serious or critical, with the elements."""
+    page.wait_for_timeout(250)  # transitions of colors end
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes']]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_serious_fault(
+    studio: Any, axe: str, theme: str, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]
+) -> None:
+    page = open_page(studio.url, color_scheme=theme)
+    expect(page.locator("#local-list li")).to_have_count(2)
+    assert faults(page, axe) == []
+    page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
+    picture = picture_of(page)
+    picture.shows(0)
+    assert faults(page, axe) == []
+    page.keyboard.press("n")
+    picture.click(210, 150)
+    expect(page.locator("#objects li").first).to_be_visible()
+    assert faults(page, axe) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("i")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("o")
+    page.get_by_role("button", name="Track", exact=True).click()
+    expect(page.locator("#track-progress")).to_be_hidden(timeout=60_000)
+    page.get_by_label("Spotlight").check()
+    assert faults(page, axe) == []
+    page.locator("#view").focus()
+    for key, dialog in (("Control+e", "Export"), ("?", "Keys")):
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
+        assert faults(page, axe) == []
+        page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    expect(page.locator("#proposals")).to_be_visible(timeout=60_000)
+    assert faults(page, axe) == []
+
+
+def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> None:
+    page = open_page(studio.url)
+    page.locator("#local-list").get_by_role("button", name="dog.mp4").press("Enter")
+    page.wait_for_selector("#view[data-frame]:not([data-frame=''])")
+    before = page.locator("#objects li").count()
+    page.keyboard.press("n")
+    page.keyboard.press("k")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(page.locator("#announcer")).to_have_text(re.compile(r"^\d+, \d+"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#objects li")).to_have_count(before + 1)
+    page.keyboard.press("Escape")  # leaves the crosshair
+    page.keyboard.press("Escape")  # and the readings
+    page.keyboard.press("End")  # of the range that another test has left
+    page.keyboard.press("End")  # of the clip
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#timeline-track")).to_have_attribute("aria-valuenow", "22")
+    page.keyboard.press("i")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#objects li")).to_have_count(before)
+    page.locator("#objects").or_(page.locator("#new-object")).last.focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_single_keys_can_be_switched_off(studio: Any, open_page: Callable[..., Page]) -> None:
+    page = open_page(studio.url)
+    page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
+    page.wait_for_selector("#view[data-frame]:not([data-frame=''])")
+    page.keyboard.press("?")
+    page.get_by_label("Single keys act").uncheck()
+    page.keyboard.press("Escape")
+    page.locator("#view").focus()
+    page.keyboard.press("b")
+    expect(page.get_by_role("button", name="Box")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Control+e")
+    expect(page.get_by_role("dialog", name="Export")).to_be_visible()
+
+
+def test_light_and_dark_follow_the_system_until_chosen(studio: Any, open_page: Callable[..., Page]) -> None:
+    page = open_page(studio.url, color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.get_by_role("button", name="Use the light theme").click()
+    page.reload()
+    page.wait_for_selector("body.ready")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")

@@ -1,0 +1,194 @@
+"""One person's way through the page: open, click, track, correct, undo, track back, add, cancel, reload, export."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+
+DOG, WOMAN = (210, 150), (110, 130)
+LENGTH = 24
+
+
+@pytest.fixture(scope="module")
+def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
+    return start_studio(short_clip)
+
+
+def lane(page: Page, name: str) -> str:
+    """What the timeline says of an object."""
+    return page.locator(f'.lane-strip[aria-label^="{name}:"]').get_attribute("aria-label") or ""
+
+
+def expect_lane(page: Page, place: int, said: str) -> None:
+    """Wait until the timeline says this of an object."""
+    expect(page.locator(".lane-strip").nth(place)).to_have_attribute("aria-label", re.compile(said))
+
+
+def wait_for_track(page: Page) -> None:
+    expect(page.locator("#track-progress")).to_be_hidden(timeout=60_000)
+
+
+def go(page: Page, frame: int) -> None:
+    page.get_by_label("Frame", exact=True).fill(str(frame))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'#view[data-frame="{frame}"]')
+
+
+def test_the_whole_way(studio: Any, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]) -> None:
+    page = open_page(studio.url)
+    picture = picture_of(page)
+    picture.shows(0)
+    assert "/#/p/" in page.url
+    project = f"/projects/{page.url.rsplit('/', 1)[1]}"
+    click_and_see(page, picture)
+    page.get_by_role("button", name="Track", exact=True).click()
+    expect(page.locator("#track-progress")).to_be_visible()
+    wait_for_track(page)
+    expect_lane(page, 0, "^Object 1: present on")
+    assert studio.get(project)["objects"][0]["num_frames"] == LENGTH
+    correct_and_track_again(page, picture, studio, project)
+    undo_and_redo(page, studio, project)
+    box_another_and_track_back(page, picture)
+    assert studio.get(project)["objects"][1]["num_frames"] == 19
+    add_a_third_while_tracking_and_cancel(page, picture)
+    find_everything_after_a_reload(page)
+
+
+def click_and_see(page: Page, picture: Any) -> None:
+    expect(page.locator("#hint")).to_have_text("Click the thing you want to mask.")
+    before = picture.color(DOG[0] + 6, DOG[1] + 6)
+    picture.click(*DOG)
+    expect(page.locator("#objects li")).to_have_count(1)
+    expect_lane(page, 0, "prompts on 1$")
+    page.keyboard.press("Escape")
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(200)
+    assert picture.color(DOG[0] + 6, DOG[1] + 6) != before
+
+
+def correct_and_track_again(page: Page, picture: Any, studio: Any, project: str) -> None:
+    go(page, 12)
+    page.keyboard.press("s")
+    picture.click(*WOMAN)
+    expect_lane(page, 0, "prompts on 2$")
+    corrected = studio.get(f"{project}/frames/12")["frame"]["objects"]["1"]["mask"]
+    page.get_by_role("button", name="Re-track Object 1").click()
+    expect(page.get_by_role("button", name="Re-track Object 1")).to_be_hidden()
+    wait_for_track(page)
+    assert studio.get(f"{project}/frames/12")["frame"]["objects"]["1"]["mask"] == corrected
+
+
+def undo_and_redo(page: Page, studio: Any, project: str) -> None:
+    page.keyboard.press("Control+z")  # the second pass
+    expect(page.locator("#redo")).to_be_enabled()
+    page.keyboard.press("Control+z")  # the correction
+    expect_lane(page, 0, "prompts on 1$")
+    assert studio.get(f"{project}/frames/12")["prompts"] == {}
+    page.get_by_role("button", name="Redo").click()
+    expect_lane(page, 0, "prompts on 2$")
+
+
+def box_another_and_track_back(page: Page, picture: Any) -> None:
+    go(page, 18)
+    page.keyboard.press("n")
+    page.keyboard.press("b")
+    picture.drag((330, 20), (400, 80), (450, 130))
+    expect(page.locator("#objects li")).to_have_count(2)
+    page.get_by_label("Where tracking starts").select_option("here")
+    page.get_by_label("What is tracked").select_option("active")
+    page.get_by_role("button", name="Back", exact=True).click()
+    wait_for_track(page)
+    expect_lane(page, 1, "present on")
+
+
+def add_a_third_while_tracking_and_cancel(page: Page, picture: Any) -> None:
+    page.get_by_label("Where tracking starts").select_option("prompts")
+    page.get_by_label("What is tracked").select_option("all")
+    page.get_by_role("button", name="Track", exact=True).click()
+    expect(page.locator("#track-progress")).to_be_visible()
+    page.keyboard.press("n")
+    page.keyboard.press("a")
+    picture.click(*WOMAN)
+    expect(page.locator("#objects li")).to_have_count(3)
+    page.keyboard.press("Escape")  # closes the readings of the click
+    page.keyboard.press("Escape")  # stops tracking
+    wait_for_track(page)
+    expect(page.locator("#track-controls")).to_be_visible()
+
+
+def find_everything_after_a_reload(page: Page) -> None:
+    page.get_by_label("Name of Object 1").fill("Dog")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Hide Object 2").click()
+    expect(page.get_by_role("button", name="Show Object 2")).to_be_visible()
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+    page.wait_for_timeout(300)
+    names = ("Dog", "Object 2", "Object 3")
+    lanes = [lane(page, name) for name in names]
+    page.reload()
+    page.wait_for_selector("body.ready")
+    expect(page.locator("#objects li")).to_have_count(3)
+    expect(page.get_by_label("Name of Dog")).to_have_value("Dog")
+    expect(page.get_by_role("button", name="Show Object 2")).to_be_visible()
+    assert [lane(page, name) for name in names] == lanes
+    expect(page.get_by_role("button", name="Undo", exact=True)).to_be_enabled()
+
+
+FORMS = [
+    "overlay.mp4",
+    "overlay.webm",
+    "alpha.mov",
+    "overlay.png",
+    "davis",
+    "rle.json",
+    "coco.json",
+    "sav.json",
+    "csv.csv",
+]
+
+
+def test_exports_are_read_again(studio: Any, open_page: Callable[..., Page]) -> None:
+    project = studio.get("/projects")["projects"][0]["id"]
+    page = open_page(f"{studio.url}/#/p/{project}")
+    page.get_by_label("Spotlight").check()
+    page.keyboard.press("Control+e")
+    files = {}
+    for count, form in enumerate(FORMS, start=1):
+        page.locator(f'#export-dialog input[value="{form}"]').check()
+        page.locator("#start-export").click()
+        expect(page.locator("#export-file-list a")).to_have_count(count, timeout=120_000)
+        with page.expect_download() as download:
+            page.locator("#export-file-list a.fresh").click()
+        files[form] = io.BytesIO(Path(download.value.path()).read_bytes())
+    for form, pixels in (("overlay.mp4", "rgb24"), ("overlay.webm", "rgb24"), ("alpha.mov", "rgba")):
+        with av.open(files[form], "r") as video:
+            frames = [frame.to_ndarray(format=pixels) for frame in video.decode(video=0)]
+        assert (len(frames), frames[0].shape[:2]) == (LENGTH, (270, 480))
+        dark_outside = frames[0][:30, :, :3].mean() < 70 if pixels == "rgb24" else frames[0][:10, :, 3].max() == 0
+        assert dark_outside
+    with zipfile.ZipFile(files["davis"]) as folder:
+        maps = sorted(name for name in folder.namelist() if name.endswith(".png"))
+        first = np.asarray(Image.open(io.BytesIO(folder.read(maps[0]))))
+    assert (len(maps), first.shape) == (LENGTH, (270, 480))
+    assert 1 in np.unique(first)
+    with zipfile.ZipFile(files["overlay.png"]) as folder:
+        assert len([name for name in folder.namelist() if name.endswith(".png")]) == LENGTH
+    assert {one["id"] for one in json.load(files["coco.json"])["annotations"]} != set()
+    for form in ("rle.json", "sav.json"):
+        assert json.load(files[form])
+    header, *rows = files["csv.csv"].read().decode().splitlines()
+    assert "area" in header
+    assert len(rows) >= LENGTH

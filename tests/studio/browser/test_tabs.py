@@ -1,0 +1,72 @@
+"""Two pages on one project stay one; a project that goes away, or a server that stops, is said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_tabs_see_the_same(
+    start_studio: Callable[..., Any],
+    short_clip: Path,
+    open_page: Callable[..., Page],
+    picture_of: Callable[[Page], Any],
+) -> None:
+    studio = start_studio(short_clip)
+    first = open_page(studio.url)
+    picture_of(first).shows(0)
+    second = open_page(first.url)
+    picture_of(second).shows(0)
+    plain = picture_of(second).color(216, 156)
+
+    picture_of(first).click(210, 150)
+    expect(second.locator("#objects li")).to_have_count(1)
+    expect(second.locator(".lane-strip")).to_have_attribute(
+        "aria-label", "Object 1: present on 1, absent on 0, uncertain on 0 frames, prompts on 1"
+    )
+    second.wait_for_timeout(300)
+    assert picture_of(second).color(216, 156) != plain
+
+    second.get_by_label("Name of Object 1").fill("Dog")
+    second.keyboard.press("Enter")
+    expect(first.get_by_label("Name of Dog")).to_have_value("Dog")
+
+    second.get_by_role("button", name="Track", exact=True).click()
+    expect(first.locator("#track-progress")).to_be_visible()
+    first.keyboard.press("Escape")
+    first.keyboard.press("Escape")
+    expect(second.locator("#track-controls")).to_be_visible()
+    second.keyboard.press("Control+z")
+    second.keyboard.press("Control+z")
+    second.keyboard.press("Control+z")
+    expect(first.locator("#objects li")).to_have_count(0)
+
+
+def test_a_project_that_is_deleted_elsewhere_is_left(
+    start_studio: Callable[..., Any], short_clip: Path, still: Path, open_page: Callable[..., Page]
+) -> None:
+    studio = start_studio(short_clip, still)
+    page = open_page(studio.url)
+    page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
+    page.wait_for_selector('#view[data-frame="0"]')
+    other = open_page(studio.url)
+    other.on("dialog", lambda dialog: dialog.accept())
+    other.get_by_role("button", name="Delete project").click()
+    expect(other.locator("#project-list li")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Mask anything that moves")).to_be_visible()
+    expect(page.locator("#alerts")).to_contain_text("no longer there")
+
+
+def test_an_unknown_address_shows_the_start(
+    start_studio: Callable[..., Any], short_clip: Path, still: Path, open_page: Callable[..., Page]
+) -> None:
+    studio = start_studio(short_clip, still)
+    page = open_page(f"{studio.url}/#/p/000000000000")
+    expect(page.locator("#start")).to_be_visible()
+    expect(page.locator("#alerts .toast")).to_have_count(1)

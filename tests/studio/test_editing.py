@@ -1,0 +1,215 @@
+"""What a person does to a project: prompts, objects, undo; and what the tracker and the database make of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from masklet.masks.rle import from_coco, to_coco
+from masklet.studio.settings import Settings
+from masklet.types import Rle
+
+SQUARE = np.pad(np.ones((14, 14), bool), ((8, 26), (8, 50)))
+MASK = to_coco(Rle.from_mask(SQUARE))
+
+
+def test_a_click_makes_an_object(studio: Any) -> None:
+    project = studio.project()
+    answer = studio.click(project, 3, 15, 16)
+    assert answer["revision"] == 1
+    assert answer["object"] | {"color": ""} == {
+        "id": 1, "name": "Object 1", "color": "", "hidden": False, "locked": False, "prompted": [3], "num_frames": 1,
+    }  # fmt: skip
+    shown = answer["frame"]["objects"]["1"]
+    assert shown["prompted"] is True
+    assert from_coco(shown["mask"]).size == (48, 72)
+    assert answer["prompt"] == {"clicks": [{"x": 15, "y": 16, "positive": True}], "box": None, "mask": None, "shown": 0}
+    read = studio.call("GET", f"projects/{project}/frames/3")
+    assert read["frame"] == answer["frame"]
+    assert read["prompts"] == {"1": answer["prompt"]}
+
+
+def test_clicks_add_up_and_can_be_replaced(studio: Any) -> None:
+    project = studio.project()
+    first = studio.click(project, 0, 15, 16)
+    second = studio.click(project, 0, 40, 20, positive=False, object_id=1)
+    assert len(second["prompt"]["clicks"]) == 2
+    again = studio.say(project, 0, object_id=1, clicks=first["prompt"]["clicks"], replace=True)
+    assert again["prompt"] == first["prompt"]
+    assert again["frame"] == first["frame"]
+
+
+def test_a_drawn_mask_is_shown_exactly(studio: Any) -> None:
+    project = studio.project()
+    runs = [0] if SQUARE[0, 0] else []
+    flat = SQUARE.T.ravel().astype(int)
+    runs += np.diff(np.flatnonzero(np.diff(flat)), prepend=-1, append=len(flat) - 1).tolist()
+    answer = studio.say(project, 2, mask={"size": [48, 72], "counts": runs})
+    assert answer["frame"]["objects"]["1"]["mask"] == MASK
+    assert answer["prompt"]["mask"] == MASK
+
+
+def test_candidates_of_a_click_and_choosing_one(studio: Any) -> None:
+    project = studio.project()
+    click = {"x": 15, "y": 16, "positive": True}
+    answer = studio.say(project, 0, clicks=[click], candidates=True)
+    assert 1 <= len(answer["candidates"]) <= 3
+    scores = [candidate["iou"] for candidate in answer["candidates"]]
+    assert scores == sorted(scores, reverse=True)
+    chosen = answer["candidates"][-1]
+    taken = studio.say(
+        project, 0, object_id=1, mask=chosen["mask"], clicks=[click], replace=True, candidate=True, candidates=True
+    )
+    assert taken["frame"]["objects"]["1"]["mask"] == chosen["mask"]
+    assert taken["prompt"] | {"mask": None} == {"clicks": [click], "box": None, "mask": None, "shown": 1}
+    assert taken["candidates"] == []
+    later = studio.click(project, 0, 20, 20, object_id=1)
+    assert [c["x"] for c in later["prompt"]["clicks"]] == [15, 20]
+    same = studio.call("POST", f"projects/{project}/frames/0/candidates", json={"clicks": [click]})
+    assert same["candidates"] == answer["candidates"]
+
+
+def test_preview_is_what_the_prompt_gives(studio: Any) -> None:
+    project = studio.project()
+    body = {"object_id": 0, "clicks": [{"x": 15, "y": 16}]}
+    preview = studio.call("POST", f"projects/{project}/frames/0/preview", json=body)
+    answer = studio.click(project, 0, 15, 16)["frame"]["objects"]["1"]
+    assert preview == {key: answer[key] for key in ("mask", "presence", "iou")}
+    assert studio.call("GET", f"projects/{project}")["revision"] == 1
+
+
+def test_objects_are_named_colored_hidden_locked_and_deleted(studio: Any) -> None:
+    project = studio.project()
+    path = f"projects/{project}/objects"
+    assert studio.call("POST", path, 201, json={"name": "bird", "color": "#102030"})["id"] == 1
+    studio.click(project, 0, 15, 16, object_id=1)
+    changed = studio.call("PATCH", f"{path}/1", json={"name": "wren", "hidden": True})
+    assert (changed["name"], changed["color"], changed["hidden"]) == ("wren", "#102030", True)
+    studio.call("PATCH", f"{path}/1", json={"locked": True})
+    for method, where, body in (
+        ("POST", f"projects/{project}/frames/0/prompts", {"object_id": 1, "clicks": [{"x": 1, "y": 1}]}),
+        ("DELETE", f"{path}/1", None),
+        ("DELETE", f"projects/{project}/frames/0/prompts/1", None),
+        ("POST", f"projects/{project}/track", {"objects": [1]}),
+    ):
+        status, kind, message = studio.refused(method, where, json=body)
+        assert (status, kind) == (409, "ConflictError")
+        assert "wren is locked" in message
+    assert studio.refused("POST", f"projects/{project}/track", json={})[:2] == (409, "ConflictError")
+    studio.call("PATCH", f"{path}/1", json={"locked": False})
+    studio.call("DELETE", f"{path}/1", 204)
+    assert studio.call("GET", f"projects/{project}")["objects"] == []
+    assert studio.masks(project) == {}
+
+
+def test_undo_and_redo_bring_every_state_back(studio: Any) -> None:
+    project = studio.project()
+    states: list[Any] = []
+
+    def state() -> Any:
+        entry = studio.call("GET", f"projects/{project}")
+        return entry["objects"], studio.masks(project), studio.call("GET", f"projects/{project}/timeline")["lanes"]
+
+    def note(answer: object) -> None:
+        states.append(state())
+
+    note(None)
+    note(studio.click(project, 4, 15, 16))
+    note(studio.track(project, direction="forward", end=9))
+    note(studio.say(project, 4, box=[30, 10, 60, 40]))
+    note(studio.click(project, 6, 40, 20, object_id=1, positive=False))
+    note(studio.track(project, direction="both", frame=6, objects=[1], until_agree=True))
+    note(studio.call("PATCH", f"projects/{project}/objects/2", json={"name": "second"}))
+    note(studio.call("DELETE", f"projects/{project}/frames/6/prompts/1"))
+    note(studio.call("DELETE", f"projects/{project}/objects/1", 204))
+    for expected in reversed(states[:-1]):
+        studio.call("POST", f"projects/{project}/undo")
+        assert state() == expected
+    assert studio.refused("POST", f"projects/{project}/undo")[:2] == (409, "ConflictError")
+    for expected in states[1:]:
+        studio.call("POST", f"projects/{project}/redo")
+        assert state() == expected
+    assert studio.refused("POST", f"projects/{project}/redo")[:2] == (409, "ConflictError")
+    steps = studio.call("GET", f"projects/{project}/history")["steps"]
+    assert [step["undone"] for step in steps] == [False] * 8
+
+
+def test_after_undo_the_tracker_goes_on_from_there(studio: Any) -> None:
+    project, other = studio.project(), studio.project()
+    studio.click(project, 0, 15, 16)
+    studio.click(project, 0, 40, 20, object_id=1)
+    studio.call("POST", f"projects/{project}/undo")
+    studio.click(other, 0, 15, 16)
+    for each in (project, other):
+        studio.track(each, end=4)
+    assert studio.masks(project) == studio.masks(other)
+    assert studio.call("GET", f"projects/{project}")["redo"] is None
+
+
+def test_clearing_the_last_prompt_keeps_an_empty_object(studio: Any) -> None:
+    project = studio.project()
+    studio.click(project, 0, 15, 16)
+    studio.track(project, end=5)
+    answer = studio.call("DELETE", f"projects/{project}/frames/0/prompts/1")
+    assert (answer["prompt"], answer["frame"]["objects"]) == (None, {})
+    assert studio.masks(project) == {}
+    assert [o["num_frames"] for o in studio.call("GET", f"projects/{project}")["objects"]] == [0]
+    assert studio.click(project, 1, 15, 16, object_id=1)["frame"]["objects"]["1"]["prompted"]
+
+
+def test_masks_become_objects_in_one_step(studio: Any) -> None:
+    project = studio.project()
+    other = to_coco(Rle.from_mask(~SQUARE))
+    body = {"masks": [MASK, other], "names": ["square"]}
+    answer = studio.call("POST", f"projects/{project}/frames/5/objects", json=body)
+    assert [entry["name"] for entry in answer["objects"]] == ["square", "Object 2"]
+    assert [one["mask"] for one in answer["frame"]["objects"].values()] == [MASK, other]
+    studio.call("POST", f"projects/{project}/undo")
+    assert studio.call("GET", f"projects/{project}")["objects"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ({}, "PromptError", "expected a click, a box or a mask"),
+        ({"clicks": [{"x": 72.5, "y": 3}]}, "PromptError", "outside the picture of 72x48"),
+        ({"box": [5, 5, 4, 9]}, "PromptError", "x0 < x1"),
+        ({"box": [5, 5, 4]}, "RequestError", "box"),
+        ({"box": [0, 0, 100, 20]}, "PromptError", "not inside the picture"),
+        ({"mask": {"size": [40, 72], "counts": "0"}}, "PromptError", r"size \[48, 72\]"),
+        ({"mask": {"size": [48, 72], "counts": "0"}}, "PromptError", "add up"),
+        ({"mask": {"size": [48, 72], "counts": [3456]}}, "PromptError", "empty"),
+        ({"mask": MASK, "clicks": [{"x": 1, "y": 1}]}, "PromptError", "stands alone"),
+        ({"mask": MASK, "box": [1, 1, 5, 5]}, "PromptError", "stands alone"),
+        ({"clicks": [{"x": "a", "y": 1}]}, "RequestError", "clicks.0.x"),
+        ({"clicks": [{"x": 1, "y": 1}] * 201}, "RequestError", "200"),
+        ({"clicks": [{"x": 1, "y": 1}], "color": "red"}, "RequestError", "color"),
+        ({"object_id": 7, "clicks": [{"x": 1, "y": 1}]}, "NotFoundError", "no object 7"),
+        ({"object_id": -1, "clicks": [{"x": 1, "y": 1}]}, "RequestError", "object_id"),
+    ],
+)  # fmt: skip
+def test_bad_prompts_change_nothing(studio: Any, said: dict[str, Any], kind: str, words: str) -> None:
+    project = studio.project()
+    status, name, message = studio.refused("POST", f"projects/{project}/frames/0/prompts", json={"object_id": 0} | said)
+    assert (status, name) == ({"PromptError": 400, "NotFoundError": 404, "RequestError": 422}[kind], kind)
+    assert re.search(words, message)
+    entry = studio.call("GET", f"projects/{project}")
+    assert (entry["objects"], entry["revision"]) == ([], 0)
+
+
+def test_more_objects_than_a_project_holds(start: Any, tmp_path: Path, video_file: Path) -> None:
+    small = start(Settings(folder=tmp_path, offered=(video_file,), objects=2))
+    small.media = small.call("POST", "local", 201, json={"path": str(video_file)})["id"]
+    project = small.project()
+    small.click(project, 0, 15, 16)
+    small.call("POST", f"projects/{project}/objects", 201, json={})
+    for path, body in (
+        ("objects", {}),
+        ("frames/0/prompts", {"object_id": 0, "clicks": [{"x": 1, "y": 1}]}),
+        ("frames/0/objects", {"masks": [MASK]}),
+    ):
+        assert small.refused("POST", f"projects/{project}/{path}", json=body)[0] == 409

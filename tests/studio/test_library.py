@@ -1,0 +1,154 @@
+"""Media: uploads that are taken or refused, local files within bounds, folders, frames."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from masklet.studio.library import content_key, safe_name
+from masklet.studio.settings import Settings
+
+
+def png(width: int = 40, height: int = 30, shade: int = 90) -> bytes:
+    """A picture as a file."""
+    data = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), shade, np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+def stored(studio: Any) -> list[str]:
+    """What lies in the folder of uploads."""
+    return sorted(path.name for path in studio.desk.settings.media.iterdir())
+
+
+def test_a_video_is_uploaded_and_removed(studio: Any, video_file: Path) -> None:
+    before = stored(studio)
+    content = video_file.read_bytes()
+    media = studio.call("POST", "media", 201, params={"name": "../../tmp/my clip.mp4"}, content=content)
+    assert (media["name"], media["kind"], media["num_frames"]) == (".._.._tmp_my clip.mp4", "video", 12)
+    assert (media["width"], media["height"], media["fps"], media["uploaded"]) == (72, 48, 25.0, True)
+    assert len(stored(studio)) == len(before) + 1
+    project = studio.call("POST", "projects", 201, json={"media_id": media["id"]})
+    assert studio.refused("DELETE", f"media/{media['id']}")[:2] == (409, "ConflictError")
+    studio.call("DELETE", f"projects/{project['id']}", 204)
+    studio.call("DELETE", f"media/{media['id']}", 204)
+    assert stored(studio) == before
+    assert studio.refused("GET", f"media/{media['id']}")[:2] == (404, "NotFoundError")
+
+
+def test_a_picture_is_a_media_of_one_frame(studio: Any) -> None:
+    media = studio.call("POST", "media", 201, params={"name": "leaf.png"}, content=png())
+    assert (media["kind"], media["num_frames"], media["fps"]) == ("image", 1, None)
+    project = studio.call("POST", "projects", 201, json={"media_id": media["id"], "name": "leaf"})["id"]
+    assert studio.click(project, 0, 5, 5)["frame"]["objects"]["1"]["prompted"]
+    assert studio.call("GET", f"media/{media['id']}/timestamps") == {"start": 0, "timestamps": []}
+
+
+def test_a_folder_of_pictures_is_uploaded_one_by_one(studio: Any) -> None:
+    folder = studio.call("POST", "folders", 201, json={"name": "cells"})["id"]
+    for index in (10, 9, 1):
+        studio.call("PUT", f"folders/{folder}/cell {index}.png", 204, content=png(shade=index * 10))
+    assert studio.refused("PUT", f"folders/{folder}/notes.txt", content=b"x")[:2] == (415, "MediaError")
+    assert studio.refused("PUT", f"folders/{folder}/.name", content=b"x")[:2] == (415, "MediaError")
+    media = studio.call("POST", f"folders/{folder}/close", 201)
+    assert (media["name"], media["kind"], media["num_frames"]) == ("cells", "folder", 3)
+    shades = []
+    for index in range(3):
+        answer = studio.client.get(f"/api/media/{media['id']}/frames/{index}")
+        shades.append(round(int(np.asarray(Image.open(io.BytesIO(answer.content))).mean()), -1))
+    assert shades == [10, 90, 100]  # natural order of names
+    assert studio.refused("POST", f"folders/{folder}/close")[:2] == (404, "NotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("notes.txt", b"hello", 415, "by its name"),
+        ("clip.mp4", b"", 415, "empty"),
+        ("clip.mp4", b"\x00\x01garbage" * 50, 415, "clip.mp4"),
+        ("clip.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 415, "is a text"),
+        ("clip.mp4", b"ffconcat version 1.0\nfile 'other.mp4'\n", 415, "is a text"),
+        ("picture.png", png()[:60], 415, "picture"),
+        ("clip", b"x", 415, "by its name"),
+    ],
+)
+def test_bad_uploads_leave_nothing(studio: Any, name: str, content: bytes, status: int, words: str) -> None:
+    before = stored(studio)
+    code, kind, message = studio.refused("POST", "media", params={"name": name}, content=content)
+    assert (code, kind) == (status, "MediaError")
+    assert words in message
+    assert str(studio.desk.settings.folder) not in message
+    assert stored(studio) == before
+
+
+def test_uploads_are_bounded(start: Any, tmp_path: Path, video_file: Path) -> None:
+    small = start(Settings(folder=tmp_path, upload_bytes=1000, folder_files=2))
+    content = video_file.read_bytes()
+    assert small.refused("POST", "media", params={"name": "a.mp4"}, content=content)[:2] == (413, "UploadError")
+    chunks = (content[place : place + 400] for place in range(0, 4000, 400))  # without a length
+    assert small.refused("POST", "media", params={"name": "a.mp4"}, content=chunks)[:2] == (413, "UploadError")
+    assert stored(small) == []
+    folder = small.call("POST", "folders", 201, json={"name": "many"})["id"]
+    for index in range(2):
+        small.call("PUT", f"folders/{folder}/{index}.png", 204, content=png())
+    assert small.refused("PUT", f"folders/{folder}/2.png", content=png())[:2] == (413, "UploadError")
+
+
+def test_only_what_was_offered_is_opened(start: Any, tmp_path: Path, video_file: Path) -> None:
+    offered, outside = tmp_path / "offered", tmp_path / "outside"
+    offered.mkdir()
+    outside.mkdir()
+    (outside / "secret.mp4").write_bytes(video_file.read_bytes())
+    (offered / "clip.mp4").write_bytes(video_file.read_bytes())
+    (offered / "notes.txt").write_text("no media")
+    (offered / "link.mp4").symlink_to(outside / "secret.mp4")
+    studio = start(Settings(folder=tmp_path / "studio", offered=(offered,)))
+    listed = studio.call("GET", "local")["files"]
+    assert {entry["name"]: entry["kind"] for entry in listed} == {"clip.mp4": "file", "link.mp4": "file"}
+    media = studio.call("POST", "local", 201, json={"path": str(offered / "clip.mp4")})
+    assert studio.call("POST", "local", 201, json={"path": str(offered / "clip.mp4")}) == media  # listed once
+    assert "path" not in media
+    for path in (
+        outside / "secret.mp4",
+        offered / ".." / "outside" / "secret.mp4",
+        offered / "link.mp4",
+        offered / "notes.txt",
+        Path(os.sep) / "etc" / "passwd",
+    ):
+        assert studio.refused("POST", "local", json={"path": str(path)})[:2] == (404, "NotFoundError")
+
+
+def test_a_media_that_is_gone_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(video_file.read_bytes())
+    studio = start(Settings(folder=tmp_path / "studio", offered=(clip,)))
+    studio.media = studio.call("POST", "local", 201, json={"path": str(clip)})["id"]
+    project = studio.project()
+    clip.unlink()
+    said = {"object_id": 0, "clicks": [{"x": 1, "y": 1}]}
+    status, kind, message = studio.refused("POST", f"projects/{project}/frames/0/prompts", json=said)
+    assert (status, kind) == (415, "MediaError")
+    assert "clip.mp4" in message
+
+
+def test_content_key(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"one")
+    first = content_key(file)
+    assert content_key(file) == first
+    file.write_bytes(b"another")
+    assert content_key(file) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("dog", "dog"), ("../a/b", "_a_b"), ('x"; rm -rf', "x_ rm -rf"), ("...", "file"), ("é ü", "é ü")],
+)
+def test_safe_name(name: str, safe: str) -> None:
+    assert safe_name(name) == safe

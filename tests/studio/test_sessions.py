@@ -1,0 +1,123 @@
+"""Projects in memory and out of it: they expire, make room, and come back as they were."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from masklet.model.presets import TEST_TINY
+from masklet.model.sam2 import Sam2
+from masklet.studio.sessions import Device, device_of
+from masklet.studio.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path, video_file: Path) -> Settings:
+    """A folder of its own."""
+    return Settings(folder=tmp_path / "studio", offered=(video_file,), live_sessions=2)
+
+
+@pytest.fixture
+def small(start: Any, settings: Settings, video_file: Path) -> Any:
+    """A studio with room for two projects."""
+    served = start(settings)
+    served.media = served.call("POST", "local", 201, json={"path": str(video_file)})["id"]
+    return served
+
+
+def in_memory(studio: Any) -> int:
+    """How many projects are."""
+    device = studio.desk.devices[0]
+    return int(device.worker.call("", lambda: device.num_live).result(10))
+
+
+def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
+    projects = [small.project() for _ in range(3)]
+    for project in projects:
+        small.click(project, 0, 15, 16)
+    assert in_memory(small) == 2
+    device = small.desk.devices[0]
+    device.worker.call("", lambda: device.expire(time.monotonic())).result(10)
+    assert in_memory(small) == 2  # asked for just now
+    device.worker.call("", lambda: device.expire(time.monotonic() + 10_000)).result(10)
+    assert in_memory(small) == 0
+    answer = small.click(projects[0], 0, 40, 20, object_id=1)
+    assert len(answer["prompt"]["clicks"]) == 2
+    assert in_memory(small) == 1
+
+
+def test_a_restart_goes_on_where_it_was(start: Any, small: Any, settings: Settings) -> None:
+    project, other = small.project(), small.project()
+    for each in (project, other):
+        small.click(each, 2, 15, 16)
+        small.track(each, start=2, end=5)
+        small.click(each, 4, 40, 20, object_id=1, positive=False)
+    before = small.call("GET", f"projects/{project}"), small.masks(project)
+    again = start(replace(settings))
+    assert (again.call("GET", f"projects/{project}"), again.masks(project)) == before
+    for served, each in ((small, other), (again, project)):
+        served.track(each, start=4, end=7, frame=4)
+    assert sorted(again.masks(project)) == [2, 3, 4, 5, 6]
+    assert again.masks(project)[4] == small.masks(other)[4]
+    again.call("POST", f"projects/{project}/undo")
+    again.call("POST", f"projects/{project}/undo")
+    assert again.call("GET", f"projects/{project}")["undo"] == "track forward"
+
+
+def test_another_model_takes_the_prompts_by_their_masks(start: Any, small: Any, settings: Settings) -> None:
+    project = small.project()
+    small.say(project, 2, box=[8, 8, 30, 30])
+    small.track(project, end=5)
+    before = small.masks(project)
+    other = Sam2(replace(TEST_TINY, image_size=96, name="another")).eval().requires_grad_(False)
+    again = start(replace(settings), model=other)
+    assert again.masks(project) == before
+    assert again.track(project, start=2, end=7)["error"] is None
+    after = again.masks(project)
+    assert after[2] == before[2]
+    assert sorted(after) == [2, 3, 4, 5, 6]
+    assert again.click(project, 2, 15, 16, object_id=1)["frame"]["objects"]["1"]["prompted"]
+
+
+def test_two_projects_share_nothing(small: Any) -> None:
+    first, second = small.project(), small.project()
+    small.click(first, 0, 15, 16)
+    assert small.call("GET", f"projects/{second}")["objects"] == []
+    assert small.click(second, 0, 15, 16)["object"]["id"] == 1
+
+
+def test_what_is_busy_is_not_dropped(small: Any) -> None:
+    project = small.project()
+    small.click(project, 0, 15, 16)
+    device = small.desk.devices[0]
+
+    def busy() -> bool:
+        live = device.live(project)
+        live.busy += 1
+        device.expire(time.monotonic() + 10_000)
+        kept = device.if_live(project) is live
+        live.busy -= 1
+        return kept
+
+    assert device.worker.call("", busy).result(10)
+
+
+def test_a_project_keeps_to_its_device(small: Any, tiny: Sam2) -> None:
+    devices = [small.desk.devices[0], Device(tiny, small.desk.record, small.desk.settings, "second")]
+    chosen = [device_of(devices, f"{index:012x}") for index in range(50)]
+    assert set(map(id, chosen)) == set(map(id, devices))
+    assert [device_of(devices, f"{index:012x}") for index in range(50)] == chosen
+    devices[1].close()
+
+
+def test_a_deleted_project_is_gone_everywhere(small: Any) -> None:
+    project = small.project()
+    small.click(project, 0, 15, 16)
+    small.call("DELETE", f"projects/{project}", 204)
+    assert small.refused("GET", f"projects/{project}")[:2] == (404, "NotFoundError")
+    assert small.refused("POST", f"projects/{project}/undo")[0] == 404
+    assert in_memory(small) == 0
