@@ -67,4 +67,4 @@ def test_sample_clip_is_tracked_through_the_occlusion(run: Run) -> None:
     told = json.loads(done.out)
     (cyclist,) = told["objects"]
     assert (cyclist["first_visible"], cyclist["last_visible"]) == (SHOT[0], SHOT[1] - 1)
-    assert 15 <= cyclist["visible"] <= 40  # not while the bus is before him
+    assert 15 <= cyclist["visible"] <= 45  # not all the while the bus is before him

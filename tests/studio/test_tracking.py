@@ -155,7 +155,7 @@ def test_nothing_prompted(studio: Any) -> None:
 def test_the_embedded_model_follows_a_dog(start: Any, assets: Path, tmp_path: Path) -> None:
     clip = assets / "data" / "clips" / "dog.mp4"
     studio = start(Settings(folder=tmp_path, offered=(clip,)), model=load(image_size=160, device="cpu"))
-    studio.media = studio.call("POST", "local", 201, json={"path": str(clip)})["id"]
+    studio.media = studio.call("POST", "local", 201, json={"path": str(clip.resolve())})["id"]
     project = studio.project()
     shown = studio.say(project, 0, box=[460, 378, 702, 546])["frame"]["objects"]["1"]
     assert shown["state"] == "present"

@@ -219,8 +219,10 @@ class Run:
             watcher.validated(self.done, scores)
 
     def finish(self) -> Path:
-        """Validate once more and write the weights."""
-        self._validate()
+        """Validate, if that was not just done, and write the weights."""
+        every = self.config.run.validate_every
+        if not every or self.done % every:
+            self._validate()
         target = self.out / WEIGHTS
         if self.world.first:
             self.average.swap(self.model)
