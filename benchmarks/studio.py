@@ -74,6 +74,15 @@ def resident_mb(process: int) -> float:
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if statm.is_file() else float("nan")
 
 
+def processor_seconds(process: int) -> float:
+    """Processor time a process has used; not a number where the system does not tell."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.is_file():
+        return float("nan")
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Load:
     """People who work at the same time.
 
@@ -153,6 +162,7 @@ async def measure(options: argparse.Namespace, url: str, process: int, clip: Pat
                 await asyncio.sleep(0.1)
         media = (await client.post("/api/local", json={"path": str(clip)})).raise_for_status().json()["id"]
         memory = {"at rest": resident_mb(process)}
+        busy, began = processor_seconds(process), time.perf_counter()
         rounds = []
         for name in ("first", "second"):
             load = Load(client, media, options)
@@ -167,6 +177,7 @@ async def measure(options: argparse.Namespace, url: str, process: int, clip: Pat
             rounds.append((load, seconds))
             await asyncio.sleep(3 * IDLE_SECONDS)
             memory |= {f"peak, {name} round": peak, f"left behind, {name} round": resident_mb(process)}
+        busy, elapsed = processor_seconds(process) - busy, time.perf_counter() - began
     load, seconds = rounds[0]
     clicks = np.array([value for each, _ in rounds for value in each.clicks])
     frames = np.array([value for each, _ in rounds for value in each.frames])
@@ -176,6 +187,7 @@ async def measure(options: argparse.Namespace, url: str, process: int, clip: Pat
         | {"max": round(float(clicks.max()), 3)},
         "frame_seconds_p95": round(float(np.percentile(frames, 95)), 3),
         "tracked_frames_per_second": round(load.tracked / seconds, 2),
+        "processors_used": round(busy / elapsed, 2),
         "memory_mb": {name: round(value, 1) for name, value in memory.items()},
     }
 
@@ -220,6 +232,7 @@ def report(options: argparse.Namespace, found: dict[str, Any]) -> int:
         print("click to mask    ", ", ".join(f"{name} {value:.3f} s" for name, value in found["click_seconds"].items()))
         print(f"frame to look at  p95 {found['frame_seconds_p95']:.3f} s")
         print(f"tracked meanwhile {found['tracked_frames_per_second']:.2f} frames/s")
+        print(f"processors used   {found['processors_used']:.2f} of {os.cpu_count()}")
         for name, value in found["memory_mb"].items():
             print(f"memory {name:26s} {value:8.1f} MB")
         print(f"{machine}; {today}")

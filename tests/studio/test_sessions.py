@@ -13,6 +13,7 @@ from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.studio.sessions import Device, device_of
 from masklet.studio.settings import Settings
+from masklet.studio.viewing import FrameCache
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_what_is_busy_is_not_dropped(small: Any) -> None:
 
 
 def test_a_project_keeps_to_its_device(small: Any, tiny: Sam2) -> None:
-    devices = [small.desk.devices[0], Device(tiny, small.desk.record, small.desk.settings, "second")]
+    devices = [small.desk.devices[0], Device(tiny, small.desk.record, FrameCache(), small.desk.settings, "second")]
     chosen = [device_of(devices, f"{index:012x}") for index in range(50)]
     assert set(map(id, chosen)) == set(map(id, devices))
     assert [device_of(devices, f"{index:012x}") for index in range(50)] == chosen

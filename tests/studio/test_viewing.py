@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from masklet.io import open_video
-from masklet.studio.viewing import PictureCache, Viewers, encoded
+from masklet.studio.viewing import FrameCache, MediaFrames, PictureCache, Viewers, encoded
 
 
 def picture(answer: Any) -> Image.Image:
@@ -60,7 +60,7 @@ def test_timestamps(studio: Any) -> None:
 
 def test_few_media_stay_open(studio: Any) -> None:
     row = studio.desk.store.media(studio.media)
-    viewers = Viewers(most=1)
+    viewers = Viewers(FrameCache(), most=1)
     source = viewers.source(row)
     assert viewers.source(row) is source
     source.close()  # as another call does that needs the place
@@ -76,3 +76,24 @@ def test_pictures_are_kept_in_bounds() -> None:
     assert [cache.get(name) for name in "abc"] == [None, b"bbbb", b"cccc"]
     cache.put("b", b"b" * 11)
     assert cache.get("b") is None
+
+
+def test_frames_are_kept_in_bounds() -> None:
+    cache = FrameCache(limit=30)
+    for index in range(3):
+        cache.put("m", index, np.full((2, 2, 3), index, np.uint8))
+    assert [None if (kept := cache.get("m", i)) is None else int(kept[0, 0, 0]) for i in range(3)] == [None, 1, 2]
+    assert cache.get("other", 1) is None
+
+
+def test_a_tracker_reads_what_was_looked_at_without_opening_the_file(studio: Any) -> None:
+    row, seen = studio.desk.store.media(studio.media), FrameCache()
+    viewers, frames = Viewers(seen), MediaFrames(row, seen)
+    shown = viewers.frame(row, 5)
+    assert (len(frames), frames.size, frames.fps) == (12, (48, 72), 25.0)
+    assert frames[5] is shown
+    assert frames.timestamps == ()  # the file is not open
+    assert np.array_equal(frames[4], viewers.frame(row, 4))
+    assert len(list(frames)) == len(frames.timestamps) == 12
+    frames.close()
+    viewers.close()

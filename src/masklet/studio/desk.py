@@ -21,7 +21,7 @@ from masklet.studio.sessions import Device, Live, device_of
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
 from masklet.studio.tables import MediaRow, ObjectRow
-from masklet.studio.viewing import PictureCache, Viewers
+from masklet.studio.viewing import FrameCache, PictureCache, Viewers
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId
 
@@ -48,11 +48,12 @@ class Desk:
         self.store = Store(settings)
         self.record = Record(self.store, settings.undo_steps)
         self.library = Library(self.store, settings)
-        self.viewers = Viewers()
+        seen = FrameCache()
+        self.viewers = Viewers(seen)
         self.pictures = PictureCache()
         self.hub = Hub()
         self.jobs = Jobs(self.hub)
-        self.devices = [Device(model, self.record, settings, f"device-{i}") for i, model in enumerate(models)]
+        self.devices = [Device(model, self.record, seen, settings, f"device-{i}") for i, model in enumerate(models)]
         self.exporter = Worker("exporter")
         shutil.rmtree(settings.exports, ignore_errors=True)
         settings.exports.mkdir(parents=True)

@@ -31,7 +31,7 @@ CACHE_BYTES = 32 * 2**20
 """Decoded frames that one open video keeps."""
 
 
-def open_media(path: str | os.PathLike[str]) -> RecordedSource:
+def open_media(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> RecordedSource:
     """A video, picture or folder with a small cache; warnings of damaged media are for the page to tell, not for logs.
 
     Raises:
@@ -44,7 +44,7 @@ def open_media(path: str | os.PathLike[str]) -> RecordedSource:
             raise MediaError(f"a live source cannot be opened in the studio: {path}")
         if isinstance(source, VideoFile):
             source.close()
-            source = VideoFile(path, cache_bytes=CACHE_BYTES)
+            source = VideoFile(path, cache_bytes=cache_bytes)
         try:
             if not len(source):
                 raise MediaError(f"no frames in {path}")

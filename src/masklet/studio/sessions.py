@@ -10,16 +10,15 @@ import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from masklet.io import RecordedSource
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
-from masklet.studio.library import open_media
 from masklet.studio.record import Record
 from masklet.studio.settings import Settings
 from masklet.studio.states import model_key, states_of
 from masklet.studio.tables import MediaRow
+from masklet.studio.viewing import FrameCache, MediaFrames
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId, Prompts, Size
 
@@ -40,7 +39,7 @@ class Live:
     """
 
     tracker: VideoSession
-    source: RecordedSource
+    source: MediaFrames
     media: MediaRow
     busy: int = 0
     used: float = field(default_factory=time.monotonic)
@@ -59,15 +58,17 @@ class Device:
     Args:
         model: from `masklet.load`.
         record: what projects hold.
+        seen: frames that were looked at.
         settings: how many projects may be open, and for how long.
         name: of the thread.
     """
 
-    def __init__(self, model: Sam2, record: Record, settings: Settings, name: str) -> None:
+    def __init__(self, model: Sam2, record: Record, seen: FrameCache, settings: Settings, name: str) -> None:
         self.model = model
         self.segmenter = ImageSegmenter(model)
         self.worker = Worker(name, waiting_calls=settings.waiting_calls)
         self._record = record
+        self._seen = seen
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
 
@@ -93,7 +94,7 @@ class Device:
 
     def _opened(self, project_id: str) -> Live:
         _, media = self._record.store.project(project_id)
-        source = open_media(media.path)
+        source = MediaFrames(media, self._seen)
         try:
             live = Live(VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES)), source, media)
             for row in self._record.objects(project_id):

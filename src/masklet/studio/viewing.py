@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from PIL import Image
@@ -13,15 +14,98 @@ from masklet.errors import MediaError
 from masklet.io import RecordedSource
 from masklet.studio.library import open_media
 from masklet.studio.tables import MediaRow
-from masklet.types import Picture
+from masklet.types import Picture, Size
 
 Form = Literal["jpeg", "webp"]
 
+TRACKER_CACHE_BYTES = 8 * 2**20
+"""Decoded frames that the source of a tracker keeps; it reads onward."""
+
+
+class FrameCache:
+    """Decoded frames that somebody has looked at, the least lately seen dropped first.
+
+    Args:
+        limit: bytes kept.
+    """
+
+    def __init__(self, limit: int = 128 * 2**20) -> None:
+        self._limit = limit
+        self._used = 0
+        self._kept: OrderedDict[tuple[str, int], Picture] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, media_id: str, index: int) -> Picture | None:
+        """A frame, if it is kept."""
+        with self._lock:
+            if (media_id, index) in self._kept:
+                self._kept.move_to_end((media_id, index))
+            return self._kept.get((media_id, index))
+
+    def put(self, media_id: str, index: int, frame: Picture) -> None:
+        """Keep a frame."""
+        with self._lock:
+            old = self._kept.pop((media_id, index), None)
+            self._used += frame.nbytes - (0 if old is None else old.nbytes)
+            self._kept[media_id, index] = frame
+            while self._used > self._limit:
+                self._used -= self._kept.popitem(last=False)[1].nbytes
+
+
+class MediaFrames:
+    """A media as a `masklet.types.FrameSource` for one tracker.
+
+    What a person has just looked at is not decoded again for the click that follows. The file is opened when another
+    frame is wanted, so that a project where nothing is tracked keeps no decoder.
+
+    Args:
+        media: as listed.
+        seen: frames that were looked at.
+    """
+
+    def __init__(self, media: MediaRow, seen: FrameCache) -> None:
+        self.size: Size = (media.height, media.width)
+        self.fps = media.fps
+        self._media = media
+        self._seen = seen
+        self._source: RecordedSource | None = None
+
+    @property
+    def timestamps(self) -> Sequence[float]:
+        """As `RecordedSource.timestamps`; empty until the file had to be opened, because trackers need no times."""
+        return () if self._source is None else self._source.timestamps
+
+    def __len__(self) -> int:
+        return self._media.num_frames
+
+    def __iter__(self) -> Iterator[Picture]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Picture:
+        seen = self._seen.get(self._media.id, index)
+        return self._opened()[index] if seen is None else seen
+
+    def _opened(self) -> RecordedSource:
+        if self._source is None:
+            self._source = open_media(self._media.path, cache_bytes=TRACKER_CACHE_BYTES)
+        return self._source
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self._source is not None:
+            self._source.close()
+
 
 class Viewers:
-    """Open media for looking at, apart from those that are tracked: few, the least lately used closed first."""
+    """Open media for looking at, apart from those that are tracked: few, the least lately used closed first.
 
-    def __init__(self, *, most: int = 8) -> None:
+    Args:
+        seen: gets every frame.
+        most: so many stay open.
+    """
+
+    def __init__(self, seen: FrameCache, *, most: int = 8) -> None:
+        self._seen = seen
         self._most = most
         self._open: OrderedDict[str, RecordedSource] = OrderedDict()
         self._lock = threading.Lock()
@@ -48,6 +132,13 @@ class Viewers:
             FrameRangeError: there is no such frame.
             MediaError: it cannot be read.
         """
+        frame = self._seen.get(media.id, index)
+        if frame is None:
+            frame = self._read(media, index)
+            self._seen.put(media.id, index, frame)
+        return frame
+
+    def _read(self, media: MediaRow, index: int) -> Picture:
         source = self.source(media)
         try:
             return source[index]

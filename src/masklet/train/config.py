@@ -68,7 +68,6 @@ class AugmentConfig:
         color: brightness, contrast and saturation jitter of a clip, as a share either way.
         frame_color: the same for each frame of a video by itself.
         gray: probability of a gray clip.
-        mosaic: probability of a 2 x 2 mosaic of clips.
     """
 
     flip: float = 0.5
@@ -78,7 +77,6 @@ class AugmentConfig:
     color: Shares = (0.1, 0.03, 0.03)
     frame_color: Shares = (0.1, 0.05, 0.05)
     gray: float = 0.05
-    mosaic: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

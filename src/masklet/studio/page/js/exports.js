@@ -73,7 +73,7 @@ export class Exports {
         forms.filter((form) => form.kind === kind).map((form) =>
           h("label", { class: "row-button" },
             h("input", { type: "radio", name: "export-form", value: form.form, checked: form === forms[0], onchange: () => this.#options() }),
-            h("span", { class: "grow wrap" }, form.label.replace(/ \([A-Z]+\)$/, "")), h("span", { class: "quiet-text" }, ending(form.form)))))));
+            h("span", { class: "grow wrap" }, form.label.replace(` (${ending(form.form).slice(1).toUpperCase()})`, "")), h("span", { class: "quiet-text" }, ending(form.form)))))));
   }
 
   /** @param {boolean} moving whether videos make sense */

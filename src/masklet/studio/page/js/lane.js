@@ -32,7 +32,7 @@ export function drawLane(canvas, lane, span, colors) {
     bar(drawing, lane.codes[start] ?? UNTRACKED, x, Math.max(density, (frame - start) * scale), height, colors.color, density);
     start = frame;
   }
-  const radius = Math.min(height * 0.3, 5 * density);
+  const radius = height * 0.22;
   for (const frame of lane.prompted) {
     if (frame < first || frame >= last) continue;
     diamond(drawing, (frame + 0.5 - span.from) * scale, height / 2, radius, colors, density);

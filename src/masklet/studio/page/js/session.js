@@ -230,7 +230,8 @@ export class Session {
     }
     const ids = new Set(project.objects.map((object) => object.id));
     const { active } = this.store.state;
-    this.store.set({ project, jobs: project.jobs, active: active !== null && ids.has(active) ? active : null });
+    const jobs = project.jobs.filter((job) => !this.#ended.has(job.id));
+    this.store.set({ project, jobs, active: active !== null && ids.has(active) ? active : null });
     this.results.setTimeline(timeline);
     await this.loadPrompts();
   }
