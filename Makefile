@@ -36,8 +36,11 @@ check: $(READY)
 parity:
 	bash scripts/peers
 
+# These take a data set, or the results of another; their first lines say how to call them.
+GIVEN_DATA := confidence.py policies.py refine.py stress.py
+
 bench: $(READY)
-	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	set -e; for file in $(filter-out $(addprefix benchmarks/,$(GIVEN_DATA)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 clean:
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -46,5 +49,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('masklet needs Python 3.11 or later (make PYTHON=...), this is ' + sys.version.split()[0])"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt --no-build-isolation -e ".[dev,demo,exr,geo,studio,supervision,tables,tiff,train,zarr]"
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt --no-build-isolation -e ".[dev,demo,engine,exr,geo,onnx,openvino,ray,studio,supervision,tables,tiff,train,zarr]"
 	$(BIN)/python -c "open('$(READY)', 'w').close()"

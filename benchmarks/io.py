@@ -1,6 +1,6 @@
 """Reading: decode rate beside PyAV alone, random access, and memory over a long file.
 
-    python benchmarks/io.py [--repeats 5] [--long-frames 20000] [--json]
+    python benchmarks/io.py [--repeats 3] [--long-frames 20000] [--json]
 
 Prints a table. The run fails where decoding is below 90 % of PyAV's rate or memory grows by 20 MB or more over the long
 file. The clips are written to a temporary folder first.
@@ -141,7 +141,7 @@ def resident_mb() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--long-frames", type=int, default=20_000)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

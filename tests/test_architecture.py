@@ -28,6 +28,7 @@ NAMED_SUITES = {
     "fuzz",
     "public_api",
     "skips",
+    "team",
     "wheel",
 }  # besides tests/parity and tests/studio/browser
 BASE = {
@@ -39,6 +40,7 @@ BASE = {
     "safetensors": "safetensors",
     "pycocotools": "pycocotools",
     "huggingface_hub": "huggingface_hub",
+    "pyyaml": "yaml",
     "einops": "einops",
     "jaxtyping": "jaxtyping",
     "typer": "typer",
@@ -46,7 +48,8 @@ BASE = {
 }  # distribution -> what is imported
 EXTRAS = {  # imported only where a file needs them
     *("anyio", "fastapi", "pydantic", "sqlalchemy", "starlette", "uvicorn"),
-    *("Imath", "OpenEXR", "pyarrow", "pyogrio", "rasterio", "shapely", "supervision", "tifffile", "zarr"),
+    *("nncf", "onnx", "onnxruntime", "onnxscript", "openvino"),
+    *("Imath", "OpenEXR", "pyarrow", "pyogrio", "rasterio", "ray", "shapely", "supervision", "tifffile", "zarr"),
 }
 HEAVY = {"torch", "av", "PIL", "scipy", "huggingface_hub", "typer"}
 

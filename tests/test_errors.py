@@ -18,6 +18,7 @@ BUILTIN = {
     "UnknownModelError": LookupError,
     "OutputError": OSError,
     "FormatError": ValueError,
+    "TaskError": RuntimeError,
     "DeviceError": RuntimeError,
     "MissingExtraError": ImportError,
 }

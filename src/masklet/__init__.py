@@ -26,6 +26,7 @@ from masklet.errors import (
     MissingExtraError,
     OutputError,
     PromptError,
+    TaskError,
     UnknownModelError,
     UnknownObjectError,
     WeightsError,
@@ -33,8 +34,11 @@ from masklet.errors import (
 
 if TYPE_CHECKING:
     from masklet.io import ArrayVideo, OverlayWriter, open_video, open_writer, read_image, read_mask
+    from masklet.predict.doubt import doubtful
     from masklet.predict.image import EncodedImage, ImageSegmenter
     from masklet.predict.load import load
+    from masklet.predict.object_memory import ObjectMemory
+    from masklet.predict.refine import Refinement
     from masklet.predict.results import PostProcess
     from masklet.predict.session import VideoSession
     from masklet.predict.stream import StreamTracker
@@ -52,12 +56,15 @@ _LAZY = {
     "MaskSet": "masklet.types",
     "Masklet": "masklet.types",
     "MemoryPolicy": "masklet.tracking.recall",
+    "ObjectMemory": "masklet.predict.object_memory",
     "OverlayWriter": "masklet.io",
     "PostProcess": "masklet.predict.results",
     "Prompts": "masklet.types",
+    "Refinement": "masklet.predict.refine",
     "Rle": "masklet.types",
     "StreamTracker": "masklet.predict.stream",
     "VideoSession": "masklet.predict.session",
+    "doubtful": "masklet.predict.doubt",
     "load": "masklet.predict.load",
     "open_video": "masklet.io",
     "open_writer": "masklet.io",
@@ -81,17 +88,21 @@ __all__ = [
     "MediaError",
     "MemoryPolicy",
     "MissingExtraError",
+    "ObjectMemory",
     "OutputError",
     "OverlayWriter",
     "PostProcess",
     "PromptError",
     "Prompts",
+    "Refinement",
     "Rle",
     "StreamTracker",
+    "TaskError",
     "UnknownModelError",
     "UnknownObjectError",
     "VideoSession",
     "WeightsError",
+    "doubtful",
     "load",
     "open_video",
     "open_writer",

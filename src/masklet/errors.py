@@ -9,6 +9,7 @@ MaskletError
 ├── UnknownModelError    a model name nobody knows
 ├── OutputError          a result that cannot be written: no space, no permission, unknown form
 ├── FormatError          an annotation or prompt file whose content is not in the form it claims
+├── TaskError            a data engine's task that is not there, not held by the caller, or not theirs to do
 ├── DeviceError          a device or number type this machine does not have
 └── MissingExtraError    an optional dependency that is not installed
 """
@@ -51,6 +52,10 @@ class OutputError(MaskletError, OSError):
 
 class FormatError(MaskletError, ValueError):
     """A file's content is not in the form it should have."""
+
+
+class TaskError(MaskletError, RuntimeError):
+    """A task of the data engine is not there, is no longer held by the caller, or is not theirs to do."""
 
 
 class DeviceError(MaskletError, RuntimeError):

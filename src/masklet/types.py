@@ -225,6 +225,8 @@ class FrameMasks:
         presence: (n,) float32, probability that the object is visible, 0 to 1.
         iou: (n,) float32, predicted IoU of the mask, 0 to 1.
         logits: (n, h, w) float32 mask logits at the size of the frame, only where they were asked for.
+        confidence: (n,) float32, probability that the mask is right (see `masklet.predict.confidence`), or None where
+            nobody tracked.
     """
 
     frame_index: int
@@ -233,6 +235,7 @@ class FrameMasks:
     presence: Float32[np.ndarray, " n"]
     iou: Float32[np.ndarray, " n"]
     logits: Float32[np.ndarray, "n h w"] | None = None
+    confidence: Float32[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -282,6 +285,7 @@ class Masklet:
         frames: frame index -> mask; a frame where the object is absent holds an empty mask.
         presence: frame index -> probability that the object is visible, 0 to 1.
         iou: frame index -> predicted IoU, 0 to 1.
+        confidence: frame index -> probability that the mask is right, 0 to 1; only of frames where that is known.
         prompted: the frames where a person prompted the object.
         name: what the person calls the object, or "".
         source: "manual" (drawn), "assisted" (prompted and tracked) or "automatic" (nobody prompted it).
@@ -297,6 +301,7 @@ class Masklet:
     name: str = ""
     source: Source = "assisted"
     model: str = ""
+    confidence: dict[int, float] = field(default_factory=dict)
 
 
 @runtime_checkable

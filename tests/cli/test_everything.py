@@ -35,12 +35,14 @@ def test_what_became_of_the_candidates_is_said(run: Run, picture_file: Path, tmp
 
 
 def test_a_video(run: Run, video_file: Path, tmp_path: Path) -> None:
-    done = run("everything", video_file, *SMALL, "--max-objects", 2, "--every", 4, "-o", "all.json", "--json")
+    chosen = ("--size", 192, "--preset", "fast", "--max-objects", 2, "--every", 4)
+    done = run("everything", video_file, *chosen, "-o", "all.json", "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)
     result = read_result(tmp_path / "all.json")
     assert [one["id"] for one in told["objects"]] == list(result.masklets)
     assert 1 <= len(result.masklets) <= 2
+    assert told["candidates"]["candidates"] == 2 * 768  # of two key frames
     assert all(one.source == "automatic" for one in result.masklets.values())
 
 

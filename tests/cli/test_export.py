@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ import numpy as np
 import pytest
 
 from masklet import FrameMasks
-from masklet.io import FORMS, Provenance, open_writer, read_result
+from masklet.io import FORMS, MediaWarning, OverlayWriter, Provenance, open_video, open_writer, read_result
 
 SIZE, NUM_FRAMES = (48, 64), 8
 Run = Callable[..., Any]
@@ -132,3 +136,41 @@ def test_the_list_of_forms(run: Run) -> None:
 
     assert done.code == 0
     assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(FORMS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process on Windows")
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    count = 600
+    score, frame = np.ones(1, np.float32), np.full((*SIZE, 3), 90, np.uint8)
+    with open_writer(tmp_path / "long.json") as writer, OverlayWriter(tmp_path / "long.mp4", fps=10) as clip:
+        for index in range(count):
+            masks = np.zeros((1, *SIZE), bool)
+            masks[0, 16:32, 10 + index % 30 : 26 + index % 30] = True
+            found = FrameMasks(index, (1,), masks, presence=score, iou=score)
+            writer.write(None, found)
+            clip.write(frame, found)
+    outputs = ["o.alpha.mov", "o.csv", "o.png/", "o.coco.json", "o.mp4"]
+    arguments = ["export", "long.json", "--video", "long.mp4", "--json", *(w for o in outputs for w in ("-o", o))]
+    script = f"from masklet.cli import main, progress; progress.PLAIN_INTERVAL = 0; main({arguments!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "3/600 frames" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate()
+
+    assert process.returncode == 130
+    assert "keeping what is done" in err
+    assert json.loads(out)["interrupted"] is True
+    names = ["long.json", "long.mp4", "o.alpha.mov", "o.coco.json", "o.csv", "o.mp4", "o.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    done = len(list((tmp_path / "o.png" / "1").iterdir()))
+    assert 3 <= done < count
+    assert len((tmp_path / "o.csv").read_text().splitlines()) == done + 1
+    assert read_result(tmp_path / "o.coco.json").frame_indices == list(range(done))
+    for name in ("o.alpha.mov", "o.mp4"):
+        with warnings.catch_warnings(action="ignore", category=MediaWarning), open_video(tmp_path / name) as video:
+            assert len(list(video)) == done  # the warning: transparency is dropped

@@ -9,8 +9,8 @@ import pytest
 
 import masklet
 from masklet import Prompts
-from masklet.cli.job import Lazy, Span, Step, plan, prepare, track
-from masklet.cli.options import ModelOptions
+from masklet.cli.job import Lazy, Span, Step, plan, post_process, prepare, track
+from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Interrupt
 from masklet.cli.prompts import parse_all
 from masklet.io import RleWriter, read_rle
@@ -73,3 +73,9 @@ def test_interrupted_before_the_first_frame(video_file: Path, load: Lazy, tmp_pa
     ):
         track(prepare("square", video, book, Span()), load(), [sink], interrupt=Interrupt(pressed=True), quiet=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_masks_are_refined_only_where_asked() -> None:
+    assert post_process(MaskOptions()) == masklet.PostProcess()
+    asked = post_process(MaskOptions(refine=True, fill_holes=3))
+    assert asked == masklet.PostProcess(refine=masklet.Refinement(), fill_holes=3)

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklet.errors import FrameRangeError, MediaError
-from masklet.io import MediaWarning, VideoFile
+from masklet.io import MediaWarning, VideoFile, open_video
+from masklet.io.container import CACHE_BYTES
 from masklet.types import FrameSource
 
 VARIABLE = [0, 1, 2, 5, 6, 10, 11, 12, 20, 21, 22, 23, 40, 41, 50, 51, 52, 60, 61, 62]
@@ -138,6 +139,31 @@ def test_reading_backward_decodes_each_group_once(
             assert np.array_equal(video[index], frames[index])
 
     assert seeks == []
+
+
+def test_what_is_kept_can_be_set_on_an_open_video(
+    long_groups: tuple[Path, list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, frames = long_groups
+    with open_video(path) as video:
+        assert isinstance(video, VideoFile)
+        assert video.cache_bytes == CACHE_BYTES
+        video[40]
+        video.cache_bytes = 0
+        video[41]
+        assert video._cursor is not None
+        seeks: list[int] = []
+        restart = video._cursor._restart
+
+        def told(index: int) -> None:
+            seeks.append(index)
+            restart(index)
+
+        monkeypatch.setattr(video._cursor, "_restart", told)
+        for index in (41, 40, 41):
+            assert np.array_equal(video[index], frames[index])
+
+    assert seeks == [40]
 
 
 def test_reading_onward_never_seeks(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from masklet.errors import FormatError
+from masklet.errors import FormatError, MaskletError
 from masklet.io import open_writer, read_result
 from masklet.io.calibration import GeoReference
 from masklet.io.forms import FORMS
@@ -94,3 +94,51 @@ def test_masks_and_ids_come_back(tmp_path: Path, form: str, count: int) -> None:
             assert {i: one.name for i, one in back.masklets.items()} == {
                 i: one.name for i, one in result.masklets.items()
             }
+
+
+DIGITS = np.frombuffer(b"0123456789-.e", np.uint8)
+
+
+def damaged(content: bytes, noise: np.random.Generator) -> bytes:
+    """A copy with bytes flipped, the end cut off, other numbers, or a piece in another place."""
+    data = np.frombuffer(content, np.uint8).copy()
+    kind = noise.integers(4)
+    if kind == 0:
+        data[noise.integers(0, len(data), 5)] ^= noise.integers(1, 256, 5, dtype=np.uint8)
+    elif kind == 1:
+        data = data[: noise.integers(len(data))]
+    elif kind == 2:
+        numbers = np.flatnonzero((data >= ord("0")) & (data <= ord("9")))
+        if len(numbers):
+            data[noise.choice(numbers, 4)] = noise.choice(DIGITS, 4)
+    else:
+        source, target = noise.integers(0, len(data), 2)
+        length = min(20, len(data) - max(source, target))
+        data[target : target + length] = data[source : source + length].copy()
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(300, marks=pytest.mark.slow)], ids=["a few", "300"])
+@pytest.mark.parametrize("form", READABLE)
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_result_is_read_or_refused_in_one_line(tmp_path: Path, form: str, count: int) -> None:
+    noise = np.random.default_rng(0)
+    path = tmp_path / FORMS[form].file_name("out")
+    export(example(3), f"{path}/" if FORMS[form].is_folder else str(path), form)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    index = [file for file in files if file.suffix in (".json", ".txt", ".yaml")]
+    told = []
+    for number in range(count):
+        choice = index if index and number % 2 else files
+        file = choice[noise.integers(len(choice))]
+        content = file.read_bytes()
+        if not content:
+            continue
+        file.write_bytes(damaged(content, noise))
+        try:
+            read_result(path, form=form)
+        except MaskletError as error:
+            told.append(str(error))
+        file.write_bytes(content)
+    assert told
+    assert [line for line in told if "\n" in line] == []

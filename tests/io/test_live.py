@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import socket
 import struct
 import subprocess
@@ -11,13 +13,14 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from PIL import Image
 
 from masklet.errors import MediaError
 from masklet.io import LiveVideo, MediaWarning, RawForm, open_video
-from masklet.io.live import is_live
+from masklet.io.address import is_address
 from masklet.types import FrameSource
 
 
@@ -106,6 +109,50 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(clips: Any) -> None:
         finally:
             http.shutdown()
             thread.join()
+
+
+class _Camera(BaseHTTPRequestHandler):
+    """Sends JPEG after JPEG, as cheap network cameras do."""
+
+    pictures: ClassVar[list[bytes]] = []
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for picture in self.pictures:
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            with contextlib.suppress(ConnectionError):  # who only asked for ranges hangs up
+                self.wfile.write(head.encode() + picture + b"\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_a_camera_that_sends_pictures(clips: Any, newest: bool) -> None:
+    _Camera.pictures = []
+    for ordinal in range(30):
+        with io.BytesIO() as file:
+            Image.fromarray(clips.numbered(ordinal)).save(file, "JPEG")
+            _Camera.pictures.append(file.getvalue())
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with LiveVideo(f"http://127.0.0.1:{http.server_port}/stream", newest=newest) as video:
+                seen: list[int] = []
+                with pytest.raises(MediaError, match="broke off"):
+                    seen.extend(clips.ordinal_of(frame) for frame in video)
+                times = list(video.timestamps)
+        finally:
+            http.shutdown()
+            thread.join()
+
+    assert seen[-1] == 29
+    assert seen == (sorted(set(seen)) if newest else list(range(30)))
+    assert len(times) == len(seen)
+    assert times == sorted(set(times))
 
 
 ANSWERS = {
@@ -243,5 +290,5 @@ def test_a_camera_that_is_not_there() -> None:
         ("file:///clip.mp4", False),
     ],
 )
-def test_what_is_live(source: str, live: bool) -> None:
-    assert is_live(source) == live
+def test_what_is_an_address(source: str, live: bool) -> None:
+    assert is_address(source) == live

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from masklet.errors import FormatError, OutputError
-from masklet.io import CutoutWriter, LabelMapWriter, OverlayWriter, RleWriter, open_writer, read_result
+from masklet.io import (
+    FORMS,
+    ArrayVideo,
+    CutoutWriter,
+    GeoReference,
+    LabelMapWriter,
+    OverlayWriter,
+    RleWriter,
+    Writer,
+    open_writer,
+    read_result,
+)
 from masklet.io.formats.coco_results import CocoWriter
 from masklet.io.formats.cvat import CvatWriter
 from masklet.io.formats.tables import CsvWriter
@@ -20,13 +31,24 @@ from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.types import FrameMasks, Picture
 
 NAMES = [
-    *("o.mp4", "o.webm", "o.json", "o", "o.alpha.mov", "o.png/", "o.coco.json", "o.csv", "o.xml", "o.npz", "o.txt"),
-    *("o.yolo", "o.ctc/", "o.exr", "o.parquet"),
+    *(form.file_name("o") for form in FORMS.values()),
+    *("o.mp4", "o.webm", "o.json", "o", "o.alpha.webm", "o.txt"),
 ]
+"""Every form under its own name, and some as people name them."""
+
+
+class Placed(ArrayVideo):
+    """Frames with a place on a map, for the forms that ask for one."""
+
+    georeference = GeoReference(crs="EPSG:32633", transform=(10.0, 0.0, 500000.0, 0.0, -10.0, 5600000.0))
+
+
+def open_any(path: str, *, overwrite: bool = False) -> Writer:
+    return open_writer(path, like=Placed(np.zeros((12, 96, 128, 3), np.uint8)), overwrite=overwrite)
 
 
 def _stumble(path: str, frame: Picture, masks: FrameMasks, error: type[BaseException]) -> None:
-    with open_writer(path, overwrite=True) as writer:
+    with open_any(path, overwrite=True) as writer:
         writer.write(frame, masks)
         raise error
 
@@ -89,7 +111,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, me
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_seen_before_the_end(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
-    with open_writer(f"{tmp_path}/{name}") as writer:
+    with open_any(f"{tmp_path}/{name}") as writer:
         writer.write(clips.numbered(0), masks_at(0))
         assert not (tmp_path / name).exists()
 
@@ -103,7 +125,7 @@ def test_nothing_is_seen_before_the_end(clips: Any, masks_at: Any, tmp_path: Pat
 def test_an_exception_leaves_nothing_and_what_was_there_stays(
     clips: Any, masks_at: Any, tmp_path: Path, name: str, error: type[BaseException]
 ) -> None:
-    with open_writer(f"{tmp_path}/{name}") as writer:
+    with open_any(f"{tmp_path}/{name}") as writer:
         writer.write(clips.numbered(0), masks_at(0))
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
@@ -123,7 +145,7 @@ def test_an_interrupt_keeps_what_is_done(clips: Any, masks_at: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KeyboardInterrupt), open_writer(f"{tmp_path}/{name}"):
+    with pytest.raises(KeyboardInterrupt), open_any(f"{tmp_path}/{name}"):
         raise KeyboardInterrupt
 
     assert list(tmp_path.iterdir()) == []
@@ -131,46 +153,98 @@ def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_frames_are_no_result(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="no frame to write"), open_writer(f"{tmp_path}/{name}"):
+    with pytest.raises(OutputError, match="no frame to write"), open_any(f"{tmp_path}/{name}"):
         pass
 
     assert list(tmp_path.iterdir()) == []
 
 
-FULL_DISK = """
-import resource, signal, sys
+NOWHERE_TO_WRITE = """
+import os, resource, signal, sys
 import numpy as np
 from masklet.errors import OutputError
-from masklet.io import open_writer
+from masklet.io import ArrayVideo, GeoReference, open_writer
 from masklet.types import FrameMasks
 
+class Placed(ArrayVideo):
+    georeference = GeoReference(crs="EPSG:32633", transform=(10.0, 0.0, 500000.0, 0.0, -10.0, 5600000.0))
+
+like = Placed(np.zeros((12, 96, 128, 3), np.uint8))
 noise = np.random.default_rng(0)
+
+def write_all():
+    for path in sys.argv[1:]:
+        try:
+            with open_writer(path, like=like) as writer:
+                for index in range(12):
+                    masks = noise.random((1, 96, 128)) < 0.5
+                    scores = np.ones(1, np.float32)
+                    frame = noise.integers(0, 255, (96, 128, 3), dtype=np.uint8)
+                    writer.write(frame, FrameMasks(index, (1,), masks, presence=scores, iou=scores))
+        except OutputError as error:
+            print(error)
+        else:
+            print("wrote", path)
+
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for path in sys.argv[1:]:
-    try:
-        with open_writer(path) as writer:
-            for index in range(12):
-                masks = noise.random((1, 96, 128)) < 0.5
-                scores = np.ones(1, np.float32)
-                frame = noise.integers(0, 255, (96, 128, 3), dtype=np.uint8)
-                writer.write(frame, FrameMasks(index, (1,), masks, presence=scores, iou=scores))
-    except OutputError as error:
-        print(error)
-    else:
-        print("wrote", path)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+write_all()
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+os.chmod(".", 0o555)
+if os.geteuid() == 0:
+    os.setuid(65534)  # who may do everything finds no folder locked
+write_all()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a thing of Unix")
-def test_a_full_disk_is_an_output_error_that_leaves_nothing(tmp_path: Path) -> None:
-    paths = [f"{tmp_path}/{name}" for name in NAMES]
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, *paths], capture_output=True, text=True, check=True)
+def test_a_full_disk_and_a_locked_folder_are_output_errors_that_leave_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NOWHERE_TO_WRITE, *NAMES]
+    try:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        tmp_path.chmod(0o755)
     told = done.stdout.splitlines()
 
-    assert [line.partition(": ")[0] for line in told] == [f"cannot write {Path(path)}" for path in paths], done.stderr
-    assert [line for line in told if "too large" not in line.casefold()] == []
+    names = [f"cannot write {Path(name)}" for name in NAMES]
+    assert [line.partition(": ")[0] for line in told] == names + names, done.stderr
+    assert [line for line in told[: len(names)] if "too large" not in line.casefold()] == []
+    assert [line for line in told[len(names) :] if "Permission denied" not in line] == []
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from masklet.io import open_writer
+from masklet.types import FrameMasks
+
+writers = [open_writer(path, overwrite=True) for path in sys.argv[1:]]
+for writer in writers:
+    scores = np.ones(1, np.float32)
+    writer.write(np.zeros((96, 128, 3), np.uint8), FrameMasks(0, (1,), np.ones((1, 96, 128), bool), scores, scores))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
+def test_killed_at_work_what_was_there_stays_and_the_next_run_works(clips: Any, masks_at: Any, tmp_path: Path) -> None:
+    names = ["o.json", "o.mp4", "o.csv", "o"]
+    for name in names:
+        with open_writer(tmp_path / name) as writer:
+            writer.write(clips.numbered(0), masks_at(0))
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    done = subprocess.run([sys.executable, "-c", KILLED, *names], cwd=tmp_path, check=False, capture_output=True)
+
+    assert done.returncode == -9, done.stderr
+    assert {file: file.read_bytes() for file in before} == before
+    left = [file.name for file in tmp_path.iterdir() if file.name not in names]
+    assert len(left) == len(names)
+    assert all(name.startswith(".o") and name.endswith(".part") for name in left)
+    with open_writer(tmp_path / "o.json", overwrite=True) as writer:
+        writer.write(None, masks_at(1))
+    assert read_result(tmp_path / "o.json").frame_indices == [1]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".json", ""])
@@ -188,7 +262,7 @@ def test_importing_io_does_not_import_torch() -> None:
 
 def test_rare_masks_pass_every_writer(clips: Any, masks_at: Any, tmp_path: Path) -> None:
     for name in NAMES:
-        with open_writer(f"{tmp_path}/{name}") as writer:
+        with open_any(f"{tmp_path}/{name}") as writer:
             writer.write(clips.numbered(0), masks_at(0, ids=()))
             writer.write(clips.numbered(1), masks_at(1, ids=(3,)))
             empty = masks_at(2, ids=(3,))

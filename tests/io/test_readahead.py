@@ -17,6 +17,23 @@ def test_items_come_in_order_and_the_thread_ends() -> None:
     assert threading.active_count() == before
 
 
+def test_with_newest_only_what_nobody_has_taken_is_dropped() -> None:
+    first_is_taken, last_is_made = threading.Event(), threading.Event()
+
+    def items() -> Generator[int]:
+        yield 0
+        first_is_taken.wait()
+        yield from range(1, 50)
+        last_is_made.set()
+
+    ahead = read_ahead(items, 1, newest=True)
+    assert next(ahead) == 0
+    first_is_taken.set()
+    last_is_made.wait()
+
+    assert list(ahead) == [49]
+
+
 def test_an_exception_is_raised_at_its_place() -> None:
     def items() -> Generator[int]:
         yield 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+from torch import nn
 
-from masklet.model.layers import LayerNorm2d, Mlp
+from masklet.model.layers import ACTIVATIONS, Activation, LayerNorm2d, Mlp, convolve, dense, pointwise
 
 
 def test_layer_norm_over_channels() -> None:
@@ -14,8 +15,33 @@ def test_layer_norm_over_channels() -> None:
         norm.weight.copy_(torch.tensor([1.0, 2, 3, 4, 5]))
         norm.bias.fill_(0.5)
     x = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(0))
-    expected = F.layer_norm(x.permute(0, 2, 3, 1), (5,), norm.weight, norm.bias, eps=1e-6).permute(0, 3, 1, 2)
+    centered = x - x.mean(1, keepdim=True)
+    unit = centered / (centered.square().mean(1, keepdim=True) + 1e-6).sqrt()
+    expected = unit * torch.arange(1.0, 6)[:, None, None] + 0.5
     torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 5e-2), (torch.float64, 1e-9)])
+def test_dense_and_convolutions_fast_and_plain(activation: Activation, dtype: torch.dtype, near: float) -> None:
+    torch.manual_seed(0)
+    layer, conv = nn.Linear(6, 4).to(dtype), nn.Conv2d(6, 6, 3, stride=2, groups=6).to(dtype)
+    x, other = torch.randn(2, 3, 5, 6).to(dtype), torch.randn(2, 3, 5, 4).to(dtype)
+    maps = x.permute(0, 3, 1, 2)
+
+    def results() -> list[torch.Tensor]:
+        return [
+            dense(x, layer, activation),
+            dense(x, layer, plus=other),
+            pointwise(maps, layer.weight[:, :, None, None], layer.bias, activation),
+            convolve(maps, conv, conv.weight, conv.bias, (1, 2), activation),
+        ]
+
+    with torch.inference_mode():
+        fast = results()
+    for found, expected in zip(fast, results(), strict=True):
+        torch.testing.assert_close(found, expected, atol=near, rtol=near)
+    assert dense(x[:0], layer, activation).shape == (0, 3, 5, 4)
 
 
 def test_mlp_has_no_activation_at_the_end() -> None:

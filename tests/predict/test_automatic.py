@@ -111,3 +111,9 @@ def test_wrong_settings_and_pictures_are_refused(tiny: Sam2) -> None:
         AutomaticSettings(batch=0)
     with pytest.raises(MediaError, match="expected a picture"):
         AutomaticMasker(tiny).propose(np.zeros((4, 4, 3), np.float32))
+
+
+def test_steps_tell_how_far_they_are(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
+    masker = AutomaticMasker(tiny, replace(ANYTHING, layers=(Layer(points=4), Layer(crops=2, points=2)), batch=6))
+    progress = list(masker.steps(clip[0]))
+    assert progress == [(6, 32), (12, 32), (16, 32), (20, 32), (24, 32), (28, 32), (32, 32)]

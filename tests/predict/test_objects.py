@@ -22,8 +22,8 @@ def test_plain_is_what_the_model_was_trained_for() -> None:
 @pytest.mark.parametrize(
     ("memory", "message"),
     [
-        ("elephant", 'memory must be "plain" or a MemoryPolicy'),
-        (None, 'memory must be "plain" or a MemoryPolicy'),
+        ("elephant", "memory must be plain, gated, .* or a MemoryPolicy, got 'elephant'"),
+        (None, "memory must be plain, gated, .* or a MemoryPolicy"),
         (MemoryPolicy(memory_frames=8), "memory_frames must be 1 to 7 .*, got 8"),
     ],
 )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask
-from masklet.predict.results import PostProcess, frame_masks, full_size
+from masklet.predict.results import Frame, PostProcess, frame_masks, full_size
 
 HOLED = np.array(
     [
@@ -74,10 +75,14 @@ def chosen(value: float, score: float) -> ChosenMask:
     return ChosenMask(logits, torch.tensor([0.5]), torch.zeros(1, 3), torch.tensor([score]))
 
 
-def test_frame_masks() -> None:
+def frame(index: int, size: tuple[int, int]) -> Frame:
+    return Frame(index, size, lambda: np.zeros((*size, 3), np.uint8))
+
+
+def test_frame_masks(tiny: Sam2) -> None:
     drawn = np.eye(6, dtype=bool)
     rows = {7: chosen(1.0, 0.0), 3: chosen(-1024.0, -2.0), 5: chosen(10.0, 10.0)}
-    out = frame_masks(4, rows, (6, 6), postprocess=PostProcess(), drawn={5: drawn, 9: ~drawn})
+    out = frame_masks(frame(4, (6, 6)), rows, tiny, PostProcess(), drawn={5: drawn, 9: ~drawn})
     assert (out.frame_index, out.object_ids, out.logits) == (4, (7, 3, 5), None)
     assert out[7].all()
     assert not out[3].any()
@@ -86,16 +91,16 @@ def test_frame_masks() -> None:
     assert out.iou.tolist() == [0.5, 0.5, 0.5]
 
 
-def test_drawn_masks_win_where_masks_must_not_overlap() -> None:
+def test_drawn_masks_win_where_masks_must_not_overlap(tiny: Sam2) -> None:
     drawn = np.eye(6, dtype=bool)
     rows = {1: chosen(99.0, 1.0), 2: chosen(10.0, 10.0)}
-    out = frame_masks(0, rows, (6, 6), postprocess=PostProcess(non_overlap=True), drawn={2: drawn})
+    out = frame_masks(frame(0, (6, 6)), rows, tiny, PostProcess(non_overlap=True), drawn={2: drawn})
     np.testing.assert_array_equal(out[2], drawn)
     np.testing.assert_array_equal(out[1], ~drawn)
 
 
-def test_no_objects() -> None:
-    out = frame_masks(2, {}, (3, 5), postprocess=PostProcess(fill_holes=3), drawn={})
+def test_no_objects(tiny: Sam2) -> None:
+    out = frame_masks(frame(2, (3, 5)), {}, tiny, PostProcess(fill_holes=3), drawn={})
     assert len(out) == 0
     assert out.masks.shape == (0, 3, 5)
     assert out.label_map().tolist() == [[0] * 5] * 3

@@ -23,6 +23,7 @@ from masklet.io import ArrayVideo
 from masklet.masks.clicks import center_click
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import PromptTensors
+from masklet.predict.feature_cache import FeatureCache
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.pixels import frame_tensor
 from masklet.predict.results import PostProcess
@@ -509,7 +510,8 @@ def test_spatial_memories_are_bounded(tiny: Sam2, clip: Clip) -> None:
     counts = [spatial_memories(tiny) - before for out in session.propagate() if out.frame_index % 10 == 9]
     counts += [spatial_memories(tiny) - before for out in session.propagate("reverse") if out.frame_index % 10 == 9]
     assert max(counts) <= 2 * 6 + 3  # the recent ones of two objects, and three prompted ones
-    assert len(session._features) <= 4
+    assert isinstance(session.features, FeatureCache)
+    assert len(session.features) <= 4
 
 
 def test_postprocess(tiny: Sam2, clip: Clip) -> None:

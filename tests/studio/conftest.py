@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from fastapi import FastAPI
 from jaxtyping import UInt8
+from sqlalchemy import event
 from websockets.sync.client import ClientConnection, connect
 
 from masklet.model.sam2 import Sam2
@@ -141,6 +143,30 @@ def start(tiny: Sam2, one_thread: None) -> Iterator[Start]:
         client.close()
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def _full(desk: Desk) -> Iterator[None]:
+    engine = desk.store._engine
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    def bounded(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(engine, "connect", bounded)
+    engine.dispose()
+    try:
+        yield
+    finally:
+        event.remove(engine, "connect", bounded)
+        engine.dispose()
+
+
+@pytest.fixture
+def full_disk() -> Callable[[Desk], AbstractContextManager[None]]:
+    """Inside, a studio has no room for anything more."""
+    return _full
 
 
 @pytest.fixture(scope="module")

@@ -85,21 +85,11 @@ def test_bodies_that_are_not_what_they_should_be(studio: Any, body: bytes) -> No
         assert message
 
 
-def test_a_full_disk_is_a_sentence_and_the_project_stays_sound(studio: Any) -> None:
+def test_a_full_disk_is_a_sentence_and_the_project_stays_sound(studio: Any, full_disk: Any) -> None:
     project = studio.project()
     studio.click(project, 0, 15, 16)
     before = studio.call("GET", f"projects/{project}"), studio.masks(project)
-    engine = studio.desk.store._engine
-    with engine.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    from sqlalchemy import event  # noqa: PLC0415
-
-    def bounded(connection: Any, *_: object) -> None:
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-
-    event.listen(engine, "connect", bounded)
-    engine.dispose()
-    try:
+    with full_disk(studio.desk):
         said = {"object_id": 1, "clicks": [{"x": x, "y": 20} for x in range(3, 60)]}
         for _ in range(200):
             answer = studio.client.post(f"/api/projects/{project}/frames/1/prompts", json=said)
@@ -111,9 +101,6 @@ def test_a_full_disk_is_a_sentence_and_the_project_stays_sound(studio: Any) -> N
         job = studio.call("POST", f"projects/{project}/track", 202, json={})
         ended = studio.finished(job)
         assert (ended["state"], ended["error"]["type"]) == ("failed", "DiskFullError")
-    finally:
-        event.remove(engine, "connect", bounded)
-        engine.dispose()
     assert studio.call("GET", f"projects/{project}")["revision"] <= full_state["revision"] + 1  # the step that failed
     while studio.call("GET", f"projects/{project}")["revision"] > before[0]["revision"]:
         studio.call("POST", f"projects/{project}/undo")

@@ -1,4 +1,4 @@
-"""Everything on a frame: the grid, what counts as the same, and the job."""
+"""Everything on a frame: the job and its entries."""
 
 from __future__ import annotations
 
@@ -7,36 +7,30 @@ from typing import Any
 import numpy as np
 
 from masklet.masks.rle import from_coco
-from masklet.studio.proposals import distinct, grid
+from masklet.predict.automatic import Proposals
+from masklet.studio.proposals import proposal_entries
 from masklet.types import Rle
 
 
-def square(left: int, side: int) -> Rle:
+def test_entries() -> None:
     mask = np.zeros((20, 40), bool)
-    mask[:side, left : left + side] = True
-    return Rle.from_mask(mask)
-
-
-def test_grid() -> None:
-    points = [tuple(prompts.points[0].tolist()) for prompts in grid(2, (20, 40))]
-    assert points == [(10, 5), (30, 5), (10, 15), (30, 15)]
-
-
-def test_the_better_of_two_that_are_much_alike_stays() -> None:
-    near, best, other = (square(1, 10), 0.8, 0.9), (square(0, 10), 0.9, 0.9), (square(20, 10), 0.5, 0.5)
-    assert distinct([near, other, best]) == [best, other]
-    assert distinct([]) == []
+    mask[:10, 5:15] = True
+    two, four = np.zeros((1, 2), np.float32), np.array([[5, 0, 15, 10]], np.float32)
+    score = np.array([0.75], np.float32)
+    entry = proposal_entries(Proposals([Rle.from_mask(mask)], score, score, four, two, four))[0]
+    assert from_coco(entry.pop("mask")).area == 100
+    assert entry == {"iou": 0.75, "stability": 0.75, "box": [5, 0, 15, 10]}
 
 
 def test_proposals_come_as_a_job(studio: Any) -> None:
     project = studio.project()
     path = f"projects/{project}/frames/2/proposals"
-    job = studio.finished(studio.call("POST", path, 202, json={"points_per_side": 4, "limit": 5}))
-    assert (job["state"], job["done"], job["result"]["frame"]) == ("done", 16, 2)
+    job = studio.finished(studio.call("POST", path, 202, json={"points_per_side": 6, "limit": 5}))
+    assert (job["state"], job["error"], job["done"], job["result"]["frame"]) == ("done", None, 36, 2)
     found = job["result"]["proposals"]
-    assert 1 <= len(found) <= 5
+    assert len(found) <= 5
     assert all(from_coco(one["mask"]).area for one in found)
-    scores = [one["iou"] * one["stability"] for one in found]
+    scores = [one["iou"] for one in found]
     assert scores == sorted(scores, reverse=True)
     assert studio.refused("POST", path, json={"points_per_side": 100})[0] == 422
     assert studio.refused("POST", f"projects/{project}/frames/99/proposals", json={})[0] == 404

@@ -13,7 +13,6 @@ from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.studio.sessions import Device, device_of
 from masklet.studio.settings import Settings
-from masklet.studio.viewing import FrameCache
 
 
 @pytest.fixture
@@ -42,13 +41,39 @@ def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
         small.click(project, 0, 15, 16)
     assert in_memory(small) == 2
     device = small.desk.devices[0]
-    device.worker.call("", lambda: device.expire(time.monotonic())).result(10)
+    device.worker.call("", lambda: device.expire(time.monotonic() - 900)).result(10)
     assert in_memory(small) == 2  # asked for just now
-    device.worker.call("", lambda: device.expire(time.monotonic() + 10_000)).result(10)
+    device.worker.call("", lambda: device.expire(time.monotonic() + 100)).result(10)
     assert in_memory(small) == 0
     answer = small.click(projects[0], 0, 40, 20, object_id=1)
     assert len(answer["prompt"]["clicks"]) == 2
     assert in_memory(small) == 1
+
+
+def test_everything_kept_is_given_back(small: Any) -> None:
+    desk, project = small.desk, small.project()
+    small.client.get(f"/api/media/{small.media}/frames/0")
+    small.click(project, 0, 15, 16)
+    kept = (desk.viewers.seen, desk.pictures, desk.devices[0].features)
+    assert min(map(len, kept)) > 0
+    desk.expire(time.monotonic())
+    assert min(map(len, kept)) > 0  # asked for within the time that counts as idle
+    desk.expire(time.monotonic() + 10_000)
+    assert in_memory(small) == 0
+    assert [(len(one), one.num_bytes) for one in kept] == [(0, 0)] * 3
+
+
+def test_projects_on_one_media_share_what_the_encoder_sees(small: Any) -> None:
+    features = small.desk.devices[0].features
+    features.expire(time.monotonic() + 100)
+    first, second = small.project(), small.project()
+    answers = [small.click(project, 3, 15, 16)["frame"] for project in (first, second)]
+    assert answers[0] == answers[1]
+    assert len(features) == 1
+    small.track(first, start=3, end=6)
+    assert len(features) == 3
+    small.click(second, 5, 15, 16)
+    assert len(features) == 3
 
 
 def test_a_restart_goes_on_where_it_was(start: Any, small: Any, settings: Settings) -> None:
@@ -99,7 +124,7 @@ def test_what_is_busy_is_not_dropped(small: Any) -> None:
     def busy() -> bool:
         live = device.live(project)
         live.busy += 1
-        device.expire(time.monotonic() + 10_000)
+        device.expire(time.monotonic() + 100)
         kept = device.if_live(project) is live
         live.busy -= 1
         return kept
@@ -108,7 +133,10 @@ def test_what_is_busy_is_not_dropped(small: Any) -> None:
 
 
 def test_a_project_keeps_to_its_device(small: Any, tiny: Sam2) -> None:
-    devices = [small.desk.devices[0], Device(tiny, small.desk.record, FrameCache(), small.desk.settings, "second")]
+    devices = [
+        small.desk.devices[0],
+        Device(tiny, small.desk.record, small.desk.viewers, small.desk.settings, "second"),
+    ]
     chosen = [device_of(devices, f"{index:012x}") for index in range(50)]
     assert set(map(id, chosen)) == set(map(id, devices))
     assert [device_of(devices, f"{index:012x}") for index in range(50)] == chosen

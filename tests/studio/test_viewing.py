@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from masklet.io import open_video
-from masklet.studio.viewing import FrameCache, MediaFrames, PictureCache, Viewers, encoded
+from masklet.studio.viewing import MediaFrames, Viewers, encoded, frame_cache, picture_cache
 
 
 def picture(answer: Any) -> Image.Image:
@@ -60,7 +61,7 @@ def test_timestamps(studio: Any) -> None:
 
 def test_few_media_stay_open(studio: Any) -> None:
     row = studio.desk.store.media(studio.media)
-    viewers = Viewers(FrameCache(), most=1)
+    viewers = Viewers(frame_cache(), most=1)
     source = viewers.source(row)
     assert viewers.source(row) is source
     source.close()  # as another call does that needs the place
@@ -70,7 +71,7 @@ def test_few_media_stay_open(studio: Any) -> None:
 
 
 def test_pictures_are_kept_in_bounds() -> None:
-    cache = PictureCache(limit=10)
+    cache = picture_cache(limit=10)
     for name in "abc":
         cache.put(name, name.encode() * 4)
     assert [cache.get(name) for name in "abc"] == [None, b"bbbb", b"cccc"]
@@ -79,21 +80,36 @@ def test_pictures_are_kept_in_bounds() -> None:
 
 
 def test_frames_are_kept_in_bounds() -> None:
-    cache = FrameCache(limit=30)
+    cache = frame_cache(limit=30)
     for index in range(3):
-        cache.put("m", index, np.full((2, 2, 3), index, np.uint8))
-    assert [None if (kept := cache.get("m", i)) is None else int(kept[0, 0, 0]) for i in range(3)] == [None, 1, 2]
-    assert cache.get("other", 1) is None
+        cache.put(("m", index), np.full((2, 2, 3), index, np.uint8))
+    assert [None if (kept := cache.get(("m", i))) is None else int(kept[0, 0, 0]) for i in range(3)] == [None, 1, 2]
+    assert cache.get(("other", 1)) is None
 
 
-def test_a_tracker_reads_what_was_looked_at_without_opening_the_file(studio: Any) -> None:
-    row, seen = studio.desk.store.media(studio.media), FrameCache()
-    viewers, frames = Viewers(seen), MediaFrames(row, seen)
+def test_media_that_nobody_looks_at_are_closed(studio: Any) -> None:
+    row = studio.desk.store.media(studio.media)
+    viewers = Viewers(frame_cache())
+    source = viewers.source(row)
+    assert not viewers.expire(time.monotonic() - 100)
+    assert viewers.source(row) is source
+    assert viewers.expire(time.monotonic() + 100)
+    assert viewers.source(row) is not source
+    viewers.close()
+
+
+def test_a_tracker_reads_where_people_look_and_onward_by_itself(studio: Any) -> None:
+    row = studio.desk.store.media(studio.media)
+    viewers = Viewers(frame_cache())
+    frames = MediaFrames(row, viewers)
     shown = viewers.frame(row, 5)
     assert (len(frames), frames.size, frames.fps) == (12, (48, 72), 25.0)
     assert frames[5] is shown
-    assert frames.timestamps == ()  # the file is not open
-    assert np.array_equal(frames[4], viewers.frame(row, 4))
-    assert len(list(frames)) == len(frames.timestamps) == 12
-    frames.close()
+    assert frames[4] is viewers.seen.get((row.id, 4))
+    with frames.onward():
+        assert frames[5] is shown
+        onward = list(frames)
+        assert viewers.seen.get((row.id, 6)) is None
+    assert len(onward) == 12
+    assert np.array_equal(onward[6], viewers.frame(row, 6))
     viewers.close()

@@ -77,6 +77,25 @@ def test_a_click_waits_for_one_step_and_long_work_goes_on(worker: Worker) -> Non
     assert order.index("click9") < order.index("long2")  # and long work does not hold up clicks
 
 
+def test_previews_wait_for_clicks_and_take_turns_with_long_work(worker: Worker) -> None:
+    order: list[str] = []
+
+    def work() -> Iterator[None]:
+        for place in range(3):
+            order.append(f"step{place}")
+            yield
+
+    gate = held(worker)
+    worker.start("long", work())
+    previews = [worker.preview("pointer", lambda place=place: order.append(f"preview{place}")) for place in range(3)]  # type: ignore[misc]
+    worker.call("click", lambda: order.append("click"))
+    gate.set()
+    for preview in previews:
+        preview.result(10)
+    assert order[0] == "click"
+    assert order[1:7] == ["step0", "preview0", "step1", "preview1", "step2", "preview2"]
+
+
 def test_too_many_calls_of_one_owner(worker: Worker) -> None:
     gate = held(worker)
     for _ in range(20):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
+
+T = TypeVar("T", int, float)
 
 P = PROMPTED_SLOT
 
@@ -157,7 +159,7 @@ def test_any_history(at: int, prompted: set[int], recent: set[int], policy: Memo
 
 @given(st.integers(0, 60), frames, frames, policies)
 def test_reverse_is_the_mirror_image(at: int, prompted: set[int], recent: set[int], policy: MemoryPolicy) -> None:
-    def mirrored(pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    def mirrored(pairs: tuple[tuple[int, T], ...]) -> tuple[tuple[int, T], ...]:
         return tuple((60 - i, value) for i, value in pairs)
 
     forward = choose(at, prompted=prompted, recent=recent, policy=policy)

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``masklet`` with the arguments of the process, or those given, and leave with an exit code."""
     from masklet.cli import (  # noqa: F401, PLC0415  they register themselves
+        bench,
+        convert,
         demo,
         doctor,
+        engine,
+        engine_sets,
         evaluate,
         everything,
         export,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import typer
 
 from masklet.cli.errors import INTERRUPTED, error_entry, exit_code, show_error
 from masklet.cli.inputs import video_keywords
-from masklet.cli.job import Lazy, Span, model_entry, prepare, track
+from masklet.cli.job import Lazy, Span, model_entry, policy_named, prepare, track
 from masklet.cli.options import InputOptions, MaskOptions
 from masklet.cli.outputs import make_parent
 from masklet.cli.progress import Interrupt, interruptible
@@ -30,6 +30,7 @@ class Batch:
         book: the prompts.
         span: which frames, and which way.
         masks: what happens to masks.
+        memory: name of the memory policy.
         load: gives the model.
         inputs: what the files leave open.
         looks: how outputs look.
@@ -43,6 +44,7 @@ class Batch:
     span: Span
     masks: MaskOptions
     load: Lazy
+    memory: str = "plain"
     inputs: InputOptions = field(default_factory=InputOptions)
     looks: OutputOptions = field(default_factory=OutputOptions)
     overwrite: bool = False
@@ -79,7 +81,7 @@ class Batch:
 
     def _one(self, source: str, outputs: list[str], interrupt: Interrupt) -> VideoReport:
         with open_video(source, **video_keywords(self.inputs)) as video:
-            job = prepare(source, video, self.book, self.span, self.masks)
+            job = replace(prepare(source, video, self.book, self.span, self.masks), memory=policy_named(self.memory))
             if len(self.videos) > 1:
                 for output in outputs:
                     make_parent(output)

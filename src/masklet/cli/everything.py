@@ -39,6 +39,7 @@ def everything(
     weights: options.Weights = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    backend: options.Backend = "torch",
     size: options.InputSize = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -64,7 +65,9 @@ def everything(
             max_objects=max_objects,
             min_area=min_area,
             every=every,
-            load=Lazy(ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size)),
+            load=Lazy(
+                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+            ),
             overwrite=overwrite,
             as_json=as_json,
             quiet=quiet,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import typer
 
+from masklet.backends.protocol import Model
 from masklet.cli.job import Lazy, model_entry
 from masklet.cli.outputs import targets
 from masklet.cli.progress import Advance, interruptible, progress
@@ -25,7 +26,6 @@ from masklet.io.live import LiveVideo
 from masklet.io.results import Provenance
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
-from masklet.model.sam2 import Sam2
 from masklet.predict.automatic import LAYERS, AutomaticMasker, AutomaticSettings, Filtered, Preset, settings_for
 from masklet.predict.everything import EverythingSettings, track_everything, visible
 from masklet.types import FrameMasks, Masklet, MaskSet, ObjectId
@@ -80,7 +80,7 @@ class Finding:
         if self.as_json:
             print_json(told)
 
-    def _settings(self, model: Sam2) -> AutomaticSettings:
+    def _settings(self, model: Model) -> AutomaticSettings:
         return replace(settings_for(model, self.preset), min_area=self.min_area)
 
     def _picture(self, outputs: list[str]) -> dict[str, Any]:
@@ -129,7 +129,8 @@ class Finding:
             model, started = self.load(), time.perf_counter()
             for sink in sinks:
                 sink.provenance = replace(told, model=model.config.full_name)
-            masklets = self._tracked(model, video)
+            masker = AutomaticMasker(model, self._settings(model))
+            masklets = self._tracked(masker, video)
             for out in frames_of(masklets, video):
                 picture = video[out.frame_index]
                 for sink in sinks:
@@ -141,6 +142,7 @@ class Finding:
                 "\n".join(
                     [
                         f"{self.source}: {len(masklets)} masklets, {count} frames, {seconds:.1f} s",
+                        f"  {fate(masker.filtered)}",
                         *lines_of(masklets),
                         *(f"  wrote {o}" for o in outputs),
                     ]
@@ -153,11 +155,12 @@ class Finding:
             size=size,
             frames=count,
             seconds=round(seconds, 3),
+            candidates=asdict(masker.filtered),
             outputs=outputs,
             objects=[_entry(masklet) for masklet in masklets.values()],
         )
 
-    def _tracked(self, model: Sam2, video: RecordedSource) -> dict[ObjectId, Masklet]:
+    def _tracked(self, masker: AutomaticMasker, video: RecordedSource) -> dict[ObjectId, Masklet]:
         with interruptible() as interrupt, ExitStack() as bars:
             shown: dict[str, tuple[Advance, int]] = {}
 
@@ -173,7 +176,7 @@ class Finding:
 
             settings = EverythingSettings(every=self.every, max_objects=self.max_objects or MAX_OBJECTS)
             return track_everything(
-                model, video, settings, proposals=self._settings(model), progress=tell, cancel=lambda: bool(interrupt)
+                masker.model, video, settings, proposals=masker, progress=tell, cancel=lambda: bool(interrupt)
             )
 
 

@@ -37,6 +37,7 @@ def image(
     weights: options.Weights = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    backend: options.Backend = "torch",
     size: options.InputSize = None,
     axis: options.Axis = None,
     channel: options.Channel = None,
@@ -44,6 +45,7 @@ def image(
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
     non_overlap: options.NonOverlap = False,
+    refine: options.Refine = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -68,8 +70,12 @@ def image(
                 zip(pictures, targets(pictures, output, default="{name}-masklet.png", shared_folder=True), strict=True)
             ),
             book=parse_all(click, box, mask, prompts),
-            masks=MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap),
-            load=Lazy(ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size)),
+            masks=MaskOptions(
+                fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap, refine=refine
+            ),
+            load=Lazy(
+                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+            ),
             candidates=candidates,
             inputs=InputOptions(axis=axis, channel=channel, scale=scale),
             overwrite=overwrite,

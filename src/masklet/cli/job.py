@@ -6,20 +6,24 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
+import typer
+
+from masklet.backends.protocol import Model
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, Interrupt, progress
 from masklet.cli.prompts import PromptBook, check
 from masklet.cli.report import Tally, VideoReport, note
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io import LiveVideo, Provenance, RecordedSource, Writer, read_mask
-from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
 from masklet.predict.passes import Direction
+from masklet.predict.refine import Refinement
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
+from masklet.tracking.policies import NAMES, PolicyName
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts
 
 ENDLESS = 2**40
@@ -31,9 +35,9 @@ class Lazy:
 
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
-        self._model: Sam2 | None = None
+        self._model: Model | None = None
 
-    def __call__(self) -> Sam2:
+    def __call__(self) -> Model:
         """The model."""
         if self._model is None:
             options = self._options
@@ -43,21 +47,35 @@ class Lazy:
                 device=options.device,
                 dtype=options.dtype,
                 image_size=options.image_size,
+                backend=cast("Literal['onnx', 'openvino']", options.backend),
             )
         return self._model
 
 
+def policy_named(name: str) -> PolicyName:
+    """The memory policy of a name.
+
+    Raises:
+        BadParameter: no such policy.
+    """
+    for known in NAMES:
+        if name == known:
+            return known
+    raise typer.BadParameter(f"expected one of {', '.join(NAMES)}, got {name!r}", param_hint="--memory")
+
+
 def post_process(masks: MaskOptions) -> PostProcess:
     """What the options of a command do to masks."""
-    return PostProcess(**asdict(masks))
+    refinement = Refinement() if masks.refine else None
+    return PostProcess(**{**asdict(masks), "refine": refinement})
 
 
-def model_entry(model: Sam2) -> dict[str, object]:
+def model_entry(model: Model) -> dict[str, object]:
     """A model as it stands in JSON."""
     return {
         "model": model.config.full_name,
         "device": str(model.device),
-        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "dtype": str(model.dtype).removeprefix("torch."),
         "input_size": model.config.image_size,
     }
 
@@ -88,6 +106,7 @@ class Job:
         prompts: by frame and object.
         names: of objects.
         postprocess: what happens to masks.
+        memory: name of the memory policy.
     """
 
     source: str
@@ -97,6 +116,7 @@ class Job:
     prompts: dict[int, dict[ObjectId, Prompts]]
     names: dict[ObjectId, str] = field(default_factory=dict)
     postprocess: PostProcess = field(default_factory=PostProcess)
+    memory: PolicyName = "plain"
 
     @property
     def is_live(self) -> bool:
@@ -122,10 +142,12 @@ def prepare(
         count = len(video)
         stop = count if span.end is None else span.end
         if stop > count:
-            raise FrameRangeError(f"{source} has {count} frames, expected --end up to {count}, got {stop}")
+            raise FrameRangeError(
+                f"{_shown(source, video)} has {count} frames, expected --end up to {count}, got {stop}"
+            )
     frames = range(span.start, stop)
     if not frames:
-        raise FrameRangeError(f"expected --start below --end, got {span.start} and {stop}: {source}")
+        raise FrameRangeError(f"expected --start below --end, got {span.start} and {stop}: {_shown(source, video)}")
     prompts = book.at(frames[-1] if span.direction == "reverse" else frames[0], read_mask)
     check(prompts, video.size, frames)
     return Job(
@@ -139,7 +161,12 @@ def prepare(
     )
 
 
-def track(job: Job, model: Sam2, sinks: Sequence[Writer], *, interrupt: Interrupt, quiet: bool = False) -> VideoReport:
+def _shown(source: str, video: RecordedSource | LiveVideo) -> str:
+    """What messages call a video: a file as the user named it, an address without the password it may hold."""
+    return source if getattr(video, "path", None) else video.name
+
+
+def track(job: Job, model: Model, sinks: Sequence[Writer], *, interrupt: Interrupt, quiet: bool = False) -> VideoReport:
     """Track the objects of a job and write every frame to every sink; the caller finishes the sinks.
 
     Forward, frames are written as they are done and memory stays bounded; in the other directions all masks are made
@@ -148,8 +175,7 @@ def track(job: Job, model: Sam2, sinks: Sequence[Writer], *, interrupt: Interrup
     Raises:
         KeyboardInterrupt: interrupted before the first frame was done.
     """
-    shown = job.video.name if job.is_live else job.source  # an address may hold a password
-    report = VideoReport(shown, job.video.size, names=job.names)
+    report = VideoReport(_shown(job.source, job.video), job.video.size, names=job.names)
     prompted: dict[ObjectId, tuple[int, ...]] = {}
     for frame_index, by_object in sorted(job.prompts.items()):
         for object_id in by_object:
@@ -185,10 +211,10 @@ def _count(report: VideoReport, out: FrameMasks) -> None:
         )
 
 
-def _streamed(job: Job, model: Sam2, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
+def _streamed(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
     """Frame by frame, as they come."""
     total = None if job.frames.stop == ENDLESS else len(job.frames)
-    tracker = StreamTracker(model, postprocess=job.postprocess)
+    tracker = StreamTracker(model, memory=job.memory, postprocess=job.postprocess)
     with progress(job.video.name, total, quiet=quiet) as advance:
         for frame_index, picture in zip(job.frames, _pictures(job), strict=False):
             if interrupt:
@@ -206,10 +232,10 @@ def _pictures(job: Job) -> Iterator[Picture]:
     return islice(job.video, job.frames.start, None)
 
 
-def _revisited(job: Job, model: Sam2, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
+def _revisited(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
     """All passes first, then the results in the order of the frames."""
     video = job.video
-    session = VideoSession(model, video, postprocess=job.postprocess)
+    session = VideoSession(model, video, memory=job.memory, postprocess=job.postprocess)
     steps = plan(job.prompts, job.frames, job.direction)
     done: set[int] = set()
     with progress(job.video.name, sum(step.end - step.start for step in steps), quiet=quiet) as advance:

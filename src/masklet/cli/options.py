@@ -52,6 +52,10 @@ Dtype = Annotated[
     str,
     typer.Option("--dtype", help="float32, bfloat16 or float16.", rich_help_panel=MODEL_PANEL),
 ]
+Backend = Annotated[
+    str,
+    typer.Option("--backend", help="What computes: torch, onnx or openvino.", rich_help_panel=MODEL_PANEL),
+]
 InputSize = Annotated[
     int | None,
     typer.Option(
@@ -72,9 +76,26 @@ RemoveSpecks = Annotated[
         "--remove-specks", min=0, metavar="AREA", help="Remove pieces up to AREA pixels.", rich_help_panel=MASK_PANEL
     ),
 ]
+Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        metavar="POLICY",
+        help="What the tracker remembers: plain (SAM 2), gated, distractor, motion, tree or auto.",
+        rich_help_panel=MASK_PANEL,
+    ),
+]
 NonOverlap = Annotated[
     bool,
     typer.Option("--non-overlap", help="Give every pixel to one object at most.", rich_help_panel=MASK_PANEL),
+]
+Refine = Annotated[
+    bool,
+    typer.Option(
+        "--refine",
+        help="Look again at each object, enlarged: finer outlines, up to twice the time.",
+        rich_help_panel=MASK_PANEL,
+    ),
 ]
 Axis = Annotated[
     str | None,
@@ -244,12 +265,14 @@ class ModelOptions:
     device: str = "auto"
     dtype: str = "float32"
     image_size: int | None = None
+    backend: str = "torch"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskOptions:
-    """What happens to masks; fields as in `masklet.PostProcess`."""
+    """What happens to masks; fields as in `masklet.PostProcess`, but ``refine`` says only whether."""
 
     fill_holes: int = 0
     remove_specks: int = 0
     non_overlap: bool = False
+    refine: bool = False

@@ -22,16 +22,17 @@ Advance = Callable[[], None]
 
 
 @contextmanager
-def progress(what: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
-    """Show how far something is; call what you get once a frame.
+def progress(what: str, total: int | None, *, quiet: bool = False, unit: str = "frames") -> Iterator[Advance]:
+    """Show how far something is; call what you get once a frame, or whatever is counted.
 
     Args:
         what: the video.
         total: frames to be done, or None where nobody knows.
         quiet: show nothing.
+        unit: what is counted.
     """
     console = Console(stderr=True)
-    pace = Pace(total)
+    pace = Pace(total, unit)
     if quiet:
         yield pace.advance
     elif console.is_terminal:
@@ -64,8 +65,9 @@ def _plain(what: str, pace: Pace) -> Advance:
 class Pace:
     """How many frames are done and how fast; the clock starts with the first one done, which may load things."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, unit: str = "frames") -> None:
         self.total = total
+        self.unit = unit
         self.done = 0
         self._first = 0.0
 
@@ -77,18 +79,18 @@ class Pace:
 
     def state(self) -> str:
         """For people: "40/82 frames, 5.6 frames/s, 0:08 left"."""
-        return describe(self.done, self.total, time.monotonic() - self._first)
+        return describe(self.done, self.total, time.monotonic() - self._first, self.unit)
 
 
-def describe(done: int, total: int | None, seconds: float) -> str:
+def describe(done: int, total: int | None, seconds: float, unit: str = "frames") -> str:
     """Frames done, frames per second and time left, where ``seconds`` have passed since the first frame was done."""
-    frames = f"{done}/{total} frames" if total else f"{done} frames"
+    frames = f"{done}/{total} {unit}" if total else f"{done} {unit}"
     if done < 2 or seconds <= 0:
         return frames
     fps = (done - 1) / seconds
     if not total:
-        return f"{frames}, {fps:.1f} frames/s"
-    return f"{frames}, {fps:.1f} frames/s, {clock(round(max(total - done, 0) / fps))} left"
+        return f"{frames}, {fps:.1f} {unit}/s"
+    return f"{frames}, {fps:.1f} {unit}/s, {clock(round(max(total - done, 0) / fps))} left"
 
 
 def clock(seconds: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import webbrowser
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,20 @@ def default_folder() -> Path:
     """Where projects are kept unless --project says otherwise."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "masklet" / "studio"
+
+
+@contextmanager
+def opening(link: str | None) -> Iterator[None]:
+    """Open an address in a browser once the studio, which is started inside, should answer."""
+    timer = threading.Timer(1.0, webbrowser.open, [link]) if link else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 @app.command(epilog=EXAMPLES, rich_help_panel=SEGMENT_PANEL)
@@ -89,6 +104,5 @@ def studio(
             with closing(application.state.desk):
                 link = address.link(open_given(application, media))
                 note(f"studio at {link}")
-                if browser:
-                    threading.Timer(1.0, webbrowser.open, [link]).start()
-                serve(application, address)
+                with opening(link if browser else None):
+                    serve(application, address)

@@ -56,6 +56,7 @@ def track(
     weights: options.Weights = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    backend: options.Backend = "torch",
     size: options.InputSize = None,
     axis: options.Axis = None,
     channel: options.Channel = None,
@@ -65,6 +66,8 @@ def track(
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
     non_overlap: options.NonOverlap = False,
+    memory: options.Memory = "plain",
+    refine: options.Refine = False,
     style: options.Style = "fill",
     on: options.StyleRegion = "objects",
     color: options.Colors = [],  # noqa: B006
@@ -104,8 +107,13 @@ def track(
             videos=list(zip(videos, targets(videos, output, default="{name}-masklet.mp4"), strict=True)),
             book=parse_all(click, box, mask, prompts),
             span=Span(start, end, "reverse" if reverse else "both" if both else "forward"),
-            masks=MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap),
-            load=Lazy(ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size)),
+            masks=MaskOptions(
+                fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap, refine=refine
+            ),
+            memory=memory,
+            load=Lazy(
+                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+            ),
             inputs=InputOptions(axis=axis, channel=channel, scale=scale, fps=fps, raw=raw),
             looks=output_options(
                 LookOptions(

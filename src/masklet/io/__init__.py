@@ -3,7 +3,7 @@
 from masklet.io.animation import PictureFile
 from masklet.io.array import ArrayVideo
 from masklet.io.calibration import Calibration, GeoReference
-from masklet.io.container import VideoFile
+from masklet.io.container import VideoFile, WebVideo
 from masklet.io.folder import FolderVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
@@ -50,6 +50,7 @@ __all__ = [
     "StackVideo",
     "Style",
     "VideoFile",
+    "WebVideo",
     "Writer",
     "color_of",
     "draw_overlay",

@@ -46,13 +46,14 @@ class PictureFile(RecordedSource):
             raise MediaError(f"frames per second are for pictures without times, not {path}")
         super().__init__(self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else fps)
         self.time_base = Fraction(1, 1000) if timed else None
-        untimed = () if fps is None else tuple(index / fps for index in range(self._count))
-        self._starts: tuple[float, ...] | None = None if timed else untimed
+        self._starts: tuple[float, ...] | None = None
         self._image: Image.Image | None = None
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Start of every frame in seconds, by the durations in the file; empty where it holds none."""
+        """Start of every frame in seconds, by the durations in the file; where it holds none, by ``fps``, if known."""
+        if self.time_base is None:
+            return super().timestamps
         if self._starts is None:
             durations = []
             with opened_picture(self.path) as image:

@@ -39,11 +39,6 @@ class ArrayVideo(RecordedSource):
         super().__init__("the array", (height, width), fps)
         self._frames = frames
 
-    @property
-    def timestamps(self) -> Sequence[float]:
-        """Frame index over fps; empty without fps."""
-        return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
-
     def __len__(self) -> int:
         return len(self._frames)
 

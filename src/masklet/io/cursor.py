@@ -22,12 +22,16 @@ class Cursor:
     Args:
         opened: gives a decoder at the start of the stream.
         timeline: of that stream.
-        cache_bytes: what may be kept; one picture always is.
+        cache_bytes: tells what may be kept; one picture always is.
         decoder: one already open, at the start.
     """
 
     def __init__(
-        self, opened: Callable[[], Decoder], timeline: Timeline, cache_bytes: int, decoder: Decoder | None = None
+        self,
+        opened: Callable[[], Decoder],
+        timeline: Timeline,
+        cache_bytes: Callable[[], int],
+        decoder: Decoder | None = None,
     ) -> None:
         self.timeline = timeline
         self._opened = opened
@@ -93,13 +97,13 @@ class Cursor:
     def close(self) -> None:
         """Close the decoder and forget what was kept."""
         self._decoder.close()
-        self._cache = _FrameCache(0)
+        self._cache = _FrameCache(lambda: 0)
 
 
 class _FrameCache:
     """Decoded pictures in their own pixel format (half the bytes of RGB), the least recently used dropped first."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
         self._used = 0
         self._frames: OrderedDict[int, VideoFrame] = OrderedDict()
@@ -114,7 +118,7 @@ class _FrameCache:
         old = self._frames.pop(index, None)
         self._used += _bytes(frame) - (0 if old is None else _bytes(old))
         self._frames[index] = frame
-        while self._used > self._limit and len(self._frames) > 1:
+        while self._used > self._limit() and len(self._frames) > 1:
             _, dropped = self._frames.popitem(last=False)
             self._used -= _bytes(dropped)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from fractions import Fraction
 
 import av
@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from masklet.errors import MediaError
+from masklet.io.address import SECONDS_TO_OPEN, Address
 from masklet.io.color import TRANSPARENT, ColorConverter
 from masklet.io.pictures import check_pixels
 from masklet.io.timeline import KeyPacket, Scan, Timeline
@@ -34,9 +35,7 @@ class Decoder:
     """A container with one video stream chosen; the first picture is decoded, so that size and rotation are known.
 
     Args:
-        url: what FFmpeg opens.
-        name: how errors call it.
-        options: for the demuxer; ``format`` forces one.
+        address: where it is.
 
     Attributes:
         first: the first decoded picture; `pictures` gives it again.
@@ -53,11 +52,11 @@ class Decoder:
         MediaError: it cannot be opened, holds no video, or no picture can be decoded.
     """
 
-    def __init__(self, url: str, *, name: str, options: Mapping[str, str] | None = None, form: str | None = None):
-        self.name = name
+    def __init__(self, address: Address) -> None:
+        self.name = name = address.name
         self.damaged = 0
         self.broken = ""
-        self._container = _open(url, name, dict(options or {}), form)
+        self._container = _open(address)
         try:
             self._stream = _video_stream(self._container, name)
             self._stream.thread_type = "AUTO"
@@ -189,9 +188,10 @@ class Decoder:
         self.close()
 
 
-def _open(url: str, name: str, options: dict[str, str], form: str | None) -> InputContainer:
+def _open(address: Address) -> InputContainer:
+    name = address.name
     try:
-        container = av.open(url, format=form, options=options, timeout=10.0)
+        container = av.open(address.url, format=address.form, options=dict(address.options), timeout=SECONDS_TO_OPEN)
     except av.error.InvalidDataError:
         raise MediaError(f"not a video or picture that masklet can read: {name}") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: an input form this build lacks

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8, UInt16
 
 from masklet.errors import OutputError
+from masklet.io.address import Address
 from masklet.io.sound import Sound, SoundForm
 from masklet.types import Size
 
@@ -119,7 +120,7 @@ class VideoEncoder:
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
 
-    def add_sound(self, source: Path, start: float) -> None:
+    def add_sound(self, source: Address, start: float) -> None:
         """Take along the sound of a file from ``start`` seconds on; before the first picture."""
         self._sound = Sound(source, self._container, self._form.sound, start)
 

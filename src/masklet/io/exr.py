@@ -37,6 +37,7 @@ class ExrStack(Stack):
         self.name = str(path)
         with reading_picture(path), OpenEXR.File(str(path), header_only=True) as file:
             header = dict(file.header())
+            names = {channel.name for channel in header["channels"]}
         if "deep" in str(header.get("type", "")):
             raise MediaError(f"OpenEXR with deep pixels cannot be shown as a picture: {path}")
         if any((channel.xSampling, channel.ySampling) != (1, 1) for channel in header["channels"]):
@@ -46,7 +47,6 @@ class ExrStack(Stack):
         self.size = (bottom - self._top + 1, right - self._left + 1)
         check_pixels(self.name, *self.size)
         check_pixels(self.name, self._data[3] - self._data[1] + 1, self._data[2] - self._data[0] + 1)
-        names = {channel.name for channel in header["channels"]}
         self.is_color = {"R", "G", "B"} <= names
         colors = [name for name in ("R", "G", "B", "A", "Y") if name in names]
         self.channels = (*colors, *sorted(names - set(colors)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 from PIL import Image
@@ -52,11 +52,6 @@ class FolderVideo(RecordedSource):
                 )
         super().__init__(str(path), size, fps)
         self.frame_names = tuple(file.name for file in self.files)
-
-    @property
-    def timestamps(self) -> Sequence[float]:
-        """Frame index over fps; empty without fps."""
-        return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.files)

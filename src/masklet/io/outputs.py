@@ -7,6 +7,7 @@ from pathlib import Path
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.json_file import parse_json_any, read_bounded
+from masklet.io.formats.yolo_data import is_yolo_data
 from masklet.io.forms import FOLDER, FORMS, USUAL, Form, OutputOptions
 from masklet.io.results import Like, Provenance, Result
 from masklet.io.writer import Writer
@@ -163,6 +164,8 @@ def _folder_form(folder: Path) -> str | None:
         own = getattr(FORMS[form].writer, "OWN", None)
         if own is not None and any(own.fullmatch(name) for name in names):
             return form
+    if is_yolo_data(folder):
+        return "yolo"
     annotations = sorted(folder.glob("*.json"))
     if not annotations:
         return None

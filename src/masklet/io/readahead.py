@@ -21,8 +21,10 @@ class _End:
     error: BaseException | None
 
 
-def read_ahead(produce: Callable[[], Generator[T]], depth: int) -> Generator[T]:
-    """The items of ``produce()``, made by a thread that is at most ``depth`` items ahead.
+def read_ahead(produce: Callable[[], Generator[T]], depth: int, *, newest: bool = False) -> Generator[T]:
+    """The items of ``produce()``, made by a thread that is at most ``depth`` items ahead; there it waits.
+
+    With ``newest`` it does not wait: the oldest item that nobody has taken is dropped.
 
     The thread starts with the first item asked for. It closes the inner generator and ends when the items end, when
     they raise (the exception is raised here, at its place in the sequence), or when this generator is closed or
@@ -30,7 +32,7 @@ def read_ahead(produce: Callable[[], Generator[T]], depth: int) -> Generator[T]:
     """
     ready: queue.Queue[_Item[T] | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
-    thread = threading.Thread(target=_fill, args=(produce, ready, stop), name="masklet-read-ahead", daemon=True)
+    thread = threading.Thread(target=_fill, args=(produce, ready, stop, newest), name="masklet-read-ahead", daemon=True)
     thread.start()
     try:
         while isinstance(got := ready.get(), _Item):
@@ -44,12 +46,16 @@ def read_ahead(produce: Callable[[], Generator[T]], depth: int) -> Generator[T]:
             thread.join()
 
 
-def _fill(produce: Callable[[], Generator[T]], ready: queue.Queue[_Item[T] | _End], stop: threading.Event) -> None:
+def _fill(
+    produce: Callable[[], Generator[T]], ready: queue.Queue[_Item[T] | _End], stop: threading.Event, newest: bool
+) -> None:
     error: BaseException | None = None
     try:
         items = produce()
         try:
             for item in items:
+                if newest and ready.full():
+                    _take(ready)
                 ready.put(_Item(item))
                 if stop.is_set():
                     return
@@ -61,8 +67,14 @@ def _fill(produce: Callable[[], Generator[T]], ready: queue.Queue[_Item[T] | _En
 
 
 def _drain(ready: queue.Queue[_Item[T] | _End]) -> None:
-    try:
-        while True:
-            ready.get_nowait()
-    except queue.Empty:
+    while _take(ready):
         pass
+
+
+def _take(ready: queue.Queue[_Item[T] | _End]) -> bool:
+    """Take an item out, if there is one."""
+    try:
+        ready.get_nowait()
+    except queue.Empty:
+        return False
+    return True

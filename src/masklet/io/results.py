@@ -128,7 +128,7 @@ def video_facts(like: Like | None, stop: int) -> dict[str, Any]:
     return {
         "num_frames": max(num_frames, stop),
         "fps": like.fps,
-        "video": Path(getattr(like, "path", None) or "").name,
+        "video": Path(getattr(like, "path", None) or str(getattr(like, "file_name", ""))).name,
         "pictures": tuple(getattr(like, "frame_names", ())),
     }
 

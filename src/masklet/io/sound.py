@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -17,6 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
+from masklet.io.address import SECONDS_TO_OPEN, Address
 from masklet.io.source import MediaWarning
 
 
@@ -46,8 +46,9 @@ class Sound:
         start: time in the source that becomes 0, in seconds.
     """
 
-    def __init__(self, source: Path, target: OutputContainer, form: SoundForm, start: float) -> None:
-        self._source = av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+    def __init__(self, source: Address, target: OutputContainer, form: SoundForm, start: float) -> None:
+        self._name = source.name
+        self._source = av.open(source.url, format=source.form, options=dict(source.options), timeout=SECONDS_TO_OPEN)
         self._target = target
         self._start = Fraction(start)
         self._tracks: dict[int, _Track] = {}
@@ -67,7 +68,7 @@ class Sound:
                     self._target.mux(out)
         except av.error.InvalidDataError:
             self._packets = iter(())
-            warnings.warn(f"the sound of {self._source.name} is damaged: it ends early", MediaWarning, stacklevel=2)
+            warnings.warn(f"the sound of {self._name} is damaged: it ends early", MediaWarning, stacklevel=2)
 
     def finish(self, end: float) -> None:
         """Write the sound up to its end, or up to ``end`` seconds."""

@@ -40,6 +40,7 @@ class RecordedSource(ABC):
         frame_names: of the frames, such as the files of a folder; empty where they have none.
         calibration: physical size of pixels and time between frames, or None.
         georeference: place on a map, or None.
+        cache_bytes: what frames by index may keep of decoded pictures; may be set where the source keeps any.
     """
 
     path: Path | None = None
@@ -47,6 +48,7 @@ class RecordedSource(ABC):
     frame_names: Sequence[str] = ()
     calibration: Calibration | None = None
     georeference: GeoReference | None = None
+    cache_bytes: int = 0
 
     def __init__(self, name: str, size: Size, fps: float | None) -> None:
         self.name = name
@@ -57,9 +59,12 @@ class RecordedSource(ABC):
         self._closed = False
 
     @property
-    @abstractmethod
     def timestamps(self) -> Sequence[float]:
-        """Presentation time of every frame in seconds, on the source's own clock; empty where there is no clock."""
+        """Presentation time of every frame in seconds, on the source's own clock; empty where there is no clock.
+
+        Of a source that holds no times, frame index over ``fps`` where that is known.
+        """
+        return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
 
     @abstractmethod
     def __len__(self) -> int: ...

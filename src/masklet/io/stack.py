@@ -71,7 +71,8 @@ class StackVideo(RecordedSource):
         opened: opens the stack; called once for random access and once for each iteration.
         channels: one or three, by number or name.
         scale: which values become black and white.
-        fps: frames per second to play it at, or None: a day under the microscope is not to be seen in real time.
+        fps: frames per second to play it at, or None: a day under the microscope is not to be seen in real time. The
+            time between frames in the world is in ``calibration``.
 
     Attributes:
         shown: numbers of the channels that are shown.
@@ -106,11 +107,6 @@ class StackVideo(RecordedSource):
         self.georeference = stack.georeference
         self.frame_names = stack.frame_names
         self._levels: Levels | None = None
-
-    @property
-    def timestamps(self) -> Sequence[float]:
-        """Frame index over fps; empty without fps. The time between frames in the world is in ``calibration``."""
-        return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
 
     def __len__(self) -> int:
         return self._stack.num_frames

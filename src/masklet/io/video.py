@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from masklet.errors import MediaError
+from masklet.io.address import STANDARD_INPUT, Address, is_address
 from masklet.io.animation import PictureFile
 from masklet.io.array import ArrayVideo
 from masklet.io.axes import AxisChoice
-from masklet.io.container import VideoFile
+from masklet.io.container import VideoFile, WebVideo
 from masklet.io.folder import FolderVideo, pictures_in
-from masklet.io.live import LiveVideo, is_live
+from masklet.io.live import LiveVideo
 from masklet.io.pictures import is_picture
 from masklet.io.raw import RawForm
 from masklet.io.scaling import Scale
@@ -79,8 +80,8 @@ def open_video(
     Args:
         source: a video file of any container and codec FFmpeg knows; an animated or still picture file; a TIFF or Zarr
             stack; a folder of pictures, OpenEXR or TIFF (natural order of names); ``"camera:0"`` for the first camera;
-            an ``rtsp://``, ``http://`` or ``https://`` address; ``"-"`` for standard input; or a (t, h, w, 3) uint8 RGB
-            array.
+            the ``rtsp://``, ``http://`` or ``https://`` address of a video; ``"-"`` for standard input; or a
+            (t, h, w, 3) uint8 RGB array.
         axis: which axis of a stack counts frames: ``"t"``, ``"z"``, ``"t,z=3"`` (one plane) or ``"t,z=max"`` (the
             greatest value along z); for GeoTIFF ``"band"``.
         channels: one channel of a stack, shown gray, or three as red, green and blue; by number from 0 or by name.
@@ -89,8 +90,9 @@ def open_video(
         raw: the form of frames without any header.
 
     Returns:
-        A `FrameSource`. Cameras, addresses and standard input are live: they can only be iterated over. All others have
-        a length, give any frame by index, and can be iterated over as often as wanted.
+        A `FrameSource`. Cameras, RTSP streams, standard input, and addresses whose server sends no parts of files
+        (streams, playlists) are live: they can only be iterated over. All others have a length, give any frame by
+        index, and can be iterated over as often as wanted; what a video file keeps for that is in ``cache_bytes``.
 
     Raises:
         MediaError: missing, empty, nothing that masklet can read, or options that do not fit.
@@ -100,15 +102,22 @@ def open_video(
     if isinstance(source, np.ndarray):
         options.refuse("an array", fps=True)
         return ArrayVideo(source, fps=options.fps)
-    if isinstance(source, str) and is_live(source):
-        options.refuse("a live video", raw=source == "-")
-        return LiveVideo(source, raw=options.raw)
+    if isinstance(source, str) and is_address(source):
+        return _at_address(source, options)
     path = Path(source)
     try:
         path.stat()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise MediaError(f"cannot open {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
     return _opened(path, options)
+
+
+def _at_address(source: str, options: ReadOptions) -> WebVideo | LiveVideo:
+    options.refuse("a live video", raw=source == STANDARD_INPUT)
+    address = Address.of_source(source, options.raw)
+    if address.is_http and address.sends_ranges():
+        return WebVideo(address)
+    return LiveVideo(source, raw=options.raw)
 
 
 def _opened(path: Path, options: ReadOptions) -> RecordedSource:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 from masklet.errors import OutputError
-from masklet.io.container import VideoFile
+from masklet.io.container import ContainerVideo
 from masklet.io.encoder import ALPHA_FORMS, FORMS, Pixels, VideoEncoder, VideoForm, check_encoder
 from masklet.io.results import Like, Provenance, Result
 from masklet.io.styles import Style, draw_style
@@ -72,7 +72,7 @@ class VideoWriter(Writer):
         super().__init__(path, like=like, provenance=provenance)
         self._form = form
         self._clock = _Clock(like, fps)
-        self._sound = like.path if sound and fps is None and isinstance(like, VideoFile) else None
+        self._sound = like.address if sound and fps is None and isinstance(like, ContainerVideo) else None
         self._size: Size | None = None
         self._encoder: VideoEncoder | None = None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import RotaryAttention
+from masklet.model.layers import dense
 from masklet.model.position import sine_grid
 
 
@@ -30,12 +30,12 @@ class MemoryAttentionLayer(nn.Module):
         values: Float[Tensor, "b m d"],
         grid: tuple[int, int],
         num_pointer_tokens: int,
+        key_scale: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b hw c"]:
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, normed, grid)
-        x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, num_pointer_tokens)
-        out: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
-        return out
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, num_pointer_tokens, key_scale)
+        return x + dense(dense(self.norm3(x), self.linear1, "relu"), self.linear2)
 
 
 class MemoryAttention(nn.Module):
@@ -52,6 +52,7 @@ class MemoryAttention(nn.Module):
         keys: Float[Tensor, "b m d"],
         values: Float[Tensor, "b m d"],
         num_pointer_tokens: int,
+        key_scale: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b c h w"]:
         """Condition an embedding.
 
@@ -60,11 +61,12 @@ class MemoryAttention(nn.Module):
             keys: memory tokens with their position codes.
             values: the same tokens without.
             num_pointer_tokens: how many tokens at the end come from pointers and have no place in the picture.
+            key_scale: a factor for each memory token's keys, or None for 1.
         """
         grid = (embedding.shape[-2], embedding.shape[-1])
         code = sine_grid(embedding.shape[1], *grid, embedding.device).to(embedding.dtype)
         x = (embedding + 0.1 * code).flatten(2).mT
         for layer in self.layers:
-            x = layer(x, keys, values, grid, num_pointer_tokens)
+            x = layer(x, keys, values, grid, num_pointer_tokens, key_scale)
         conditioned: Tensor = self.norm(x).mT.unflatten(2, grid)
         return conditioned

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.layers import LayerNorm2d
+from masklet.model.layers import LayerNorm2d, Pointwise, dense
 
 
 class MaskDownsampler(nn.Module):
@@ -22,7 +21,7 @@ class MaskDownsampler(nn.Module):
                 LayerNorm2d(channels * 4),
                 nn.GELU(),
             ]
-        self.encoder = nn.Sequential(*layers, nn.Conv2d(256, dim, 1))
+        self.encoder = nn.Sequential(*layers, Pointwise(256, dim))
 
     def forward(self, mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b c h w"]:
         out: Tensor = self.encoder(mask)
@@ -42,7 +41,7 @@ class FuserBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         out = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
-        out = self.gamma * self.pwconv2(F.gelu(self.pwconv1(out)))
+        out = self.gamma * dense(dense(out, self.pwconv1, "gelu"), self.pwconv2)
         mixed: Tensor = x + out.permute(0, 3, 1, 2)
         return mixed
 
@@ -66,9 +65,9 @@ class MemoryEncoder(nn.Module):
     def __init__(self, dim: int, memory_dim: int) -> None:
         super().__init__()
         self.mask_downsampler = MaskDownsampler(dim)
-        self.pix_feat_proj = nn.Conv2d(dim, dim, 1)
+        self.pix_feat_proj = Pointwise(dim, dim)
         self.fuser = Fuser(dim)
-        self.out_proj = nn.Conv2d(dim, memory_dim, 1)
+        self.out_proj = Pointwise(dim, memory_dim)
 
     def forward(self, embedding: Float[Tensor, "p c h w"], mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b d h w"]:
         out: Tensor = self.out_proj(self.fuser(self.pix_feat_proj(embedding) + self.mask_downsampler(mask)))

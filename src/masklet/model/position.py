@@ -77,6 +77,15 @@ def rotary_table(
     return angle.cos(), angle.sin()
 
 
+@_table
+def rotary_rows(
+    dim: int, height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Float[Tensor, "half 1 n"], Float[Tensor, "half 1 n"]]:
+    """`rotary_table` with a row for each pair of features, for keys that lie feature by feature."""
+    cos, sin = (t.to(dtype).mT.contiguous()[:, None] for t in rotary_table(dim, height, width, device))
+    return cos, sin
+
+
 def rotate(
     x: Float[Tensor, "*b n dim"], table: tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]
 ) -> Float[Tensor, "*b n dim"]:

@@ -35,7 +35,7 @@ class PromptEncoder(nn.Module):
         """A token for each point, then one that says "no more points"; without points, two of those."""
         kinds = torch.cat(list(self.point_embeddings.parameters()))
         tokens = self.pe_layer((points + 0.5) / image_size).to(kinds.dtype) + kinds[labels]
-        filler = self.not_a_point_embed.weight.expand(len(points), 1 if points.shape[1] else 2, -1)
+        filler = self.not_a_point_embed.weight.expand(points.shape[0], 1 if points.shape[1] else 2, -1)
         return torch.cat([tokens, filler], dim=1)
 
     def dense(self, mask_logits: Float[Tensor, "b 1 s s"] | None, grid: tuple[int, int]) -> Float[Tensor, "b2 c h w"]:
@@ -59,18 +59,19 @@ def draw_prompts(
     """
     side = image_size // 4
     center = torch.arange(side, device=points.device, dtype=torch.float32) + 0.5
-    drawn = points.new_zeros(len(points), 1, side, side) if previous is None else previous
-    if previous is None and points.shape[1] > 1:
-        low, high = points[:, 0, :, None] / 4, points[:, 1, :, None] / 4
-        inside_x, inside_y = ((center >= low) & (center <= high)).unbind(1)
-        inside = inside_y[:, None, :, None] & inside_x[:, None, None, :]
-        boxed = (labels[:, 0] == 2)[:, None, None, None]
-        drawn = torch.where(boxed, torch.where(inside, 2.0, -2.0), drawn)
+    x, y = (points / 4).unbind(-1)
+    labels = labels[:, :, None, None]
+    if previous is None:  # the second corner is the point of label 3, so that a graph of any number of points finds it
+        second = torch.where(labels[..., 0] == 3, points, 0.0).sum(dim=1) / 4
+        inside_x = (center >= x[:, :1]) & (center <= second[:, :1])
+        inside_y = (center >= y[:, :1]) & (center <= second[:, 1:])
+        box = torch.where(inside_y[:, None, :, None] & inside_x[:, None, None, :], 2.0, -2.0)
+        previous = torch.where(labels[:, :1] == 2, box, 0.0)
     radius = max(1.5, image_size / 160)
-    for index in range(points.shape[1]):
-        x, y = (points[:, index] / 4).unbind(-1)
-        near = (center - y[:, None]).square()[:, :, None] + (center - x[:, None]).square()[:, None, :] <= radius**2
-        kind = labels[:, index]
-        ink = torch.where(kind == 1, 12.0, -12.0)[:, None, None, None]
-        drawn = torch.where(near[:, None] & (kind <= 1)[:, None, None, None], ink, drawn)
-    return drawn
+    near = (center - y[..., None]).square()[..., None] + (center - x[..., None]).square()[..., None, :] <= radius**2
+    order = torch.arange(1, points.shape[1] + 1, device=points.device)[:, None, None]
+    last, last_positive = (
+        torch.where(near & kind, order, 0).amax(dim=1, keepdim=True)
+        for kind in ((labels == 0) | (labels == 1), labels == 1)
+    )
+    return torch.where(last > 0, torch.where(last_positive == last, 12.0, -12.0), previous)

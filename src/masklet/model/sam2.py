@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from masklet.geometry import logits_to_picture, stretch
@@ -75,15 +75,30 @@ class Sam2(nn.Module):
             return features.with_embedding(features.embedding + self.no_mem_embed.view(1, -1, 1, 1))
         grid = features.grid
         place = sine_grid(self.config.memory_dim, *grid, self.device).to(self.dtype)
-        time = self.maskmem_tpos_enc[memory.map_slots, 0, 0, :, None, None]
-        maps = rearrange(memory.maps, "b m d h w -> b (m h w) d")
-        map_codes = rearrange(place + time, "b m d h w -> b (m h w) d")
+        time = self._time_codes(memory.map_slots)[..., None, None]
+        maps = rearrange(memory.maps, "b m d h w -> b d (m h w)")
+        map_codes = rearrange(place + time, "b m d h w -> b d (m h w)")
         parts = self.config.embed_dim // self.config.memory_dim
-        pointers = rearrange(memory.pointers, "b p (parts d) -> b (p parts) d", parts=parts)
-        pointer_codes = self._pointer_codes(memory.pointer_times).repeat_interleave(parts, dim=1)
-        values = torch.cat([maps, pointers], dim=1)
-        keys = values + torch.cat([map_codes, pointer_codes], dim=1)
-        return features.with_embedding(self.memory_attention(features.embedding, keys, values, pointers.shape[1]))
+        pointers = rearrange(memory.pointers, "b p (parts d) -> b d (p parts)", parts=parts)
+        pointer_codes = self._pointer_codes(memory.pointer_times).repeat_interleave(parts, dim=1).mT
+        values = torch.cat([maps, pointers], dim=2)
+        keys = values + torch.cat([map_codes, pointer_codes], dim=2)
+        scale = memory.key_scale
+        if scale is not None:
+            count = memory.maps.shape[1]
+            whole = scale[:, :count].repeat_interleave(grid[0] * grid[1], dim=1)
+            scale = torch.cat([whole, scale[:, count:].repeat_interleave(parts, dim=1)], dim=1).to(self.dtype)
+        looked = self.memory_attention(features.embedding, keys.mT, values.mT, pointers.shape[2], scale)
+        return features.with_embedding(looked)
+
+    def _time_codes(self, slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """The learned code of each slot; between two slots, a mixture of theirs."""
+        codes = self.maskmem_tpos_enc[:, 0, 0]
+        if not slots.is_floating_point():
+            return codes[slots]
+        below = slots.floor()
+        part = (slots - below).to(codes.dtype)[..., None]
+        return torch.lerp(codes[below.long()], codes[slots.ceil().long()], part)
 
     def _pointer_codes(self, times: Float[Tensor, "b p"]) -> Float[Tensor, "b p d"]:
         if self.config.revision == "2.0":  # pointers carry no time there
@@ -93,22 +108,54 @@ class Sam2(nn.Module):
 
     def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
         """Answer the prompts of ``b`` objects on a conditioned picture with four candidates each."""
+        return self._decode(features, prompts, self._dense(features, prompts))
+
+    def decode_likely(
+        self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
+    ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
+        """As `decode`, with masks only for those prompts where one of candidates 1 to 3 promises ``min_iou``.
+
+        Masks are drawn after scores are known, and drawing them is much of the work.
+
+        Returns:
+            The rows of these prompts, their logits, and the predicted IoU of all candidates of all prompts.
+        """
+        image, image_code, sparse = self._inputs(features, prompts, self._dense(features, prompts))
+        seen, tokens, iou, _ = self.sam_mask_decoder.answer(image, image_code, sparse)
+        rows = (iou[:, 1:].float() >= min_iou).any(dim=1).nonzero()[:, 0]
+        logits = self.sam_mask_decoder.draw(seen[rows], tokens[rows], (features.stride8, features.stride4))
+        return rows, logits.float(), iou.float()
+
+    def _dense(self, features: ImageFeatures, prompts: PromptTensors) -> Float[Tensor, "b 1 s s"] | None:
+        """The mask prompt: the answer before, and what is drawn into it."""
         previous = prompts.mask_logits
         if previous is not None:
             previous = previous.clamp(-self.config.refine_limit, self.config.refine_limit)
         if self.config.draw_prompts and prompts.points.shape[1]:
             previous = draw_prompts(prompts.points, prompts.labels, previous, features.image_size)
-        return self._decode(features, prompts, previous)
+        return previous
 
-    def _decode(self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None) -> MaskPrediction:
+    def _inputs(
+        self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None
+    ) -> tuple[Float[Tensor, "p c h w"], Float[Tensor, "1 c h w"], Float[Tensor, "b n c"]]:
+        """What the mask decoder takes: the picture with the dense code, its position code, prompt tokens."""
         encoder = self.sam_prompt_encoder
-        sparse = encoder.sparse(prompts.points, prompts.labels, features.image_size)
         image = features.embedding + encoder.dense(dense, features.grid)
         image_code = encoder.pe_layer.grid(*features.grid).to(self.dtype)
-        image = image.expand(len(sparse), -1, -1, -1)
-        logits, iou, tokens, score = self.sam_mask_decoder(
-            image, image_code, sparse, (features.stride8, features.stride4)
-        )
+        return image, image_code, encoder.sparse(prompts.points, prompts.labels, features.image_size)
+
+    def _decode(self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None) -> MaskPrediction:
+        return self.answer(*self._inputs(features, prompts, dense), (features.stride8, features.stride4))
+
+    def answer(
+        self,
+        image: Float[Tensor, "p c h w"],
+        image_code: Float[Tensor, "1 c h w"],
+        sparse: Float[Tensor, "b n c"],
+        skips: tuple[Tensor, Tensor],
+    ) -> MaskPrediction:
+        """Decode prompts that are encoded already."""
+        logits, iou, tokens, score = self.sam_mask_decoder(image, image_code, sparse, skips)
         pointers = torch.where((score > 0)[:, None, None], self.obj_ptr_proj(tokens), self.no_obj_ptr)
         return MaskPrediction(logits.float(), iou.float(), pointers, score.float())
 
@@ -122,7 +169,7 @@ class Sam2(nn.Module):
         full = mask * MEMORY_SCALE + MEMORY_BIAS
         logits = stretch(full, full.shape[-1] // 4)
         dense = self.mask_downsample(mask.to(self.dtype))
-        prediction = self._decode(features, PromptTensors.none(len(mask), self.device), dense)
+        prediction = self._decode(features, PromptTensors.none(mask.shape[0], self.device), dense)
         visible = mask.flatten(1).any(dim=1)
         pointer = torch.where(visible[:, None], prediction.pointers[:, 0], self.no_obj_ptr)
         score = torch.where(visible, -MEMORY_BIAS, MEMORY_BIAS)
@@ -135,10 +182,15 @@ class Sam2(nn.Module):
         """
         size = features.image_size
         full = logits_to_picture(chosen.logits, (size, size))
-        probability = (full > 0).float() if prompted else full.sigmoid()
+        return self.remember(features, (full > 0).float() if prompted else full.sigmoid(), chosen.object_score)
+
+    def remember(
+        self, features: ImageFeatures, probability: Float[Tensor, "b 1 s2 s2"], object_score: Float[Tensor, " b"]
+    ) -> Float[Tensor, "b d h w"]:
+        """Remember masks that have the size of the model's input."""
         scaled = probability * MEMORY_SCALE + MEMORY_BIAS
         memory: Tensor = self.memory_encoder(features.embedding, scaled.to(self.dtype))
         if self.config.revision == "2.1":
-            absent = (chosen.object_score <= 0).to(memory.dtype)[:, None]
+            absent = (object_score <= 0).to(memory.dtype)[:, None]
             memory = memory + (absent * self.no_obj_embed_spatial)[:, :, None, None]
         return memory

@@ -154,12 +154,15 @@ class MemoryTokens:
     Attributes:
         maps: spatial memories.
         map_slots: which learned time code each map carries: frames back minus 1 for a recent memory,
-            -1, the last one, for a prompted memory.
+            -1, the last one, for a prompted memory. A fraction lies between two codes.
         pointers: object pointers.
         pointer_times: their distance in time as a fraction of the longest, signed (paper section 4).
+        key_scale: a factor for how strongly each map, then each pointer, answers a look (its keys, not its values);
+            None for 1.
     """
 
     maps: Float[Tensor, "b m d h w"]
-    map_slots: Int[Tensor, "b m"]
+    map_slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]
     pointers: Float[Tensor, "b p c"]
     pointer_times: Float[Tensor, "b p"]
+    key_scale: Float[Tensor, "b m+p"] | None = None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
+from masklet.backends.protocol import Model
 from masklet.geometry import logits_to_picture
 from masklet.masks.boxes import boxes_of_masks, nms
 from masklet.masks.regions import fill_holes, remove_specks
-from masklet.model.sam2 import Sam2
 from masklet.model.select import stability
 from masklet.model.tensors import ImageFeatures, PromptTensors
 from masklet.predict.pixels import checked_picture, picture_tensor
 from masklet.types import Picture, Rle, Size
+
+CACHED = 2**24
+"""Bytes of image embedding, once for each prompt, that a processor is given at a time."""
 
 EDGE = 20.0
 """A mask that comes so near to the edge of a crop, in pixels, is taken for cut off there."""
@@ -74,7 +77,7 @@ LAYERS: dict[Preset, tuple[Layer, ...]] = {
 """Passes by name; "small" is what the data engine of the paper looks for masklets with (appendix E.1)."""
 
 
-def settings_for(model: Sam2, preset: Preset = "default") -> AutomaticSettings:
+def settings_for(model: Model, preset: Preset = "default") -> AutomaticSettings:
     """The settings of a preset, with thresholds that fit the model: masks of the embedded model are soft."""
     if model.config.min_stability:
         return AutomaticSettings(layers=LAYERS[preset])
@@ -159,46 +162,67 @@ class AutomaticMasker:
     Args:
         model: from `masklet.load`.
         settings: by default the "default" preset for the model.
+
+    Attributes:
+        filtered: what became of the candidates of all pictures so far.
     """
 
-    def __init__(self, model: Sam2, settings: AutomaticSettings | None = None) -> None:
+    def __init__(self, model: Model, settings: AutomaticSettings | None = None) -> None:
         self.model, self.settings = model, settings or settings_for(model)
+        self.filtered = Filtered()
 
-    @torch.inference_mode()
     def propose(self, picture: Picture) -> Proposals:
         """Masks of everything in a picture, (h, w, 3) uint8 RGB, best first; they may overlap (a wheel and its car).
 
         Raises:
             MediaError: an array of another shape or type.
         """
+        steps = self.steps(picture)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Proposals = end.value
+                return found
+
+    def steps(self, picture: Picture) -> Generator[tuple[int, int], None, Proposals]:
+        """`propose`, one batch of clicks at a time, for those who have other things to do in between.
+
+        Yields:
+            how many clicks are answered, and how many there are.
+        """
         pixels = checked_picture(picture)
         size = (pixels.shape[0], pixels.shape[1])
-        found = joined(
-            [
-                self._in_crop(pixels, crop, layer)
-                for layer in self.settings.layers
-                for crop in crops_of(size, layer.crops, self.settings.overlap)
-            ]
-        )
+        crops = [
+            (crop, layer)
+            for layer in self.settings.layers
+            for crop in crops_of(size, layer.crops, self.settings.overlap)
+        ]
+        total, done, parts = sum(layer.points**2 for _, layer in crops), 0, []
+        for crop, layer in crops:
+            features, answers = self._seen(pixels, crop), []
+            for shares in batches_of(_grid(layer.points), self.settings.batch):
+                answers.append(self._answered(features, shares, pixels, crop))
+                done += len(shares)
+                yield done, total
+            part = joined(answers)
+            parts.append(self._without_doubles(part, part.iou))
+        found = joined(parts)
         if len(self.settings.layers) > 1:  # what a smaller crop shows is finer
             areas = (found.crops[:, 2] - found.crops[:, 0]) * (found.crops[:, 3] - found.crops[:, 1])
             found = self._without_doubles(found, 1 / areas)
         if self.settings.min_area:
             found = self._cleaned(found)
+        self.filtered += found.filtered
         return found[np.argsort(-found.iou, kind="stable").tolist()]
 
-    def _in_crop(self, pixels: Picture, crop: tuple[int, int, int, int], layer: Layer) -> Proposals:
+    @torch.inference_mode()
+    def _seen(self, pixels: Picture, crop: tuple[int, int, int, int]) -> ImageFeatures:
         x0, y0, x1, y1 = crop
-        part = pixels[y0:y1, x0:x1]
-        tensor = picture_tensor(part, self.model.config.image_size, self.model.device)
-        features = self.model.condition(self.model.encode_image(tensor), None)
-        shares = (np.arange(layer.points, dtype=np.float32) + 0.5) / layer.points
-        grid = np.stack(np.meshgrid(shares, shares), axis=-1).reshape(-1, 2)
-        found = joined(
-            [self._answered(features, batch, pixels, crop) for batch in batches_of(grid, self.settings.batch)]
-        )
-        return self._without_doubles(found, found.iou)
+        tensor = picture_tensor(pixels[y0:y1, x0:x1], self.model.config.image_size, self.model.device)
+        return self.model.condition(self.model.encode_image(tensor), None)
 
+    @torch.inference_mode()
     def _answered(
         self,
         features: ImageFeatures,
@@ -209,29 +233,27 @@ class AutomaticMasker:
         """What some clicks find. Only what is good enough is ever brought to the size of the picture."""
         points = torch.from_numpy(shares * features.image_size - 0.5).to(self.model.device)[:, None]
         labels = torch.ones(len(shares), 1, dtype=torch.long, device=self.model.device)
-        answer = self.model.decode(features, PromptTensors(points, labels))
-        logits, iou = answer.logits[:, 1:].flatten(0, 1), answer.iou[:, 1:].flatten()
-        asked = torch.arange(len(shares)).repeat_interleave(answer.logits.shape[1] - 1)
-        counts = Filtered(candidates=len(iou))
-        kept = (iou >= self.settings.min_iou).nonzero()[:, 0]
-        counts = replace(counts, low_iou=len(iou) - len(kept))
-        steady = stability(logits[kept], 1.0)
+        rows, drawn, iou = _likely(self.model, features, PromptTensors(points, labels), self.settings.min_iou)
+        counts = Filtered(candidates=iou[:, 1:].numel())
+        place, candidate = (iou[rows, 1:] >= self.settings.min_iou).nonzero(as_tuple=True)
+        logits, asked = drawn[place, candidate + 1], rows[place]
+        scores = iou[asked, candidate + 1]
+        counts = replace(counts, low_iou=counts.candidates - len(asked))
+        steady = stability(logits, 1.0)
         firm = steady >= self.settings.min_stability
         counts = replace(counts, unstable=int((~firm).sum()))
-        kept, steady = kept[firm], steady[firm]
-        best = nms(_boxes(logits[kept] > 0), iou[kept].float().cpu().numpy(), self.settings.max_overlap)
-        counts = replace(counts, double=len(kept) - len(best))
-        order = torch.from_numpy(best).to(kept.device)
-        kept, steady = kept[order], steady[order]
+        logits, asked, scores, steady = logits[firm], asked[firm], scores[firm], steady[firm]
+        best = nms(boxes_of_masks((logits > 0).cpu().numpy()), scores.cpu().numpy(), self.settings.max_overlap)
+        counts = replace(counts, double=len(asked) - len(best))
+        kept = torch.from_numpy(best).to(asked.device)
+        clicks = shares * np.array([crop[2] - crop[0], crop[3] - crop[1]]) + np.array(crop[:2])
         found = Proposals(
             [],
-            iou[kept].float().cpu().numpy(),
-            steady.float().cpu().numpy(),
-            np.zeros((len(kept), 4), np.float32),
-            (shares * np.array([crop[2] - crop[0], crop[3] - crop[1]]) + np.array(crop[:2]))[
-                asked[kept.cpu()].numpy()
-            ].astype(np.float32),
-            np.tile(np.array(crop, np.float32), (len(kept), 1)),
+            scores[kept].cpu().numpy(),
+            steady[kept].cpu().numpy(),
+            np.zeros((len(best), 4), np.float32),
+            clicks[asked[kept].cpu().numpy()].astype(np.float32),
+            np.tile(np.array(crop, np.float32), (len(best), 1)),
             counts,
         )
         return self._placed(found, logits[kept], (pixels.shape[0], pixels.shape[1]), crop)
@@ -308,6 +330,12 @@ def cut_off(mask: Bool[np.ndarray, "h w"], crop: tuple[int, int, int, int], size
     return any(inner and gap < EDGE for gap, inner in gaps)
 
 
+def _grid(points: int) -> Float32[np.ndarray, "n 2"]:
+    """The middles of ``points`` x ``points`` cells, as shares of the sides."""
+    shares = (np.arange(points, dtype=np.float32) + 0.5) / points
+    return np.stack(np.meshgrid(shares, shares), axis=-1).reshape(-1, 2)
+
+
 def batches_of(rows: Float32[np.ndarray, "n 2"], count: int) -> Iterator[Float32[np.ndarray, "m 2"]]:
     """At most ``count`` rows at a time."""
     for start in range(0, len(rows), count):
@@ -327,5 +355,19 @@ def joined(parts: list[Proposals]) -> Proposals:
     )
 
 
-def _boxes(masks: Bool[Tensor, "n s s"]) -> Float32[np.ndarray, "n 4"]:
-    return boxes_of_masks(masks.cpu().numpy())
+def _likely(
+    model: Model, features: ImageFeatures, prompts: PromptTensors, min_iou: float
+) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
+    """`Model.decode_likely`, for as many prompts at a time as fit in the caches of a processor."""
+    count = len(prompts.points)
+    fit = count
+    if model.device.type == "cpu":
+        fit = max(1, CACHED // (features.embedding[0].numel() * features.embedding.element_size()))
+    rows, logits, iou = [], [], []
+    for start in range(0, count, fit):
+        part = PromptTensors(prompts.points[start : start + fit], prompts.labels[start : start + fit])
+        found, drawn, promised = model.decode_likely(features, part, min_iou)
+        rows.append(found + start)
+        logits.append(drawn)
+        iou.append(promised)
+    return torch.cat(rows), torch.cat(logits), torch.cat(iou)

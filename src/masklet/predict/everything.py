@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from pycocotools import mask as coco
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.predict.automatic import AutomaticMasker, AutomaticSettings
 from masklet.predict.session import VideoSession
 from masklet.types import FrameSource, Masklet, ObjectId, Prompts, Rle
@@ -45,11 +45,11 @@ class EverythingSettings:
 
 
 def track_everything(
-    model: Sam2,
+    model: Model,
     video: FrameSource,
     settings: EverythingSettings | None = None,
     *,
-    proposals: AutomaticSettings | None = None,
+    proposals: AutomaticSettings | AutomaticMasker | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> dict[ObjectId, Masklet]:
@@ -63,7 +63,8 @@ def track_everything(
         model: from `masklet.load`.
         video: of known length.
         settings: how masklets are found.
-        proposals: how key frames are searched; by default the "default" preset for the model.
+        proposals: how key frames are searched, by default the "default" preset for the model; or what searches them,
+            which can tell afterwards what became of the candidates (`AutomaticMasker.filtered`).
         progress: called with ("forward" or "back", frames done, frames in all).
         cancel: asked before each frame; True ends the work with what is done.
 
@@ -85,10 +86,14 @@ class _Search:
     """The objects found so far and where each was found."""
 
     def __init__(
-        self, model: Sam2, video: FrameSource, settings: EverythingSettings, proposals: AutomaticSettings | None
+        self,
+        model: Model,
+        video: FrameSource,
+        settings: EverythingSettings,
+        proposals: AutomaticSettings | AutomaticMasker | None,
     ) -> None:
         self.session = VideoSession(model, video)
-        self.masker = AutomaticMasker(model, proposals)
+        self.masker = proposals if isinstance(proposals, AutomaticMasker) else AutomaticMasker(model, proposals)
         self.settings = settings
         self.found: dict[ObjectId, int] = {}
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Protocol, runtime_checkable
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.pixels import frame_tensor
 from masklet.types import FrameSource
 
 KEPT = 4
+
+
+@runtime_checkable
+@runtime_checkable
+class FrameFeatures(Protocol):
+    """Features by frame; sessions on the same video and model may be given one in common (``session.features``)."""
+
+    def __getitem__(self, frame_index: int) -> ImageFeatures:
+        """What the image encoder sees in a frame."""
 
 
 class FeatureCache:
@@ -20,7 +30,7 @@ class FeatureCache:
         video: gives frames by index.
     """
 
-    def __init__(self, model: Sam2, video: FrameSource) -> None:
+    def __init__(self, model: Model, video: FrameSource) -> None:
         self._model = model
         self._video = video
         self._kept: OrderedDict[int, ImageFeatures] = OrderedDict()

@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.geometry import stretch
-from masklet.model.sam2 import Sam2
 from masklet.model.select import candidates as choose_candidates
 from masklet.model.select import pick, stability
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
 from masklet.predict.pixels import mask_tensor, picture_tensor, prompt_tensors
+from masklet.predict.refine import second_look
 from masklet.predict.results import PostProcess, full_size
 from masklet.tracking.step import answers
 from masklet.types import MaskSet, Picture, Prompts, Size
@@ -35,10 +36,12 @@ class EncodedImage:
     Attributes:
         features: from the image encoder, ready for the mask decoder.
         size: (height, width) of the picture in pixels.
+        picture: the picture itself, only where masks are to be refined.
     """
 
     features: ImageFeatures
     size: Size
+    picture: Picture | None = None
 
 
 class ImageSegmenter:
@@ -54,7 +57,7 @@ class ImageSegmenter:
         postprocess: what to do to masks; nothing by default.
     """
 
-    def __init__(self, model: Sam2, *, postprocess: PostProcess | None = None) -> None:
+    def __init__(self, model: Model, *, postprocess: PostProcess | None = None) -> None:
         self.model = model
         self.postprocess = postprocess or PostProcess()
 
@@ -67,7 +70,8 @@ class ImageSegmenter:
         """
         pixels = picture_tensor(picture, self.model.config.image_size, self.model.device)
         features = self.model.condition(self.model.encode_image(pixels), None)
-        return EncodedImage(features, (picture.shape[0], picture.shape[1]))
+        kept = picture if self.postprocess.refine else None
+        return EncodedImage(features, (picture.shape[0], picture.shape[1]), kept)
 
     @overload
     def segment(
@@ -116,7 +120,8 @@ class ImageSegmenter:
             of the model's input size), or a list of them for a list of prompts.
 
         Raises:
-            PromptError: prompts outside the picture, a mask of another size, or a ``refine`` that does not fit.
+            PromptError: prompts outside the picture, a mask of another size, a ``refine`` that does not fit, or a
+                second look asked for at a picture that another segmenter encoded.
         """
         asked = [prompts] if isinstance(prompts, Prompts) else list(prompts)
         if candidates not in (1, 3):
@@ -128,7 +133,7 @@ class ImageSegmenter:
         if ambiguous is not None:
             unsure = torch.full_like(unsure, ambiguous)
         sets = [
-            self._mask_set(prediction.rows([row]), unsure[row : row + 1], image.size, candidates)
+            self._mask_set(prediction.rows([row]), unsure[row : row + 1], image, candidates)
             for row in range(len(asked))
         ]
         return sets[0] if isinstance(prompts, Prompts) else sets
@@ -165,7 +170,7 @@ class ImageSegmenter:
         return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
     def _mask_set(
-        self, prediction: MaskPrediction, ambiguous: Tensor, size: Size, candidates: Literal[1, 3]
+        self, prediction: MaskPrediction, ambiguous: Tensor, image: EncodedImage, candidates: Literal[1, 3]
     ) -> MaskSet:
         if candidates == 1:
             chosen = pick(prediction, *choose_candidates(prediction, ambiguous, self.model.config.min_stability))
@@ -173,8 +178,13 @@ class ImageSegmenter:
         else:
             order = prediction.iou[0, 1:].argsort(descending=True) + 1
             low_res, iou = prediction.logits[0, order][:, None], prediction.iou[0, order]
+        logits = full_size(low_res, image.size)
+        if self.postprocess.refine:
+            if image.picture is None:
+                raise PromptError("a second look needs the picture: encode it with this segmenter")
+            logits = second_look(self.model, image.picture, logits, self.postprocess.refine)
         return MaskSet(
-            masks=self.postprocess.masks(full_size(low_res, size), one_picture=False),
+            masks=self.postprocess.masks(logits, one_picture=False),
             iou=iou.cpu().numpy(),
             stability=stability(low_res[:, 0], STABILITY_OFFSET).cpu().numpy(),
             low_res=low_res[:, 0].cpu().numpy(),

@@ -1,4 +1,4 @@
-"""`load`: a model by name, file or Hub id, on a device, in a number type, compiled or not."""
+"""`load`: a model by name, file or Hub id, on a device, in a number type, on any run time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import importlib.util
 import os
 import re
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Literal, Required, TypedDict, Unpack, overload
 
 import torch
 
+from masklet.backends.bundle import is_bundle
+from masklet.backends.onnx_runtime import Provider
+from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError, WeightsError
 from masklet.model.catalog import embedded_weights, hub_id
 from masklet.model.checkpoint import read_checkpoint
@@ -21,8 +26,61 @@ from masklet.model.metadata import check_image_size
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.hub import download
+from masklet.predict.run_time import RunTime, check_run_time, open_folder, open_weights
+from masklet.types import Picture
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
+
+
+class TorchBuild(TypedDict, total=False):
+    """How a torch model is built.
+
+    Keys:
+        compile: compile the heavy parts at their first call, for long runs; needs a compiler on this machine.
+    """
+
+    backend: Literal["torch"]
+    compile: bool
+
+
+class GraphBuild(TypedDict, total=False):
+    """How a model on another run time is built.
+
+    Keys:
+        backend: "onnx" (ONNX Runtime) or "openvino". The first time, graphs are written into the cache, which takes
+            seconds for small models and minutes for large ones.
+        providers: ONNX Runtime's execution providers ("cuda", "tensorrt", "coreml", "directml", or as ONNX Runtime
+            calls them, alone or with options), or OpenVINO's device ("CPU").
+        calibration: frames of a clip like those the model will see (an open video), for ``dtype="int8"``.
+    """
+
+    backend: Required[Literal["onnx", "openvino"]]
+    providers: Sequence[Provider]
+    calibration: Iterable[Picture]
+
+
+@overload
+def load(
+    name: str | Path = "nano",
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    image_size: int | None = None,
+    **build: Unpack[TorchBuild],
+) -> Sam2: ...
+
+
+@overload
+def load(
+    name: str | Path = "nano",
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    image_size: int | None = None,
+    **build: Unpack[GraphBuild],
+) -> Model: ...
 
 
 def load(
@@ -32,41 +90,71 @@ def load(
     device: str = "auto",
     dtype: str = "float32",
     image_size: int | None = None,
-    compile: bool = False,  # noqa: A002 - the word torch uses
-) -> Sam2:
+    **build: Any,
+) -> Model:
     """A model ready to segment: in eval mode, without gradients.
 
     Args:
         name: a model by name ("nano" comes with the package; "sam2.1-tiny" and the like are downloaded once), a weight
-            file, or a repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large").
+            file, a repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large"), or, with ``backend``, a folder
+            that `masklet convert` wrote.
         weights: the file that holds the weights of the named model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best one here.
-        dtype: number type of weights and activations: "float32", "bfloat16" or "float16".
+        dtype: number type of weights and activations: "float32", "bfloat16" or "float16"; on OpenVINO "float32",
+            "bfloat16" or "int8".
         image_size: side of the model's square input in pixels, a multiple of 32; smaller is faster and coarser.
-        compile: compile the heavy parts at their first call, for long runs; needs a compiler on this machine.
+        build: ``compile=True`` (`TorchBuild`), or ``backend="onnx"`` and the like (`GraphBuild`).
 
     Raises:
         UnknownModelError: no model of that name.
         WeightsError: weights that cannot be had, are unreadable, or do not fit; an impossible ``image_size``.
-        DeviceError: a device, number type or compiler that this machine does not have.
+        DeviceError: a backend, device, number type or compiler that this machine does not have.
+        MissingExtraError: the packages of a backend are not installed.
     """
-    chosen = pick_device(device)
-    if dtype not in DTYPES:
-        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if compile:
-        _require_compiler(chosen)
+    if unknown := sorted(set(build) - {*TorchBuild.__annotations__, *GraphBuild.__annotations__}):
+        raise TypeError(f"load() got an unexpected keyword argument {unknown[0]!r}")
     if image_size is not None:
         check_image_size(image_size)
+    if build.get("backend", "torch") == "torch":
+        return _on_torch(name, weights, pick_device(device), dtype, image_size, compiled=build.get("compile", False))
+    if build.pop("compile", False):
+        raise DeviceError("compile=True is for the backend torch; others compile their graphs themselves")
+    wanted = RunTime(dtype=dtype, device=device, image_size=image_size, **build)
+    check_run_time(wanted)
+    if weights is None and is_bundle(Path(name)):
+        return open_folder(Path(name), wanted)
+    path = find_weights(name) if weights is None else Path(weights)
+    if weights is not None:
+        checkpoint = read_checkpoint(path)
+        _agreed(str(name), checkpoint.source, checkpoint.config)
+    return open_weights(path, wanted)
+
+
+def _on_torch(
+    name: str | Path,
+    weights: str | Path | None,
+    device: torch.device,
+    dtype: str,
+    image_size: int | None,
+    *,
+    compiled: bool,
+) -> Sam2:
+    if dtype not in DTYPES:
+        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if compiled:
+        _require_compiler(device)
+    if weights is None and is_bundle(Path(name)):
+        raise WeightsError(f'{name} is a folder of graphs: load it with backend="onnx" or "openvino"')
     checkpoint = read_checkpoint(find_weights(name) if weights is None else Path(weights))
     config = checkpoint.config if weights is None else _agreed(str(name), checkpoint.source, checkpoint.config)
     if image_size is not None:
         config = replace(config, image_size=image_size)
     try:
-        model = fill(config, checkpoint, device=chosen, dtype=DTYPES[dtype])
+        model = fill(config, checkpoint, device=device, dtype=DTYPES[dtype])
     except torch.OutOfMemoryError:
-        raise DeviceError(f"not enough memory on {chosen} for {config.full_name}") from None
+        raise DeviceError(f"not enough memory on {device} for {config.full_name}") from None
     model.requires_grad_(False)
-    return compile_model(model) if compile else model
+    return compile_model(model) if compiled else model
 
 
 def find_weights(name: str | Path) -> Path:

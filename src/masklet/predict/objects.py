@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.model.config import ModelConfig
-from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.pixels import mask_tensor, prompt_tensors
 from masklet.tracking.memory import MemoryBank
+from masklet.tracking.policies import NAMES, PolicyName, named
 from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.step import answers, remember, settle
 from masklet.types import ObjectId, Prompts, Size
@@ -33,12 +34,12 @@ class Start(NamedTuple):
     previous: Float[Tensor, "1 1 s s"] | None
 
 
-def memory_policy(memory: Literal["plain"] | MemoryPolicy, config: ModelConfig) -> MemoryPolicy:
+def memory_policy(memory: PolicyName | MemoryPolicy, config: ModelConfig) -> MemoryPolicy:
     """The policy of a name, checked against what the model was trained for."""
-    if memory == "plain":
-        return MemoryPolicy(memory_frames=config.memory_frames, max_pointers=config.max_pointers)
+    if isinstance(memory, str) and memory in NAMES:
+        return named(memory, config)
     if not isinstance(memory, MemoryPolicy):
-        raise ValueError(f'memory must be "plain" or a MemoryPolicy, got {memory!r}')
+        raise ValueError(f"memory must be {', '.join(NAMES)} or a MemoryPolicy, got {memory!r}")
     if not 1 <= memory.memory_frames <= config.memory_frames:
         raise ValueError(
             f"memory_frames must be 1 to {config.memory_frames} (time codes of {config.full_name}), "
@@ -62,7 +63,7 @@ def check_prompts(prompts: Mapping[ObjectId, Prompts], size: Size) -> None:
 
 
 def respond(
-    model: Sam2,
+    model: Model,
     features: ImageFeatures,
     prompts: Mapping[ObjectId, Prompts],
     starts: Mapping[ObjectId, Start],
@@ -99,14 +100,14 @@ def by_object(object_ids: list[ObjectId], chosen: ChosenMask) -> dict[ObjectId, 
 
 
 def keep(
-    model: Sam2,
+    model: Model,
     features: ImageFeatures,
     frame_index: int,
-    chosen: Mapping[ObjectId, tuple[MemoryBank, ChosenMask]],
+    chosen: Mapping[int, tuple[MemoryBank, ChosenMask]],
     *,
     prompted: bool,
 ) -> None:
-    """Put this frame into the memory of each object."""
+    """Put this frame into each of several memories."""
     if not chosen:
         return
     together = ChosenMask.cat([mask for _, mask in chosen.values()])

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
+from masklet.backends.protocol import Model
 from masklet.geometry import logits_to_picture
 from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
-from masklet.types import FrameMasks, ObjectId, Size
+from masklet.predict.refine import Refinement, second_look
+from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Size
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostProcess:
     """What happens to masks between the model and the caller; nothing by default, the same on every device.
 
-    It never touches memories: tracking is the same whatever is chosen here.
+    It never touches memories: tracking is the same whatever is chosen here. The order is: second look, overlap,
+    threshold, holes, specks.
 
     Attributes:
         threshold: a pixel is inside where its logit is above this.
         fill_holes: holes of at most so many pixels are filled.
         remove_specks: separate pieces of at most so many pixels are removed.
         non_overlap: where masks of several objects overlap, only the one with the larger logit stays.
+        refine: a second look at each object that is there, for finer outlines (not at masks that are drawn); None for
+            none.
     """
 
     threshold: float = 0.0
     fill_holes: int = 0
     remove_specks: int = 0
     non_overlap: bool = False
+    refine: Refinement | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.threshold):
@@ -58,34 +64,57 @@ def full_size(logits: Tensor, size: Size) -> Float32[np.ndarray, "n h w"]:
     return np.stack(pictures) if pictures else np.zeros((0, *size), np.float32)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """A frame that need not be decoded.
+
+    Attributes:
+        index: of the frame.
+        size: (height, width).
+        picture: gives its pixels; called where masks are refined.
+    """
+
+    index: int
+    size: Size
+    picture: Callable[[], Picture]
+
+    @classmethod
+    def of(cls, video: FrameSource, index: int) -> Frame:
+        """A frame of a video."""
+        return cls(index, video.size, lambda: video[index])
+
+
 def frame_masks(
-    frame_index: int,
+    frame: Frame,
     chosen: Mapping[ObjectId, ChosenMask],
-    size: Size,
-    *,
+    model: Model,
     postprocess: PostProcess,
+    *,
     drawn: Mapping[ObjectId, Bool[np.ndarray, "h w"]],
     with_logits: bool = False,
 ) -> FrameMasks:
     """What the caller gets for one frame.
 
     Args:
-        frame_index: the frame.
+        frame: the frame.
         chosen: a mask for each object.
-        size: (height, width) of the frame.
+        model: takes a second look where ``postprocess`` asks for it.
         postprocess: what to do to masks.
         drawn: masks that are known, such as those the user gave for this frame; they are shown as they are.
         with_logits: fill `FrameMasks.logits`.
     """
+    size = frame.size
     if not chosen:
         empty = np.zeros(0, np.float32)
-        return FrameMasks(frame_index, (), np.zeros((0, *size), bool), empty, empty)
+        return FrameMasks(frame.index, (), np.zeros((0, *size), bool), empty, empty)
     rows = ChosenMask.cat(list(chosen.values()))
     truths = {row: drawn[object_id] for row, object_id in enumerate(chosen) if object_id in drawn}
     seen = list(range(len(rows)))
     if not (with_logits or postprocess.non_overlap):  # a mask that is given needs no logits
         seen = [row for row in seen if row not in truths]
     logits = full_size(rows.logits[seen], size)
+    if postprocess.refine and seen:
+        logits = second_look(model, frame.picture(), logits, postprocess.refine)
     masks = np.zeros((len(rows), *size), bool)
     if seen:
         masks[seen] = postprocess.masks(logits)
@@ -94,7 +123,7 @@ def frame_masks(
     for row, truth in truths.items():
         masks[row] = truth
     return FrameMasks(
-        frame_index=frame_index,
+        frame_index=frame.index,
         object_ids=tuple(chosen),
         masks=masks,
         presence=rows.object_score.sigmoid().cpu().numpy().astype(np.float32),

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Literal
 
+import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Bool
 
-from masklet.errors import FrameRangeError, UnknownObjectError
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
+from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
-from masklet.predict.feature_cache import FeatureCache
+from masklet.predict.confidence import Signs, with_confidence
+from masklet.predict.feature_cache import FeatureCache, FrameFeatures
 from masklet.predict.image import EncodedImage
 from masklet.predict.logit_store import LogitStore
-from masklet.predict.objects import Start, by_object, check_prompts, keep, memory_policy, respond
+from masklet.predict.object_memory import ObjectMemory
+from masklet.predict.objects import Start, check_prompts, keep, memory_policy, respond
 from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
-from masklet.predict.pixels import mask_logits
-from masklet.predict.results import PostProcess, frame_masks
-from masklet.predict.track import FrameState, Result, Track
-from masklet.tracking.recall import MemoryPolicy, Recall, choose
-from masklet.tracking.step import follow, look
-from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Rle, Size
+from masklet.predict.past import Past
+from masklet.predict.pursuit import Pursuit, settle, tell
+from masklet.predict.results import Frame, PostProcess, frame_masks
+from masklet.predict.track import FrameState, Track, results_of
+from masklet.tracking.policies import PolicyName
+from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.step import look
+from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Size
 
 
 class VideoSession:
@@ -42,7 +46,7 @@ class VideoSession:
     Args:
         model: from `masklet.load`.
         video: from `masklet.open_video`, or anything of known length that gives frames by index.
-        memory: "plain", the memory of SAM 2, or a `MemoryPolicy`.
+        memory: the name of a policy ("plain" is the memory of SAM 2), or a `MemoryPolicy`.
         postprocess: what to do to masks; nothing by default.
         with_logits: fill `FrameMasks.logits`.
         logits: where the low-resolution logits are kept, if not as above.
@@ -53,10 +57,10 @@ class VideoSession:
 
     def __init__(
         self,
-        model: Sam2,
+        model: Model,
         video: FrameSource,
         *,
-        memory: Literal["plain"] | MemoryPolicy = "plain",
+        memory: PolicyName | MemoryPolicy = "plain",
         postprocess: PostProcess | None = None,
         with_logits: bool = False,
         logits: LogitStore | None = None,
@@ -68,7 +72,8 @@ class VideoSession:
         self.with_logits = with_logits
         self._tracks: dict[ObjectId, Track] = {}
         self._logits = LogitStore() if logits is None else logits
-        self._features = FeatureCache(model, video)
+        self._pursuit = Pursuit(self.policy)
+        self.features: FrameFeatures = FeatureCache(model, video)
         self.num_frames = recorded_length(video)
 
     @property
@@ -107,10 +112,11 @@ class VideoSession:
             PromptError: prompts that do not fit the frame. Nothing has changed then.
         """
         features, merged, answered = self._answer(frame_index, prompts, replace)
-        self._store(frame_index, answered)
+        self._past.store(frame_index, answered)
         for i, asked in merged.items():
             track = self._tracks.setdefault(i, Track())
             track.prompts[frame_index] = asked
+            track.belief.settle()
             if not self.policy.keep_memories:
                 track.doubt(frame_index)
         self._keep(features, frame_index, answered, prompted=True)
@@ -121,13 +127,14 @@ class VideoSession:
         """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
         _, merged, answered = self._answer(frame_index, prompts)
         drawn = {i: asked.mask for i, asked in merged.items() if asked.mask is not None}
-        return frame_masks(frame_index, answered, self.size, postprocess=self.postprocess, drawn=drawn)
+        frame = Frame.of(self.video, frame_index)
+        return frame_masks(frame, answered, self.model, self.postprocess, drawn=drawn)
 
     @torch.inference_mode()
     def look_at(self, frame_index: int) -> EncodedImage:
         """A frame for `ImageSegmenter.segment`: what could be prompted there, whatever is tracked."""
         self._check_frame(frame_index)
-        return EncodedImage(self.model.condition(self._features[frame_index], None), self.size)
+        return EncodedImage(self.model.condition(self.features[frame_index], None), self.size)
 
     def propagate(
         self,
@@ -160,7 +167,7 @@ class VideoSession:
             start,
             end,
             num_frames=self.num_frames,
-            prompted={i: t.prompts for i, t in self._tracks.items() if objects is None or i in objects},
+            prompted={i: t.starts for i, t in self._tracks.items() if objects is None or i in objects},
             look_ahead=self.policy.look_ahead,
         )
         return self._run(passes, objects, progress, cancel)
@@ -182,6 +189,9 @@ class VideoSession:
                 if progress is not None:
                     progress(done, total)
                 yield out
+            for i, track in self._tracks.items():
+                for frame_index in settle(track):
+                    self._logits.drop((i, frame_index))
 
     def masks(self, frame_index: int) -> FrameMasks:
         """The results so far on one frame."""
@@ -202,7 +212,7 @@ class VideoSession:
         track = self._track(object_id)
         track.unprompt(frame_index)
         self._logits.drop((object_id, frame_index))
-        if not track.prompts:
+        if not track.starts:
             self.forget(object_id)
 
     def forget(self, object_id: ObjectId) -> None:
@@ -215,6 +225,30 @@ class VideoSession:
             self._logits.drop((object_id, frame_index))
         del self._tracks[object_id]
 
+    @torch.inference_mode()
+    def memory(self, object_id: ObjectId) -> ObjectMemory:
+        """What is remembered of an object after the last frame tracked, to be saved or carried to another video.
+
+        Raises:
+            UnknownObjectError: no such object.
+        """
+        self._track(object_id)
+        return self._pursuit.memory(self._past, object_id)
+
+    def resume(self, frame_index: int, *, object_id: ObjectId, memory: ObjectMemory, continues: bool = False) -> None:
+        """Let `propagate` follow an object from a frame on as it is remembered; see `StreamTracker.resume`.
+
+        Raises:
+            FrameRangeError: no such frame.
+            WeightsError: the memory is of another model, other weights or another input size.
+            PromptError: the object is there already.
+        """
+        self._check_frame(frame_index)
+        if object_id in self._tracks:
+            raise PromptError(f"object {object_id} is there already: forget it first, or take another id")
+        belief = memory.belief(self.model, frame_index, continues=continues)
+        self._tracks[object_id] = Track(belief=belief, resumed=frame_index)
+
     def frame_state(self, object_id: ObjectId, frame_index: int) -> FrameState:
         """What is known of an object on a frame, to be written down and given to `restore` later.
 
@@ -226,7 +260,7 @@ class VideoSession:
         if frame_index not in track.results:
             raise FrameRangeError(f"object {object_id} was neither prompted nor tracked on frame {frame_index}")
         prompted = frame_index in track.prompts
-        return track.state(frame_index, self._stored_logits(object_id, frame_index) if prompted else None)
+        return track.state(frame_index, self._past.stored_logits(object_id, frame_index) if prompted else None)
 
     def restore(self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "") -> None:
         """Take an object back as it was written down, in place of what is known of it now. Nothing is computed.
@@ -241,7 +275,8 @@ class VideoSession:
         for frame_index, state in frames.items():
             self._check_frame(frame_index)
             state.check(self.size, self.model.config.image_size // 4)
-        track = Track.restored(frames, name, like=self.model.no_obj_ptr)
+        pointer = torch.empty(1, self.model.config.embed_dim, dtype=self.model.dtype, device=self.model.device)
+        track = Track.restored(frames, name, like=pointer)
         logits = {(object_id, i): state.logits for i, state in frames.items() if state.logits is not None}
         if object_id in self._tracks:
             self.forget(object_id)
@@ -255,9 +290,12 @@ class VideoSession:
         self._check_frame(frame_index)
         check_prompts(prompts, self.size)
         tracks = {i: self._tracks.get(i) or Track() for i in prompts}
+        for i, track in tracks.items():
+            if frame_index < track.begins:
+                raise PromptError(f"object {i} was resumed on frame {track.begins} and cannot be prompted before it")
         again = {i for i in tracks if replace and frame_index in tracks[i].prompts}
         merged = {i: p if i in again else tracks[i].merged(frame_index, p) for i, p in prompts.items()}
-        features = self._features[frame_index]
+        features = self.features[frame_index]
         starts = self._starts({i: tracks[i] for i in merged if merged[i].mask is None}, features, frame_index)
         starts = {i: start._replace(previous=None) if i in again else start for i, start in starts.items()}
         return features, merged, respond(self.model, features, merged, starts, self.size)
@@ -265,32 +303,26 @@ class VideoSession:
     @torch.inference_mode()
     def _visit(self, frame_index: int, current: Pass, objects: Collection[ObjectId] | None) -> FrameMasks:
         """Track every object that is due on this frame."""
-        recalls: dict[ObjectId, Recall] = {}
-        for i, track in self._tracks.items():
-            if (objects is not None and i not in objects) or (current.fill and frame_index >= min(track.prompts)):
-                continue
-            recall = self._recall(track, frame_index, current.reverse)
-            if frame_index in track.prompts:
-                track.visited[frame_index] = current.reverse
-            elif recall is not None:
-                recalls[i] = recall
-        chosen: dict[ObjectId, ChosenMask] = {}
-        if recalls:
-            self._restore(recalls)
-            features = self._features[frame_index]
-            memories = [(self._tracks[i].bank, recall) for i, recall in recalls.items()]
-            chosen = by_object(list(recalls), follow(self.model, look(self.model, features, memories, self.policy)))
-            self._store(frame_index, chosen)
-            for i in chosen:
-                self._tracks[i].visited[frame_index] = current.reverse
-            self._keep(features, frame_index, chosen, prompted=False)
-        out = self._collect(frame_index, chosen, objects)
-        self._prune(frame_index, current.reverse)
+        due = [
+            i
+            for i, track in self._tracks.items()
+            if (objects is None or i in objects)
+            and track.begins <= frame_index
+            and not (current.fill and frame_index >= min(track.starts))
+        ]
+        ways = self._pursuit.visit(self._past, frame_index, current.reverse, due)
+        signs = {i: Signs.of(each) for i, each in ways.items()}
+        out = self._collect(frame_index, {i: each[0].chosen for i, each in ways.items()}, objects, signs)
+        if self.policy.tree is not None:
+            for i, each in ways.items():
+                others = {id(way.chosen): self._masks(frame_index, {i: way.chosen}, {}) for way in each[1:]}
+                tell(self._tracks[i], frame_index, each, others)
+        self._pursuit.prune(self._past, frame_index, reverse=current.reverse)
         return out
 
-    def _recall(self, track: Track, frame_index: int, reverse: bool) -> Recall | None:
-        bank = track.bank
-        return choose(frame_index, prompted=bank.prompted, recent=bank.recent, policy=self.policy, reverse=reverse)
+    @property
+    def _past(self) -> Past:
+        return Past(self.model, self._tracks, self._logits, self.features)
 
     def _starts(
         self, tracks: Mapping[ObjectId, Track], features: ImageFeatures, frame_index: int
@@ -298,44 +330,13 @@ class VideoSession:
         """What answers start from: with memory and the last logits where the frame was tracked, else afresh."""
         if not tracks:
             return {}
-        recalls = {
-            i: self._recall(track, frame_index, track.visited[frame_index]) if frame_index in track.visited else None
-            for i, track in tracks.items()
-        }
-        self._restore({i: recall for i, recall in recalls.items() if recall})
+        recalls = {i: self._pursuit.recall(track, frame_index) for i, track in tracks.items()}
+        self._past.restore((i, tracks[i].bank, recall) for i, recall in recalls.items() if recall)
         looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
-        previous = [self._stored_logits(i, frame_index) if frame_index in tracks[i].results else None for i in tracks]
+        previous = [
+            self._past.stored_logits(i, frame_index) if frame_index in tracks[i].results else None for i in tracks
+        ]
         return {i: Start(looked.embedding[[row]], previous[row]) for row, i in enumerate(tracks)}
-
-    def _restore(self, recalls: Mapping[ObjectId, Recall]) -> None:
-        """Make the spatial memories again that were dropped and are recalled now, frame by frame."""
-        dropped: dict[tuple[int, bool], dict[ObjectId, ChosenMask]] = {}
-        for i, recall in recalls.items():
-            track = self._tracks[i]
-            for frame_index, _ in recall.maps:
-                if frame_index not in track.bank.mapped:
-                    masks = dropped.setdefault((frame_index, frame_index in track.prompts), {})
-                    masks[i] = self._remembered(i, frame_index)
-        for (frame_index, prompted), masks in sorted(dropped.items()):
-            self._keep(self._features[frame_index], frame_index, masks, prompted=prompted)
-
-    def _remembered(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
-        """The mask of which a memory was made."""
-        entry = self._tracks[object_id].bank[frame_index]
-        logits = self._stored_logits(object_id, frame_index)
-        iou, score = logits.new_tensor([[entry.iou], [entry.object_score]])
-        return ChosenMask(logits, iou, entry.pointer, score)
-
-    def _stored_logits(self, object_id: ObjectId, frame_index: int) -> Tensor:
-        """The logits of a result; of one that was restored without them, those of its mask."""
-        key, side, device = (object_id, frame_index), self.model.config.image_size, self.model.device
-        if key in self._logits:
-            return torch.from_numpy(self._logits.get(key, side // 4)).to(device)[None, None]
-        return mask_logits(self._tracks[object_id].results[frame_index].mask.to_mask(), side, device)
-
-    def _store(self, frame_index: int, chosen: Mapping[ObjectId, ChosenMask]) -> None:
-        """Keep the logits; done first of all, because it fails where there is no room."""
-        self._logits.put({(i, frame_index): mask.logits[0, 0].cpu().numpy() for i, mask in chosen.items()})
 
     def _keep(
         self, features: ImageFeatures, frame_index: int, chosen: dict[ObjectId, ChosenMask], *, prompted: bool
@@ -343,18 +344,12 @@ class VideoSession:
         banks = {i: (self._tracks[i].bank, mask) for i, mask in chosen.items()}
         keep(self.model, features, frame_index, banks, prompted=prompted)
 
-    def _prune(self, frame_index: int, reverse: bool) -> None:
-        """Drop the spatial memories which the next frame of the pass does not recall."""
-        if self.policy.keep_memories:
-            return
-        following = frame_index - 1 if reverse else frame_index + 1
-        for track in self._tracks.values():
-            recall = self._recall(track, following, reverse)
-            wanted = {i for i, _ in recall.maps} if recall else set()
-            track.bank.drop_maps(track.bank.mapped - wanted)
-
     def _collect(
-        self, frame_index: int, fresh: Mapping[ObjectId, ChosenMask], objects: Collection[ObjectId] | None = None
+        self,
+        frame_index: int,
+        fresh: Mapping[ObjectId, ChosenMask],
+        objects: Collection[ObjectId] | None = None,
+        signs: Mapping[ObjectId, Signs] | None = None,
     ) -> FrameMasks:
         """The masks of a frame: fresh ones, and those known from before. Fresh ones become results."""
         chosen: dict[ObjectId, ChosenMask] = {}
@@ -366,28 +361,32 @@ class VideoSession:
             if i in fresh:
                 chosen[i] = fresh[i]
             elif frame_index in track.results:
-                chosen[i] = self._known(i, frame_index)
+                chosen[i] = self._past.shown(i, frame_index)
                 if not (by_logits and (i, frame_index) in self._logits):
                     drawn[i] = track.results[frame_index].mask.to_mask()
             asked = track.prompts.get(frame_index)
             if asked is not None and asked.mask is not None:
                 drawn[i] = asked.mask
-        out = frame_masks(
-            frame_index, chosen, self.size, postprocess=self.postprocess, drawn=drawn, with_logits=self.with_logits
-        )
+        out = with_confidence(self._masks(frame_index, chosen, drawn), signs or {}, self.model.config.name)
         for row, i in enumerate(out.object_ids):
             if i not in fresh:  # exactly as before: a probability turned into a logit and back is not
-                out.presence[row] = self._tracks[i].results[frame_index].presence
+                known = self._tracks[i].results[frame_index]
+                out.presence[row] = known.presence
+                if out.confidence is not None and known.confidence is not None:
+                    out.confidence[row] = known.confidence
+        for i, result in results_of(out).items():
             if i in fresh or by_logits:
-                result = Result(Rle.from_mask(out.masks[row]), float(out.presence[row]), float(out.iou[row]))
                 self._tracks[i].results[frame_index] = result
         return out
 
-    def _known(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
-        result = self._tracks[object_id].results[frame_index]
-        score = torch.tensor([result.presence], device=self.model.device).logit()
-        iou, pointer = score.new_tensor([result.iou]), score.new_zeros(1, self.model.config.embed_dim)
-        return ChosenMask(self._stored_logits(object_id, frame_index), iou, pointer, score)
+    def _masks(
+        self,
+        frame_index: int,
+        chosen: Mapping[ObjectId, ChosenMask],
+        drawn: Mapping[ObjectId, Bool[np.ndarray, "h w"]],
+    ) -> FrameMasks:
+        frame = Frame.of(self.video, frame_index)
+        return frame_masks(frame, chosen, self.model, self.postprocess, drawn=drawn, with_logits=self.with_logits)
 
     def _track(self, object_id: ObjectId) -> Track:
         if object_id not in self._tracks:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 
-from masklet.errors import MediaError, UnknownObjectError
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
+from masklet.errors import MediaError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
-from masklet.predict.objects import Start, by_object, check_prompts, keep, memory_policy, respond
+from masklet.predict.confidence import Signs, with_confidence
+from masklet.predict.object_memory import ObjectMemory
+from masklet.predict.objects import Start, check_prompts, keep, memory_policy, respond
 from masklet.predict.pixels import checked_picture, frame_tensor
-from masklet.predict.results import PostProcess, frame_masks
-from masklet.tracking.memory import MemoryBank
-from masklet.tracking.recall import MemoryPolicy, Recall, choose
-from masklet.tracking.step import follow, look
+from masklet.predict.results import Frame, PostProcess, frame_masks
+from masklet.tracking.policies import (
+    Belief,
+    Branch,
+    CutDetector,
+    Moment,
+    PolicyName,
+    branch,
+    commit,
+    prompted,
+    prune,
+    select,
+)
+from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.step import look
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts, Size
 
 
@@ -31,16 +43,19 @@ class StreamTracker:
 
     Args:
         model: from `masklet.load`.
-        memory: "plain", the memory of SAM 2, or a `MemoryPolicy`.
+        memory: the name of a policy ("plain" is the memory of SAM 2), or a `MemoryPolicy`.
         postprocess: what to do to masks; nothing by default.
         with_logits: fill `FrameMasks.logits`.
+
+    Attributes:
+        signs: of the last frame, what the confidence of every tracked object was made of.
     """
 
     def __init__(
         self,
-        model: Sam2,
+        model: Model,
         *,
-        memory: Literal["plain"] | MemoryPolicy = "plain",
+        memory: PolicyName | MemoryPolicy = "plain",
         postprocess: PostProcess | None = None,
         with_logits: bool = False,
     ) -> None:
@@ -48,7 +63,9 @@ class StreamTracker:
         self.policy = memory_policy(memory, model.config)
         self.postprocess = postprocess or PostProcess()
         self.with_logits = with_logits
-        self._banks: dict[ObjectId, MemoryBank] = {}
+        self.signs: dict[ObjectId, Signs] = {}
+        self._beliefs: dict[ObjectId, Belief] = {}
+        self._cuts = CutDetector(self.policy.cuts) if self.policy.cuts else None
         self._next = 0
         self._size: Size | None = None
 
@@ -60,12 +77,17 @@ class StreamTracker:
     @property
     def object_ids(self) -> tuple[ObjectId, ...]:
         """Objects being tracked, in the order of their first prompts."""
-        return tuple(self._banks)
+        return tuple(self._beliefs)
 
     @property
     def num_memories(self) -> dict[ObjectId, tuple[int, int]]:
         """For each object the numbers of memories and of spatial maps among them that are held now."""
-        return {i: (len(bank), len(bank.mapped)) for i, bank in self._banks.items()}
+        found = {}
+        for i, belief in self._beliefs.items():
+            banks = [story.bank for story in belief.distinct]
+            entries = {id(entry): entry for bank in banks for entry in (*bank.prompted.values(), *bank.recent.values())}
+            found[i] = len(entries), sum(entry.map is not None for entry in entries.values())
+        return found
 
     def forget(self, object_id: ObjectId) -> None:
         """Stop tracking an object and free its memory.
@@ -73,11 +95,34 @@ class StreamTracker:
         Raises:
             UnknownObjectError: it is not being tracked.
         """
-        if object_id not in self._banks:
-            raise UnknownObjectError(
-                f"object {object_id} is not being tracked (objects: {', '.join(map(str, self._banks)) or 'none'})"
-            )
-        del self._banks[object_id]
+        self._belief(object_id)
+        del self._beliefs[object_id]
+
+    def memory(self, object_id: ObjectId) -> ObjectMemory:
+        """What is remembered of an object now, to be saved or carried elsewhere.
+
+        Raises:
+            UnknownObjectError: it is not being tracked.
+        """
+        story = self._belief(object_id).best
+        return ObjectMemory.of(self.model, story, self._next, [*story.bank.prompted, *story.bank.recent])
+
+    def resume(self, object_id: ObjectId, memory: ObjectMemory, *, continues: bool = False) -> None:
+        """Track an object from the next frame on as it is remembered.
+
+        Args:
+            object_id: a new one.
+            memory: from `memory`, or `ObjectMemory.load`.
+            continues: the next frame is the one that followed where the memory was made. Else only prompted and lasting
+                memories count, as after a cut.
+
+        Raises:
+            WeightsError: the memory is of another model, other weights or another input size.
+            PromptError: the object is being tracked already.
+        """
+        if object_id in self._beliefs:
+            raise PromptError(f"object {object_id} is being tracked already: forget it first, or take another id")
+        self._beliefs[object_id] = memory.belief(self.model, self._next, continues=continues)
 
     @torch.inference_mode()
     def step(self, frame: Picture, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
@@ -96,60 +141,80 @@ class StreamTracker:
         check_prompts(prompts or {}, size)
         prompts = dict(prompts or {})
         chosen: dict[ObjectId, ChosenMask] = {}
-        if prompts or self._banks:
+        self.signs = {}
+        if prompts or self._beliefs:
             side = self.model.config.image_size
             features = self.model.encode_image(frame_tensor(frame, side, self.model.device))
             chosen = self._advance(features, prompts, size)
         self._next, self._size = self._next + 1, size
-        return frame_masks(
-            self._next - 1,
+        out = frame_masks(
+            Frame(self._next - 1, size, lambda: frame),
             chosen,
-            size,
-            postprocess=self.postprocess,
+            self.model,
+            self.postprocess,
             drawn={i: asked.mask for i, asked in prompts.items() if asked.mask is not None},
             with_logits=self.with_logits,
         )
+        return with_confidence(out, self.signs, self.model.config.name)
 
     def _advance(
         self, features: ImageFeatures, prompts: dict[ObjectId, Prompts], size: Size
     ) -> dict[ObjectId, ChosenMask]:
         """Follow every object, answer the prompts, remember both, and forget what no later frame recalls."""
-        seen = [i for i in self._banks if i not in prompts or prompts[i].mask is None]
-        tracked: dict[ObjectId, ChosenMask] = {}
+        at = self._moment(features)
+        seen = {i: b for i, b in self._beliefs.items() if i not in prompts or prompts[i].mask is None}
+        for belief in self._beliefs.values():
+            belief.arrive(at)
+        ways: dict[ObjectId, list[Branch]] = {}
         starts: dict[ObjectId, Start] = {}
         if seen:
-            looked = look(self.model, features, [(self._banks[i], self._recall(i)) for i in seen], self.policy)
-            tracked = by_object(seen, follow(self.model, looked))
-            corrected = [(row, i) for row, i in enumerate(seen) if i in prompts]
-            starts = {i: Start(looked.embedding[[row]], tracked[i].logits) for row, i in corrected}
+            stories = [(i, story) for i, belief in seen.items() for story in belief.distinct]
+            memories = [(story.bank, select(story, at, self.policy)) for _, story in stories]
+            looked = look(self.model, features, memories, self.policy)
+            ways = dict(zip(seen, branch(self.model, looked, list(seen.values()), at, self.policy), strict=True))
+            best = [row for row, (i, story) in enumerate(stories) if i in prompts and story is seen[i].best]
+            starts = {(i := stories[row][0]): Start(looked.embedding[[row]], ways[i][0].chosen.logits) for row in best}
         fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]
         if fresh:
             starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))
         answered = respond(self.model, features, prompts, starts, size)
+        followed = [(seen[i], each) for i, each in ways.items() if i not in answered]
+        commit(self.model, features, followed, at, self.policy)
+        self._adopt(features, answered, at)
+        self._prune(at.next)
+        self.signs = {i: Signs.of(each) for i, each in ways.items() if i not in answered}
+        final = {i: each[0].chosen for i, each in ways.items()} | answered
+        return {i: final[i] for i in self._beliefs}
+
+    def _belief(self, object_id: ObjectId) -> Belief:
+        if object_id not in self._beliefs:
+            known = ", ".join(map(str, self._beliefs)) or "none"
+            raise UnknownObjectError(f"object {object_id} is not being tracked (objects: {known})")
+        return self._beliefs[object_id]
+
+    def _moment(self, features: ImageFeatures) -> Moment:
+        if self._cuts is None:
+            return Moment(self._next)
+        self._cuts.see(self._next, features)
+        self._cuts.forget(self._next)
+        return self._cuts.moment(self._next)
+
+    def _adopt(self, features: ImageFeatures, answered: dict[ObjectId, ChosenMask], at: Moment) -> None:
+        """Remember what a person prompted."""
         for i in answered:
-            self._banks.setdefault(i, MemoryBank())
-        self._keep(features, {i: mask for i, mask in tracked.items() if i not in answered}, prompted=False)
-        self._keep(features, answered, prompted=True)
-        self._prune()
-        final = tracked | answered
-        return {i: final[i] for i in self._banks}
+            self._beliefs.setdefault(i, Belief(last=self._next)).settle()
+        together = {i: (self._beliefs[i].best.bank, mask) for i, mask in answered.items()}
+        keep(self.model, features, self._next, together, prompted=True)
+        for i, mask in answered.items():
+            prompted(self._beliefs[i], mask, at, self.policy)
 
-    def _recall(self, object_id: ObjectId, frame_index: int | None = None) -> Recall | None:
-        bank = self._banks[object_id]
-        index = self._next if frame_index is None else frame_index
-        return choose(index, prompted=bank.prompted, recent=bank.recent, policy=self.policy)
-
-    def _keep(self, features: ImageFeatures, chosen: dict[ObjectId, ChosenMask], *, prompted: bool) -> None:
-        together = {i: (self._banks[i], mask) for i, mask in chosen.items()}
-        keep(self.model, features, self._next, together, prompted=prompted)
-
-    def _prune(self) -> None:
-        """Keep what the next frame recalls; what it does not recall, no later frame does."""
-        for object_id, bank in self._banks.items():
-            recall = self._recall(object_id, self._next + 1)
-            assert recall is not None, "an object has at least one prompted memory"
-            bank.drop([i for i in (*bank.prompted, *bank.recent) if i not in recall.frames])
-            bank.drop_maps(bank.mapped.difference(i for i, _ in recall.maps))
+    def _prune(self, following: Moment) -> None:
+        """Keep what a later frame recalls."""
+        for belief in self._beliefs.values():
+            for story in belief.distinct:
+                kept, bank = prune(story, following, self.policy), story.bank
+                bank.drop([i for i in (*bank.prompted, *bank.recent) if i not in kept.frames])
+                bank.drop_maps(bank.mapped - kept.maps)
 
     def _checked_size(self, frame: Picture) -> Size:
         height, width = checked_picture(frame).shape[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from masklet.errors import PromptError
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.types import Masklet, ObjectId, Prompts, Rle, Size
+from masklet.tracking.policies import Belief, Hypothesis
+from masklet.types import FrameMasks, Masklet, ObjectId, Prompts, Rle, Size
 
 T = TypeVar("T", bound="Track")
 
@@ -26,11 +27,32 @@ class Result:
         mask: at the size of the video.
         presence: probability that the object is visible.
         iou: predicted IoU of the mask.
+        confidence: probability that the mask is right, or None where that is not known.
     """
 
     mask: Rle
     presence: float
     iou: float
+    confidence: float | None = None
+
+
+def results_of(out: FrameMasks) -> dict[ObjectId, Result]:
+    """One frame's masks, object by object."""
+    certain = [None] * len(out) if out.confidence is None else out.confidence.tolist()
+    return {
+        i: Result(Rle.from_mask(mask), float(presence), float(iou), confidence)
+        for i, mask, presence, iou, confidence in zip(
+            out.object_ids, out.masks, out.presence, out.iou, certain, strict=True
+        )
+    }
+
+
+class Told(NamedTuple):
+    """What one story says of a frame, and of those before."""
+
+    frame_index: int
+    result: Result
+    before: Told | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,16 +92,35 @@ class Track:
     Attributes:
         name: what the user calls it, or "".
         prompts: by frame; everything said about that frame so far.
-        bank: its memories. A frame that was tracked before a later correction reached it has a result but no memory.
+        belief: its memories. A frame that was tracked before a later correction reached it has a result but no memory.
         results: by frame.
         visited: frames a pass went through, and whether that pass ran in reverse.
+        resumed: the frame from which on it is followed as remembered from elsewhere, or None.
+        told: what each story that is still believed says of the frames of this pass, the newest first.
     """
 
     name: str = ""
     prompts: dict[int, Prompts] = field(default_factory=dict)
-    bank: MemoryBank = field(default_factory=MemoryBank)
+    belief: Belief = field(default_factory=Belief)
     results: dict[int, Result] = field(default_factory=dict)
     visited: dict[int, bool] = field(default_factory=dict)
+    resumed: int | None = None
+    told: dict[Hypothesis, Told] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> set[int]:
+        """Frames from which it can be tracked."""
+        return set(self.prompts) if self.resumed is None else {*self.prompts, self.resumed}
+
+    @property
+    def begins(self) -> int:
+        """The first frame of this video that may be in its memory; earlier ones are of another."""
+        return 0 if self.resumed is None else self.resumed
+
+    @property
+    def bank(self) -> MemoryBank:
+        """The memories of the likeliest story."""
+        return self.belief.best.bank
 
     def merged(self, frame_index: int, prompts: Prompts) -> Prompts:
         """What was said about a frame before, together with new prompts.
@@ -98,7 +139,11 @@ class Track:
 
     def doubt(self, frame_index: int) -> None:
         """Forget the memories of tracked frames that came out of a pass through this frame: it has changed."""
-        downstream = [i for i in self.bank.recent if (i < frame_index if self.visited[i] else i > frame_index)]
+        downstream = [
+            i
+            for i in self.bank.recent
+            if i in self.visited and (i < frame_index if self.visited[i] else i > frame_index)
+        ]
         self.bank.drop(downstream)
 
     def unprompt(self, frame_index: int) -> None:
@@ -161,6 +206,7 @@ class Track:
             frames={i: result.mask for i, result in ordered},
             presence={i: result.presence for i, result in ordered},
             iou={i: result.iou for i, result in ordered},
+            confidence={i: result.confidence for i, result in ordered if result.confidence is not None},
             prompted=tuple(sorted(self.prompts)),
             name=self.name,
             model=model,

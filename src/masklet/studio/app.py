@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -24,8 +24,12 @@ from masklet.studio.library import SUFFIXES
 from masklet.studio.routes import events, media, projects, prompts, work
 from masklet.studio.routes.access import ERRORS, Desks
 from masklet.studio.schemas import LoginIn
-from masklet.studio.security import Guard, login_answer
+from masklet.studio.security import Guard, check_token, login_answer
 from masklet.studio.settings import Settings
+from masklet.studio.team import Person, Team
+
+if TYPE_CHECKING:
+    from masklet.engine.tasks import Queue
 
 PAGE = Path(__file__).parent / "page"
 THREADS = 16
@@ -37,7 +41,14 @@ EXPIRE_EVERY = 15.0
 router = APIRouter(prefix="/api", tags=["studio"])
 
 
-def create_app(model: Sam2 | Sequence[Sam2], settings: Settings, *, page: bool = True) -> FastAPI:
+def create_app(
+    model: Sam2 | Sequence[Sam2],
+    settings: Settings,
+    *,
+    page: bool = True,
+    queue: Queue | None = None,
+    people: Sequence[Person] = (),
+) -> FastAPI:
     """The studio.
 
     Serve it with any ASGI server, one process; its state is in ``settings.folder``, so that it can be stopped at any
@@ -47,9 +58,12 @@ def create_app(model: Sam2 | Sequence[Sam2], settings: Settings, *, page: bool =
         model: from `masklet.load`; several models, on a device each, share the projects among them.
         settings: folders, limits, token.
         page: whether to serve the page; without it the app is an inference server.
+        queue: the tasks of a data engine; the studio is then the workplace of ``people`` and shows nothing else.
+        people: who works on the tasks; ``app.state.team`` knows their tokens, which stay the same for the folder.
 
     Raises:
         OutputError: the folder cannot be used.
+        FormatError: the file that keeps the tokens is damaged.
     """
     desk = Desk([model] if isinstance(model, Sam2) else list(model), settings)
     app = FastAPI(
@@ -63,13 +77,25 @@ def create_app(model: Sam2 | Sequence[Sam2], settings: Settings, *, page: bool =
         responses=ERRORS,
     )
     app.state.desk = desk
+    team = app.state.team = None if queue is None else Team.at(settings.folder, list(people))
+    if queue is not None and team is not None:
+        _bring_in(app, queue, team)
     for part in (router, media.router, projects.router, prompts.router, work.router, events.router):
         app.include_router(part)
     if page:
         app.mount("/", _Page(directory=PAGE, html=True, check_dir=False))
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, admit=None if team is None else team.admit)
     faults.install(app)
     return app
+
+
+def _bring_in(app: FastAPI, queue: Queue, team: Team) -> None:
+    """The addresses of a data engine's workplace; its libraries are needed only here."""
+    from masklet.studio.routes import tasks  # noqa: PLC0415
+    from masklet.studio.workplace import Workplace  # noqa: PLC0415
+
+    app.state.workplace = Workplace(queue, team, app.state.desk)
+    app.include_router(tasks.router)
 
 
 @asynccontextmanager
@@ -110,11 +136,16 @@ def health() -> dict[str, bool]:
 @router.post("/login", status_code=204, response_class=Response)
 def login(request: Request, desk: Desks, asked: LoginIn) -> Response:
     """Show the token once; the cookie that comes back stands for it."""
-    return login_answer(desk.settings.token, asked.token, secure=request.url.scheme == "https")
+    team: Team | None = request.app.state.team
+    if team is not None:
+        team.who(asked.token)
+    elif desk.settings.token:
+        check_token(desk.settings.token, asked.token)
+    return login_answer(asked.token if team else desk.settings.token, secure=request.url.scheme == "https")
 
 
 @router.get("/about")
-def about(desk: Desks) -> dict[str, Any]:
+def about(request: Request, desk: Desks) -> dict[str, Any]:
     """What this studio is and can do."""
     model = desk.devices[0].model
     return {
@@ -125,6 +156,7 @@ def about(desk: Desks) -> dict[str, Any]:
             "input_size": model.config.image_size,
         },
         "token_required": desk.settings.token is not None,
+        "team": request.app.state.team is not None,
         "limits": {
             "upload_bytes": desk.settings.upload_bytes,
             "folder_files": desk.settings.folder_files,

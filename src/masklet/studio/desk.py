@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from masklet.io import color_of
 from masklet.model.sam2 import Sam2
+from masklet.studio.cleaning import Cleaning, clean_masks
 from masklet.studio.faults import ConflictError
 from masklet.studio.hub import Hub
 from masklet.studio.jobs import Jobs
@@ -20,8 +21,8 @@ from masklet.studio.record import Record
 from masklet.studio.sessions import Device, Live, device_of
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
-from masklet.studio.tables import MediaRow, ObjectRow
-from masklet.studio.viewing import FrameCache, PictureCache, Viewers
+from masklet.studio.tables import FrameRow, MediaRow, ObjectRow
+from masklet.studio.viewing import Viewers, frame_cache, picture_cache
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId
 
@@ -37,7 +38,7 @@ class Desk:
 
     Attributes:
         store, record: the database, and what projects hold.
-        library, viewers, pictures: media, open for looking at, and encoded frames.
+        library, viewers, pictures, clean: media, open for looking at, encoded frames, and masks without specks.
         devices: where models run.
         exporter: the thread that writes results.
         hub, jobs: events and long work.
@@ -48,12 +49,14 @@ class Desk:
         self.store = Store(settings)
         self.record = Record(self.store, settings.undo_steps)
         self.library = Library(self.store, settings)
-        seen = FrameCache()
-        self.viewers = Viewers(seen)
-        self.pictures = PictureCache()
+        self.viewers = Viewers(frame_cache())
+        self.pictures = picture_cache()
+        self.clean = clean_masks()
         self.hub = Hub()
         self.jobs = Jobs(self.hub)
-        self.devices = [Device(model, self.record, seen, settings, f"device-{i}") for i, model in enumerate(models)]
+        self.devices = [
+            Device(model, self.record, self.viewers, settings, f"device-{i}") for i, model in enumerate(models)
+        ]
         self.exporter = Worker("exporter")
         shutil.rmtree(settings.exports, ignore_errors=True)
         settings.exports.mkdir(parents=True)
@@ -62,10 +65,11 @@ class Desk:
         """Where a project's model runs."""
         return device_of(self.devices, project_id)
 
-    def later(self, project_id: str, function: Callable[[Device, Live], T]) -> Future[T]:
+    def later(self, project_id: str, function: Callable[[Device, Live], T], *, urgent: bool = True) -> Future[T]:
         """Call a function with a project in memory, when it is the project's turn on its device.
 
-        What the function changes in the tracker and fails to write down is forgotten again.
+        What the function changes in the tracker and fails to write down is forgotten again. What is not urgent, and
+        changes nothing, comes after what is.
         """
         device = self.device(project_id)
 
@@ -77,20 +81,30 @@ class Desk:
                 device.reload(project_id)
                 raise
 
-        return device.worker.call(project_id, run)
+        return (device.worker.call if urgent else device.worker.preview)(project_id, run)
 
-    async def ask(self, project_id: str, function: Callable[[Device, Live], T]) -> T:
+    def frames(
+        self, project_id: str, start: int, end: int, objects: Collection[ObjectId] | None = None
+    ) -> Sequence[FrameRow]:
+        """What is known of frames ``start`` to ``end - 1`` as it is shown, by frame and object."""
+        project, media = self.store.project(project_id)
+        rows = self.record.frames(project_id, start, end, objects)
+        return Cleaning.of(project).rows(rows, (media.height, media.width), self.clean)
+
+    async def ask(self, project_id: str, function: Callable[[Device, Live], T], *, urgent: bool = True) -> T:
         """The same, waited for."""
-        return await asyncio.wrap_future(self.later(project_id, function))
+        return await asyncio.wrap_future(self.later(project_id, function, urgent=urgent))
 
     def changed(self, project_id: str, revision: int, what: str, frame: int | None = None) -> None:
         """Tell every page of a project that something has changed."""
         self.hub.send(project_id, {"type": "changed", "revision": revision, "what": what, "frame": frame})
 
     def expire(self, now: float) -> None:
-        """Let every device give back what nobody uses."""
+        """Give back what nobody has used lately, here and on every device."""
+        before = now - self.settings.idle_seconds
+        old = [kept.expire(before) for kept in (self.viewers, self.viewers.seen, self.pictures, self.clean)]
         for device in self.devices:
-            device.worker.call("", lambda device=device: device.expire(now))  # type: ignore[misc]
+            device.worker.call("", lambda device=device: device.expire(before, trim=any(old)))  # type: ignore[misc]
 
     def remove_project(self, project_id: str) -> None:
         """Delete a project; its jobs are cancelled."""
@@ -123,6 +137,8 @@ class Desk:
             "revision": project.revision,
             "in": project.start,
             "out": project.end,
+            "specks": project.specks,
+            "holes": project.holes,
             "objects": self.object_entries(project_id),
             "undo": undo,
             "redo": redo,

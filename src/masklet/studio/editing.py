@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from masklet.errors import PromptError
 from masklet.masks.rle import boxes, to_coco
+from masklet.studio.cleaning import Cleaning
 from masklet.studio.desk import Desk, hex_color, object_entry, refuse_locked
 from masklet.studio.faults import ConflictError
 from masklet.studio.record import Edit
@@ -156,11 +157,11 @@ def move(desk: Desk, device: Device, live: Live, project_id: str, step: int) -> 
     desk.changed(project_id, project.revision, "history")
 
 
-def preview(live: Live, frame: int, object_id: ObjectId, prompts: Prompts) -> dict[str, Any]:
+def preview(live: Live, frame: int, object_id: ObjectId, prompts: Prompts, cleaning: Cleaning) -> dict[str, Any]:
     """What prompts would give; nothing changes."""
     out = live.tracker.preview(frame, {object_id or 2**30: prompts})
-    mask = to_coco(Rle.from_mask(out.masks[0]))
-    return {"mask": mask, "presence": round(float(out.presence[0]), 4), "iou": round(float(out.iou[0]), 4)}
+    mask = cleaning.mask(Rle.from_mask(out.masks[0]))
+    return {"mask": to_coco(mask), "presence": round(float(out.presence[0]), 4), "iou": round(float(out.iou[0]), 4)}
 
 
 def readings(device: Device, live: Live, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
@@ -182,7 +183,7 @@ def candidate_entries(found: MaskSet) -> list[dict[str, Any]]:
 
 def frame_answer(desk: Desk, live: Live, project_id: str, frame: int, revision: int) -> dict[str, Any]:
     """Every mask of a frame."""
-    rows = desk.record.frames(project_id, frame, frame + 1)
+    rows = desk.frames(project_id, frame, frame + 1)
     return {"revision": revision, "frame": frame_json(frame, rows, live.size)}
 
 

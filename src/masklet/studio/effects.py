@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,7 +54,7 @@ class Effects:
         return Style(name=name, region=region, alpha=self.strength, color=painted, colors=colors)  # type: ignore[arg-type]
 
 
-def frame_masks(frame: int, rows: list[FrameRow], size: Size) -> FrameMasks:
+def frame_masks(frame: int, rows: Sequence[FrameRow], size: Size) -> FrameMasks:
     """What is known of a frame, as a value; `masklet.errors.FormatError` never, because only sound codes are stored."""
     return FrameMasks(
         frame_index=frame,

@@ -32,13 +32,45 @@ CHUNK = 64
 """Frames whose masks are read from the database at once."""
 
 
-Kind = Literal["video", "pictures", "annotation", "measurements", "map"]
+Kind = Literal["video", "pictures", "mattes", "annotation", "measurements", "map"]
 
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("png", "tiff", "exr"), "pictures"),
-    **dict.fromkeys(("csv", "parquet"), "measurements"),
-    **dict.fromkeys(("geotiff", "geojson", "geopackage"), "map"),
-}  # fmt: skip
+_TOLD: dict[str, tuple[Kind, str, str]] = {
+    "overlay": ("video", "Video as on the screen", ""),
+    "alpha": ("mattes", "Cut-out", "PNG pictures, transparent around"),
+    "png": ("mattes", "Gray mattes", "8 bit, a folder for each object"),
+    "tiff": ("mattes", "Fine mattes", "16 bit, a folder for each object"),
+    "exr": ("mattes", "OpenEXR mattes", "a channel for each object"),
+    "rle": ("annotation", "masklet", "everything: masks, names, scores"),
+    "coco": ("annotation", "COCO", "masks and tracks"),
+    "coco-polygons": ("annotation", "COCO polygons", "outlines and tracks"),
+    "davis": ("annotation", "DAVIS", "label maps with a palette"),
+    "sav": ("annotation", "SA-V", "every fourth frame"),
+    "sa1b": ("annotation", "SA-1B", "a file for each frame"),
+    "youtube-vis": ("annotation", "YouTube-VIS", ""),
+    "yolo": ("annotation", "YOLO", "segmentation labels"),
+    "mots": ("annotation", "MOTS", ""),
+    "ctc": ("annotation", "Cell Tracking Challenge", ""),
+    "cvat": ("annotation", "CVAT", "for images 1.1"),
+    "labelme": ("annotation", "LabelMe", "a file for each frame"),
+    "label-studio": ("annotation", "Label Studio", "brush strokes"),
+    "numpy": ("annotation", "NumPy", "masks as one array"),
+    "csv": ("measurements", "Table", "area, place and shape in each frame"),
+    "parquet": ("measurements", "Table for data tools", "the same columns"),
+    "geotiff": ("map", "GeoTIFF", "label maps"),
+    "geojson": ("map", "GeoJSON", "outlines in longitude and latitude"),
+    "geopackage": ("map", "GeoPackage", "outlines in the map's own system"),
+}
+"""For people, in the order they see: what it is, what it is called, and a few words on it."""
+
+_NOTES = {
+    ("overlay", ".mp4"): "plays everywhere",
+    ("overlay", ".mov"): "for editing",
+    ("overlay", ".mkv"): "open container",
+    ("overlay", ".webm"): "for web pages",
+    ("alpha", ".mov"): "ProRes 4444, transparent around, for editing",
+    ("alpha", ".webm"): "VP9, transparent around, for web pages",
+}
+"""Where one form has several files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +78,7 @@ class ExportForm:
     """One form that can be asked for.
 
     Attributes:
-        label: for people.
+        label, note: what it is called, and a few words on it.
         kind: what it is.
         name: of the form in `masklet.io.forms`; "" for pictures drawn here.
         ending: ends the name of what is written; with a slash it is a folder, which is zipped.
@@ -55,6 +87,7 @@ class ExportForm:
     """
 
     label: str
+    note: str
     kind: Kind
     name: str
     ending: str
@@ -64,32 +97,33 @@ class ExportForm:
 
 def _offered(form: Form, suffix: str) -> ExportForm:
     video = suffix in VIDEO_FORMS
-    kind = "video" if video else _KINDS.get(form.name, "pictures" if form.wants_pictures else "annotation")
-    several = form.name == "overlay" or len(form.suffixes) > 1
-    label = form.summary[0].upper() + form.summary[1:]
-    shown = "PNG" if suffix == FOLDER else suffix[1:].upper()
+    kind, label, note = _TOLD.get(form.name, ("annotation", form.name, form.summary))
     return ExportForm(
-        label=f"{label.partition(':')[0]} ({shown})" if several else label,
+        label=label,
+        note=_NOTES.get((form.name, suffix), note),
         kind=kind,
         name=form.name,
         ending=suffix if form.name == "overlay" else f".{form.name}{suffix}",
         effects=form.name == "overlay",
-        pictures=form.wants_pictures or kind == "measurements",
+        pictures=form.wants_pictures or video or kind == "measurements",
     )
 
 
-EXPORT_FORMS = {
-    **{f"overlay{suffix}": _offered(FORMS["overlay"], suffix) for suffix in FORMS["overlay"].suffixes},
-    "overlay.png": ExportForm(
-        label="Pictures with the masks drawn in (PNG)", kind="pictures", name="", ending="/", effects=True
-    ),
-    **{
+def _all_forms() -> dict[str, ExportForm]:
+    """By key: video as on the screen, pictures as on the screen, and the rest in the order of the table above."""
+    order = list(_TOLD)
+    others = sorted(FORMS.values(), key=lambda form: order.index(form.name) if form.name in order else len(order))
+    found = {
         form.name + ("" if suffix == FOLDER else suffix): _offered(form, suffix)
-        for form in FORMS.values()
+        for form in others
         for suffix in form.suffixes
-        if form.name != "overlay"
-    },
-}
+    }
+    drawn = ExportForm(label="Pictures as on the screen", note="", kind="pictures", name="", ending="/", effects=True)
+    videos = {key: form for key, form in found.items() if form.name == "overlay"}
+    return videos | {"overlay.png": drawn} | found
+
+
+EXPORT_FORMS = _all_forms()
 """What can be exported: every form that `masklet.io` writes, and pictures with effects."""
 
 
@@ -194,7 +228,7 @@ def _frames(desk: Desk, job: Job, order: Order, source: RecordedSource) -> Itera
     assert order.end is not None
     for first in range(order.start, order.end, CHUNK):
         last = min(first + CHUNK, order.end)
-        rows = desk.record.frames(job.project_id, first, last, order.objects)
+        rows = desk.frames(job.project_id, first, last, order.objects)
         for index in range(first, last):
             masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
             yield source[index] if pictures else None, masks
@@ -229,6 +263,13 @@ def _remove_old(desk: Desk) -> None:
 def form_entries() -> list[dict[str, Any]]:
     """The forms as the page takes them."""
     return [
-        {"form": key, "label": form.label, "kind": form.kind, "effects": form.effects}
+        {
+            "form": key,
+            "label": form.label,
+            "note": form.note,
+            "kind": form.kind,
+            "effects": form.effects,
+            "ending": "." + key.rpartition(".")[2] if "." in key and form.name else ".zip",
+        }
         for key, form in EXPORT_FORMS.items()
     ]

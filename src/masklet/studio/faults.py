@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputError, UnknownObjectError
+from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputError, TaskError, UnknownObjectError
 
 
 class StudioError(MaskletError):
@@ -93,6 +93,8 @@ def status_of(error: MaskletError) -> int:
         return 415
     if isinstance(error, FrameRangeError | UnknownObjectError):
         return 404
+    if isinstance(error, TaskError):
+        return 409
     return 507 if isinstance(error, OutputError) else 400
 
 

@@ -110,8 +110,16 @@ class Library:
         place = Path(path).resolve()
         if not any(place == offer or offer in place.parents for offer in self.offered):
             raise NotFoundError("this path leads out of the folder that was offered")
+        return self.listed(place, place.name)
+
+    def listed(self, place: Path, name: str) -> MediaRow:
+        """A media of this machine that nobody had to offer, listed once for each content.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
         known = self.store.media_at(str(place), content_key(place))
-        return known or self._list(place, place.name, uploaded=False)
+        return known or self._list(place, name, uploaded=False)
 
     # --- uploads ---
 

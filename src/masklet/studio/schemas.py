@@ -99,11 +99,13 @@ class ProjectIn(Strict):
 
 
 class ProjectChange(Strict):
-    """New name or markers."""
+    """New name or markers, or up to which area in pixels masks are cleaned."""
 
     name: Name | None = None
     in_: Annotated[FrameIndex | None, Field(alias="in")] = None
     out: FrameIndex | None = None
+    specks: FrameIndex | None = None
+    holes: FrameIndex | None = None
 
 
 class ObjectIn(Strict):
@@ -191,6 +193,35 @@ class LoginIn(Strict):
     token: Annotated[str, Field(max_length=200)]
 
 
+Note = Annotated[str, Field(max_length=1000)]
+
+
+class NextIn(Strict):
+    """As what somebody wants to work."""
+
+    role: Literal["annotate", "review"]
+
+
+class SubmitIn(Strict):
+    """How long the work took, if anybody measured it."""
+
+    seconds: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+
+
+class DeclineIn(Strict):
+    """Why there is nothing to annotate."""
+
+    note: Note = ""
+
+
+class VerdictIn(Strict):
+    """What a second person says about a masklet."""
+
+    outcome: Literal["satisfactory", "unsatisfactory", "reject"]
+    note: Note = ""
+    frames: Annotated[list[FrameIndex], Field(max_length=1000)] = []
+
+
 class HoverIn(PreviewIn):
     """A message of the page: what a click under the pointer would give."""
 
@@ -266,6 +297,8 @@ class ProjectOut(BaseModel):
     revision: int
     in_: Annotated[int, Field(alias="in", serialization_alias="in")]
     out: int
+    specks: int
+    holes: int
     objects: list[ObjectOut]
     undo: str | None
     redo: str | None

@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -39,6 +40,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+Admit = Callable[[str, str, str], object]
+"""Who it is that shows a token, calls with a method, and wants a path; raises a `StudioError` where they may not."""
 
 CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429}
 
@@ -76,11 +80,17 @@ class Guard:
     Host names are checked against DNS rebinding, origins against other pages (also for WebSockets, which no browser
     protects), unsafe methods need a header that no form can send, and the token, where there is one, is compared in
     constant time. Bodies are cut off beyond their limit.
+
+    Args:
+        app: what is guarded.
+        settings: names, token and limits.
+        admit: in place of the one token; what it gives is the ``person`` of the request's state.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, admit: Admit | None = None) -> None:
         self.app = app
         self.settings = settings
+        self.admit = admit
         self.limiter = Limiter(settings.requests_per_second, settings.request_burst)
         self.names = frozenset({"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.hosts)})
 
@@ -118,8 +128,11 @@ class Guard:
             raise ForbiddenError("this call comes from another page than the studio's")
         if method not in SAFE_METHODS and OWN_HEADER not in headers:
             raise ForbiddenError("a call that changes something needs the header X-Masklet: 1")
-        if self.settings.token and path.startswith("/api") and path not in OPEN_PATHS:
-            check_token(self.settings.token, _shown_token(headers))
+        if path.startswith("/api") and path not in OPEN_PATHS:
+            if self.admit is not None:
+                scope.setdefault("state", {})["person"] = self.admit(_shown_token(headers), method, path)
+            elif self.settings.token:
+                check_token(self.settings.token, _shown_token(headers))
         length = headers.get("content-length", "0")
         if not path.startswith(STREAMED) and length.isdecimal() and int(length[:20]) > self.settings.body_bytes:
             raise UploadError(f"expected a body of at most {self.settings.body_bytes} bytes")
@@ -200,10 +213,8 @@ def _shown(host: str) -> str:
     return host.encode("ascii", "replace").decode()[:60] or "by no name"
 
 
-def login_answer(token: str | None, shown: str, *, secure: bool) -> Response:
-    """The answer to a token: a cookie that pages of other sites can neither read nor send."""
-    if token:
-        check_token(token, shown)
+def login_answer(token: str | None, *, secure: bool) -> Response:
+    """The answer to a token that is good: a cookie that pages of other sites can neither read nor send."""
     response = Response(status_code=204)
     if token:
         response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, max_age=30 * 86400)

@@ -14,11 +14,12 @@ from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
+from masklet.studio.features import MediaFeatures, shared_features
 from masklet.studio.record import Record
 from masklet.studio.settings import Settings
 from masklet.studio.states import model_key, states_of
 from masklet.studio.tables import MediaRow
-from masklet.studio.viewing import FrameCache, MediaFrames
+from masklet.studio.viewing import MediaFrames, Viewers
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId, Prompts, Size
 
@@ -58,19 +59,23 @@ class Device:
     Args:
         model: from `masklet.load`.
         record: what projects hold.
-        seen: frames that were looked at.
+        viewers: where frames come from.
         settings: how many projects may be open, and for how long.
         name: of the thread.
+
+    Attributes:
+        features: what the encoder has seen, shared by all projects.
     """
 
-    def __init__(self, model: Sam2, record: Record, seen: FrameCache, settings: Settings, name: str) -> None:
+    def __init__(self, model: Sam2, record: Record, viewers: Viewers, settings: Settings, name: str) -> None:
         self.model = model
         self.segmenter = ImageSegmenter(model)
         self.worker = Worker(name, waiting_calls=settings.waiting_calls)
         self._record = record
-        self._seen = seen
+        self._viewers = viewers
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
+        self.features = shared_features()
 
     @property
     def num_live(self) -> int:
@@ -94,14 +99,11 @@ class Device:
 
     def _opened(self, project_id: str) -> Live:
         _, media = self._record.store.project(project_id)
-        source = MediaFrames(media, self._seen)
-        try:
-            live = Live(VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES)), source, media)
-            for row in self._record.objects(project_id):
-                self.renew(live, project_id, row.object_id)
-        except BaseException:
-            source.close()
-            raise
+        source = MediaFrames(media, self._viewers)
+        live = Live(VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES)), source, media)
+        live.tracker.features = MediaFeatures(self.model, media.id, source, self.features)
+        for row in self._record.objects(project_id):
+            self.renew(live, project_id, row.object_id)
         return live
 
     def renew(self, live: Live, project_id: str, object_id: ObjectId) -> None:
@@ -134,17 +136,19 @@ class Device:
 
     def drop(self, project_id: str) -> None:
         """Give back a project's memory; the next call makes it again."""
-        live = self._live.pop(project_id, None)
-        if live is not None:
-            live.source.close()
+        self._live.pop(project_id, None)
 
-    def expire(self, now: float) -> None:
-        """Drop the projects nobody has asked for lately."""
-        known = list(self._live.items())
-        unused = [name for name, live in known if not live.busy and now - live.used > self._settings.idle_seconds]
+    def expire(self, before: float, *, trim: bool = False) -> None:
+        """Give back what nobody has asked for since a time (`time.monotonic`), to the system as well.
+
+        Args:
+            before: the time.
+            trim: whether others have given back something too.
+        """
+        unused = [name for name, live in self._live.items() if not live.busy and live.used < before]
         for project_id in unused:
             self.drop(project_id)
-        if unused:
+        if self.features.expire(before) or unused or trim:
             return_memory()
 
     def _make_room(self) -> None:

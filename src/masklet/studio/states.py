@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
+from masklet.backends.protocol import Model
 from masklet.errors import FormatError, PromptError
 from masklet.masks.rle import from_coco, to_coco
-from masklet.model.sam2 import Sam2
 from masklet.predict.track import FrameState, Result
 from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle, Size
@@ -89,6 +89,11 @@ def prompt_entry(row: FrameRow) -> dict[str, Any] | None:
     return document
 
 
+def is_drawn(row: FrameRow) -> bool:
+    """Whether somebody gave the mask of a row, rather than the model."""
+    return row.prompt is not None and json.loads(row.prompt)["mask"] is not None
+
+
 def shown_clicks(row: FrameRow) -> list[Click]:
     """The clicks of a row that are only shown."""
     return [] if row.prompt is None else prompts_of(json.loads(row.prompt))[1]
@@ -156,7 +161,7 @@ def states_of(rows: Iterable[FrameRow], size: Size, *, model: str = "") -> dict[
     return {row.frame: state_of(row, size, model=model, doubtful=row.frame in doubtful) for row in ordered}
 
 
-def model_key(model: Sam2) -> str:
+def model_key(model: Model) -> str:
     """Tells models apart whose memories do not fit each other."""
     return f"{model.config.full_name}@{model.config.image_size}"
 

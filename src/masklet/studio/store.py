@@ -18,8 +18,11 @@ from masklet.studio.faults import ConflictError, NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.tables import Base, MediaRow, ObjectRow, ProjectRow
 
-SCHEMA = 1
-"""Kept in SQLite's ``user_version``; a database of another schema is refused."""
+SCHEMA = 2
+"""Kept in SQLite's ``user_version``; older databases are brought up to it, a newer one is refused."""
+
+STEPS = {1: [f"ALTER TABLE project ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in ("specks", "holes")]}
+"""By schema, what makes it the next one."""
 
 
 def new_id() -> str:
@@ -61,8 +64,10 @@ class Store:
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version not in (0, SCHEMA) or (version == 0 and inspect(connection).get_table_names()):
+            if not 0 <= version <= SCHEMA or (version == 0 and inspect(connection).get_table_names()):
                 raise OutputError(f"{self.path} is not a database of this studio (schema {version}, expected {SCHEMA})")
+            for statement in (line for step in range(version or SCHEMA, SCHEMA) for line in STEPS.get(step, ())):
+                connection.exec_driver_sql(statement)
             Base.metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
@@ -186,6 +191,6 @@ def _engine(path: Any, wait: float) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA cache_size = -2048")
 
     return engine

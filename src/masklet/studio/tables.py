@@ -32,7 +32,10 @@ class MediaRow(Base):
 
 
 class ProjectRow(Base):
-    """One media with its objects; ``start`` and ``end`` are the in and out markers."""
+    """One media with its objects; ``start`` and ``end`` are the in and out markers.
+
+    ``specks`` and ``holes`` are areas in pixels, up to which masks are cleaned when they are shown or exported.
+    """
 
     __tablename__ = "project"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -41,8 +44,20 @@ class ProjectRow(Base):
     revision: Mapped[int] = mapped_column(default=0)
     start: Mapped[int]
     end: Mapped[int]
+    specks: Mapped[int] = mapped_column(default=0, server_default="0")
+    holes: Mapped[int] = mapped_column(default=0, server_default="0")
     created: Mapped[str]
     changed: Mapped[str]
+
+
+class WorkRow(Base):
+    """The task of a data engine that a person works on in a project, and the lease under which they hold it."""
+
+    __tablename__ = "work"
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    task: Mapped[int]
+    person: Mapped[str]
+    lease: Mapped[str]
 
 
 class StepRow(Base):

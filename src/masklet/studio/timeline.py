@@ -18,15 +18,17 @@ MOST = 200
 """Entries of the review list."""
 
 
-def timeline(scores: Iterable[Score]) -> dict[str, Any]:
+def timeline(scores: Iterable[Score], *, specks: int = 0) -> dict[str, Any]:
     """Lanes and review list of a project.
 
     Args:
         scores: of every result, by object and frame.
+        specks: objects that are no larger are not seen.
     """
     by_object: dict[ObjectId, list[Score]] = {}
-    for score in scores:
-        by_object.setdefault(score[0], []).append(score)
+    for i, frame, prompted, area, presence, iou in scores:
+        seen = area if area > specks or prompted else 0
+        by_object.setdefault(i, []).append((i, frame, prompted, seen, presence, iou))
     lanes = [
         {"object_id": i, "runs": runs(these), "prompted": [frame for _, frame, prompted, *_ in these if prompted]}
         for i, these in by_object.items()

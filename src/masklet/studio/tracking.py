@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from masklet.errors import FrameRangeError, PromptError
 from masklet.predict.passes import plan_passes
 from masklet.predict.retrack import retrack
+from masklet.studio.cleaning import Cleaning
 from masklet.studio.desk import Desk, refuse_locked
 from masklet.studio.faults import ConflictError, NotFoundError, told
 from masklet.studio.jobs import Job, Steps
@@ -131,12 +132,13 @@ def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set
             job.revision = desk.record.begin(session, job.project_id, words).revision
         desk.changed(job.project_id, job.revision, "project")
         joining = Joining(chosen, known=live.tracker.object_ids) if course.objects is None else chosen
-        for out in _outputs(live, course, span, joining):
-            _write(desk, live, job, out)
-            outcome["frames"] += 1
-            job.done += 1
-            job.message = f"frame {out.frame_index}"
-            yield None
+        with live.source.onward():
+            for out in _outputs(live, course, span, joining):
+                _write(desk, live, job, out)
+                outcome["frames"] += 1
+                job.done += 1
+                job.message = f"frame {out.frame_index}"
+                yield None
         job.total = job.done
         return outcome | {"stopped": "agreed" if course.until_agree else "end"}
     except Exception as error:
@@ -184,7 +186,9 @@ def _write(desk: Desk, live: Live, job: Job, out: FrameMasks) -> None:
     model = model_key(live.tracker.model)
     rows = [row_of(i, out.frame_index, state, model=model) for i, state in states.items() if state.prompts is None]
     with desk.store.session() as session:
-        desk.record.resume(session, job.project_id, job.revision).put_frames(rows)
+        edit = desk.record.resume(session, job.project_id, job.revision)
+        edit.put_frames(rows)
+        cleaning = Cleaning.of(edit.project)
     if desk.hub.watched(job.project_id):
-        frame = frame_json(out.frame_index, rows, live.size)
+        frame = frame_json(out.frame_index, cleaning.rows(rows, live.size, desk.clean), live.size)
         desk.hub.send(job.project_id, {"type": "frame", "job": job.id, "revision": job.revision, "frame": frame})

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from masklet.studio.faults import BusyError
 
 T = TypeVar("T")
+Call = tuple[Future[Any], Callable[[], Any]]
 log = logging.getLogger(__name__)
 
 CALLS_BEFORE_A_STEP = 4
@@ -51,7 +52,7 @@ class Worker:
 
     `call` answers in the order of arrival, owners taking turns. `start` runs an iterator to its end, one step at a
     time: calls come between any two steps, and several iterators share the steps. So a click waits for one frame of
-    somebody else's propagation, never for all of it.
+    somebody else's propagation, never for all of it, and for one `preview`, which comes when no call is in line.
 
     Args:
         name: of the thread.
@@ -60,11 +61,13 @@ class Worker:
 
     def __init__(self, name: str, *, waiting_calls: int = 64) -> None:
         self._waiting_calls = waiting_calls
-        self._calls: Turns[tuple[Future[Any], Callable[[], Any]]] = Turns()
+        self._calls: Turns[Call] = Turns()
+        self._previews: Turns[Call] = Turns()
         self._steps: Turns[Iterator[object]] = Turns()
         self._wake = threading.Condition()
         self._closed = False
         self._streak = 0
+        self._stepped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -84,6 +87,16 @@ class Worker:
             self._wake.notify()
         return future
 
+    def preview(self, owner: str, function: Callable[[], T]) -> Future[T]:
+        """The same for what is only nice to have: it waits for calls, and takes turns with long work."""
+        future: Future[T] = Future()
+        with self._wake:
+            if self._closed or self._previews.waiting(owner) >= self._waiting_calls:
+                raise BusyError("too many previews of this project are waiting for an answer")
+            self._previews.put(owner, (future, function))
+            self._wake.notify()
+        return future
+
     def start(self, owner: str, steps: Iterator[object]) -> None:
         """Run an iterator to its end, step by step; it handles its own errors."""
         with self._wake:
@@ -99,27 +112,37 @@ class Worker:
             self._thread.join()
 
     def _run(self) -> None:
+        lines: tuple[Turns[Any], ...] = (self._calls, self._previews, self._steps)
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or len(self._calls) or len(self._steps))
+                self._wake.wait_for(lambda: self._closed or any(len(line) for line in lines))
                 if self._closed:
                     break
-                answering = len(self._calls) and (not len(self._steps) or self._streak < CALLS_BEFORE_A_STEP)
-                if answering:
-                    _, (future, function) = self._calls.take()
-                else:
-                    owner, steps = self._steps.take()
-            self._streak = self._streak + 1 if answering else 0
-            if answering:
-                _answer(future, function)
+                call, owner, steps = self._next()
+            if call is not None:
+                _answer(*call)
             elif _step(steps):
                 with self._wake:
                     self._steps.put(owner, steps)
         self._clear()
 
+    def _next(self) -> tuple[Call | None, str, Iterator[object]]:
+        """A call, or an owner and their long work. A preview comes before a step where the last turn was a step."""
+        others = len(self._previews) or len(self._steps)
+        if len(self._calls) and not (others and self._streak >= CALLS_BEFORE_A_STEP):
+            self._streak += 1
+            return self._calls.take()[1], "", iter(())
+        self._streak = 0
+        if len(self._previews) and (self._stepped or not len(self._steps)):
+            self._stepped = False
+            return self._previews.take()[1], "", iter(())
+        self._stepped = True
+        return None, *self._steps.take()
+
     def _clear(self) -> None:
-        while len(self._calls):
-            self._calls.take()[1][0].cancel()
+        for line in (self._calls, self._previews):
+            while len(line):
+                line.take()[1][0].cancel()
         while len(self._steps):
             _, steps = self._steps.take()
             close = getattr(steps, "close", None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from masklet.tracking.rules import Anchors, Cuts, Gate, Motion, Rule, Tree
+
 PROMPTED_SLOT = -1
 """The time code of prompted frames: the last one of the model, whatever the policy."""
 
@@ -22,6 +24,13 @@ class MemoryPolicy:
             None for a stream or a clip of at least ``max_pointers`` frames.
         keep_memories: a recorded video's session never drops a memory, also not one that a later correction made
             doubtful. For short clips, to repeat what the public predictor does.
+        gate: which recent frames are recalled; None for the last ones.
+        anchors: which tracked frames become lasting memories; None for none.
+        motion: where the object is expected; None for no matter.
+        tree: how many stories are followed; None for one.
+        cuts: what a cut is; None for no matter.
+        compete: objects tracked together share no place: it goes to the larger logit, in masks and memories alike, and
+            one that loses nearly all of its mask to a look-alike counts as hidden.
     """
 
     memory_frames: int = 7
@@ -30,12 +39,26 @@ class MemoryPolicy:
     look_ahead: bool = False
     clip_length: int | None = None
     keep_memories: bool = False
+    gate: Gate | None = None
+    anchors: Anchors | None = None
+    motion: Motion | None = None
+    tree: Tree | None = None
+    cuts: Cuts | None = None
+    compete: bool = False
 
     def __post_init__(self) -> None:
         for name in ("memory_frames", "max_pointers", "max_prompted", "clip_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.anchors is not None and self.gate is None:
+            raise ValueError("anchors need a gate, which recalls them: pass gate=Gate()")
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What goes beyond the memory of SAM 2."""
+        found = (self.gate, self.anchors, self.motion, self.tree, self.cuts)
+        return tuple(rule for rule in found if rule is not None)
 
     @property
     def pointer_reach(self) -> int:
@@ -48,12 +71,14 @@ class Recall:
     """The memories one frame looks at.
 
     Attributes:
-        maps: (frame, slot) of each spatial memory; the slot names its learned time code.
+        maps: (frame, slot) of each spatial memory; the slot names its learned time code, a fraction lies between two.
         pointers: (frame, distance) of each pointer; distances are in frames, positive for the past of the pass.
+        key_scale: how strongly each map, then each pointer, answers; None for 1.
     """
 
-    maps: tuple[tuple[int, int], ...]
+    maps: tuple[tuple[int, float], ...]
     pointers: tuple[tuple[int, int], ...]
+    key_scale: tuple[float, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,7 +118,7 @@ def choose(
         return (frame_index - other) * sign
 
     visible = [i for i in prompted if policy.look_ahead or distance(i) > 0]
-    recalled = _first_and_nearest(visible, distance, policy.max_prompted)
+    recalled = first_and_nearest(visible, distance, policy.max_prompted)
 
     def back_to(reach: int) -> list[tuple[int, int]]:
         """Frames at most ``reach`` back that were tracked, or prompted and not recalled as such; nearest first."""
@@ -106,7 +131,7 @@ def choose(
     return Recall(tuple(maps), tuple(pointers)) if maps else None
 
 
-def _first_and_nearest(frames: list[int], distance: Callable[[int], int], limit: int | None) -> list[int]:
+def first_and_nearest(frames: list[int], distance: Callable[[int], int], limit: int | None) -> list[int]:
     """At most ``limit`` frames in the order of the pass: its first one, and those nearest to the present."""
     ordered = sorted(frames, key=distance, reverse=True)
     if limit is None or len(ordered) <= limit:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.model.select import candidates, hide_absent, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 from masklet.tracking.memory import MemoryBank, MemoryEntry
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def look(
-    model: Sam2,
+    model: Model,
     features: ImageFeatures,
     memories: Sequence[tuple[MemoryBank, Recall | None]],
     policy: MemoryPolicy,
@@ -62,7 +62,10 @@ def gather(memories: Sequence[tuple[MemoryBank, Recall]], policy: MemoryPolicy) 
         ]
     )
     times = torch.tensor([[t for _, t in recall.pointers] for _, recall in memories], device=maps.device)
-    return MemoryTokens(maps, slots, pointers, times.float() / policy.pointer_reach)
+    scale = None
+    if any(recall.key_scale for _, recall in memories):
+        scale = torch.tensor([r.key_scale or (1.0,) * sum(r.shape) for _, r in memories], device=maps.device)
+    return MemoryTokens(maps, slots, pointers, times.float() / policy.pointer_reach, scale)
 
 
 def _maps(bank: MemoryBank, recall: Recall) -> Float[Tensor, "1 m d h w"]:
@@ -74,14 +77,14 @@ def _maps(bank: MemoryBank, recall: Recall) -> Float[Tensor, "1 m d h w"]:
     return torch.stack(maps, dim=1)
 
 
-def follow(model: Sam2, looked: ImageFeatures) -> ChosenMask:
+def follow(model: Model, looked: ImageFeatures) -> ChosenMask:
     """The masks of objects nobody prompted on this frame; empty where an object is absent."""
     nothing = [PromptTensors.none(1, model.device)] * len(looked.embedding)
     return settle(model, *answers(model, looked, nothing))
 
 
 def answers(
-    model: Sam2, looked: ImageFeatures, prompts: Sequence[PromptTensors]
+    model: Model, looked: ImageFeatures, prompts: Sequence[PromptTensors]
 ) -> tuple[MaskPrediction, Bool[Tensor, " b"]]:
     """All candidates for each object, and whether its prompts are ambiguous.
 
@@ -100,12 +103,12 @@ def answers(
     return prediction if order is None else prediction.rows(order), ambiguous
 
 
-def settle(model: Sam2, prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
+def settle(model: Model, prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
     """The mask to go on with for each object; empty where it is absent."""
     return hide_absent(pick(prediction, *candidates(prediction, ambiguous, model.config.min_stability)))
 
 
-def remember(model: Sam2, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:
+def remember(model: Model, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:
     """What each object keeps of this frame.
 
     Args:

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 import tifffile
+from av.video.stream import VideoStream
 from PIL import Image, ImageOps
 
 from masklet.errors import MaskletError, MediaError
@@ -168,6 +169,7 @@ ROWS: dict[str, Row] = {
     "two frames": Row(clip(pts=[0, 1]), [0, 1]),
     "odd sides": Row(clip(**FFV1, size=(97, 131)), FEW, size=(97, 131)),
     "ten to one": Row(clip(size=(64, 640), pts=FEW), FEW, size=(64, 640)),
+    "one to ten": Row(clip(**FFV1, size=(640, 64)), FEW, size=(640, 64)),
     "8K": Row(
         clip(name="a.mov", codec="mjpeg", pix_fmt="yuvj420p", b_frames=None, size=(4320, 7680), pts=[0]),
         [0],
@@ -175,6 +177,7 @@ ROWS: dict[str, Row] = {
     ),
     "name with spaces and letters of many kinds": Row(clip(name="mit Leerzeichen 映像 ü.mp4")),
 }
+SLENDER = [(1, 64), (64, 1), (1, 1), (3, 5)]
 ANIMATIONS = {
     "animated GIF": animated("a.gif"),
     "animated WebP": animated("a.webp", lossless=True),
@@ -223,6 +226,23 @@ def test_a_video_reads_as_a_player_shows_it(clips: Any, name: str) -> None:
         np.testing.assert_allclose(times, [time for time, _ in shown], atol=1e-6)
     assert [str(warning.message) for warning in caught if row.warns not in str(warning.message)] == []
     assert len(caught) == bool(row.warns)
+
+
+@pytest.mark.parametrize("size", SLENDER, ids=str)
+def test_a_video_of_one_row_or_column(tmp_path: Path, size: tuple[int, int]) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (5, *size, 3), dtype=np.uint8)
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = size
+        stream.pix_fmt = "rgb24"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / "a.mov") as video:
+        assert (len(video), video.size) == (5, size)
+        np.testing.assert_array_equal(np.stack(list(video)), pictures)
+        np.testing.assert_array_equal(video[2], pictures[2])
 
 
 @pytest.mark.parametrize("name", ANIMATIONS)

@@ -7,6 +7,7 @@ import torch
 
 from masklet.model.config import HieraConfig
 from masklet.model.presets import HIERA
+from masklet.model.sam2 import Sam2
 from masklet.model.trunks.hiera import Hiera, HieraBlock
 
 SMALL = HieraConfig(embed_dim=8, num_heads=1, stages=(1, 1, 2, 1), global_blocks=(3,))
@@ -72,3 +73,24 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
     trunk, pictures = Hiera(SMALL).eval(), torch.rand(2, 3, 64, 64)
     for together, alone in zip(trunk(pictures), trunk(pictures[1:]), strict=True):
         torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [64, 96, 160])
+def test_windows_that_stay_cut_change_nothing(tiny: Sam2, size: int) -> None:
+    """Some sizes leave no rest in their windows, others are padded in each block; gradients take the plain way."""
+    trunk = tiny.image_encoder.trunk
+    x = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        fast = trunk(x)
+    for found, expected in zip(fast, trunk(x), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_position_code_follows_the_weights() -> None:
+    trunk = Hiera(SMALL)
+    before = trunk.position(16, 16)
+    assert trunk.position(16, 16) is before
+    trunk.pos_embed.add_(1)  # in place, as an optimizer does
+    assert torch.allclose(trunk.position(16, 16), before + 1, atol=1e-5)
+    assert trunk.position(32, 32).shape == (1, 32, 32, 8)

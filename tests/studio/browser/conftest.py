@@ -34,7 +34,26 @@ import masklet
 from masklet.studio import Settings, create_app
 port, folder, token, *offered = sys.argv[1:]
 settings = Settings(folder=Path(folder), offered=tuple(map(Path, offered)), token=token or None)
-uvicorn.run(create_app(masklet.load(), settings), host="127.0.0.1", port=int(port), log_level="warning")
+app = create_app(masklet.load(), settings)
+uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
+"""
+TEAM_SERVER = """
+import sys
+from pathlib import Path
+import uvicorn
+import masklet
+from masklet.engine.intake import Terms, add_media
+from masklet.engine.store import Store
+from masklet.engine.tasks import Queue, QueueSettings
+from masklet.studio import Settings, create_app
+from masklet.studio.team import Person
+port, folder, people, *offered = sys.argv[1:]
+store = Store(str(Path(folder) / "engine"), create=True)
+add_media(store, map(Path, offered), Terms(objects=2))
+queue = Queue(store, QueueSettings(gold_every=0))
+team = [Person.parse(said) for said in people.split()]
+app = create_app(masklet.load(), Settings(folder=Path(folder)), queue=queue, people=team)
+uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
 """
 
 
@@ -108,12 +127,13 @@ def start_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Starts studios; all are stopped at the end."""
     running = []
 
-    def start(*offered: Path, token: str = "") -> Studio:
+    def start(*offered: Path, token: str = "", people: str = "") -> Studio:
         folder = tmp_path_factory.mktemp("studio")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [sys.executable, "-c", SERVER, str(port), str(folder), token, *map(str, offered)]
+        command = [sys.executable, "-c", TEAM_SERVER if people else SERVER, str(port), str(folder)]
+        command += [people or token, *map(str, offered)]
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
         running.append(process)
         studio = Studio(f"http://127.0.0.1:{port}", folder)

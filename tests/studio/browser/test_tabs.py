@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from masklet.studio.settings import Settings
+
 pytestmark = pytest.mark.slow
 
 
@@ -70,3 +72,45 @@ def test_an_unknown_address_shows_the_start(
     page = open_page(f"{studio.url}/#/p/000000000000")
     expect(page.locator("#start")).to_be_visible()
     expect(page.locator("#alerts .toast")).to_have_count(1)
+
+
+def test_a_tab_that_is_closed_while_tracking_loses_nothing(
+    start_studio: Callable[..., Any],
+    short_clip: Path,
+    open_page: Callable[..., Page],
+    picture_of: Callable[[Page], Any],
+) -> None:
+    studio = start_studio(short_clip)
+    page = open_page(studio.url)
+    picture_of(page).shows(0)
+    picture_of(page).click(210, 150)
+    expect(page.locator("#objects li")).to_have_count(1)
+    page.get_by_role("button", name="Track", exact=True).click()
+    expect(page.locator("#track-progress")).to_be_visible()
+    address = page.url
+    page.close()
+    later = open_page(address)
+    expect(later.locator("#track-controls")).to_be_visible()
+    project = studio.get(f"/projects/{address.rsplit('/', 1)[1]}")
+    assert project["objects"][0]["num_frames"] == project["media"]["num_frames"]
+    assert project["jobs"] == []
+
+
+def test_a_full_disk_is_said_and_what_was_there_stays(
+    start: Callable[..., Any], video_file: Path, tmp_path: Path, open_page: Callable[..., Page], full_disk: Any
+) -> None:
+    studio = start(Settings(folder=tmp_path, offered=(video_file,)))
+    page = open_page(studio.url)
+    page.wait_for_selector('#view[data-frame="0"]')
+    page.keyboard.press("k")  # the crosshair, in the middle of the picture
+    page.keyboard.press("Enter")
+    expect(page.locator("#objects li")).to_have_count(1)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+    with full_disk(studio.desk):
+        for _ in range(60):  # until what is left of the last page is used up
+            page.keyboard.press("ArrowRight")
+            page.keyboard.press("Enter")
+        expect(page.locator("#alerts")).to_contain_text("disk is full")
+    page.reload()
+    page.wait_for_selector("body.ready")
+    expect(page.locator("#objects li")).to_have_count(1)

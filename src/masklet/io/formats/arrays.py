@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -104,13 +105,17 @@ def _table(shape: tuple[int, ...], scores: list[dict[int, float]]) -> np.ndarray
     return np.array(table, np.float32).reshape(shape[:2])
 
 
+_BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What a damaged archive or array trips over."""
+
+
 @contextmanager
 def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _BROKEN as error:
         raise FormatError(f"expected a NumPy archive of masklet, got something else ({error}): {path}") from error
 
 

@@ -128,7 +128,7 @@ def _parsed(path: Path) -> Xml.Element:
         raise FormatError("expected XML without a document type")
     try:
         return Xml.fromstring(data)  # noqa: S314  nothing is defined in it, so nothing expands
-    except Xml.ParseError as error:
+    except (Xml.ParseError, LookupError, ValueError) as error:  # the last two: an encoding that nobody knows
         raise FormatError(f"not an XML file ({error})") from None
 
 

@@ -14,6 +14,7 @@ from masklet.errors import FormatError
 from masklet.io.exr import ExrStack
 from masklet.io.extras import needs
 from masklet.io.mattes import EdgedWriter
+from masklet.io.pictures import reading_picture
 from masklet.io.results import Gathering, Provenance, Result
 from masklet.masks.soft import alpha_of
 from masklet.types import FrameMasks, Picture, Rle
@@ -78,6 +79,6 @@ def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
 def _names(path: Path) -> dict[int, str]:
     import OpenEXR  # noqa: PLC0415  an extra, present where a file was opened
 
-    with OpenEXR.File(str(path), header_only=True) as file:
+    with reading_picture(path), OpenEXR.File(str(path), header_only=True) as file:
         lines = str(file.header().get(NAMES, "")).splitlines()
     return {int(i): name for i, _, name in (line.partition(" ") for line in lines) if i.isdecimal()}

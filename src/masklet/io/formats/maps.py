@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -28,14 +29,20 @@ DECIMALS = 8
 
 
 def reference_of(like: Like | None, path: str | os.PathLike[str]) -> GeoReference:
-    """Where the pictures of a source lie.
+    """Where the pictures of a source lie; needs rasterio.
 
     Raises:
-        OutputError: the source does not tell.
+        OutputError: the source does not tell, or in a CRS that nobody knows.
     """
+    from rasterio.crs import CRS  # noqa: PLC0415
+
     place = getattr(like, "georeference", None)
     if not isinstance(place, GeoReference):
         raise OutputError(f"cannot write {path}: the frames tell no place on the map (expected GeoTIFF with a CRS)")
+    try:
+        CRS.from_user_input(place.crs)
+    except ValueError:  # CRSError is one, and what it stumbles over
+        raise OutputError(f"cannot write {path}: expected a known CRS of the frames, got {place.crs[:60]!r}") from None
     return place
 
 
@@ -209,7 +216,6 @@ class GeoPackageWriter(_MapWriter):
         self._told.append(facts)
 
     def _complete(self) -> None:
-        import pyogrio.errors  # noqa: PLC0415
         import pyogrio.raw  # noqa: PLC0415
 
         kinds = {"object_id": np.int64, "frame": np.int64, "name": object, "date": object}
@@ -218,24 +224,18 @@ class GeoPackageWriter(_MapWriter):
             np.array([np.nan if facts[f] is None else facts[f] for facts in self._told], kinds.get(f, np.float64))
             for f in fields
         ]
-        named = self._draft.path.with_suffix(".gpkg")  # the driver asks for this suffix
-        try:
-            pyogrio.raw.write(
-                named,
-                np.array(self._shapes, object),
-                columns,
-                fields,
-                geometry_type="MultiPolygon",
-                crs=self._place.crs,
-                driver="GPKG",
-                layer=LAYER,
-            )
-            named.replace(self._draft.path)
-        except pyogrio.errors.DataSourceError as error:
-            raise OutputError(f"cannot write {self.path}: {error}") from error
-        finally:
-            for left in (named, named.with_name(f"{named.name}-journal")):
-                left.unlink(missing_ok=True)
+        file = io.BytesIO()  # to a path GDAL does not say that the disk is full
+        pyogrio.raw.write(
+            file,
+            np.array(self._shapes, object),
+            columns,
+            fields,
+            geometry_type="MultiPolygon",
+            crs=self._place.crs,
+            driver="GPKG",
+            layer=LAYER,
+        )
+        self._draft.path.write_bytes(file.getbuffer())
 
 
 def _scores(masks: FrameMasks, place: int) -> list[tuple[str, float]]:

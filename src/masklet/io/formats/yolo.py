@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import dump_json, expecting, load_json, read_bounded
+from masklet.io.formats.json_file import dump_json, expecting, load_json
+from masklet.io.formats.yolo_data import read_yolo_data
+from masklet.io.formats.yolo_labels import MAX_BYTES, read_labels
 from masklet.io.results import MAX_FRAMES, Gathering, Like, Provenance, Result, video_facts
 from masklet.io.writer import FolderWriter
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
@@ -19,7 +19,6 @@ from masklet.masks.rle import MAX_PIXELS
 from masklet.types import FrameMasks, ObjectId, Picture, Rle, Size
 
 SCHEMA, VERSION = "masklet/yolo", 1
-MAX_BYTES = 2**26
 UNNAMED = "object"
 
 
@@ -34,6 +33,7 @@ class YoloWriter(FolderWriter):
 
     Args:
         tolerance: how far polygons may stray to save corners, in pixels.
+        classes: the first classes in this order, be they seen or not, so that several folders number them alike.
 
     The other arguments are those of `FolderWriter`.
     """
@@ -48,10 +48,11 @@ class YoloWriter(FolderWriter):
         provenance: Provenance | None = None,
         overwrite: bool = False,
         tolerance: float = 0.0,
+        classes: Sequence[str] = (),
     ) -> None:
         super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
         self._tolerance = tolerance
-        self._classes: dict[str, int] = {}
+        self._classes: dict[str, int] = {name: number for number, name in enumerate(classes)}
         self._lines: dict[int, list[ObjectId]] = {}
         self._ids: set[ObjectId] = set()
         self._size: Size | None = None
@@ -102,17 +103,14 @@ class YoloWriter(FolderWriter):
 
 
 def read_yolo(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder that `YoloWriter` wrote.
+    """The result in a folder that `YoloWriter` wrote; of another tool's, the polygons on its pictures.
 
     Raises:
-        FormatError: there is no ``masklet.json`` (the form itself tells no size and no objects), or a file is not of
-            this form.
+        FormatError: neither ``masklet.json`` nor pictures (the labels tell no size), or a file is not of this form.
     """
     root = Path(folder)
     if not (root / "masklet.json").is_file():
-        raise FormatError(
-            f"YOLO labels tell neither sizes nor objects: expected masklet.json, which does, beside them in {folder}"
-        )
+        return read_yolo_data(root)
     document = load_json(root / "masklet.json", max_bytes=MAX_BYTES)
     with expecting("a masklet.json of YOLO labels", str(root)):
         if (document["schema"], document["version"]) != (SCHEMA, VERSION):
@@ -130,9 +128,9 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
             name = str(entry["file"])
             if "/" in name or "\\" in name or name in ("", ".", ".."):
                 raise FormatError(f"expected the name of a label file, got {name!r}")
-            lines = _rings(root / "labels" / f"{name}.txt", (height, width))
-            for object_id, ring in zip(entry["objects"], lines, strict=True):
-                mask = fill_polygons([Polygon(ring)], (height, width))
+            lines = read_labels(root / "labels" / f"{name}.txt")
+            for object_id, (_, corners) in zip(entry["objects"], lines, strict=True):
+                mask = fill_polygons([Polygon(corners * (width, height))], (height, width))
                 gathering.put(object_id, entry["frame"], Rle.from_mask(mask))
         names = {entry["id"]: str(entry["name"]) for entry in document["objects"]}
         return gathering.result(
@@ -141,17 +139,3 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
             fps=document["fps"],
             video=str(document["video"]),
         )
-
-
-def _rings(path: Path, size: Size) -> list[np.ndarray]:
-    """The polygons of a label file in pixels."""
-    rings = []
-    for line in read_bounded(path, MAX_BYTES).decode("ascii", "replace").splitlines():
-        try:
-            values = [float(value) for value in line.split()[1:]]
-        except ValueError:
-            raise FormatError(f"expected a class and numbers, got {line[:60]!r}: {path}") from None
-        if len(values) < 6 or len(values) % 2 or not all(math.isfinite(v) and -1 <= v <= 2 for v in values):
-            raise FormatError(f"expected at least 3 corners x, y as shares of the picture, got {line[:60]!r}: {path}")
-        rings.append(np.array(values).reshape(-1, 2) * (size[1], size[0]))
-    return rings

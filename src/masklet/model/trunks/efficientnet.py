@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.layers import pointwise
+from masklet.model.layers import ACTIVATIONS, Activation, convolve, pointwise
 
 
 class Stage(NamedTuple):
@@ -44,38 +43,38 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         return self.convolve(x, self.weight, None)
 
-    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Float[Tensor, "b d h2 w2"]:
+    def convolve(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none"
+    ) -> Float[Tensor, "b d h2 w2"]:
         """Convolve with other weights in place of the layer's own."""
         stride, kernel = self.stride[0], self.kernel_size[0]
         if kernel == 1:
-            return pointwise(x, weight, bias)
+            return pointwise(x, weight, bias, activation)
         total_y, total_x = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
         if total_y == total_x and total_y % 2 == 0:
-            return F.conv2d(x, weight, bias, self.stride, total_y // 2, 1, self.groups)
+            return convolve(x, self, weight, bias, (total_y // 2, total_y // 2), activation)
         # Where one side gets more, both get a stride too much, and the outputs that begin too early are left out: that
         # costs less than a padded copy of the picture.
         before = (total_y // 2 + stride, total_x // 2 + stride)
         rows, columns = (-(-n // stride) + 1 for n in x.shape[-2:])
-        return F.conv2d(x, weight, bias, self.stride, before, 1, self.groups)[..., 1:rows, 1:columns]
+        return convolve(x, self, weight, bias, before, activation)[..., 1:rows, 1:columns]
 
 
-def _normed(conv: SameConv2d, norm: nn.BatchNorm2d, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-    """Convolution and batch norm; as one convolution where nothing is trained: one pass over the features, not two.
+def _normed(
+    conv: SameConv2d, norm: nn.BatchNorm2d, x: Float[Tensor, "b c h w"], activation: Activation = "none"
+) -> Float[Tensor, "b d h2 w2"]:
+    """Convolution, batch norm and activation; as one convolution where the statistics stand still.
 
     Folding a norm into the weights costs a pass over them at each call, a hundredth of the convolution's work.
     """
-    if norm.training or torch.is_grad_enabled():
+    if norm.training:
         out: Tensor = norm(conv(x))
-        return out
+        return ACTIVATIONS[activation](out)
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return conv.convolve(x, conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale)
-
-
-def _relu6(x: Tensor) -> Tensor:
-    """In place where nobody needs the values before it, and they lie together."""
-    return F.relu6(x, inplace=not torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last))
+    shift = norm.bias - norm.running_mean * scale
+    return conv.convolve(x, conv.weight * scale[:, None, None, None], shift, activation)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -94,7 +93,7 @@ class SeparableBlock(nn.Module):
         self.residual = stride == 1 and channels == channels_out
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        out = _normed(self.conv_pw, self.bn2, _relu6(_normed(self.conv_dw, self.bn1, x)))
+        out = _normed(self.conv_pw, self.bn2, _normed(self.conv_dw, self.bn1, x, "relu6"))
         return x + out if self.residual else out
 
 
@@ -113,8 +112,8 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and channels == channels_out
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        out = _relu6(_normed(self.conv_pw, self.bn1, x))
-        out = _relu6(_normed(self.conv_dw, self.bn2, out))
+        out = _normed(self.conv_pw, self.bn1, x, "relu6")
+        out = _normed(self.conv_dw, self.bn2, out, "relu6")
         out = _normed(self.conv_pwl, self.bn3, out)
         return x + out if self.residual else out
 
@@ -142,7 +141,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b c h w"]]:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        x = _relu6(_normed(self.conv_stem, self.bn1, pixels))
+        x = _normed(self.conv_stem, self.bn1, pixels, "relu6")
         features = []
         for index, stage in enumerate(self.blocks):
             x = stage(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,10 +12,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.config import HieraConfig
-from masklet.model.layers import Mlp
+from masklet.model.layers import Mlp, dense, eager_cpu
 
 
 def _pool(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
+    """The largest of every 2 x 2 tokens."""
+    if eager_cpu(x):  # without the places of the largest, which only gradients need
+        top, bottom = (torch.maximum(rows[:, :, ::2], rows[:, :, 1::2]) for rows in (x[:, ::2], x[:, 1::2]))
+        return torch.maximum(top, bottom)
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
@@ -41,15 +46,17 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, dim_out * 3)
         self.proj = nn.Linear(dim_out, dim_out)
 
-    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 d"]:
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
+    def forward(
+        self, x: Float[Tensor, "b h w c"], plus: Float[Tensor, "b h2 w2 d"] | None = None
+    ) -> Float[Tensor, "b h2 w2 d"]:
+        """Attend, and add ``plus``."""
+        q, k, v = dense(x, self.qkv).chunk(3, dim=-1)
         if self.pool:
             q = _pool(q)
         height, width = q.shape[1:3]
         q, k, v = (rearrange(t, "b y x (heads d) -> b heads (y x) d", heads=self.num_heads) for t in (q, k, v))
         out = F.scaled_dot_product_attention(q, k, v)
-        joined: Tensor = self.proj(rearrange(out, "b heads (y x) d -> b y x (heads d)", y=height, x=width))
-        return joined
+        return dense(rearrange(out, "b heads (y x) d -> b y x (heads d)", y=height, x=width), self.proj, plus=plus)
 
 
 class HieraBlock(nn.Module):
@@ -61,21 +68,21 @@ class HieraBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = WindowAttention(dim, dim_out, num_heads, pool=pool)
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
-        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), F.gelu)
+        self.mlp = Mlp((dim_out, 4 * dim_out, dim_out), "gelu")
         if dim != dim_out:
             self.proj = nn.Linear(dim, dim_out)
 
-    def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 d"]:
+    def forward(self, x: Float[Tensor, "b h w c"], *, in_windows: bool = False) -> Float[Tensor, "b h2 w2 d"]:
+        """Attend and mix; ``in_windows`` if ``x`` holds a window of this block in each row, not a whole map."""
         normed = self.norm1(x)
-        shortcut = _pool(self.proj(normed)) if self.pool else x
-        if self.window:
+        shortcut = _pool(dense(normed, self.proj)) if self.pool else x
+        if self.window and not in_windows:
             out = self.attn(_split_windows(normed, self.window))
-            out = _join_windows(out, *shortcut.shape[1:3])
+            x = shortcut + _join_windows(out, *shortcut.shape[1:3])
         else:
-            out = self.attn(normed)
-        x = shortcut + out
-        mixed: Tensor = x + self.mlp(self.norm2(x))
-        return mixed
+            x = self.attn(normed, shortcut)
+        first, last = cast("list[nn.Linear]", list(self.mlp.layers))
+        return dense(dense(self.norm2(x), first, "gelu"), last, plus=x)
 
 
 class PatchEmbed(nn.Module):
@@ -86,7 +93,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, 7, stride=4, padding=3)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h4 w4 c"]:
-        out: Tensor = self.proj(pixels)
+        out: Tensor = self.proj(pixels.contiguous(memory_format=torch.channels_last))
         return out.permute(0, 2, 3, 1)
 
 
@@ -99,6 +106,7 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, dim, config.position_size, config.position_size))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, config.window_sizes[0], config.window_sizes[0]))
+        self._kept: tuple[tuple[object, ...], Tensor] | None = None
         self.stage_ends = tuple(end - 1 for end in accumulate(config.stages))
         blocks: list[HieraBlock] = []
         for stage, count in enumerate(config.stages):
@@ -114,7 +122,19 @@ class Hiera(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def position(self, height: int, width: int) -> Float[Tensor, "1 h w c"]:
-        """Learned position code: one stretched over the picture plus one repeated in every window."""
+        """Learned position code: one stretched over the picture plus one repeated in every window.
+
+        On processors, outside of training, it is kept until the size or the weights change.
+        """
+        learned = (self.pos_embed, self.pos_embed_window)
+        if not eager_cpu(self.pos_embed) or any(p.is_inference() for p in learned):  # those do not count their changes
+            return self._position(height, width)
+        state = (height, width, *((id(p), p.device, p.dtype, p._version) for p in learned))
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, self._position(height, width).contiguous()
+        return self._kept[1]
+
+    def _position(self, height: int, width: int) -> Float[Tensor, "1 h w c"]:
         stretched = F.interpolate(self.pos_embed, (height, width), mode="bicubic")
         side = self.pos_embed_window.shape[-1]
         repeated = self.pos_embed_window.tile(1, 1, height // side, width // side)
@@ -122,10 +142,20 @@ class Hiera(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b c h w"]]:
         x = self.patch_embed(pixels)
-        x = x + self.position(*x.shape[1:3])
-        features = []
+        height, width = x.shape[1:3]
+        x = x + self.position(height, width)
+        features, side = [], 0  # of the windows that the rows of x are now; 0: they are whole maps
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            assert isinstance(block, HieraBlock)
+            if block.window != side:
+                x = _join_windows(x, height, width) if side else x
+                # Windows that leave nothing over stay apart from block to block; the others are padded in each.
+                side = block.window if block.window and not (height % block.window or width % block.window) else 0
+                x = _split_windows(x, side) if side else x
+            x = block(x, in_windows=side > 0)
+            if block.pool:
+                height, width, side = height // 2, width // 2, side // 2
             if index in self.stage_ends:
-                features.append(x.permute(0, 3, 1, 2))
+                whole = _join_windows(x, height, width) if side else x
+                features.append(whole.permute(0, 3, 1, 2))
         return features

@@ -69,13 +69,14 @@ def project(desk: Desks, project_id: Id) -> JSONResponse:
 
 @router.patch("/{project_id}", response_model=ProjectOut)
 def change_project(desk: Desks, project_id: Id, asked: ProjectChange) -> JSONResponse:
-    """A new name, or new in and out markers."""
+    """A new name, new in and out markers, or other masks: without specks and holes up to so many pixels."""
     row, media = desk.store.project(project_id)
     start = row.start if asked.in_ is None else asked.in_
     end = row.end if asked.out is None else asked.out
     if not 0 <= start < end <= media.num_frames:
         raise FrameRangeError(f"expected markers 0 <= in < out <= {media.num_frames}, got {start} and {end}")
-    desk.store.change_project(project_id, {"name": asked.name or row.name, "start": start, "end": end})
+    others = asked.model_dump(include={"name", "specks", "holes"}, exclude_none=True)
+    desk.store.change_project(project_id, {"start": start, "end": end, **others})
     desk.changed(project_id, row.revision, "project")
     return ready(desk.project_entry(project_id))
 
@@ -122,7 +123,7 @@ def masks(
     if not start <= stop <= start + most:
         raise FrameRangeError(f"expected start <= end <= start + {most}, got start {start} and end {stop}")
     wanted = None if object is None else [i for i in object if 0 < i <= MAX_INDEX]
-    rows = desk.record.frames(project_id, start, stop, wanted)
+    rows = desk.frames(project_id, start, stop, wanted)
     return ready({"revision": row.revision, "frames": frames_json(rows, (media.height, media.width))})
 
 
@@ -133,7 +134,7 @@ def lanes(request: Request, desk: Desks, project_id: Id) -> Response:
     etag = f'"{project_id}-{row.revision}-{row.changed}"'
     if fresh(request, etag) and not desk.jobs.active(project_id, "track"):
         return Response(status_code=304, headers={"ETag": etag})
-    found = timeline(desk.record.scores(project_id))
+    found = timeline(desk.record.scores(project_id), specks=row.specks)
     return ready({"revision": row.revision, "num_frames": media.num_frames, **found}, etag=etag)
 
 

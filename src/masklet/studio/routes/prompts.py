@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from masklet.studio import editing
+from masklet.studio.cleaning import Cleaning
 from masklet.studio.desk import Desk
 from masklet.studio.editing import Said
 from masklet.studio.effects import frame_masks, object_colors
@@ -38,8 +39,9 @@ def results(request: Request, desk: Desks, project_id: Id, frame: Frame) -> Resp
     """The masks of a frame, and everything said about it."""
     row, media = desk.store.project(project_id)
     check_frame(media, frame)
-    rows = desk.record.frames(project_id, frame, frame + 1)
-    etag = f'"{project_id}-{row.revision}-{max((r.row for r in rows), default=0)}"'
+    rows = desk.frames(project_id, frame, frame + 1)
+    newest = max((r.row for r in rows), default=0)
+    etag = f'"{project_id}-{row.revision}-{newest}-{row.specks}-{row.holes}"'
     if fresh(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     prompts = {str(r.object_id): prompt_entry(r) for r in rows if r.prompt is not None}
@@ -91,10 +93,14 @@ async def preview(desk: Desks, project_id: Id, frame: Frame, asked: PreviewIn) -
 
 async def previewed(desk: Desk, project_id: str, frame: int, asked: PreviewIn) -> dict[str, Any]:
     """The same for the WebSocket."""
-    media = _media(desk, project_id, frame)
+    row, media = desk.store.project(project_id)
+    check_frame(media, frame)
     prompts = read_prompts(_clicks(asked), asked.box, None)
     prompts.check_inside((media.height, media.width))
-    return await desk.ask(project_id, lambda _, live: editing.preview(live, frame, asked.object_id, prompts))
+    cleaning = Cleaning.of(row)
+    return await desk.ask(
+        project_id, lambda _, live: editing.preview(live, frame, asked.object_id, prompts, cleaning), urgent=False
+    )
 
 
 @router.post("/proposals", status_code=202, response_model=JobOut)
@@ -127,7 +133,7 @@ def rendered(
     row, media = desk.store.project(project_id)
     check_frame(media, frame)
     wanted = None if look.objects is None else [int(i) for i in look.objects.split(",")]
-    rows = desk.record.frames(project_id, frame, frame + 1, wanted)
+    rows = desk.frames(project_id, frame, frame + 1, wanted)
     newest = max((r.row for r in rows), default=0)
     key = hashlib.sha256(f"{project_id} {frame} {row.changed} {newest} {look}".encode()).hexdigest()[:24]
     if fresh(request, f'"{key}"'):

@@ -1,6 +1,6 @@
 /** The calls of the server, one method each; a failed one throws the server's sentence. */
 
-/** @import {About, Box, Candidate, Click, Effects, FrameResult, Job, Media, Project, ProjectEntry, Prompt, PromptAnswer, PromptRequest, TimelineAnswer, TrackedObject, TrackRequest, Rle} from "./types.js" */
+/** @import {About, Box, Candidate, Click, Effects, FrameResult, Job, Media, Project, ProjectEntry, Prompt, PromptAnswer, PromptRequest, Role, Task, TeamAnswer, TimelineAnswer, TrackedObject, TrackRequest, Rle} from "./types.js" */
 
 export class ApiError extends Error {
   /**
@@ -22,6 +22,28 @@ export class Api {
   /** @returns {Promise<About>} */
   about() {
     return this.#call("GET", "/about");
+  }
+
+  /** @returns {Promise<TeamAnswer>} */
+  team() {
+    return this.#call("GET", "/team");
+  }
+
+  /**
+   * @param {Role} role
+   * @returns {Promise<Task | null>} null when there is none
+   */
+  nextTask(role) {
+    return this.#call("POST", "/team/next", { role });
+  }
+
+  /**
+   * @param {number} task
+   * @param {string} how submit, decline, release, verdict, or renew
+   * @param {object | undefined} body
+   */
+  endTask(task, how, body) {
+    return this.#call("POST", `/team/tasks/${task}/${how}`, body);
   }
 
   /** @param {string} token */
@@ -65,7 +87,7 @@ export class Api {
 
   /**
    * @param {string} id
-   * @param {{name?: string, in?: number, out?: number}} change
+   * @param {{name?: string, in?: number, out?: number, specks?: number, holes?: number}} change
    * @returns {Promise<Project>}
    */
   changeProject(id, change) {

@@ -12,6 +12,7 @@ import { PLAIN } from "./look.js";
 import { shortcutsOf, silentShortcutsOf } from "./shortcuts.js";
 import { Start } from "./start.js";
 import { Store } from "./store.js";
+import { Team } from "./team.js";
 import { followTheme } from "./theme.js";
 import { complain, toast } from "./toast.js";
 import { showHelp } from "./help.js";
@@ -58,9 +59,13 @@ editor.session.onGone = () => {
   location.hash = "";
 };
 
+/** @type {Team | null} */
+let team = null;
+
 /** @param {boolean} editing */
 function show(editing) {
-  byId("start").hidden = editing;
+  byId("start").hidden = editing || team !== null;
+  byId("team").hidden = editing || team === null;
   byId("editor").hidden = !editing;
   document.body.classList.toggle("editing", editing);
 }
@@ -72,6 +77,7 @@ async function route(first) {
     if (id) {
       show(true);
       await editor.open(id);
+      await team?.show(id);
       document.title = `${editor.session.project.name} · masklet studio`;
       return;
     }
@@ -83,6 +89,10 @@ async function route(first) {
   show(false);
   document.title = "masklet studio";
   try {
+    if (team) {
+      await Promise.all([team.show(null), team.load()]);
+      return;
+    }
     const { local } = await start.load();
     const [only] = local;
     if (first && only && local.length === 1) await start.openLocal(only.path);
@@ -96,6 +106,10 @@ await useTokenOfAddress(api);
 try {
   store.set({ about: await api.about() });
   byId("model-name").textContent = store.state.about?.model.name ?? "";
+  if (store.state.about?.team) {
+    team = new Team(api, editor);
+    document.body.classList.add("in-team");
+  }
 } catch (error) {
   complain(error);
 }

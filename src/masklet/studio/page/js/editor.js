@@ -6,6 +6,7 @@
 
 import { Brush } from "./brush.js";
 import { Candidates } from "./candidates.js";
+import { Cleaning } from "./cleaning.js";
 import { KeyCursor } from "./cursor.js";
 import { byId, button, say } from "./dom.js";
 import { Exports } from "./exports.js";
@@ -54,6 +55,7 @@ export class Editor {
     this.objects = new Objects(store, this.session);
     this.review = new Review(store, this.player);
     this.look = new Look(store);
+    this.cleaning = new Cleaning(store, this.session);
     this.trackBar = new TrackBar(store, this.session, this.player);
     this.candidates = new Candidates(store, this.session, this.viewer);
     this.proposals = new Proposals(store, this.session, this.viewer, this.player);

@@ -11,7 +11,9 @@ import { icon } from "./icons.js";
 import { complain } from "./toast.js";
 
 /** @type {Record<string, string>} */
-const KINDS = { video: "Video", pictures: "Pictures", annotation: "Annotations", measurements: "Measurements", map: "Maps" };
+const KINDS = { video: "Video", pictures: "Pictures", mattes: "Mattes", annotation: "Annotations", measurements: "Measurements", map: "Maps" };
+
+const VIDEOS = /\.(mp4|mov|mkv|webm)$/;
 
 export class Exports {
   #job = "";
@@ -53,7 +55,7 @@ export class Exports {
     /** @type {HTMLInputElement} */ (byId("export-all")).checked = !marked;
     say(byId("export-marked-text"), marked ? `Between the markers (${project.in} to ${project.out - 1})` : "Between the markers");
     say(byId("export-all-text"), `All ${counted(media.num_frames, "frame")}`);
-    this.#offer(media.num_frames > 1);
+    this.#offer(media.kind);
     this.#options();
     this.dialog.showModal();
     this.session.api.jobs(project.id).then((jobs) => this.#files(jobs)).catch(complain);
@@ -73,18 +75,24 @@ export class Exports {
         forms.filter((form) => form.kind === kind).map((form) =>
           h("label", { class: "row-button" },
             h("input", { type: "radio", name: "export-form", value: form.form, checked: form === forms[0], onchange: () => this.#options() }),
-            h("span", { class: "grow wrap" }, form.label.replace(` (${ending(form.form).slice(1).toUpperCase()})`, "")), h("span", { class: "quiet-text" }, ending(form.form)))))));
+            h("span", { class: "grow wrap" }, form.label, form.note && h("small", { class: "quiet-text" }, form.note)),
+            h("span", { class: "quiet-text" }, form.ending))))));
   }
 
-  /** @param {boolean} moving whether videos make sense */
-  #offer(moving) {
+  /** @param {"video" | "image" | "folder"} kind of the media: a still makes no video, a video lies on no map */
+  #offer(kind) {
     const list = byId("export-form-list");
     for (const group of list.querySelectorAll(".form-group")) {
-      /** @type {HTMLElement} */ (group).hidden = !moving && group.getAttribute("data-kind") === "video";
+      const rows = [...group.querySelectorAll(".row-button")];
+      for (const row of rows) {
+        const video = kind === "image" && VIDEOS.test(row.textContent ?? "");
+        /** @type {HTMLElement} */ (row).hidden = video || (kind === "video" && group.getAttribute("data-kind") === "map");
+      }
+      /** @type {HTMLElement} */ (group).hidden = rows.every((row) => /** @type {HTMLElement} */ (row).hidden);
     }
     const chosen = list.querySelector("input:checked");
     if (chosen?.closest("[hidden]")) {
-      const first = list.querySelector(".form-group:not([hidden]) input");
+      const first = list.querySelector(".form-group:not([hidden]) .row-button:not([hidden]) input");
       if (first instanceof HTMLInputElement) first.checked = true;
     }
   }
@@ -145,13 +153,4 @@ export class Exports {
     const link = byId("export-file-list").querySelector("a.fresh");
     if (link instanceof HTMLElement) link.focus();
   }
-}
-
-/**
- * @param {string} form
- * @returns {string} what the file will end with; folders are zipped
- */
-function ending(form) {
-  const parts = form.split(".");
-  return parts.length > 1 && parts[1] !== "png" ? `.${parts.pop()}` : ".zip";
 }

@@ -28,6 +28,8 @@ export class Session {
   onPreview = () => {};
   /** @type {() => void} */
   onGone = () => {};
+  /** Whether the project is about to end, and that is what the person wants. */
+  leaving = false;
 
   /**
    * @param {Api} api
@@ -65,7 +67,7 @@ export class Session {
     this.#events = new Events(id, {
       message: (message) => this.#take(message),
       online: (online) => this.store.set({ online }),
-      refused: () => this.onGone(),
+      refused: () => this.leaving || this.onGone(),
     });
   }
 
@@ -203,7 +205,7 @@ export class Session {
     });
   }
 
-  /** @param {{name?: string, in?: number, out?: number}} change */
+  /** @param {{name?: string, in?: number, out?: number, specks?: number, holes?: number}} change */
   changeProject(change) {
     this.store.set({ project: { ...this.project, ...change } });
     return this.#inTurn(async () => this.store.set({ project: await this.api.changeProject(this.id, change) }));
@@ -334,6 +336,7 @@ export class Session {
     try {
       return await action();
     } catch (error) {
+      if (this.leaving) return null;
       if (error instanceof ApiError && error.status === 404 && error.message.includes("project")) this.onGone();
       complain(error);
       return null;

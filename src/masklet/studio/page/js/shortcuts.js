@@ -6,6 +6,12 @@
 import { showHelp } from "./help.js";
 import { TOOLS } from "./tools.js";
 
+/** Press the main button of the task in hand, if there is one. */
+function finishTask() {
+  const main = document.querySelector("#task-bar:not([hidden]) > .button-row:not([hidden]) > .primary");
+  if (main instanceof HTMLElement) main.click();
+}
+
 /**
  * @param {Editor} editor
  * @returns {Shortcut[]}
@@ -67,6 +73,7 @@ export function shortcutsOf(editor) {
   add("Project", "Ctrl Z", "Undo", () => session.history("undo"));
   add("Project", "Ctrl Shift Z or Ctrl Y", "Redo", () => session.history("redo"));
   add("Project", "Ctrl E", "Export", () => editor.exports.show());
+  add("Project", "Ctrl Enter", "Hand in the task, or say that its masks are good", finishTask);
   add("Project", "?", "This help", () => showHelp(shortcuts));
   return shortcuts;
 }

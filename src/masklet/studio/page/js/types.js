@@ -6,8 +6,8 @@
  *   num_frames: number, fps: number | null, version: string, uploaded: boolean, created: string}} Media
  * @typedef {{id: number, name: string, color: string, hidden: boolean, locked: boolean, prompted: number[],
  *   num_frames: number}} TrackedObject
- * @typedef {{id: string, name: string, media: Media, revision: number, in: number, out: number,
- *   objects: TrackedObject[], undo: string | null, redo: string | null, jobs: Job[]}} Project
+ * @typedef {{id: string, name: string, media: Media, revision: number, in: number, out: number, specks: number,
+ *   holes: number, objects: TrackedObject[], undo: string | null, redo: string | null, jobs: Job[]}} Project
  * @typedef {{id: string, name: string, media: Media, num_objects: number, created: string, changed: string}} ProjectEntry
  * @typedef {"present" | "absent" | "uncertain"} Presence
  * @typedef {{mask: Rle, presence: number, iou: number, prompted: boolean, state: Presence}} ObjectFrame
@@ -28,8 +28,13 @@
  *   state: "waiting" | "running" | "done" | "cancelled" | "failed", done: number, total: number, message: string,
  *   error: {type: string, message: string} | null, result: any, created: string}} Job
  * @typedef {{background: string, object: string, color: string | null, strength: number}} Effects strength: opacity of masks
- * @typedef {{form: string, label: string, kind: string, effects: boolean}} ExportForm
- * @typedef {{version: string, model: {name: string, device: string, input_size: number}, media_suffixes: string[],
+ * @typedef {{form: string, label: string, note: string, kind: string, effects: boolean, ending: string}} ExportForm
+ * @typedef {"annotate" | "review"} Role
+ * @typedef {{task: number, role: Role, state: string, name: string, project: string, frames: number[], note: string,
+ *   seconds_left: number}} Task
+ * @typedef {{person: {name: string, roles: Role[]}, held: Task[], waiting: Partial<Record<Role, number>>,
+ *   done: {annotated: number, verified: number}}} TeamAnswer
+ * @typedef {{version: string, team: boolean, model: {name: string, device: string, input_size: number}, media_suffixes: string[],
  *   export_forms: ExportForm[], effects: {background: string[], object: string[]}, palette: string[],
  *   limits: {upload_bytes: number, folder_files: number, objects: number, masks_frames: number}}} About
  * @typedef {{direction: "forward" | "backward" | "both", frame?: number, start?: number, end?: number,

@@ -1,0 +1,1 @@
+"""The data engine: media, tasks for people, masklets with their history (paper section 5)."""

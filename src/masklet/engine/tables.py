@@ -1,0 +1,137 @@
+"""The tables of the data engine's store."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+class MetaRow(Base):
+    """A fact about the store itself; "schema" is its version."""
+
+    __tablename__ = "meta"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class MediaRow(Base):
+    """A video; ``last_object`` is the highest object id given out in it."""
+
+    __tablename__ = "media"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    path: Mapped[str]
+    num_bytes: Mapped[int]
+    num_frames: Mapped[int]
+    fps: Mapped[float | None]
+    height: Mapped[int]
+    width: Mapped[int]
+    license: Mapped[str]
+    split: Mapped[str]
+    last_object: Mapped[int] = mapped_column(default=0)
+
+
+class TaskRow(Base):
+    """One object on its way.
+
+    ``author`` made the newest version; ``worker``, ``token`` and ``until`` are the lease; ``only_for`` is the one
+    person who may take it; ``gold`` is the task that holds the known answer, ``agreement`` how near this one came.
+    """
+
+    __tablename__ = "task"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    media_id: Mapped[int] = mapped_column(ForeignKey("media.id"))
+    object_id: Mapped[int]
+    name: Mapped[str]
+    priority: Mapped[int]
+    doubt: Mapped[float]
+    frames: Mapped[str]
+    prompts: Mapped[str]
+    version: Mapped[int | None]
+    author: Mapped[str | None]
+    only_for: Mapped[str | None]
+    gold: Mapped[int | None]
+    agreement: Mapped[float | None]
+    worker: Mapped[str | None]
+    token: Mapped[str | None]
+    until: Mapped[float | None]
+
+
+Index("task_queue", TaskRow.state, TaskRow.priority.desc(), TaskRow.doubt.desc(), TaskRow.id)
+Index("task_of_media", TaskRow.media_id, TaskRow.state)
+Index("task_gold", TaskRow.gold, TaskRow.only_for, unique=True)
+Index("task_lease", TaskRow.until)
+
+
+class MaskletRow(Base):
+    """One version of a masklet: who made it, how, and what of it is counted; its masks are in `PartRow`."""
+
+    __tablename__ = "masklet"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("task.id"))
+    parent: Mapped[int | None]
+    created: Mapped[float]
+    author: Mapped[str]
+    phase: Mapped[str]
+    model: Mapped[str]
+    source: Mapped[str]
+    prompts: Mapped[str]
+    prompted: Mapped[str]
+    edited: Mapped[str]
+    seconds: Mapped[float | None]
+    clicks: Mapped[int]
+    num_frames: Mapped[int]
+    num_visible: Mapped[int]
+    __table_args__ = (Index("masklet_of_task", "task_id", "author"),)
+
+
+class PartRow(Base):
+    """The masks of a stretch of frames (`masklet.engine.packing`)."""
+
+    __tablename__ = "part"
+    masklet_id: Mapped[int] = mapped_column(ForeignKey("masklet.id"), primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class EventRow(Base):
+    """One thing that happened to a task; ``key`` is what the caller called it, so that it happens once."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("task.id"))
+    at: Mapped[float]
+    who: Mapped[str]
+    what: Mapped[str]
+    before: Mapped[str | None]
+    after: Mapped[str]
+    version: Mapped[int | None]
+    note: Mapped[str]
+    key: Mapped[str | None]
+    __table_args__ = (Index("event_of_task", "task_id"), UniqueConstraint("key"))
+
+
+class TallyRow(Base):
+    """A running sum, so that nothing has to be counted: "task", "phase:3" or "person:Ann" and what of it."""
+
+    __tablename__ = "tally"
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]
+
+
+class ProposalRow(Base):
+    """That a model has looked for masklets in a media: how many it found, or why it could not."""
+
+    __tablename__ = "proposal"
+    media_id: Mapped[int] = mapped_column(ForeignKey("media.id"), primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    error: Mapped[str | None]

@@ -1,0 +1,306 @@
+"""Giving out tasks and taking back what people made of them: nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from masklet.engine.records import Lease, TaskKind, TaskState, Verdict, Work
+from masklet.engine.store import Store, as_task, version_of
+from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
+from masklet.engine.writing import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
+from masklet.errors import TaskError
+from masklet.masks.rle import iou
+from masklet.types import Masklet, Prompts
+
+STAGES = (TaskState.VERIFY, TaskState.ANNOTATE, TaskState.SELECT)
+"""What is nearest to its end is given out first."""
+
+AFTER = {"satisfactory": TaskState.DONE, "unsatisfactory": TaskState.ANNOTATE, "reject": TaskState.REJECTED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSettings:
+    """How tasks are given out.
+
+    Attributes:
+        lease_seconds: a task that is not renewed for so long may be given to another.
+        gold_every: every so many annotations of a person one is a gold task, as long as there is one they have not had;
+            0 for never.
+    """
+
+    lease_seconds: float = 600.0
+    gold_every: int = 20
+
+
+class Queue:
+    """The tasks of a project.
+
+    Every submission names a key of the caller's choice; sent again under the same key, after a connection broke, it
+    changes nothing and gives the same answer.
+
+    Args:
+        store: where they are kept.
+        settings: how they are given out.
+    """
+
+    def __init__(self, store: Store, settings: QueueSettings | None = None) -> None:
+        self.store = store
+        self.settings = settings or QueueSettings()
+
+    # --- leases ---
+
+    def take(
+        self, worker: str, states: Sequence[TaskState] = STAGES, *, media: str | None = None, task: int | None = None
+    ) -> Lease | None:
+        """The next task for a person, theirs until the lease ends; None where there is none for them.
+
+        In the first of the states that has one: the highest priority, then the most doubtful, then the oldest. A
+        masklet is never verified by anybody who worked on it.
+
+        Args:
+            worker: who asks.
+            states: what they would do.
+            media: only tasks of this content hash.
+            task: only this one.
+        """
+        if not worker.strip():
+            raise TaskError("expected the name of a person who takes a task, got none")
+        with self.store.change() as change:
+            for state in (state for state in states if not state.ended):
+                row = self._next(change, worker, state, media, task)
+                if row is not None:
+                    return self._give(change, row, worker)
+        return None
+
+    def _next(
+        self, change: Change, worker: str, state: TaskState, media: str | None, task: int | None
+    ) -> TaskRow | None:
+        if state is TaskState.ANNOTATE and media is None and task is None:
+            gold = self._gold(change, worker)
+            if gold is not None:
+                return gold
+        query = select(TaskRow).where(
+            TaskRow.state == state,
+            TaskRow.until.is_(None) | (TaskRow.until <= change.at),
+            TaskRow.only_for.is_(None) | (TaskRow.only_for == worker),
+        )
+        if state is TaskState.VERIFY:
+            theirs = exists().where(MaskletRow.task_id == TaskRow.id, MaskletRow.author == worker)
+            query = query.where(TaskRow.author != worker, ~theirs)
+        if media is not None:
+            query = query.where(
+                TaskRow.media_id == select(MediaRow.id).where(MediaRow.content == media).scalar_subquery()
+            )
+        if task is not None:
+            query = query.where(TaskRow.id == task)
+        order = TaskRow.priority.desc(), TaskRow.doubt.desc(), TaskRow.id
+        return change.session.scalar(query.order_by(*order).limit(1).with_for_update(skip_locked=True, of=TaskRow))
+
+    def _gold(self, change: Change, worker: str) -> TaskRow | None:
+        """A gold task that the person has not had, when it is time for one."""
+        every = self.settings.gold_every
+        count = change.session.get(TallyRow, (f"person:{worker}", "annotated"))
+        if every < 1 or (1 + (0 if count is None else round(count.value))) % every:
+            return None
+        had = select(TaskRow.gold).where(TaskRow.only_for == worker, TaskRow.gold.is_not(None))
+        query = select(TaskRow).where(TaskRow.kind == TaskKind.GOLD, TaskRow.gold.is_(None), TaskRow.id.not_in(had))
+        known = change.session.scalar(query.order_by(TaskRow.id).limit(1))
+        if known is None:
+            return None
+        media = change.session.get_one(MediaRow, known.media_id)
+        row = new_task(media, TaskKind.GOLD, TaskState.ANNOTATE, known.object_id)
+        row.name, row.prompts, row.gold, row.only_for = known.name, known.prompts, known.id, worker
+        return change.create_task(row, "")
+
+    def _give(self, change: Change, row: TaskRow, worker: str) -> Lease:
+        if row.worker is not None:
+            change.tell(row, "expired", row.worker, before=row.state)
+        row.worker, row.token, row.until = worker, secrets.token_hex(8), change.at + self.settings.lease_seconds
+        change.tell(row, "taken", worker, before=row.state)
+        return _lease(change.session, row)
+
+    def held(self, worker: str) -> list[Lease]:
+        """What a person holds: for a page that is opened again."""
+        with self.store.database.read() as session:
+            query = (
+                select(TaskRow).where(TaskRow.until > self.store.clock(), TaskRow.worker == worker).order_by(TaskRow.id)
+            )
+            return [_lease(session, row) for row in session.scalars(query)]
+
+    def renew(self, lease: Lease) -> Lease:
+        """Keep a task for longer.
+
+        Raises:
+            TaskError: it is not held any more.
+        """
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            _check_held(row, lease)
+            row.until = change.at + self.settings.lease_seconds
+            change.session.flush()
+            return _lease(change.session, row)
+
+    def release(self, lease: Lease) -> None:
+        """Give a task back undone; one that is not held any more stays as it is."""
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            if row.token == lease.token:
+                change.move(row, TaskState(row.state), "released", lease.worker)
+
+    def sweep(self) -> int:
+        """Take back every task whose lease has ended; gives how many. Tasks are given out again without it, too."""
+        with self.store.change() as change:
+            ended = select(TaskRow).where(TaskRow.until <= change.at).order_by(TaskRow.id)
+            rows = change.session.scalars(ended.with_for_update(skip_locked=True)).all()
+            for row in rows:
+                change.move(row, TaskState(row.state), "expired", str(row.worker))
+            return len(rows)
+
+    # --- what people hand in ---
+
+    def select(self, lease: Lease, prompts: Mapping[int, Prompts], *, key: str, name: str = "") -> None:
+        """An object was picked: what it is called, and what shows it on one frame or more.
+
+        Raises:
+            TaskError: the task is not held any more, or is past selection.
+        """
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            if _is_new(change.session, row, key):
+                _check_held(row, lease, TaskState.SELECT)
+                row.name = name
+                add_prompts(row, prompts)
+                change.count(f"person:{lease.worker}", selected=1)
+                change.move(row, TaskState.ANNOTATE, "selected", lease.worker, key=key)
+
+    def decline(self, lease: Lease, *, key: str, note: str) -> None:
+        """There is no further object to pick, or it cannot be annotated: the task ends without a masklet.
+
+        Raises:
+            TaskError: the task is not held any more, or waits for a verdict.
+        """
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            if _is_new(change.session, row, key):
+                _check_held(row, lease, TaskState.SELECT, TaskState.ANNOTATE)
+                change.move(row, TaskState.REJECTED, "declined", lease.worker, key=key, note=note)
+
+    def annotate(self, lease: Lease, masklet: Masklet, work: Work, *, key: str) -> int:
+        """A masklet was made: its version is kept for good, and another person will verify it.
+
+        Returns:
+            the id of the version.
+
+        Raises:
+            TaskError: the task is not held any more, or is not to be annotated, or the author is another person.
+            FormatError: the masklet does not fit the media.
+        """
+        if work.author != lease.worker:
+            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but {work.author} says they made it")
+        made = prepare(masklet, self.store.media(lease.task.media))
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            if _is_new(change.session, row, key):
+                _check_held(row, lease, TaskState.ANNOTATE)
+                change.add_version(row, made, work)
+                change.count(f"person:{work.author}", annotated=1, seconds=work.seconds or 0.0)
+                after = self._judge_gold(change, row, masklet) if row.gold else TaskState.VERIFY
+                change.move(row, after, "annotated", work.author, key=key, note=made.findings)
+            told = change.session.scalars(select(EventRow.version).where(EventRow.key == key)).one()
+            assert told is not None, "whoever annotates makes a version"
+            return told
+
+    def _judge_gold(self, change: Change, row: TaskRow, masklet: Masklet) -> TaskState:
+        known = change.session.get_one(TaskRow, row.gold)
+        assert known.version is not None, "the known answer is a version"
+        row.agreement = agreement(version_of(change.session, known.version).masklet, masklet)
+        change.count(f"person:{row.only_for}", gold=1, agreement=row.agreement)
+        return TaskState.DONE
+
+    def judge(self, lease: Lease, verdict: Verdict, *, key: str) -> None:
+        """A verdict was given on the newest version.
+
+        Raises:
+            TaskError: the task is not held any more, waits for no verdict, or the judge is another person.
+        """
+        if verdict.by != lease.worker:
+            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but {verdict.by} says they judged it")
+        with self.store.change() as change:
+            row = _locked(change.session, lease.task.id)
+            if _is_new(change.session, row, key):
+                _check_held(row, lease, TaskState.VERIFY)
+                wrong = list(dict.fromkeys([*verdict.frames, *json.loads(row.frames)]))[:MAX_DOUBTFUL]
+                row.frames = json.dumps(wrong)
+                phase = change.session.scalars(select(MaskletRow.phase).where(MaskletRow.id == row.version)).one()
+                change.count(f"person:{verdict.by}", verified=1)
+                change.count(f"person:{row.author}", **{verdict.outcome: 1})
+                change.count(f"phase:{phase}", **{verdict.outcome: 1})
+                change.move(row, AFTER[verdict.outcome], verdict.outcome, verdict.by, key=key, note=verdict.note)
+
+    def flag(self, task: int, frames: Mapping[int, float], *, note: str = "") -> None:
+        """Frames of a task that is still open need a look.
+
+        Args:
+            task: which.
+            frames: frame -> how doubtful it is, 0 to 1; those that are in doubt already come after them.
+            note: why, for the history.
+        """
+        with self.store.change() as change:
+            row = _locked(change.session, task)
+            worst = sorted(frames, key=lambda index: (-frames[index], index))
+            row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_DOUBTFUL])
+            row.doubt = max([row.doubt, *frames.values()])
+            change.tell(row, "flagged", "", before=row.state, note=note)
+
+    def prioritize(self, task: int, priority: int) -> None:
+        """Give a task out sooner (a higher number) or later."""
+        with self.store.change() as change:
+            change.session.execute(update(TaskRow).where(TaskRow.id == task).values(priority=priority))
+
+
+def agreement(known: Masklet, given: Masklet) -> float:
+    """Mean IoU over the frames of the known answer, 0 to 1; two empty masks agree, a missing mask is an empty one."""
+    scores = []
+    for index, rle in known.frames.items():
+        other = given.frames.get(index)
+        if other is None or not other.area or not rle.area:
+            scores.append(float(not rle.area and (other is None or not other.area)))
+        else:
+            scores.append(float(iou([rle], [other])[0, 0]))
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def _lease(session: Session, row: TaskRow) -> Lease:
+    content = session.get_one(MediaRow, row.media_id).content
+    return Lease(task=as_task(row, content), worker=row.worker or "", token=row.token or "", until=row.until or 0.0)
+
+
+def _locked(session: Session, task_id: int) -> TaskRow:
+    row = session.scalar(select(TaskRow).where(TaskRow.id == task_id).with_for_update())
+    if row is None:
+        raise TaskError(f"there is no task {task_id}")
+    return row
+
+
+def _is_new(session: Session, row: TaskRow, key: str) -> bool:
+    """Whether nothing was handed in under the key; `TaskError` if it was for another task."""
+    told = session.scalar(select(EventRow.task_id).where(EventRow.key == key))
+    if told not in (None, row.id):
+        raise TaskError(f"the key {key!r} was used for task {told}, got it for task {row.id}")
+    return told is None
+
+
+def _check_held(row: TaskRow, lease: Lease, *states: TaskState) -> None:
+    """`TaskError` unless the lease still holds; one that ran out does until another takes the task."""
+    if row.token != lease.token:
+        now = f"{row.worker} holds it" if row.worker else f"it is at {row.state}"
+        raise TaskError(f"task {row.id} is no longer held by {lease.worker}: {now}")
+    if states and row.state not in states:
+        raise TaskError(f"task {row.id} is at {row.state}, expected {' or '.join(states)}")

@@ -1,0 +1,130 @@
+"""How a recorded session follows its objects: one frame of a pass after the other, with every story of each object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from masklet.predict.object_memory import ObjectMemory
+from masklet.predict.past import Past
+from masklet.predict.track import Told, Track, results_of
+from masklet.tracking.policies import Branch, CutDetector, Moment, branch, commit, prompted, prune, select
+from masklet.tracking.recall import MemoryPolicy, Recall
+from masklet.tracking.step import look
+from masklet.types import FrameMasks, ObjectId
+
+
+@dataclass(eq=False)
+class Pursuit:
+    """Follows objects by a memory policy.
+
+    Attributes:
+        policy: the policy.
+        cuts: where the video was found to be cut, or None where the policy does not ask.
+    """
+
+    policy: MemoryPolicy
+    cuts: CutDetector | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cuts = CutDetector(self.policy.cuts) if self.policy.cuts else None
+
+    def moment(self, frame_index: int, *, reverse: bool) -> Moment:
+        """A frame of a pass."""
+        return self.cuts.moment(frame_index, reverse=reverse) if self.cuts else Moment(frame_index, reverse)
+
+    def recall(self, track: Track, frame_index: int) -> Recall | None:
+        """What an object's likeliest story recalled on a frame that a pass went through."""
+        if frame_index not in track.visited:
+            return None
+        return select(track.belief.best, self.moment(frame_index, reverse=track.visited[frame_index]), self.policy)
+
+    def visit(self, past: Past, frame_index: int, reverse: bool, due: list[ObjectId]) -> dict[ObjectId, list[Branch]]:
+        """Come to a frame of a pass.
+
+        Returns:
+            for each object that is tracked there, how its stories go on, the likeliest first.
+        """
+        if self.cuts is not None and due:
+            self.cuts.see(frame_index, past.features[frame_index])
+        at = self.moment(frame_index, reverse=reverse)
+        tracks: dict[ObjectId, Track] = {}
+        for i in due:
+            track = past.tracks[i]
+            if frame_index in track.prompts:
+                self._meet_prompt(past, i, at)
+            elif select(track.belief.best, at, self.policy) is not None:
+                track.belief.arrive(at)
+                tracks[i] = track
+        return self._follow(past, tracks, at) if tracks else {}
+
+    def memory(self, past: Past, object_id: ObjectId) -> ObjectMemory:
+        """What is remembered of an object after the last frame on which it was tracked; its maps are there."""
+        track = past.tracks[object_id]
+        last = max(track.prompts) if track.belief.last is None else track.belief.last
+        reverse, story = track.visited.get(last, False), track.belief.best
+        following = self.moment(last, reverse=reverse).next
+        kept = prune(story, following, self.policy)
+        past.restore([(object_id, story.bank, Recall(tuple((i, 0) for i in sorted(kept.maps)), ()))])
+        memory = ObjectMemory.of(past.model, story, following.frame_index, kept.frames)
+        return memory.mirrored() if reverse else memory
+
+    def _follow(self, past: Past, tracks: dict[ObjectId, Track], at: Moment) -> dict[ObjectId, list[Branch]]:
+        stories = [(i, story) for i, track in tracks.items() for story in track.belief.distinct]
+        recalls = [(i, story.bank, select(story, at, self.policy)) for i, story in stories]
+        past.restore((i, bank, recall) for i, bank, recall in recalls if recall)
+        features, beliefs = past.features[at.frame_index], [track.belief for track in tracks.values()]
+        looked = look(past.model, features, [(bank, recall) for _, bank, recall in recalls], self.policy)
+        ways = branch(past.model, looked, beliefs, at, self.policy)
+        past.store(at.frame_index, {i: each[0].chosen for i, each in zip(tracks, ways, strict=True)})
+        before = [track.told for track in tracks.values()]
+        commit(past.model, features, list(zip(beliefs, ways, strict=True)), at, self.policy)
+        for track, each, told in zip(tracks.values(), ways, before, strict=True):
+            track.visited[at.frame_index] = at.reverse
+            track.told = {
+                s: told[w.parent] for s, w in zip(track.belief.stories, each, strict=True) if w.parent in told
+            }
+        return dict(zip(tracks, ways, strict=True))
+
+    def _meet_prompt(self, past: Past, object_id: ObjectId, at: Moment) -> None:
+        """Pass a frame that a person prompted."""
+        track = past.tracks[object_id]
+        track.visited[at.frame_index] = at.reverse
+        if self.policy.rules:
+            track.belief.arrive(at)
+            prompted(track.belief, past.remembered(object_id, at.frame_index), at, self.policy)
+
+    def prune(self, past: Past, frame_index: int, *, reverse: bool) -> None:
+        """Drop the spatial memories which no later frame of the pass recalls."""
+        if self.policy.keep_memories:
+            return
+        following = self.moment(frame_index, reverse=reverse).next
+        for track in past.tracks.values():
+            for story in track.belief.distinct:
+                kept = prune(story, following, self.policy).maps
+                story.bank.drop_maps([i for i in story.bank.mapped if i not in kept and i >= track.begins])
+
+
+def tell(track: Track, frame_index: int, ways: list[Branch], shown: Mapping[int, FrameMasks]) -> None:
+    """Note what each story of an object says of a frame; the likeliest one's is the result already.
+
+    ``shown`` are the masks of the other ways, by the identity of what they chose.
+    """
+    results = {key: result for key, out in shown.items() for result in results_of(out).values()}
+    results[id(ways[0].chosen)] = track.results[frame_index]
+    track.told = {
+        story: Told(frame_index, results[id(way.chosen)], track.told.get(story))
+        for story, way in zip(track.belief.stories, ways, strict=True)
+    }
+
+
+def settle(track: Track) -> list[int]:
+    """At the end of a pass, make what the likeliest story tells the results; gives the frames that changed."""
+    told, changed = track.told.get(track.belief.best), []
+    track.told = {}
+    while told is not None:
+        if track.results.get(told.frame_index) != told.result and told.frame_index not in track.prompts:
+            track.results[told.frame_index] = told.result
+            changed.append(told.frame_index)
+        told = told.before
+    return changed

@@ -1,0 +1,36 @@
+"""Memory policies beyond SAM 2: which past to trust, what to keep for good, which candidate or story to follow.
+
+| file | holds |
+| --- | --- |
+| `evidence` | what the decoder says of each candidate: scores, boxes, areas |
+| `state` | what is known of one object, as data; a frame as a pass comes to it |
+| `policy` | the three verbs: `select`, `on_result`, `prune` |
+| `anchors`, `motion`, `tree`, `cuts` | one rule each |
+| `belief` | the stories of an object, and how they go on |
+| `named` | the policies that have a name |
+"""
+
+from masklet.tracking.policies.belief import Belief, Branch, branch, commit, prompted
+from masklet.tracking.policies.cuts import CutDetector
+from masklet.tracking.policies.named import NAMES, PolicyName, named
+from masklet.tracking.policies.policy import Kept, on_result, prune, select
+from masklet.tracking.policies.state import Hypothesis, Moment, State
+
+__all__ = [
+    "NAMES",
+    "Belief",
+    "Branch",
+    "CutDetector",
+    "Hypothesis",
+    "Kept",
+    "Moment",
+    "PolicyName",
+    "State",
+    "branch",
+    "commit",
+    "named",
+    "on_result",
+    "prompted",
+    "prune",
+    "select",
+]

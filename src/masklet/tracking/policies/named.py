@@ -1,0 +1,29 @@
+"""The policies that have a name, with the settings of their papers; "auto" is what proved best here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from masklet.model.config import ModelConfig
+from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.rules import Anchors, Cuts, Gate, Motion, Tree
+
+PolicyName = Literal["plain", "gated", "distractor", "motion", "tree", "auto"]
+NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
+
+DISTRACTOR_GATE = Gate(min_quality=0.0, newest=False, stride=5, shared=True)
+
+RULES: Mapping[PolicyName, Mapping[str, Any]] = {
+    "plain": {},
+    "gated": {"gate": Gate()},
+    "distractor": {"gate": DISTRACTOR_GATE, "anchors": Anchors()},
+    "motion": {"gate": Gate(min_iou=0.5, min_quality=0.0), "motion": Motion()},
+    "tree": {"gate": Gate(min_iou=0.1, min_quality=0.0, emphasis=0.05), "tree": Tree()},
+    "auto": {"motion": Motion(weight=0.0, margin=0.25), "cuts": Cuts()},
+}
+
+
+def named(name: PolicyName, config: ModelConfig) -> MemoryPolicy:
+    """A policy by name, for a model."""
+    return MemoryPolicy(memory_frames=config.memory_frames, max_pointers=config.max_pointers, **RULES[name])

@@ -1,0 +1,180 @@
+"""The three verbs of a memory policy, composed of its rules: `select`, `on_result`, `prune`.
+
+All take a `MemoryPolicy`, in which a rule that is None does nothing, and the state of one object as data. Both
+directions are alike: the past is what the pass has been through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from masklet.tracking.memory import MemoryBank
+from masklet.tracking.policies.anchors import AREA_REACH, AREAS, qualifies, with_limit
+from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.motion import advance, favorite
+from masklet.tracking.policies.state import Hypothesis, Moment, State
+from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose, first_and_nearest
+from masklet.tracking.rules import Gate
+
+CERTAIN = 10.0
+"""The presence logit that a prompted or lasting memory counts with when memories are emphasized."""
+
+
+class Choice(NamedTuple):
+    """Which candidate is followed.
+
+    Attributes:
+        candidate: its place among the evidence.
+        visible: whether the object is there at all.
+        overlap: of its box with the predicted one, where motion had a say.
+    """
+
+    candidate: int
+    visible: bool
+    overlap: float | None = None
+
+
+class Kept(NamedTuple):
+    """What may still be recalled: frames, and those of them whose map may."""
+
+    frames: set[int]
+    maps: set[int]
+
+
+def select(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Recall | None:
+    """What a frame recalls of one story of an object, or None where there is no spatial memory to look at."""
+    bank = hypothesis.bank
+    if policy.gate is not None:
+        return _selected(hypothesis, at, policy, policy.gate)
+    recent = bank.recent if at.since is None or not at.forget else {i for i in bank.recent if at.reaches(i)}
+    return choose(at.frame_index, prompted=bank.prompted, recent=recent, policy=policy, reverse=at.reverse)
+
+
+def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate) -> Recall | None:
+    lasting = _lasting(hypothesis, at, policy)
+    frames = _trusted(hypothesis, at, gate, lasting)
+    newest = at.frame_index - (-1 if at.reverse else 1)
+    if gate.newest and _is_recent(hypothesis.bank, newest, lasting) and at.reaches(newest) and frames[:1] != [newest]:
+        frames = [newest, *frames]
+    codes = policy.memory_frames - 1
+    count = (gate.maps or codes) - (max(len(lasting) - 1, 0) if gate.shared else 0)
+    recent = _on_stride(frames, hypothesis.state, gate)[: max(count, 1) if codes else 0]
+    maps: list[tuple[int, float]] = [(i, PROMPTED_SLOT) for i in lasting]
+    maps += [(i, slot) for i, slot in reversed(list(zip(recent, time_slots(len(recent), codes), strict=True)))]
+    pointers = [(i, at.back(i)) for i in lasting if at.back(i) >= 0]
+    pointers += [(i, rank) for rank, i in enumerate(frames[: policy.pointer_reach], start=1)]
+    if not maps:
+        return None
+    scale = None
+    if gate.emphasis:
+        groups = ([i for i, _ in maps], [i for i, _ in pointers])
+        scale = tuple(w for group in groups for w in _emphasis(hypothesis.bank, group, set(lasting), gate.emphasis))
+    return Recall(tuple(maps), tuple(pointers), scale)
+
+
+def time_slots(count: int, codes: int) -> list[float]:
+    """A time code for each of ``count`` memories, nearest first: by rank, or spread over the codes there are."""
+    if count <= codes:
+        return list(range(count))
+    return [rank * (codes - 1) / (count - 1) for rank in range(count)]
+
+
+def _lasting(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> list[int]:
+    """Prompted and lasting memories in the order of the pass."""
+    bank = hypothesis.bank
+    visible = [i for i in bank.prompted if policy.look_ahead or at.back(i) > 0]
+    prompted = first_and_nearest(visible, at.back, policy.max_prompted)
+    anchors = [i for i in hypothesis.state.anchors if i in bank.recent and at.back(i) > 0]
+    return sorted([*prompted, *anchors], key=at.back, reverse=True)
+
+
+def _is_recent(bank: MemoryBank, frame_index: int, lasting: list[int]) -> bool:
+    return frame_index in bank and frame_index not in lasting
+
+
+def _trusted(hypothesis: Hypothesis, at: Moment, gate: Gate, lasting: list[int]) -> list[int]:
+    """Recent frames that can be trusted, nearest first."""
+
+    def walk() -> Iterator[int]:
+        for back in range(1, gate.reach + 1):
+            i = at.frame_index + (back if at.reverse else -back)
+            if not at.reaches(i):
+                return
+            if _is_recent(hypothesis.bank, i, lasting) and trusted(hypothesis, i, gate):
+                yield i
+
+    return list(walk())
+
+
+def trusted(hypothesis: Hypothesis, frame_index: int, gate: Gate) -> bool:
+    """Whether a frame's memory can be trusted."""
+    entry = hypothesis.bank[frame_index]
+    presence = torch.tensor(entry.object_score).sigmoid().item()
+    quality = (2 * presence - 1) * entry.iou
+    overlap = hypothesis.state.overlaps.get(frame_index, 1.0)
+    return entry.object_score > 0 and entry.iou > gate.min_iou and quality > gate.min_quality and overlap > 0
+
+
+def _on_stride(frames: list[int], state: State, gate: Gate) -> list[int]:
+    """The nearest frame, and of the others those on the stride."""
+    return frames[:1] + [i for i in frames[1:] if (i - state.origin) % gate.stride == 0]
+
+
+def _emphasis(bank: MemoryBank, frames: list[int], lasting: set[int], spread: float) -> list[float]:
+    """A key scale for each frame, growing with its presence."""
+    if len(frames) < 2:
+        return [1.0] * len(frames)
+    scores = [CERTAIN if i in lasting else bank[i].object_score for i in frames]
+    scale = [0.0] * len(frames)
+    for rank, place in enumerate(sorted(range(len(frames)), key=scores.__getitem__)):
+        scale[place] = 1 - spread + 2 * spread * rank / (len(frames) - 1)
+    return scale
+
+
+def decide(hypothesis: Hypothesis, evidence: Evidence, at: Moment, policy: MemoryPolicy) -> Choice:
+    """Which candidate one story goes on with; the best by predicted IoU where no rule says otherwise."""
+    state, threshold = hypothesis.state, policy.motion.presence_logit if policy.motion else 0.0
+    if policy.motion is not None:
+        best, overlap = favorite(state.course, evidence, at.frame_index, policy.motion)
+        return Choice(best, evidence.object_score > threshold, overlap)
+    return Choice(int(evidence.iou.argmax()), evidence.object_score > threshold)
+
+
+def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Moment, policy: MemoryPolicy) -> None:
+    """Learn from a frame whose memory has just been made, tracked or prompted."""
+    state, bank, i = hypothesis.state, hypothesis.bank, at.frame_index
+    prompted = i in bank.prompted
+    visible = choice.visible and bool(evidence.areas[choice.candidate])
+    rule = policy.anchors
+    if rule is not None and visible and not prompted and qualifies(state, evidence, choice.candidate, at, rule):
+        state.anchors = with_limit((*(a for a in state.anchors if a in bank.recent), i), bank, rule)
+    if policy.motion is not None:
+        state.course = advance(state.course, evidence, choice.candidate, i, policy.motion, visible=visible)
+        if choice.overlap is not None and visible:
+            state.overlaps[i] = choice.overlap
+        else:
+            state.overlaps.pop(i, None)
+    if rule is not None and visible:
+        state.areas[i] = float(evidence.areas[choice.candidate])
+
+
+def prune(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Kept:
+    """Forget what no later frame of the pass needs; gives what of the memories may still be recalled.
+
+    ``at`` is the next frame. What is kept holds all that any later frame recalls, and its number is bounded.
+    """
+    state = hypothesis.state
+    past = sorted((i for i in state.areas if 0 < at.back(i) <= AREA_REACH), key=at.back)[:AREAS]
+    state.areas = {i: state.areas[i] for i in past}
+    recall = select(hypothesis, at, policy)
+    frames, maps = (set(recall.frames), {i for i, _ in recall.maps}) if recall else (set[int](), set[int]())
+    if policy.gate is not None:
+        lasting = _lasting(hypothesis, at, policy)
+        ahead = _trusted(hypothesis, at, policy.gate, lasting)
+        maps |= set(_on_stride(ahead, state, policy.gate)[: (policy.gate.maps or policy.memory_frames - 1) + 1])
+        frames |= maps | set(ahead[: policy.pointer_reach])
+    state.overlaps = {i: value for i, value in state.overlaps.items() if i in frames}
+    return Kept(frames, maps)

@@ -1,0 +1,131 @@
+"""Proposals: every media once, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from jaxtyping import UInt8
+from PIL import Image
+
+pytest.importorskip("sqlalchemy")
+
+from masklet.engine.intake import Intake, Terms, add, add_media
+from masklet.engine.proposals import Found, LocalFinder, propose, waiting
+from masklet.engine.records import Media, TaskKind, TaskState
+from masklet.engine.store import Store
+from masklet.model.sam2 import Sam2
+from masklet.predict.automatic import AutomaticSettings, Layer
+from masklet.predict.everything import EverythingSettings
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import MakeMasklet
+
+
+@dataclass
+class Scripted:
+    """Finds a masklet in each media; fails on some, and dies before one."""
+
+    masklet_of: MakeMasklet
+    failing: tuple[str, ...] = ()
+    dies_at: str = ""
+    model: str = "scripted"
+    searched: list[str] = field(default_factory=list)
+
+    def find(self, media: Sequence[Media]) -> Iterator[Found]:
+        for one in media:
+            if one.name == self.dies_at:
+                raise KeyboardInterrupt
+            self.searched.append(one.name)
+            yield one, "cannot be decoded" if one.name in self.failing else [self.masklet_of(one, {0: 0.9, 3: 0.4})]
+
+
+@pytest.fixture
+def clips(store: Store, media: Media) -> list[Media]:
+    others = [replace(media, content=f"{i:032x}", name=f"clip-{i}") for i in (1, 2, 3)]
+    for one in others:
+        with store.change() as change:
+            add(change, one, Terms(), Intake())
+    return others
+
+
+def test_proposals_wait_for_a_verdict(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
+    done: list[str] = []
+    told = propose(store, Scripted(masklet_of), priority=2, progress=lambda media: done.append(media.name))
+    assert (told.media, told.masklets, told.before, told.failed) == (4, 4, 0, {})
+    assert done == ["clip-0000", "clip-1", "clip-2", "clip-3"]
+    for task in store.tasks():
+        assert (task.kind, task.state, task.priority) == (TaskKind.PROPOSAL, TaskState.VERIFY, 2)
+        assert (task.frames, task.doubt) == ((3,), 0.6)
+        assert task.version is not None
+        work = store.version(task.version).work
+        assert (work.author, work.phase, work.model) == ("scripted", "auto", "scripted")
+        assert [event.what for event in store.history(task.id)] == ["created", "proposed"]
+    assert store.tallies()["phase:auto"]["masklets"] == 4
+
+
+def test_killed_and_started_again(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
+    finder = Scripted(masklet_of, failing=("clip-1",), dies_at="clip-2")
+    with pytest.raises(KeyboardInterrupt):
+        propose(store, finder)
+    assert finder.searched == ["clip-0000", "clip-1"]
+    again = Scripted(masklet_of)
+    told = propose(store, again)
+    assert again.searched == ["clip-1", "clip-2", "clip-3"]  # what failed is tried again
+    assert (told.media, told.before) == (3, 1)
+    assert len(store.tasks()) == 4
+    assert propose(store, Scripted(masklet_of)).media == 0
+    assert propose(store, Scripted(masklet_of, model="other"), limit=2).media == 2
+
+
+def test_what_fails_is_named(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
+    told = propose(store, Scripted(masklet_of, failing=("clip-1", "clip-3")))
+    assert (told.media, told.masklets) == (2, 2)
+    assert told.failed == {"clip-1": "cannot be decoded", "clip-3": "cannot be decoded"}
+    assert [media.name for media in waiting(store, "scripted")[0]] == ["clip-1", "clip-3"]
+
+
+def test_two_search_at_once(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
+    class Slow(Scripted):
+        def find(self, media: Sequence[Media]) -> Iterator[Found]:
+            propose(store, Scripted(masklet_of))  # somebody else is faster
+            yield from super().find(media)
+
+    told = propose(store, Slow(masklet_of))
+    assert (told.media, told.masklets) == (0, 0)
+    assert len(store.tasks()) == 4
+
+
+def test_masklet_of_another_size_harms_no_other(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
+    class Wrong(Scripted):
+        def find(self, media: Sequence[Media]) -> Iterator[Found]:
+            for one, found in super().find(media):
+                assert not isinstance(found, str)
+                yield one, [replace(found[0], size=(1, 1))] if one.name == "clip-1" else found
+
+    told = propose(store, Wrong(masklet_of))
+    assert told.masklets == 3
+    assert "expected masks of 16x12 pixels" in told.failed["clip-1"]
+
+
+def test_a_model_looks(store: Store, tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"], tmp_path: Path) -> None:
+    for name in ("whole", "gone"):
+        (tmp_path / name).mkdir()
+        for index, frame in enumerate(clip[:4] if name == "whole" else clip[4:6]):
+            Image.fromarray(frame).save(tmp_path / name / f"{index}.png")
+    add_media(store, [tmp_path / "whole", tmp_path / "gone"])
+    for path in (tmp_path / "gone").iterdir():
+        path.unlink()
+    settings = EverythingSettings(every=2, max_objects=2, min_frames=1)
+    anything = AutomaticSettings(layers=(Layer(points=3),), min_iou=-1, min_stability=0, max_share=1)
+    finder = LocalFinder(tiny, settings, anything)
+    told = propose(store, finder)
+    assert (told.media, list(told.failed)) == (1, ["gone"])
+    assert told.masklets == len(store.tasks()) > 0
+    versions = [store.version(task.version) for task in store.tasks() if task.version]
+    assert all(one.masklet.source == "automatic" and set(one.masklet.frames) <= set(range(4)) for one in versions)
+    assert {task.object_id for task in store.tasks()} == set(range(1, told.masklets + 1))

@@ -1,0 +1,222 @@
+"""A second look: where it is taken, what it changes and what it leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import UInt8
+
+from masklet.errors import MediaError, PromptError
+from masklet.io import ArrayVideo
+from masklet.masks.overlap import mask_iou
+from masklet.model.sam2 import Sam2
+from masklet.model.tensors import ImageFeatures
+from masklet.predict import refine as module
+from masklet.predict.image import ImageSegmenter
+from masklet.predict.refine import Refinement, refine, second_look
+from masklet.predict.results import PostProcess
+from masklet.predict.session import VideoSession
+from masklet.predict.stream import StreamTracker
+from masklet.types import FrameMasks, Prompts
+
+Clip = UInt8[np.ndarray, "t h w 3"]
+
+
+def disc(height: int = 96, width: int = 128, x: float = 60, y: float = 50, radius: float = 16) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return np.asarray(np.hypot(columns - x, rows - y) < radius)
+
+
+def scene(*masks: np.ndarray) -> np.ndarray:
+    """Bright shapes over a dark and slightly noisy ground."""
+    picture = np.random.default_rng(0).integers(40, 60, (*masks[0].shape, 3), dtype=np.uint8)
+    for mask in masks:
+        picture[mask] = (230, 200, 60)
+    return picture
+
+
+def found(*masks: np.ndarray) -> FrameMasks:
+    ones = np.ones(len(masks), np.float32)
+    return FrameMasks(3, tuple(range(1, len(masks) + 1)), np.stack(masks), ones, ones)
+
+
+def test_a_rough_mask_comes_nearer_to_the_truth(nano: Sam2) -> None:
+    truth = disc()
+    rough = np.zeros_like(truth)
+    rough[34:66, 44:76] = True  # the box around it
+    out = refine(nano, scene(truth), found(rough))
+    before, after = (float(mask_iou(m, truth[None])[0, 0]) for m in (rough[None], out.masks))
+    assert before < 0.8
+    assert after > 0.9
+    assert (out.frame_index, out.object_ids, out.logits) == (3, (1,), None)
+    assert out.presence.tolist() == out.iou.tolist() == [1]
+
+
+def test_objects_are_refined_together_as_one_by_one(nano: Sam2) -> None:
+    one, two, gone = disc(x=30), disc(x=90, y=60, radius=12), np.zeros((96, 128), bool)
+    picture = scene(one, two)
+    together = refine(nano, picture, found(one, gone, two))
+    assert not together[2].any()
+    for row, mask in ((0, one), (2, two)):
+        alone = refine(nano, picture, found(mask))
+        assert np.count_nonzero(together.masks[row] ^ alone.masks[0]) <= 2  # rounding
+
+
+@pytest.mark.parametrize(("batch", "calls"), [(8, 1), (2, 2), (1, 3)])
+def test_crops_are_batched(nano: Sam2, monkeypatch: pytest.MonkeyPatch, batch: int, calls: int) -> None:
+    masks = [disc(x=x, radius=8) for x in (20, 60, 100)]
+    seen: list[int] = []
+    encode = nano.encode_image
+
+    def counted(pixels: torch.Tensor) -> ImageFeatures:
+        seen.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(nano, "encode_image", counted)
+    refine(nano, scene(*masks), found(*masks), Refinement(batch=batch))
+    assert len(seen) == calls
+    assert sum(seen) == 3
+
+
+@pytest.mark.parametrize("start", ["memory", "mask", "both"])
+def test_every_start_keeps_a_good_mask_good(nano: Sam2, start: module.Start) -> None:
+    truth = disc(x=4, y=90)  # cut off by two borders
+    out = refine(nano, scene(truth), found(truth), Refinement(start=start))
+    assert mask_iou(out.masks, truth[None])[0, 0] > 0.85
+
+
+def test_what_is_known_outside_the_crop_stays(nano: Sam2) -> None:
+    logits = np.full((1, 96, 128), -3, np.float32)
+    logits[0][disc(radius=10)] = 4
+    finer = second_look(nano, scene(disc(radius=10)), logits, Refinement(detail=0))
+    reach = 0.5 * 1.3 * 20 + 1
+    y, x = np.mgrid[:96, :128]
+    outside = np.maximum(abs(x - 60), abs(y - 50)) > reach
+    assert (finer[0][outside] == -3).all()
+    assert (finer[0][~outside] != logits[0][~outside]).any()
+
+
+def test_no_second_look_where_it_has_no_say(nano: Sam2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(pixels: object) -> None:
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr(nano, "encode_image", refused)
+    small, large = disc(radius=10), disc(radius=47)
+    picture = scene(small)
+    same = Refinement(detail=0)
+    for masks, refinement in (
+        (found(small), Refinement(weight=0, detail=0)),
+        (found(large), same),  # fills the picture
+        (found(np.zeros_like(small)), same),
+        (found(np.zeros_like(small), large), same),
+    ):
+        np.testing.assert_array_equal(refine(nano, picture, masks, refinement).masks, masks.masks)
+
+
+def test_outlines_follow_the_picture_without_a_second_look(nano: Sam2) -> None:
+    truth = disc(radius=20)
+    wide = disc(radius=22)
+    out = refine(nano, scene(truth), found(wide), Refinement(weight=0, detail=2))
+    assert np.count_nonzero(out.masks[0] ^ truth) < 0.5 * np.count_nonzero(wide ^ truth)
+
+
+def test_an_answer_about_something_else_is_refused(nano: Sam2) -> None:
+    stripe = np.zeros((96, 128), bool)
+    stripe[48:50, 30:90] = True  # through the disc, which the model sees instead
+    out = refine(nano, scene(disc()), found(stripe), Refinement(weight=1, detail=0, agreement=0.7))
+    np.testing.assert_array_equal(out.masks[0], stripe)
+
+
+@pytest.mark.parametrize(
+    ("radius", "tiles", "crops"),
+    [(20, 2, 1), (120, 1, 1), (120, 2, 4), (120, 3, 4)],
+)
+def test_large_objects_are_tiled(radius: int, tiles: int, crops: int) -> None:
+    mask = disc(400, 600, 300, 200, radius)
+    made = list(module._crops(0, mask, Refinement(tiles=tiles), 160))
+    assert len(made) == crops
+    assert {crop.side for crop in made} == {made[0].side}
+    covered = np.zeros(mask.shape, int)
+    for crop in made:
+        inside, part = crop.inside(mask.shape)
+        assert covered[inside].shape == crop.ramp()[part].shape
+        covered[inside] += 1
+    assert covered[mask].min() >= 1
+
+
+def test_tiles_meet_without_a_seam(nano: Sam2) -> None:
+    truth = disc(400, 600, 300, 200, 120)
+    out = refine(nano, scene(truth), found(truth), Refinement(min_zoom=0.1, tiles=2, weight=1))
+    assert mask_iou(out.masks, truth[None])[0, 0] > 0.88
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"margin": 0.5}, "margin must be a number of at least 1, got 0.5"),
+        ({"margin": float("nan")}, "margin must be a number of at least 1, got nan"),
+        ({"start": "click"}, 'start must be "memory", "mask" or "both", got \'click\''),
+        ({"weight": 1.5}, "weight must be 0 to 1, got 1.5"),
+        ({"agreement": -0.1}, "agreement must be 0 to 1, got -0.1"),
+        ({"tiles": 0}, "tiles and batch must be at least 1, got 0 and 8"),
+        ({"detail": -1.0}, "detail must be a number of at least 0, got -1.0"),
+    ],
+)
+@pytest.mark.usefixtures("untyped_caller")
+def test_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Refinement(**options)  # type: ignore[arg-type]
+
+
+def test_picture_of_another_size(nano: Sam2) -> None:
+    with pytest.raises(MediaError, match="expected a picture of the masks' size, 128x96 pixels, got 10x20"):
+        refine(nano, np.zeros((20, 10, 3), np.uint8), found(disc()))
+
+
+CLICK = Prompts.click(15, 15)
+ALL = PostProcess(refine=Refinement(), fill_holes=40, remove_specks=40, non_overlap=True)
+
+
+def test_streams_and_sessions_refine_alike_and_track_as_before(nano: Sam2, clip: Clip) -> None:
+    prompts = {1: CLICK, 2: Prompts.from_box(30, 10, 60, 40)}
+    plain, fine = StreamTracker(nano), StreamTracker(nano, postprocess=ALL)
+    session = VideoSession(nano, ArrayVideo(clip[:3]), postprocess=ALL)
+    session.prompt_objects(0, prompts)
+    recorded = list(session.propagate())
+    changed = 0
+    for index, frame in enumerate(clip[:3]):
+        asked = {} if index else prompts
+        one, two = plain.step(frame, asked), fine.step(frame, asked)
+        np.testing.assert_array_equal(one.presence, two.presence)  # memories are the same
+        np.testing.assert_array_equal(two.masks, recorded[index].masks)
+        np.testing.assert_array_equal(session.masks(index).masks, recorded[index].masks)
+        assert not (two.masks[0] & two.masks[1]).any()
+        changed += int((one.masks != two.masks).sum())
+    assert changed > 0
+
+
+def test_refined_logits_are_given_and_drawn_masks_stay(nano: Sam2, clip: Clip) -> None:
+    drawn = np.zeros(clip.shape[1:3], bool)
+    drawn[8:22, 8:22] = True
+    tracker = StreamTracker(nano, postprocess=PostProcess(refine=Refinement()), with_logits=True)
+    first = tracker.step(clip[0], {1: Prompts.from_mask(drawn)})
+    np.testing.assert_array_equal(first[1], drawn)
+    out = tracker.step(clip[1])
+    assert out.logits is not None
+    np.testing.assert_array_equal(out.masks, out.logits > 0)
+
+
+def test_pictures(nano: Sam2) -> None:
+    truth = disc()
+    box = Prompts.from_box(44, 34, 77, 67)
+    fine = ImageSegmenter(nano, postprocess=PostProcess(refine=Refinement()))
+    image = fine.encode(scene(truth))
+    masks = fine.segment(image, box, candidates=3)
+    assert masks.masks.shape == (3, 96, 128)
+    best = fine.segment(image, box)
+    assert mask_iou(best.masks, truth[None])[0, 0] > 0.9
+    other = ImageSegmenter(nano).encode(scene(truth))
+    assert other.picture is None
+    with pytest.raises(PromptError, match="a second look needs the picture: encode it with this segmenter"):
+        fine.segment(other, box)

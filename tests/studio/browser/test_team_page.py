@@ -1,0 +1,57 @@
+"""A data engine's workplace in the browser: take a task, annotate it, hand it in; another person reviews it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+
+DOG = (210, 150)
+
+
+def test_a_task_goes_from_hand_to_hand(
+    start_studio: Callable[..., Any],
+    short_clip: Path,
+    open_page: Callable[..., Page],
+    picture_of: Callable[[Page], Any],
+) -> None:
+    studio = start_studio(short_clip, people="Ana:annotate Ben:review")
+    tokens = json.loads((studio.folder / "team.json").read_text())
+    ana = open_page(f"{studio.url}/?token={tokens['Ana']}")
+    expect(ana.locator("#team-title")).to_have_text("Hello Ana")
+    expect(ana.locator(".role-card")).to_have_count(1)
+    assert "token" not in ana.url
+    ana.get_by_role("button", name="Take the next task").click()
+    picture_of(ana).shows(0)
+    ana.get_by_role("button", name="Hand in").click()
+    expect(ana.locator("#alerts")).to_contain_text("There is no mask yet")
+    picture_of(ana).click(*DOG)
+    expect(ana.locator("#objects li")).to_have_count(1)
+    ana.keyboard.press("Control+Enter")
+    expect(ana.locator("#news")).to_contain_text("Handed in")
+    expect(ana.locator("#task-name")).to_have_text("Task 2")  # the next one follows
+    expect(ana.locator("#objects li")).to_have_count(0)
+    ana.get_by_role("button", name="Give back").click()
+    expect(ana.locator("#team-done")).to_contain_text("annotated 1 object")
+
+    ben = open_page(f"{studio.url}/?token={tokens['Ben']}")
+    ben.get_by_role("button", name="Review the next one").click()
+    picture_of(ben).shows(0)
+    expect(ben.locator("#tools")).to_be_hidden()
+    ben.get_by_role("button", name="Not good yet").click()
+    ben.get_by_label("A few words for the others").fill("the tail is missing")
+    ben.get_by_role("button", name="Send it back").click()
+    expect(ben.locator("#team-done")).to_contain_text("reviewed 1")
+
+    ana.reload()
+    ana.get_by_role("button", name="Take the next task").click()
+    expect(ana.locator("#task-note")).to_have_text("“the tail is missing”")
+    expect(ana.get_by_role("button", name="Show frame 0")).to_have_count(0)
+    expect(ana.locator("#task-frames button")).to_have_text(["0"])
+    expect(ana.locator("#objects li")).to_have_count(1)
