@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import typer
 
 from masklet.cli.errors import INTERRUPTED
+from masklet.cli.job import post_process
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, progress
 from masklet.cli.report import document, note, print_json, table
@@ -35,7 +36,6 @@ from masklet.evaluate.report import headline
 from masklet.evaluate.results import write_json
 from masklet.io.datasets import DATASETS, open_dataset
 from masklet.predict.load import pick_device
-from masklet.predict.results import PostProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +73,10 @@ class EvaluationRun:
             raise OutputError(f"cannot write {self.json_file}: there is no folder {self.json_file.parent}")
         opened = open_dataset(self.dataset, self.root, split=self.split, sequences=self.sequences, limit=self.limit)
         name, clicks, masks = protocol
-        subject: Subject = Predictions(predictions) if predictions is not None else ModelSpec(**asdict(_placed(model)))
+        subject: Subject = Predictions(predictions) if predictions is not None else _spec(model)
         asked = None
         if predictions is None:
-            asked = protocol_named(name, clicks=clicks, postprocess=PostProcess(**asdict(masks)))
+            asked = protocol_named(name, clicks=clicks, postprocess=post_process(masks))
         what, shard = f"{self.dataset} {name if asked else 'predictions'}", _shard()
         try:
             with _bar(what, quiet=self.quiet or shard[0] > 0) as tell:
@@ -108,12 +108,14 @@ class EvaluationRun:
             typer.echo(f"wrote {self.out / 'results.json'}, objects.csv, report.html")
 
 
-def _placed(model: ModelOptions) -> ModelOptions:
-    """Under torchrun every process has a GPU of its own."""
-    local = os.environ.get("LOCAL_RANK")
-    if local is not None and pick_device(model.device).type == "cuda" and ":" not in model.device:
-        return replace(model, device=f"cuda:{local}")
-    return model
+def _spec(model: ModelOptions) -> ModelSpec:
+    """The model; under torchrun every process has a GPU of its own."""
+    local, device = os.environ.get("LOCAL_RANK"), model.device
+    if local is not None and pick_device(device).type == "cuda" and ":" not in device:
+        device = f"cuda:{local}"
+    return ModelSpec(
+        name=model.name, weights=model.weights, device=device, dtype=model.dtype, image_size=model.image_size
+    )
 
 
 def _shard() -> tuple[int, int]:
