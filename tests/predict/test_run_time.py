@@ -105,14 +105,14 @@ def test_the_cache(
     save_model(tiny, tmp_path / "tiny.safetensors")
     config.update("jaxtyping_disable", True)  # while a graph is captured, an open length is no int
     try:
-        model = LOAD(tmp_path / "tiny.safetensors", backend=backend)
+        LOAD(tmp_path / "tiny.safetensors", backend=backend)
         (kept,) = (tmp_path / "cache" / "masklet" / "graphs").iterdir()
         (written,) = kept.glob("decode.*n*")  # decode.onnx or decode.bin
         first = written.stat().st_mtime_ns
         LOAD(tmp_path / "tiny.safetensors", backend=backend)
         assert written.stat().st_mtime_ns == first
         written.write_bytes(b"damaged")
-        LOAD(tmp_path / "tiny.safetensors", backend=backend)
+        model = LOAD(tmp_path / "tiny.safetensors", backend=backend)
         read_bundle(kept).check()
     finally:
         config.update("jaxtyping_disable", False)
