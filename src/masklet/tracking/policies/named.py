@@ -1,4 +1,4 @@
-"""The policies that have a name, with the settings of their papers; "auto" is what proved best here."""
+"""The policies that have a name, with the settings of their papers; "auto" is our own."""
 
 from __future__ import annotations
 
