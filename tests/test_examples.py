@@ -115,7 +115,7 @@ def test_measure_cells(folder: Path) -> None:
         float(line.split(", ")[1].split("%")[0]) for line in run(folder, "measure_cells.py", "cells").splitlines()
     ]
     assert len(errors) == 3
-    assert max(errors) < 10  # percent of the area, on average
+    assert max(errors) < 20  # percent of the area, on average
     assert (folder / "cells" / "area.png").stat().st_size > 10_000
     assert (folder / "cells" / "cells.ctc" / "res_track.txt").read_text() == "1 0 23 0\n2 0 23 0\n3 0 23 0\n"
 
