@@ -14,6 +14,9 @@ MaskletError
 └── MissingExtraError    an optional dependency that is not installed
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MaskletError(Exception):
     """Root of all errors raised on purpose; catching it never hides a bug of ours."""
@@ -64,3 +67,20 @@ class DeviceError(MaskletError, RuntimeError):
 
 class MissingExtraError(MaskletError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+@contextmanager
+def needs(extra: str, what: object) -> Iterator[None]:
+    """Imports inside that fail become one line that says what to install.
+
+    Args:
+        extra: the extra of masklet that brings the library.
+        what: that needs it, such as the file that was to be read.
+
+    Raises:
+        MissingExtraError: an import inside failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(f'{what} needs an extra: pip install "masklet[{extra}]"') from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -77,3 +80,23 @@ def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "square.png"
     write_image(path, moving_square(1)[0])
     return path
+
+
+def interrupted(folder: Path, *arguments: str, at: str) -> Ran:
+    """Run masklet in a process of its own and press Ctrl-C when its progress says ``at``."""
+    script = f"from masklet.cli import main, progress; progress.PLAIN_INTERVAL = 0; main({list(arguments)!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if at in line:
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate()
+    return Ran(process.returncode, out, err)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from tests.cli.conftest import interrupted
 
 from masklet import FrameMasks
 from masklet.io import FORMS, MediaWarning, OverlayWriter, Provenance, open_video, open_writer, read_result
@@ -151,20 +150,11 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
             clip.write(frame, found)
     outputs = ["o.alpha.mov", "o.csv", "o.png/", "o.coco.json", "o.mp4"]
     arguments = ["export", "long.json", "--video", "long.mp4", "--json", *(w for o in outputs for w in ("-o", o))]
-    script = f"from masklet.cli import main, progress; progress.PLAIN_INTERVAL = 0; main({arguments!r})"
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "3/600 frames" in line:
-                process.send_signal(signal.SIGINT)
-                break
-        out, err = process.communicate()
+    stopped = interrupted(tmp_path, *arguments, at="3/600 frames")
 
-    assert process.returncode == 130
-    assert "keeping what is done" in err
-    assert json.loads(out)["interrupted"] is True
+    assert stopped.code == 130
+    assert "keeping what is done" in stopped.err
+    assert json.loads(stopped.out)["interrupted"] is True
     names = ["long.json", "long.mp4", "o.alpha.mov", "o.coco.json", "o.csv", "o.mp4", "o.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     done = len(list((tmp_path / "o.png" / "1").iterdir()))

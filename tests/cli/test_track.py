@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.cli.conftest import NUM_FRAMES, SIZE, Run, moving_square, write_clip
+from tests.cli.conftest import NUM_FRAMES, SIZE, Run, interrupted, moving_square, write_clip
 
 import masklet
 from masklet.io import read_label_map, read_rle, write_image
@@ -256,35 +253,15 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, direction: str) -> None:
     write_clip(tmp_path / "long.mp4", moving_square(600))
     arguments = ["track", "long.mp4", "--click", "20,24", "--size", "64", "-o", "masks/", "-o", "out.json", "--json"]
     arguments += ["--reverse"] if direction == "reverse" else []
-    script = "\n".join(
-        [
-            "from masklet.cli import main, progress",
-            "progress.PLAIN_INTERVAL = 0",
-            f"main({arguments!r})",
-        ]
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "3/600 frames" in line:
-                process.send_signal(signal.SIGINT)
-                break
-        out, err = process.communicate()
-    assert process.returncode == 130
-    assert "Ctrl-C again" in err
-    assert "interrupted: kept the" in err
-    told = json.loads(out)
+    done = interrupted(tmp_path, *arguments, at="3/600 frames")
+    assert done.code == 130
+    assert "Ctrl-C again" in done.err
+    assert "interrupted: kept the" in done.err
+    told = json.loads(done.out)
     assert told["interrupted"] is True
     frames = told["videos"][0]["frames"]
     assert 3 <= frames < 600
-    done = range(frames) if direction == "forward" else range(600 - frames, 600)
+    kept = range(frames) if direction == "forward" else range(600 - frames, 600)
     assert names(tmp_path) == ["long.mp4", "masks", "out.json"]
-    assert names(tmp_path / "masks") == [f"{index:05d}.png" for index in done]
-    assert sorted(read_rle(tmp_path / "out.json")[1].frames) == list(done)
+    assert names(tmp_path / "masks") == [f"{index:05d}.png" for index in kept]
+    assert sorted(read_rle(tmp_path / "out.json")[1].frames) == list(kept)

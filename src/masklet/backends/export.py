@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import torch
 
-from masklet.backends.extras import needs
 from masklet.backends.graphs import LENGTHS, VERBS, Signature, signatures
+from masklet.errors import needs
 from masklet.model.sam2 import Sam2
 
 OPSET: Final = 23

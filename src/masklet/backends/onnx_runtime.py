@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from masklet.backends.bundle import Bundle
-from masklet.backends.extras import needs
 from masklet.backends.graph_model import GraphModel
 from masklet.backends.sessions import Sessions
-from masklet.errors import DeviceError, WeightsError
+from masklet.errors import DeviceError, WeightsError, needs
 
 Provider = str | tuple[str, dict[str, Any]]
 """An execution provider by ONNX Runtime's name or ours, alone or with its options."""

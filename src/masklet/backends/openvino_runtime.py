@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from masklet.backends.bundle import Bundle
-from masklet.backends.extras import needs
 from masklet.backends.graph_model import GraphModel
 from masklet.backends.graphs import VERBS
 from masklet.backends.sessions import Compute, Sessions
-from masklet.errors import DeviceError, WeightsError
+from masklet.errors import DeviceError, WeightsError, needs
 from masklet.model.config import EfficientNetConfig
 
 DTYPES: Final = ("float32", "bfloat16", "int8")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from masklet.backends.extras import needs, without_telemetry
+from masklet.errors import needs
 
 QUANTIZED: Final = ("condition",)
 """The graphs that are quantized; the others are copied. The embedded model's image encoder does not bear it, nor does
@@ -48,3 +50,19 @@ def write_int8(exact: Path, folder: Path, examples: Mapping[str, Sequence[Mappin
             model_type=nncf.ModelType.TRANSFORMER,
         )
         openvino.save_model(quantized, folder / path.name, compress_to_fp16=False)
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """NNCF, imported inside, does not report its use over the network, as it otherwise does without asking."""
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]
+    name = "openvino_telemetry"
+    before = modules.get(name)
+    modules[name] = None  # as if it were not installed: the importer then goes without
+    try:
+        yield
+    finally:
+        if before is None:
+            del modules[name]
+        else:
+            modules[name] = before

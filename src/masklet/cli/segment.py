@@ -15,7 +15,7 @@ from masklet.cli.prompts import PromptBook
 from masklet.cli.report import document, score
 from masklet.errors import OutputError, PromptError
 from masklet.io import draw_overlay, read_image, read_mask
-from masklet.io.draft import Draft, writing
+from masklet.io.draft import Draft, write_text, writing
 from masklet.io.images import WRITE_FORMATS, write_image
 from masklet.io.outputs import check_free
 from masklet.masks.boxes import boxes_of_masks
@@ -182,13 +182,7 @@ def _write_json(path: Path, segmented: Segmented) -> None:
         model=segmented.model,
         objects=segmented.entries(with_masks=True),
     )
-    draft = Draft(path)
-    try:
-        with writing(path):
-            draft.path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-        draft.publish()
-    finally:
-        draft.discard()
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False))
 
 
 def _mask_entry(mask: MaskSet, *, with_masks: bool) -> dict[str, Any]:

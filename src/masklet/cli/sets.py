@@ -11,13 +11,12 @@ from masklet.cli.progress import progress
 from masklet.cli.report import note
 from masklet.cli.workshop import Workshop
 from masklet.engine.dataset_import import import_set
-from masklet.engine.files import write_text
 from masklet.engine.records import MaskletVersion
 from masklet.engine.set_intake import take_in
 from masklet.engine.statistics import PhaseStatistics, charts, from_tallies, from_versions, render
 from masklet.engine.store import Store
 from masklet.errors import FormatError, MediaError
-from masklet.io.draft import writing
+from masklet.io.draft import write_text, writing
 
 
 def take_set(workshop: Workshop, root: Path, form: str | None, *, accepted: bool) -> int:

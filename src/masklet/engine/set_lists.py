@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from masklet.engine.files import write_json, write_text
+from masklet.engine.files import write_json
 from masklet.engine.set_record import VideoRecord
-from masklet.io.draft import writing
+from masklet.io.draft import write_text, writing
 from masklet.io.formats.json_file import load_json, load_json_list
 
 CLASSES = "classes.json"

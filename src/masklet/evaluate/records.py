@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
-from masklet.io.draft import Draft, writing
+from masklet.io.draft import write_text, writing
 from masklet.io.formats.json_file import expecting, load_json
 
 RECORD_VERSION = 1
@@ -110,18 +110,3 @@ class RecordStore:
         if len(plain) > 200:
             plain = f"{plain[:150]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         return self.folder / f"{plain}{suffix}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    draft = Draft(path)
-    try:
-        with writing(path):
-            draft.path.write_text(text, encoding="utf-8")
-        draft.publish()
-    finally:
-        draft.discard()

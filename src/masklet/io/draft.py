@@ -68,3 +68,18 @@ class Draft:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
             self.path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 with the line ends it has, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    draft = Draft(path)
+    try:
+        with writing(path):
+            draft.path.write_text(text, encoding="utf-8", newline="")
+        draft.publish()
+    finally:
+        draft.discard()

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32, Shaped
 
-from masklet.errors import MediaError
-from masklet.io.extras import needs
+from masklet.errors import MediaError, needs
 from masklet.io.pictures import check_pixels, reading_picture
 from masklet.io.stack import Stack
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Shaped
 
-from masklet.errors import MediaError
+from masklet.errors import MediaError, needs
 from masklet.io.axes import AxisChoice
 from masklet.io.calibration import GeoReference
-from masklet.io.extras import needs
 from masklet.io.pictures import check_pixels, reading_picture
 from masklet.io.scaling import Percentiles
 from masklet.io.stack import Stack

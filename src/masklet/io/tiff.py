@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from masklet.errors import MediaError
+from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index
 from masklet.io.calibration import Calibration
-from masklet.io.extras import needs
 from masklet.io.pictures import check_pixels, reading_picture
 from masklet.io.source import MediaWarning
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from masklet.errors import MediaError
+from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guessed_axes
 from masklet.io.calibration import Calibration
-from masklet.io.extras import needs
 from masklet.io.pictures import check_pixels, reading_picture
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masklet.errors import MissingExtraError
-from masklet.io.draft import Draft, writing
+from masklet.io.draft import write_text, writing
 from masklet.train.pictures import draw_shown
 from masklet.train.watch import Shown, StepReport
 
@@ -78,10 +78,7 @@ class Table:
         writer = csv.DictWriter(text, self._columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-        draft = Draft(self.path)
-        with writing(self.path):
-            draft.path.write_text(text.getvalue(), encoding="utf-8", newline="")
-        draft.publish()
+        write_text(self.path, text.getvalue())
 
     def _lines(self) -> list[dict[str, str]]:
         """Whole lines only: a killed run may leave a part of one."""

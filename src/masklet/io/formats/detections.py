@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from masklet.errors import FormatError
-from masklet.io.extras import needs
+from masklet.errors import FormatError, needs
 from masklet.masks.boxes import boxes_of_masks
 from masklet.types import FrameMasks, ObjectId
 

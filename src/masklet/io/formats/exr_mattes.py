@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from masklet.errors import FormatError
+from masklet.errors import FormatError, needs
 from masklet.io.exr import ExrStack
-from masklet.io.extras import needs
 from masklet.io.mattes import EdgedWriter
 from masklet.io.pictures import reading_picture
 from masklet.io.results import Gathering, Provenance, Result

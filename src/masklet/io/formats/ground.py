@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from masklet.errors import needs
 from masklet.io.calibration import GeoReference
-from masklet.io.extras import needs
 from masklet.io.geo import date_in
 from masklet.masks.polygons import polygons_of_mask
 

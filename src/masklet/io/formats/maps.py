@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from masklet.errors import FormatError, OutputError
+from masklet.errors import FormatError, OutputError, needs
 from masklet.io.calibration import GeoReference
-from masklet.io.extras import needs
 from masklet.io.folder import natural_key
 from masklet.io.formats.ground import LONGITUDE_LATITUDE, date_of, ground_area, outlines
 from masklet.io.palette import color_of

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from masklet.errors import needs
 from masklet.io.calibration import Calibration
-from masklet.io.extras import needs
 from masklet.io.formats.ground import date_of, ground_area
 from masklet.io.results import Like, Provenance
 from masklet.io.writer import Writer
