@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from masklet.model.sam2 import Sam2
+from masklet.model.select import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
 from masklet.predict.pixels import frame_tensor
 from masklet.tracking import MemoryBank, MemoryPolicy, answers, choose, follow, look, remember, settle
@@ -80,12 +83,25 @@ def test_prompts_of_every_kind_in_one_call(tiny: Sam2, features: list[ImageFeatu
     prompts = [click, box, PromptTensors.none(1, tiny.device), refined, other]
     seen = tiny.condition(features[0], None)
     looked = seen.with_embedding(seen.embedding.expand(5, -1, -1, -1))
-    prediction, ambiguous = answers(tiny, looked, prompts)
-    assert ambiguous.tolist() == [True, False, True, True, True]
+    prediction, ranked = answers(tiny, looked, prompts)
+    assert ranked.tolist() == [True, False, True, True, True]
     for row, prompt in enumerate(prompts):
         alone, _ = answers(tiny, seen, [prompt])
         for field in ("logits", "iou", "pointers", "object_score"):
             assert relative(getattr(prediction, field)[[row]], getattr(alone, field)) <= 1e-5, (row, field)
+
+
+@torch.inference_mode()
+def test_a_model_that_does_not_rank_readings_of_a_click(
+    tiny: Sam2, features: list[ImageFeatures], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    click = PromptTensors(torch.tensor([[[20.0, 30.0]]]), torch.tensor([[1]]))
+    prompts = [click, PromptTensors.none(1, tiny.device)]
+    seen = tiny.condition(features[0], None)
+    monkeypatch.setattr(tiny, "config", replace(tiny.config, ranked_clicks=False, min_stability=0.0))
+    prediction, ranked = answers(tiny, seen.with_embedding(seen.embedding.expand(2, -1, -1, -1)), prompts)
+    assert ranked.tolist() == [False, True]  # a tracked frame is ranked as before
+    assert torch.equal(pick(prediction, *candidates(prediction, ranked, 0.0)).logits[0, 0], prediction.logits[0, 0])
 
 
 @torch.inference_mode()
@@ -133,9 +149,9 @@ def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[Imag
 
 @torch.inference_mode()
 def test_settled_masks_of_absent_objects_are_empty(tiny: Sam2, features: list[ImageFeatures]) -> None:
-    prediction, ambiguous = answers(tiny, tiny.condition(features[0], None), [PromptTensors.none(1, tiny.device)])
+    prediction, ranked = answers(tiny, tiny.condition(features[0], None), [PromptTensors.none(1, tiny.device)])
     for score, empty in ((-0.1, True), (0.1, False)):
         scored = type(prediction)(
             prediction.logits, prediction.iou, prediction.pointers, prediction.object_score.new_tensor([score])
         )
-        assert bool((settle(tiny, scored, ambiguous).logits == -1024).all()) is empty
+        assert bool((settle(tiny, scored, ranked).logits == -1024).all()) is empty

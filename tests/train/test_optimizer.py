@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -46,7 +47,9 @@ def test_reciprocal_square_root_and_its_cooldown() -> None:
     config = OptimConfig(steps=1000, warmup=10, schedule="rsqrt", cooldown=100)
     assert rate_at(40, config) == pytest.approx(0.5)
     assert rate_at(950, config) == pytest.approx(0.5 * math.sqrt(10 / 950))
-    assert rate_at(500, OptimConfig(schedule="constant")) == 1.0
+    level = OptimConfig(steps=1000, warmup=10, schedule="constant", cooldown=100)
+    assert [rate_at(step, level) for step in (4, 500, 900, 950, 1000)] == [0.5, 1.0, 1.0, 0.5, 0.0]
+    assert rate_at(999, replace(level, cooldown=0)) == 1.0
 
 
 def test_rates_are_shares_of_each_groups_peak() -> None:

@@ -130,7 +130,7 @@ def test_absent_settings_have_their_defaults() -> None:
 def test_differences_are_told_by_name() -> None:
     before = nano()
     after = override(before, ["optim.lr=0.5", "data.frames=9"])
-    assert differences(before, after) == ["data.frames: 4, now 9", "optim.lr: 0.0006, now 0.5"]
+    assert differences(before, after) == ["data.frames: 4, now 9", "optim.lr: 0.0008, now 0.5"]
     other = replace(before, model=replace(before.model, memory_frames=3))
     assert differences(before, other) == ["model.memory_frames: 7, now 3"]
 

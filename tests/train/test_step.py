@@ -76,3 +76,21 @@ def test_bf16_stays_near_float32(config: TrainConfig, data: TrainData, one_threa
     with torch.autocast("cpu", torch.bfloat16):
         rounded = score(model, task, config.loss).loss
     assert rounded.item() == pytest.approx(exact.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("every_first", [False, True])
+def test_candidate_0_learns_from_ambiguous_answers_if_it_is_to(
+    config: TrainConfig, data: TrainData, *, every_first: bool
+) -> None:
+    asked = replace(config.prompts, video=(0.0, 1.0, 0.0), image=(0.0, 1.0, 0.0), corrections=(0, 0))
+    told = replace(config, prompts=asked, loss=replace(config.loss, every_first=every_first))
+    model = fresh_model(told)
+    train_mode(model)
+    score(model, Mixture(told, data.stills, data.videos)[0], told.loss).loss.backward()
+    learns = {
+        name.split(".")[2]
+        for name, p in model.named_parameters()
+        if "output_hypernetworks_mlps" in name and p.grad is not None and p.grad.any()
+    }
+    assert ("0" in learns) is every_first
+    assert learns & {"1", "2", "3"}

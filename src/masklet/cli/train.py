@@ -23,15 +23,15 @@ masklet train nano --data stills --data davis2016=DAVIS@train --out run --set da
 
 torchrun --nproc-per-node 8 --no-python masklet train full --data SA-1B --data SA-V --init pre.pt --out run
 
-Recipes: finetune_vos (a released model, your videos), full and pretrain_images (the paper's stages), nano and
-nano_video (the embedded model), test_tiny (seconds). Settings and data forms: docs/guides/train.md.
+Recipes: finetune_vos (a released model, your videos), full and pretrain_images (the paper's stages), nano
+(the embedded model), test_tiny (seconds). Settings and data forms: docs/guides/train.md.
 
 {EXIT_CODE_HELP}"""
 
 
 @app.command(epilog=EXAMPLES, rich_help_panel=TOOL_PANEL)
 def train(
-    recipe: Annotated[str, typer.Argument(help="finetune_vos, full, pretrain_images, nano, nano_video or test_tiny.")],
+    recipe: Annotated[str, typer.Argument(help="finetune_vos, full, pretrain_images, nano or test_tiny.")],
     *,
     data: Annotated[
         list[str],
@@ -44,7 +44,9 @@ def train(
         Path,
         typer.Option(metavar="DIR", help="Weights, checkpoints, losses.csv.", rich_help_panel=options.OUTPUT_PANEL),
     ],
-    init: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights to start from.")] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Start from it: a name of masklet models, or a file of weights.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a setting of the recipe.")
     ] = None,

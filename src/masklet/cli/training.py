@@ -19,6 +19,7 @@ from masklet.errors import DeviceError, FormatError, MaskletError
 from masklet.evaluate import evaluate, protocol_named
 from masklet.io.datasets import CheckReport
 from masklet.model.sam2 import Sam2
+from masklet.predict.load import find_weights
 from masklet.train.check import preflight
 from masklet.train.config import TrainConfig
 from masklet.train.loop import train
@@ -46,7 +47,7 @@ class TrainingRun:
         recipe: its name.
         data, val: ``[NAME=]PATH[@SPLIT]`` each.
         out: the run's folder.
-        init: weights to start from.
+        init: the model to start from, by name or file.
         settings: ``section.field=value`` each.
         as_json: print JSON lines on stdout and nothing for people.
     """
@@ -54,7 +55,7 @@ class TrainingRun:
     recipe: str
     data: Sequence[str]
     out: Path
-    init: Path | None = None
+    init: str | None = None
     settings: Sequence[str] = ()
     val: Sequence[str] = ()
     as_json: bool = False
@@ -129,7 +130,7 @@ class TrainingRun:
                 config,
                 as_training_data(sources),
                 self.out,
-                start="newest" if resume and states else self.init,
+                start="newest" if resume and states else None if self.init is None else find_weights(self.init),
                 validate=validator(judges) if judges else None,
                 watchers=self._watchers(config) if self._first else (),
             )

@@ -63,6 +63,8 @@ class ModelConfig:
         draw_prompts: clicks and boxes are also drawn into the dense mask prompt (nano only).
         min_stability: candidate 0 answers an unambiguous prompt while its stability is at least this, else the best of
             the others does; 0 for a model whose soft masks are never that stable (nano).
+        ranked_clicks: a single click is answered by the best of candidates 1 to 3 by predicted IoU, as in SAM 2; False:
+            by candidate 0, for a model that cannot tell well which reading is meant (nano).
         refine_limit: previous logits are clamped to +- this before they go in as a mask prompt.
         pixel_mean, pixel_std: normalization of RGB in [0, 1].
     """
@@ -79,6 +81,7 @@ class ModelConfig:
     max_pointers: int = 16
     draw_prompts: bool = False
     min_stability: float = 0.98
+    ranked_clicks: bool = True
     refine_limit: float = 32.0
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN
     pixel_std: tuple[float, float, float] = IMAGENET_STD

@@ -27,6 +27,7 @@ NANO: Final = ModelConfig(
     memory_ffn=512,
     draw_prompts=True,
     min_stability=0.0,
+    ranked_clicks=False,
     refine_limit=6.0,
     pixel_mean=(127 / 255,) * 3,
     pixel_std=(128 / 255,) * 3,

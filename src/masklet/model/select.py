@@ -21,18 +21,18 @@ def stability(logits: Float[Tensor, "*b s s2"], delta: float = STABILITY_DELTA) 
 
 
 def candidates(
-    prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"], min_stability: float
+    prediction: MaskPrediction, ranked: Bool[Tensor, " b"], min_stability: float
 ) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
     """Indices of the mask to keep and of the pointer to keep, for each object.
 
-    An ambiguous prompt takes the best by predicted IoU of candidates 1 to 3, with its pointer. Otherwise candidate 0 is
-    kept while its stability is at least ``min_stability`` (`ModelConfig`), else the best of the others; the pointer
-    stays that of candidate 0 in both cases.
+    Where they are ``ranked``, as for an ambiguous prompt, it is the best by predicted IoU of candidates 1 to 3, with
+    its pointer. Otherwise candidate 0 is kept while its stability is at least ``min_stability`` (`ModelConfig`), else
+    the best of the others; the pointer stays that of candidate 0 in both cases.
     """
     best = prediction.iou[:, 1:].argmax(dim=1) + 1
     first = torch.zeros_like(best)
     unstable = stability(prediction.logits[:, 0]) < min_stability
-    return torch.where(ambiguous | unstable, best, first), torch.where(ambiguous, best, first)
+    return torch.where(ranked | unstable, best, first), torch.where(ranked, best, first)
 
 
 def pick(prediction: MaskPrediction, mask_index: Int[Tensor, " b"], pointer_index: Int[Tensor, " b"]) -> ChosenMask:

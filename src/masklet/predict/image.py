@@ -113,7 +113,7 @@ class ImageSegmenter:
             candidates: 1 for the answer, 3 for all that are sensible, best first.
             refine: an earlier answer for the same objects, one mask for each (``masks.best``), to start from.
             ambiguous: whether the single answer comes from the candidates for ambiguous prompts; None leaves it to
-                the prompts: a single click is ambiguous, everything else is not.
+                the prompts and the model: a single click is ambiguous (`ModelConfig.ranked_clicks`), all else is not.
 
         Returns:
             A `MaskSet` with ``low_res`` and ``stability`` filled (stability between logits -1 and +1, at a quarter

@@ -16,6 +16,7 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.model.select import candidates, hide_absent, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
+from masklet.tracking.look import looks
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.recall import MemoryPolicy, Recall
 
@@ -86,7 +87,7 @@ def follow(model: Model, looked: ImageFeatures) -> ChosenMask:
 def answers(
     model: Model, looked: ImageFeatures, prompts: Sequence[PromptTensors]
 ) -> tuple[MaskPrediction, Bool[Tensor, " b"]]:
-    """All candidates for each object, and whether its prompts are ambiguous.
+    """All candidates for each object, and whether the best of 1 to 3 is the answer or candidate 0 (`ModelConfig`).
 
     Args:
         model: the model.
@@ -99,13 +100,14 @@ def answers(
 
     order, parts = _grouped([p.kind for p in prompts], run)
     prediction = MaskPrediction.cat(parts)
-    ambiguous = torch.tensor([p.ambiguous for p in prompts], device=model.device)
-    return prediction if order is None else prediction.rows(order), ambiguous
+    ranks = model.config.ranked_clicks
+    ranked = torch.tensor([p.ambiguous and (ranks or not p.points.shape[1]) for p in prompts], device=model.device)
+    return prediction if order is None else prediction.rows(order), ranked
 
 
-def settle(model: Model, prediction: MaskPrediction, ambiguous: Bool[Tensor, " b"]) -> ChosenMask:
+def settle(model: Model, prediction: MaskPrediction, ranked: Bool[Tensor, " b"]) -> ChosenMask:
     """The mask to go on with for each object; empty where it is absent."""
-    return hide_absent(pick(prediction, *candidates(prediction, ambiguous, model.config.min_stability)))
+    return hide_absent(pick(prediction, *candidates(prediction, ranked, model.config.min_stability)))
 
 
 def remember(model: Model, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:
@@ -120,7 +122,8 @@ def remember(model: Model, features: ImageFeatures, chosen: ChosenMask, *, promp
     maps = model.encode_memory(features, chosen, prompted=prompted)
     scores, ious = chosen.object_score.tolist(), chosen.iou.tolist()
     # Copies, not views: an object that is forgotten gives its memory back though others of its batch live on.
-    return [MemoryEntry(maps[[i]], chosen.pointer[[i]], scores[i], ious[i]) for i in range(len(chosen))]
+    seen = looks(features, chosen.logits > 0)[:, 0]
+    return [MemoryEntry(maps[[i]], chosen.pointer[[i]], scores[i], ious[i], seen[i]) for i in range(len(chosen))]
 
 
 def _grouped(keys: Sequence[Hashable], run: Callable[[list[int]], T]) -> tuple[list[int] | None, list[T]]:

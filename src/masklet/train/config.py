@@ -44,6 +44,7 @@ class LossConfig:
         mask, dice, iou, presence: weights.
         focal: "plain" as in the paper (alpha .25, gamma 2), or "normalized": weights rescaled so that every mask counts
             the same however easy it became; learns faster from few steps.
+        every_first: candidate 0 is compared in ambiguous answers, too, which else only train candidates 1 to 3.
         stride: pixels of the model's frame per cell in which masks are compared: 1 as in the paper, 4 is cheapest.
         chunk: masks compared at once; memory does not grow with the others.
     """
@@ -53,6 +54,7 @@ class LossConfig:
     iou: float = 1.0
     presence: float = 1.0
     focal: Literal["plain", "normalized"] = "plain"
+    every_first: bool = False
     stride: Literal[1, 2, 4] = 1
     chunk: int = 32
 
@@ -121,8 +123,8 @@ class OptimConfig:
         betas, weight_decay: of AdamW; biases, norms and single codes are not decayed.
         layer_decay: factor on the rate from one trunk layer to the one before it.
         warmup: steps of linear warm-up.
-        schedule: what follows: "cosine" to zero, "rsqrt" (reciprocal square root) with a linear cool-down, "constant".
-        cooldown: steps of the cool-down of "rsqrt".
+        schedule: what follows: "cosine" to zero, "rsqrt" (reciprocal square root), "constant".
+        cooldown: steps at the end of "rsqrt" and "constant" in which the rate also falls linearly to zero.
         clip: greatest gradient norm.
         ema: decay of the moving average of the weights that is validated and shipped; 0 for none.
         freeze: beginnings of the names of weights that stay as they are.

@@ -73,13 +73,13 @@ def rate_at(step: int, config: OptimConfig) -> float:
     """The share of its peak at which every rate stands in a step (from 0)."""
     if step < config.warmup:
         return (step + 1) / config.warmup
-    if config.schedule == "constant":
-        return 1.0
     if config.schedule == "cosine":
         done = (step - config.warmup) / max(config.steps - config.warmup, 1)
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
     left = config.steps - step
     down = min(left / config.cooldown, 1.0) if config.cooldown else 1.0
+    if config.schedule == "constant":
+        return down
     scale = max(config.warmup, 1)
     return math.sqrt(scale / max(step, scale)) * down
 

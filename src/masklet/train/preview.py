@@ -22,7 +22,7 @@ def preview(model: Sam2, task: Task) -> Shown:
     found = batch.masks[:, :count].clone()
     asks: list[Ask] = []
     for answer in Unroll(model, batch, task.plan):
-        chosen = settle(model, answer.prediction, answer.ambiguous)
+        chosen = settle(model, answer.prediction, answer.ranked)
         masks = logits_to_picture(chosen.logits, (side, side))[:, 0] > 0
         for place, row in enumerate(answer.rows):
             if row < count:

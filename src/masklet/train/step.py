@@ -42,10 +42,12 @@ def score(model: Sam2, task: Task, config: LossConfig, *, checkpointing: bool = 
 
 
 def _answer_terms(answer: Answer, truths: list[Tensor], config: LossConfig) -> list[Terms]:
-    """Candidates 1 to 3 of ambiguous answers, candidate 0 of the others."""
+    """Candidates 1 to 3 of ambiguous answers, candidate 0 of the others (``every_first``: of all)."""
     truth, parts = truths[answer.frame][answer.rows], []
-    for ambiguous, candidates in ((True, slice(1, None)), (False, slice(0, 1))):
-        rows = (answer.ambiguous == ambiguous).nonzero()[:, 0]
+    ambiguous = answer.ambiguous
+    single = torch.ones_like(ambiguous) if config.every_first else ~ambiguous
+    for wanted, candidates in ((ambiguous, slice(1, None)), (single, slice(0, 1))):
+        rows = wanted.nonzero()[:, 0]
         if len(rows):
             made = answer.prediction if len(rows) == len(truth) else answer.prediction.rows(rows.tolist())
             parts.append(

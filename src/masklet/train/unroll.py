@@ -33,15 +33,20 @@ class Answer:
         frame: its index in the clip.
         rows: the objects, by their place in the batch.
         prediction: all four candidates.
-        ambiguous: whether candidates 1 to 3 answer (a single click, a tracked frame) or candidate 0 does.
+        ranked: whether the model goes on with the best of candidates 1 to 3 or with candidate 0.
         prompts: what was asked about each object.
     """
 
     frame: int
     rows: list[int]
     prediction: MaskPrediction
-    ambiguous: Bool[Tensor, " n"]
+    ranked: Bool[Tensor, " n"]
     prompts: list[PromptTensors]
+
+    @property
+    def ambiguous(self) -> Bool[Tensor, " n"]:
+        """Whether several answers are sensible: to a single click, on a tracked frame."""
+        return torch.tensor([prompts.ambiguous for prompts in self.prompts], device=self.ranked.device)
 
 
 class Unroll:
@@ -143,7 +148,7 @@ class Dialog:
         """The first answer."""
         self.asked = prompts
         answer = self._answer(list(range(len(self.rows))))
-        self.chosen = settle(self.unroll.model, answer.prediction, answer.ambiguous)
+        self.chosen = settle(self.unroll.model, answer.prediction, answer.ranked)
         return answer
 
     def correct(self, places: list[int]) -> Iterator[Answer]:
@@ -161,7 +166,7 @@ class Dialog:
                     logits[None],
                 )
             answer = self._answer(places)
-            newest = settle(model, answer.prediction, answer.ambiguous)
+            newest = settle(model, answer.prediction, answer.ranked)
             self.chosen = merged(self.chosen, places, newest)
             yield answer
 
@@ -169,10 +174,10 @@ class Dialog:
         prompts = [self.asked[i] for i in places]
         looked, model = self.looked.rows(places), self.unroll.model
         if self.unroll.checkpointing:
-            prediction, ambiguous = checkpoint(answers, model, looked, prompts, use_reentrant=False)
+            prediction, ranked = checkpoint(answers, model, looked, prompts, use_reentrant=False)
         else:
-            prediction, ambiguous = answers(model, looked, prompts)
-        return Answer(self.frame, [self.rows[i] for i in places], prediction, ambiguous, prompts)
+            prediction, ranked = answers(model, looked, prompts)
+        return Answer(self.frame, [self.rows[i] for i in places], prediction, ranked, prompts)
 
 
 def merged(chosen: ChosenMask, places: list[int], newest: ChosenMask) -> ChosenMask:
