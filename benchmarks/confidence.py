@@ -1,11 +1,12 @@
 """Calibrate `FrameMasks.confidence`: fit on tracked training clips, judge on others, write the table that is shipped.
 
-    python benchmarks/policies.py run TRAIN_VIDEOS --out TRAIN --policies plain
-    python benchmarks/policies.py run VAL_VIDEOS --out VAL --policies plain
-    python benchmarks/confidence.py TRAIN VAL [--groups "as is,gap,cuts"] [--plot calibration.png] [--write]
+    python benchmarks/confidence.py fit TRAIN_VIDEOS [--write]
+    python benchmarks/confidence.py measure VAL_VIDEOS [--plot calibration.png]
 
-A mask is right where its IoU with the truth is at least 0.75, or where both are empty. Two logistic regressions, one
-for masks that are there and one for empty ones; ``--write`` puts the weights into ``src/masklet/weights``.
+VIDEOS are folders in the form of DAVIS 2016; stress clips are made of them (`benchmarks/stress.py`) and tracked with
+every policy named. A mask is right where its IoU with the truth is at least 0.75, or where both are empty. Two logistic
+regressions, one for masks that are there and one for empty ones; ``--write`` puts the weights into
+``src/masklet/weights/confidence.json``. `measure` judges the table that is there.
 """
 
 from __future__ import annotations
@@ -13,40 +14,52 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.optimize import minimize
 
-from masklet.predict.confidence import RIGHT, Signs
+import masklet
+from masklet.predict.confidence import RIGHT, Signs, confidence
+from masklet.tracking.policies import NAMES, PolicyName
+from policies import SharedEncoder, track
+from stress import load_clips, stress_clips
 
 TABLE = Path(__file__).parents[1] / "src" / "masklet" / "weights" / "confidence.json"
 BINS = 10
 RIDGE = 1e-4
 
+Rows = list[tuple[Signs, bool]]
 
-def read(folder: Path, groups: list[str], policy: str) -> list[tuple[Signs, bool]]:
-    """What every tracked frame said of itself, and whether its mask was right."""
-    rows = []
-    for path in sorted(folder.glob("*--*.json")):
-        frames = json.loads(path.read_text()).get(policy)
-        if frames is None or path.name.split("--")[0].replace("-", " ") not in groups:
-            continue
-        for j, presence, iou, stability, agreement, visible in zip(
-            *(frames[key] for key in ("j", *Signs._fields)), strict=True
-        ):
-            rows.append((Signs(presence, iou, stability, agreement, bool(visible)), j >= RIGHT))
-    if not rows:
-        raise SystemExit(f"no results of {policy} in {folder}")
+
+def follow(options: argparse.Namespace) -> dict[str, Rows]:
+    """Policy -> what every tracked frame said of itself, and whether its mask was right."""
+    torch.set_num_threads(1)
+    model = masklet.load(options.model, image_size=options.size)
+    model.encode_image = SharedEncoder(model)  # type: ignore[method-assign]
+    policies: dict[str, PolicyName] = {name: name for name in NAMES if name in options.policies.split(",")}
+    rows: dict[str, Rows] = defaultdict(list)
+    for _, clip in stress_clips(load_clips(options.videos, options.frames), options.groups.split(",")):
+        for name, frames in track(model, clip, policies).items():
+            rows[name] += _rows(frames)
     return rows
 
 
-def fit(rows: list[tuple[Signs, bool]], *, visible: bool) -> list[float]:
+def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[Signs, bool]]:
+    told = zip(*(frames[key] for key in ("j", *Signs._fields)), strict=True)
+    for j, presence, iou, stability, agreement, likeness, visible in told:
+        yield Signs(presence, iou, stability, agreement, likeness, bool(visible)), j >= RIGHT
+
+
+def fit(rows: Rows, *, visible: bool) -> list[float]:
     """Weights of `Signs.features` by logistic regression, with a little ridge."""
     x = np.array([signs.features for signs, _ in rows if signs.visible is visible])
     y = np.array([right for signs, right in rows if signs.visible is visible], float)
     if len(x) < 20:  # next to nothing to learn from: half the presence logit says
-        return [0.0, -0.5]
+        return [0.0, -0.5, 0.0]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         z = x @ weights
@@ -55,12 +68,6 @@ def fit(rows: list[tuple[Signs, bool]], *, visible: bool) -> list[float]:
         return float(np.mean(np.logaddexp(0, z) - y * z) + ridge @ weights / 2), x.T @ error / len(x) + ridge
 
     return [round(float(w), 4) for w in minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x]
-
-
-def predict(rows: list[tuple[Signs, bool]], weights: dict[str, list[float]]) -> np.ndarray:
-    return np.array(
-        [1 / (1 + np.exp(-np.dot(weights["visible" if s.visible else "absent"], s.features))) for s, _ in rows]
-    )
 
 
 def reliability(said: np.ndarray, right: np.ndarray) -> list[tuple[float, float, int]]:
@@ -96,32 +103,56 @@ def draw(bins: list[tuple[float, float, int]], path: Path) -> None:
     image.save(path)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Calibrate the confidence of tracked masks.")
-    parser.add_argument("train", type=Path)
-    parser.add_argument("val", type=Path)
-    parser.add_argument("--groups", default="as is,gap,two,cuts,five,small")
-    parser.add_argument("--policy", default="plain")
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
-    groups = options.groups.split(",")
-    train, val = (read(folder, groups, options.policy) for folder in (options.train, options.val))
-    weights = {"visible": fit(train, visible=True), "absent": fit(train, visible=False)}
+def report(name: str, rows: Rows, said: np.ndarray) -> list[tuple[float, float, int]]:
+    """Print the calibration error and what it is made of."""
+    right = np.array([right for _, right in rows], float)
+    bins = reliability(said, right)
+    print(f"{name}: {len(rows)} masks, {right.mean():.3f} right, calibration error {expected_error(bins):.3f}")
+    print("  " + "  ".join(f"{said:.2f}>{share:.2f} ({n})" for said, share, n in bins))
+    return bins
+
+
+def fitting(options: argparse.Namespace) -> int:
+    each = follow(options)
+    rows = [row for some in each.values() for row in some]
+    weights = {"visible": fit(rows, visible=True), "absent": fit(rows, visible=False)}
     print(json.dumps(weights))
-    for name, rows in (("train", train), ("val", val)):
-        said, right = predict(rows, weights), np.array([right for _, right in rows], float)
-        bins = reliability(said, right)
-        print(f"{name}: {len(rows)} masks, {right.mean():.3f} right, calibration error {expected_error(bins):.3f}")
-        print("  " + "  ".join(f"{said:.2f}>{share:.2f} ({n})" for said, share, n in bins))
-    if options.plot:
-        draw(bins, options.plot)
+    for name, some in each.items():
+        z = [np.dot(weights["visible" if signs.visible else "absent"], signs.features) for signs, _ in some]
+        report(name, some, 1 / (1 + np.exp(-np.array(z))))
     if options.write:
         table = json.loads(TABLE.read_text())
         table["models"][options.model] = weights
         TABLE.write_text(json.dumps(table, indent=2) + "\n")
     return 0
+
+
+def measuring(options: argparse.Namespace) -> int:
+    for name, rows in follow(options).items():
+        bins = report(name, rows, np.array([confidence(signs, options.model) for signs, _ in rows]))
+        if options.plot:
+            draw(bins, options.plot.with_stem(f"{options.plot.stem}-{name}"))
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Calibrate the confidence of tracked masks.")
+    commands = parser.add_subparsers(required=True)
+    for name, do, frames in (("fit", fitting, 20), ("measure", measuring, 30)):
+        command = commands.add_parser(name)
+        command.add_argument("videos", type=Path)
+        command.add_argument("--groups", default="as is,gap,cuts")
+        command.add_argument("--policies", default="plain,auto")
+        command.add_argument("--frames", type=int, default=frames, help="of each video")
+        command.add_argument("--size", type=int, default=256, help="side of the model's input in pixels")
+        command.add_argument("--model", default="nano")
+        command.set_defaults(do=do)
+        if do is fitting:
+            command.add_argument("--write", action="store_true", help="into the package")
+        else:
+            command.add_argument("--plot", type=Path, help="PNG, one for each policy")
+    options = parser.parse_args()
+    return int(options.do(options))
 
 
 if __name__ == "__main__":

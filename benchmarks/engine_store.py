@@ -7,6 +7,7 @@ annotation. Then each call is repeated, every time in a project opened anew, and
     python benchmarks/engine_store.py                        1,000,000 masklets in a temporary SQLite store
     python benchmarks/engine_store.py --masklets 100000
     python benchmarks/engine_store.py --place postgresql://user@host/empty_database
+    python benchmarks/engine_store.py --place postgresql://user@host/filled_database --filled
 """
 
 from __future__ import annotations
@@ -128,6 +129,15 @@ def fill(store: Store, count: int) -> None:
             session.connection().exec_driver_sql("ANALYZE")
 
 
+def num_bytes(store: Store, folder: Path) -> int:
+    """How large a store is on disk."""
+    if store.database.dialect != "postgresql":
+        return sum(file.stat().st_size for file in folder.iterdir())
+    with store.database.read() as session:
+        query = "SELECT pg_database_size(current_database())"
+        return int(session.connection().exec_driver_sql(query).scalar_one())
+
+
 def measure(place: str, repeats: int) -> dict[str, list[float]]:
     """Milliseconds of each call, in a project that was opened anew."""
     times: dict[str, list[float]] = {}
@@ -161,17 +171,19 @@ def main() -> int:
     parser.add_argument("--masklets", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--place", default="", help="an empty PostgreSQL database, instead of a temporary folder")
+    parser.add_argument("--filled", action="store_true", help="the place was filled by this program before")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = asked.place or folder
         started = time.perf_counter()
         with Store(place, create=True) as store:
-            fill(store, asked.masklets)
-            dialect = store.database.dialect
-        filled = time.perf_counter() - started
-        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 2**20
+            if not asked.filled:
+                fill(store, asked.masklets)
+            dialect, size = store.database.dialect, num_bytes(store, Path(folder)) / 2**20
+            count = round(store.tallies()["store"]["masklets"])
+        filled = "filled before" if asked.filled else f"filled in {time.perf_counter() - started:.0f} s"
         times = measure(place, asked.repeats)
-    print(f"{asked.masklets:,} masklets in {dialect}, filled in {filled:.0f} s, {size:.0f} MiB")
+    print(f"{count:,} masklets in {dialect}, {filled}, {size:.0f} MiB")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {datetime.date.today()}")
     print(f"\n{'call':24} {'median ms':>10} {'worst ms':>10}   ({asked.repeats} repeats, limit {LIMIT_MS:.0f} ms)")
     for what, values in times.items():

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from av.video.stream import VideoStream
 
 from masklet.io import open_video
 from masklet.types import Picture
+from memory import resident_mb
 
 LEAST_SHARE = 0.9
 ALLOWED_MB = 20.0
@@ -126,17 +126,6 @@ def growth(path: Path, warm: int = 500) -> tuple[int, float]:
         for place in np.random.default_rng(0).integers(0, len(video), 500).tolist():
             video[place]
         return len(video), max(peak, resident_mb()) - start
-
-
-def resident_mb() -> float:
-    """Resident memory of this process in MB; where the system does not tell, its peak."""
-    statm = Path("/proc/self/statm")
-    if statm.is_file():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    import resource  # noqa: PLC0415 - not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def main() -> int:

@@ -46,7 +46,8 @@ out = Path(sys.argv[1])
 out.mkdir(exist_ok=True)
 simulate(out / "cells.ome.tif")
 with masklet.open_video(out / "cells.ome.tif") as video:
-    tracker = masklet.StreamTracker(masklet.load())
+    finer = masklet.PostProcess(refine=masklet.Refinement())  # cells are small: look at each again, enlarged
+    tracker = masklet.StreamTracker(masklet.load(), postprocess=finer)
     boxes = {
         i: masklet.Prompts.from_box(x - r - 2, y - r - 2, x + r + 2, y + r + 2) for i, (x, y, r) in cells(0).items()
     }

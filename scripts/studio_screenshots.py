@@ -116,8 +116,8 @@ class Tour:
     def look_and_export(self) -> None:
         """Change the look, and open the dialogs."""
         page = self.page
-        page.get_by_label("Spotlight").check()
-        page.get_by_label("Outline").check()
+        page.get_by_role("radio", name="Spotlight", exact=True).check()
+        page.get_by_role("radio", name="Outline", exact=True).check()
         page.locator("#view").focus()
         self.take("look")
         page.keyboard.press("Control+e")

@@ -48,7 +48,7 @@ BASE = {
 }  # distribution -> what is imported
 EXTRAS = {  # imported only where a file needs them
     *("anyio", "fastapi", "pydantic", "sqlalchemy", "starlette", "uvicorn"),
-    *("nncf", "onnx", "onnxruntime", "onnxscript", "openvino"),
+    *("fsspec", "nncf", "onnx", "onnxruntime", "onnxscript", "openvino"),
     *("Imath", "OpenEXR", "pyarrow", "pyogrio", "rasterio", "ray", "shapely", "supervision", "tifffile", "zarr"),
 }
 HEAVY = {"torch", "av", "PIL", "scipy", "huggingface_hub", "typer"}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from tests.cli.conftest import Run
+
+from masklet.predict.speed import has_bfloat16
 
 SMALL = ("--size", "64", "--repeats", "2", "--height", "48", "--width", "64")
 
@@ -23,6 +26,12 @@ def test_speed(run: Run) -> None:
     assert found["date"]
 
 
+def test_fast(run: Run) -> None:
+    found = json.loads(run("bench", *SMALL, "--speed", "fast", "--json").out)
+    assert found["dtype"] == ("bfloat16" if has_bfloat16(torch.device("cpu")) else "float32")
+    assert all(timing["processor"] > 0 for timing in found["timings_ms"])
+
+
 def test_memory_as_a_table(run: Run) -> None:
     done = run("bench", "memory", *SMALL, "--frames", "3", "--objects", "2")
     assert done.code == 0
@@ -38,6 +47,15 @@ def test_memory_as_a_table(run: Run) -> None:
         (("--random-weights", "--model", "sam9"), "no model 'sam9'"),
         (("--random-weights", "--size", "65"), "multiple of 32"),
         (("--random-weights", "--weights", "x.pt"), "excludes"),
+        (("--speed", "warp"), "speed must be exact or fast"),
+        (("peers",), "go together"),
+        (("--peer-python", "python"), "go together"),
+        (("peers", "--peer-python", "python"), "peers run released models (sam2.1-tiny, "),
+        (
+            ("peers", "--model", "sam2.1-tiny", "--peer-python", "python", "--frames", "9"),
+            "expected more than 9 frames",
+        ),
+        (("peers", "--model", "sam2.1-tiny", "--peer-python", "python", "--dtype", "int8"), "float32 or bfloat16"),
     ],
 )
 def test_impossible(run: Run, arguments: tuple[str, ...], said: str) -> None:

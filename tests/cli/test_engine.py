@@ -101,6 +101,47 @@ def test_from_videos_to_a_data_set(run: Run, videos: Path, tmp_path: Path) -> No
     assert "bob -> done" in run("engine", "status", "team", "--task", 1).out
 
 
+def test_what_comes_next(run: Run, videos: Path) -> None:
+    run("engine", "init", "team")
+    run("engine", "add", "team", videos / "long.mp4", videos / "square.mp4", "--objects", 2)
+    assert [task["id"] for task in told(run, "tasks", "team")["tasks"]] == [1, 2, 3, 4]
+    assert told(run, "prioritize", "team", "--video", "square", "--to", 2)["tasks"] == [3, 4]
+    done = run("engine", "prioritize", "team", 4, "--to", 5, "--frame", 3, "--frame", 1, "--note", "it turns")
+    assert (done.code, done.out) == (0, "1 tasks: priority 5; frames to annotate next: 1, 3\n")
+    lines = run("engine", "tasks", "team", "--state", "select", "--limit", 3).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["task", "4", "3", "1"]
+    assert lines[1].split()[2:] == ["square", "2", "5", "1.00", "1,", "3"]
+    with Store("team") as store:
+        lease = Queue(store).take("ann")
+        assert lease is not None
+        assert (lease.task.id, lease.task.frames, store.history(4)[-2].note) == (4, (1, 3), "it turns")
+    assert told(run, "status", "team")["held"] == [{"task": 4, "worker": "ann", "seconds": pytest.approx(600, abs=5)}]
+    assert "ann holds task 4 (select), for 10 min more" in run("engine", "status", "team").out
+    assert [task["id"] for task in told(run, "tasks", "team", "--video", "square")["tasks"]] == [3]
+
+
+def test_media_from_elsewhere(run: Run, videos: Path) -> None:
+    run("engine", "init", "team")
+    half = f"file://{videos.as_posix()}/half.mp4"
+    added = told(run, "add", "team", f"file://{videos.as_posix()}/long.mp4", half, "--into", "kept", code=3)
+    assert [one["name"] for one in added["added"]] == ["long"]
+    assert [Path(path).name for path in added["failed"]] == ["half.mp4"]
+    with Store("team") as store:
+        (media,) = store.all_media()
+        assert Path(media.path).is_relative_to(Path("kept").resolve() / "file")
+    nowhere = run("engine", "add", "team", "nonsense://bucket/a.mp4")
+    assert (nowhere.code, nowhere.out) == (3, "")
+    assert "cannot open nonsense://bucket/a.mp4: Protocol not known: nonsense" in nowhere.err
+
+
+def test_splits_by_content(run: Run, videos: Path) -> None:
+    run("engine", "init", "team")
+    added = run(
+        "engine", "add", "team", videos / "long.mp4", videos / "square.mp4", "--val-share", 0, "--test-share", 1
+    )
+    assert (added.code, added.out) == (0, "2 media: 2 added, 0 there already, 0 failed\n2 to test\n")
+
+
 def test_proposals(run: Run, video_file: Path, tmp_path: Path) -> None:
     run("engine", "init", "team")
     run("engine", "add", "team", video_file)
@@ -154,6 +195,16 @@ def test_judged_in_the_terminal(run: Run, video_file: Path, tmp_path: Path, monk
         ),
         (("status", "team", "--task", "7"), 2, "there is no task 7"),
         (("gold", "team", "7"), 2, "there is no task 7"),
+        (
+            ("add", "team", ".", "--test-share", "0.95"),
+            2,
+            "expected shares from 0 to 1 together, got 0.1 for val and 0.95",
+        ),
+        (("prioritize", "team", "7"), 2, "expected --to N, or --frame I, or both"),
+        (("prioritize", "team", "--to", "1"), 2, "expected tasks by their numbers, or --video NAME"),
+        (("prioritize", "team", "7", "--to", "1"), 2, "there is no task 7"),
+        (("tasks", "team", "--state", "done"), 2, "expected --state verify, annotate, select, got 'done'"),
+        (("tasks", "team", "--video", "dog"), 3, "there is no video dog in the project"),
         (("propose", "team", "--preset", "dens"), 2, "expected --preset fast"),
         (("export", "team", "set", "--form", "vhs"), 2, "expected --form sav, davis, coco, yolo, got 'vhs'"),
         (("retrain", "team", "out"), 2, "expected verified masklets to learn from, got no video of split train in 0"),

@@ -13,12 +13,14 @@ from PIL import Image
 
 pytest.importorskip("sqlalchemy")
 
-from masklet.engine.cluster import RayFinder, Recipe
+from masklet.engine.cluster import RayCrew
 from masklet.engine.intake import add_media
 from masklet.engine.proposals import propose
+from masklet.engine.recipe import CrewFinder, Recipe
 from masklet.engine.records import Media
 from masklet.engine.store import Store
 from masklet.predict.everything import EverythingSettings
+from masklet.predict.spec import ModelSpec
 from masklet.types import Rle
 
 
@@ -67,10 +69,12 @@ def test_the_same_as_one_process(
         for index in range(4):
             Image.fromarray(clip[4 * number + index]).save(folder / f"{index}.png")
     recipe = Recipe(
-        device="cpu", image_size=64, preset="fast", settings=EverythingSettings(every=2, max_objects=3, min_frames=1)
+        model=ModelSpec(device="cpu", image_size=64),
+        preset="fast",
+        settings=EverythingSettings(every=2, max_objects=3, min_frames=1),
     )
     local = recipe.finder()
-    cluster = RayFinder(recipe=recipe, model=local.model, address="local", workers=2)
+    cluster = CrewFinder(recipe=recipe, model=local.model, crew=RayCrew(address="local", workers=2))
     killed: list[int] = []
 
     def kill_one(media: Media) -> None:

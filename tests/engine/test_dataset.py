@@ -12,10 +12,10 @@ from jaxtyping import UInt8
 
 from masklet.engine.dataset import SetForm, export_videos, name_of
 from masklet.engine.dataset_import import import_set
-from masklet.engine.records import MaskletVersion, Media, Split, Work
+from masklet.engine.records import MaskletVersion, Media, Work
 from masklet.engine.set_lists import write_lists
 from masklet.engine.set_record import VideoRecord, read_record, records_of
-from masklet.engine.verified import VerifiedVideo, split_of
+from masklet.engine.verified import VerifiedVideo
 from masklet.errors import FormatError
 from masklet.io import ArrayVideo, OverlayWriter, write_image
 from masklet.io.datasets import open_images, open_videos
@@ -200,17 +200,3 @@ def test_records_say_what_a_masklet_is(videos: list[VerifiedVideo], tmp_path: Pa
     walk = read_record(tmp_path / "set" / "records" / "walk.json")
     assert (walk.license, walk.objects[0].returns) == ("CC0", False)  # it came late, and only once
     assert "ann" not in (tmp_path / "set" / "records" / "dog.json").read_text()
-
-
-@pytest.mark.parametrize(
-    ("content", "split"), [("00000000", "val"), ("19999999", "val"), ("1a000000", "train"), ("f0000000", "test")]
-)
-def test_the_split_is_in_the_content(content: str, split: Split) -> None:
-    assert split_of(content * 4, val=0.1, test=0.1) == split
-
-
-def test_wrong_shares_and_hashes() -> None:
-    with pytest.raises(FormatError, match="shares from 0 to 1"):
-        split_of("0" * 32, val=0.8, test=0.3)
-    with pytest.raises(FormatError, match="hexadecimal"):
-        split_of("dog")

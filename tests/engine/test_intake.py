@@ -12,8 +12,17 @@ from PIL import Image
 
 pytest.importorskip("sqlalchemy")
 
-from masklet.engine.intake import Terms, add_gold, add_media, ask_for_objects, find_media, fingerprint, open_known
-from masklet.engine.records import TaskKind, TaskState
+from masklet.engine.intake import (
+    Terms,
+    add_gold,
+    add_media,
+    ask_for_objects,
+    find_media,
+    fingerprint,
+    open_known,
+    split_of,
+)
+from masklet.engine.records import Split, TaskKind, TaskState
 from masklet.engine.store import Store
 from masklet.errors import FormatError, MediaError
 from masklet.io import OverlayWriter
@@ -98,9 +107,25 @@ def test_splits(films: Path, store: Store) -> None:
     assert {m.split for m in add_media(store, find_media([films]), Terms(val_share=1.0)).added} == {"val"}
 
 
-@pytest.mark.parametrize(("terms", "split"), [(Terms(val_share=0), "train"), (Terms(split="test"), "test")])
+@pytest.mark.parametrize(
+    ("terms", "split"),
+    [(Terms(val_share=0), "train"), (Terms(split="test"), "test"), (Terms(val_share=0, test_share=1), "test")],
+)
 def test_split(films: Path, store: Store, terms: Terms, split: str) -> None:
     assert [media.split for media in add_media(store, [films / "one.mp4"], terms).added] == [split]
+
+
+@pytest.mark.parametrize(
+    ("content", "split"), [("00000000", "val"), ("19999999", "val"), ("1a000000", "train"), ("f0000000", "test")]
+)
+def test_the_split_is_in_the_content(content: str, split: Split) -> None:
+    assert split_of(content * 4, val=0.1, test=0.1) == split
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.8, 0.3), (-0.1, 0.0), (0.0, 1.5)])
+def test_wrong_shares(val: float, test: float) -> None:
+    with pytest.raises(FormatError, match="expected shares from 0 to 1 together, got"):
+        Terms(val_share=val, test_share=test)
 
 
 def test_content_counts_not_names(tmp_path: Path) -> None:

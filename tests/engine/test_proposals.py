@@ -15,12 +15,13 @@ from PIL import Image
 pytest.importorskip("sqlalchemy")
 
 from masklet.engine.intake import Intake, Terms, add, add_media
-from masklet.engine.proposals import Found, LocalFinder, propose, waiting
+from masklet.engine.proposals import Found, LocalFinder, Proposal, propose, waiting
 from masklet.engine.records import Media, TaskKind, TaskState
 from masklet.engine.store import Store
 from masklet.model.sam2 import Sam2
 from masklet.predict.automatic import AutomaticSettings, Layer
 from masklet.predict.everything import EverythingSettings
+from masklet.types import Rle
 
 if TYPE_CHECKING:
     from tests.engine.conftest import MakeMasklet
@@ -33,6 +34,7 @@ class Scripted:
     masklet_of: MakeMasklet
     failing: tuple[str, ...] = ()
     dies_at: str = ""
+    backward: dict[int, Rle] | None = None
     model: str = "scripted"
     searched: list[str] = field(default_factory=list)
 
@@ -41,7 +43,8 @@ class Scripted:
             if one.name == self.dies_at:
                 raise KeyboardInterrupt
             self.searched.append(one.name)
-            yield one, "cannot be decoded" if one.name in self.failing else [self.masklet_of(one, {0: 0.9, 3: 0.4})]
+            found = Proposal(self.masklet_of(one, {0: 0.9, 3: 0.4}), self.backward)
+            yield one, "cannot be decoded" if one.name in self.failing else [found]
 
 
 @pytest.fixture
@@ -66,6 +69,15 @@ def test_proposals_wait_for_a_verdict(store: Store, clips: list[Media], masklet_
         assert (work.author, work.phase, work.model) == ("scripted", "auto", "scripted")
         assert [event.what for event in store.history(task.id)] == ["created", "proposed"]
     assert store.tallies()["phase:auto"]["masklets"] == 4
+
+
+def test_both_ways(store: Store, media: Media, masklet_of: MakeMasklet) -> None:
+    elsewhere = masklet_of(media, {0: 1.0}, left=9).frames[0]
+    propose(store, Scripted(masklet_of, backward={0: elsewhere}))
+    (task,) = store.tasks()
+    assert task.frames == (3, 0)  # frame 0 only because the two ways disagree there
+    note = store.history(task.id)[-1].note
+    assert note == "passes disagree (frame 0): expected an IoU of at least 0.75 both ways, got 0.00 on 1 frames"
 
 
 def test_killed_and_started_again(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
@@ -105,7 +117,8 @@ def test_masklet_of_another_size_harms_no_other(store: Store, clips: list[Media]
         def find(self, media: Sequence[Media]) -> Iterator[Found]:
             for one, found in super().find(media):
                 assert not isinstance(found, str)
-                yield one, [replace(found[0], size=(1, 1))] if one.name == "clip-1" else found
+                wrong = Proposal(replace(found[0].masklet, size=(1, 1)))
+                yield one, [wrong] if one.name == "clip-1" else found
 
     told = propose(store, Wrong(masklet_of))
     assert told.masklets == 3

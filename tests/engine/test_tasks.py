@@ -159,15 +159,15 @@ def test_given_back(queue: Queue) -> None:
     assert whats(queue.store, 1) == ["created", "taken", "released", "taken"]
 
 
-def test_sweep(queue: Queue, clock: Clock) -> None:
+def test_who_holds_what(queue: Queue, clock: Clock) -> None:
     for worker in ("ann", "bob"):
         taken(queue, worker, SELECT)
-    assert queue.sweep() == 0
+    assert [(lease.worker, lease.task.id) for lease in queue.held()] == [("ann", 1), ("bob", 2)]
+    assert [lease.task.id for lease in queue.held("bob")] == [2]
+    assert [task.id for task in queue.upcoming()] == [3]
     clock.now += 61
-    assert queue.sweep() == 2
-    assert queue.sweep() == 0
-    assert queue.held("ann") == []
-    assert whats(queue.store, 1) == ["created", "taken", "expired"]
+    assert queue.held() == []
+    assert [task.id for task in queue.upcoming(limit=2)] == [1, 2]
 
 
 def test_handed_in_once(queue: Queue, media: Media, masklet_of: MakeMasklet) -> None:
@@ -191,6 +191,8 @@ def test_order(store: Store, media: Media, masklet_of: MakeMasklet) -> None:
     for scores in ({0: 0.7}, {0: 0.3}, {0: 0.95}):
         to_verify(queue, masklet_of(media, scores))
     queue.prioritize(3, 1)
+    assert [task.id for task in queue.upcoming(media=media.content)] == [3, 2, 1, 4, 5]
+    assert queue.upcoming([TaskState.DONE], media="00") == []
     assert [taken(queue, "bob", VERIFY).task.id for _ in range(3)] == [3, 2, 1]
     queue.flag(5, {4: 0.5, 2: 0.9}, note="the area jumps")
     assert store.task(5).frames == (2, 4)
@@ -221,6 +223,11 @@ def test_gold(store: Store, media: Media, masklet_of: MakeMasklet) -> None:
     sums = store.tallies()
     assert sums["person:ann"]["gold"] == 1
     assert sums["person:ann"]["agreement"] == pytest.approx(1 / 3)  # 4 x 4 squares, shifted by 2
+    events = [event for task in range(1, 9) for event in store.history(task)]
+    told = next(event.note for event in events if "known answer" in event.note)
+    assert told == (
+        "annotators disagree (frame 0): expected an IoU of at least 0.75 with the known answer, got 0.33 on 2 frames"
+    )
     assert sums["store"]["masklets"] == 3  # gold is no part of the data set
     assert sum(sums["task"].values()) == 6
     assert all(task.kind is not TaskKind.GOLD or task.state is DONE for task in store.tasks())

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import torch
 
-from masklet.evaluate.subjects import ModelSpec, fingerprint, model_entry
+from masklet.evaluate.subjects import fingerprint, model_entry
 from masklet.model.sam2 import Sam2
+from masklet.predict.spec import ModelSpec
 
 
 def test_an_entry_says_all_that_numbers_depend_on(small: Sam2) -> None:

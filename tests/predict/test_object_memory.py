@@ -31,7 +31,7 @@ def same(found: FrameMasks, expected: FrameMasks) -> bool:
     )
 
 
-@pytest.mark.parametrize("memory", ["plain", "distractor", "motion"])
+@pytest.mark.parametrize("memory", ["plain", "distractor", "motion", "auto"])
 def test_a_stream_goes_on_elsewhere(tiny: Sam2, clip: Clip, tmp_path: Path, memory: Any) -> None:
     whole = StreamTracker(tiny, memory=memory, with_logits=True)
     expected = [whole.step(frame, {1: BOX} if t == 0 else None) for t, frame in enumerate(clip[:20])]

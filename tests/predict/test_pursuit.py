@@ -18,7 +18,7 @@ from masklet.predict.stream import StreamTracker
 from masklet.tracking import MemoryBank, choose, follow, look
 from masklet.tracking.policies import NAMES, Belief
 from masklet.tracking.recall import MemoryPolicy
-from masklet.tracking.rules import Anchors, Cuts, Gate, Motion, Tree
+from masklet.tracking.rules import Anchors, Cuts, Gate, Likeness, Motion, Tree
 from masklet.types import FrameMasks, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -30,6 +30,7 @@ EVERYTHING = MemoryPolicy(
     anchors=Anchors(reveal=None, min_iou=0.0, area_band=5.0, diverse=True),
     motion=Motion(steady=2, margin=0.2, min_iou=0.0),
     cuts=Cuts(min_change=0.02, factor=1.0),
+    likeness=Likeness(least=0.0, trusted=0.1, patience=2),
 )
 POLICIES: dict[str, Any] = {
     **{name: name for name in NAMES},
@@ -154,9 +155,11 @@ def test_memory_is_bounded(tiny: Sam2, clip: Clip, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tree", "all rules"])
-def test_memory_stays_flat_over_two_thousand_frames(tiny: Sam2, clip: Clip, name: str) -> None:
-    assert_bounded(tiny, clip, name, frames=2_000)
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize(("name", "frames"), [("tree", 4_000), ("all rules", 10_000)])
+def test_memory_stays_flat(tiny: Sam2, clip: Clip, name: str, frames: int) -> None:
+    """As users run it: checking annotations at run time takes three times as long as all the rest."""
+    assert_bounded(tiny, clip, name, frames=frames)
 
 
 def assert_bounded(tiny: Sam2, clip: Clip, name: str, *, frames: int) -> None:
@@ -172,7 +175,12 @@ def assert_bounded(tiny: Sam2, clip: Clip, name: str, *, frames: int) -> None:
 def size_of(belief: Belief) -> int:
     """Everything that a belief holds, counted."""
     return sum(
-        len(s.bank) + len(s.bank.mapped) + len(s.state.areas) + len(s.state.overlaps) + len(s.state.anchors)
+        len(s.bank)
+        + len(s.bank.mapped)
+        + len(s.state.areas)
+        + len(s.state.overlaps)
+        + len(s.state.anchors)
+        + len(s.state.unlike)
         for s in belief.distinct
     )
 

@@ -44,11 +44,11 @@ def test_a_correction_is_followed_as_far_as_results_reach(tiny: Sam2, clip: Clip
     assert sorted(after[1].frames) == sorted(before[1].frames)
 
 
-def test_range_and_cancel(tiny: Sam2, clip: Clip) -> None:
+def test_range_and_end(tiny: Sam2, clip: Clip) -> None:
     session = tracked(tiny, clip)
     assert [out.frame_index for out in retrack(session, 4, objects={1, 2}, within=range(3, 7))] == [5, 6, 3]
-    calls = iter([False, False, True, True, True])
-    assert [out.frame_index for out in retrack(session, 4, objects={1}, cancel=lambda: next(calls))] == [5]
+    steps = retrack(session, 4, objects={1})
+    assert [next(steps).frame_index for _ in range(2)] == [5, 6]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def test_what_is_drawn_stays(studio: Any) -> None:
 def test_what_is_smaller_than_a_speck_is_not_seen(studio: Any, project: str) -> None:
     with sqlite3.connect(studio.desk.store.path) as database:
         database.execute("UPDATE frame SET prompt = NULL WHERE project_id = ?", (project,))
+    studio.desk.record.lanes.kept.expire(time.monotonic() + 1)
     studio.call("PATCH", f"projects/{project}", json={"specks": 1000})
     assert studio.call("GET", f"projects/{project}/frames/3")["frame"]["objects"]["1"]["state"] != "present"
     assert studio.call("GET", f"projects/{project}/timeline")["lanes"][0]["runs"][0][2] != "present"
@@ -92,7 +94,13 @@ def test_an_older_database_is_brought_up(tmp_path: Path) -> None:
     with sqlite3.connect(settings.database) as database:
         for name in ("specks", "holes"):
             database.execute(f"ALTER TABLE project DROP COLUMN {name}")
+        database.execute("DROP INDEX frame_seen")
+        database.execute("CREATE INDEX frame_of_object ON frame (project_id, object_id, frame)")
         database.execute("PRAGMA user_version = 1")
     store = Store(settings)
     assert store.projects() == []
     store.close()
+    with sqlite3.connect(settings.database) as database:
+        indices = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert "frame_seen" in indices
+    assert "frame_of_object" not in indices

@@ -32,7 +32,7 @@ def small(start: Any, settings: Settings, video_file: Path) -> Any:
 def in_memory(studio: Any) -> int:
     """How many projects are."""
     device = studio.desk.devices[0]
-    return int(device.worker.call("", lambda: device.num_live).result(10))
+    return int(device.worker.call("", lambda: len(device._live)).result(10))
 
 
 def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
@@ -109,6 +109,28 @@ def test_another_model_takes_the_prompts_by_their_masks(start: Any, small: Any, 
     assert again.click(project, 2, 15, 16, object_id=1)["frame"]["objects"]["1"]["prompted"]
 
 
+def test_a_project_comes_back_where_it_is_needed(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long video, the tracker gets the frames near those that somebody works on."""
+    for module in ("sessions", "tracking"):
+        monkeypatch.setattr(f"masklet.studio.{module}.BLOCK", 2)
+    monkeypatch.setattr("masklet.studio.sessions.REACH", 1)
+    project, device = small.project(), small.desk.devices[0]
+    small.click(project, 0, 15, 16)
+    small.track(project)
+    before = small.masks(project)
+    device.worker.call("", lambda: device.drop(project)).result(10)
+    small.click(project, 8, 40, 20, object_id=1, positive=False)
+    known = device.worker.call("", lambda: sorted(device.live(project).tracker.masklets()[1].frames)).result(10)
+    assert known == [0, 6, 7, 8, 9]
+    job = small.track(project, frame=8, until_agree=True)
+    assert (job["state"], job["result"]["stopped"]) == ("done", "agreed")
+    assert sorted(small.masks(project)) == list(range(12))
+    device.worker.call("", lambda: device.drop(project)).result(10)
+    for _ in range(2):
+        small.call("POST", f"projects/{project}/undo")
+    assert small.masks(project) == before
+
+
 def test_two_projects_share_nothing(small: Any) -> None:
     first, second = small.project(), small.project()
     small.click(first, 0, 15, 16)
@@ -125,7 +147,7 @@ def test_what_is_busy_is_not_dropped(small: Any) -> None:
         live = device.live(project)
         live.busy += 1
         device.expire(time.monotonic() + 100)
-        kept = device.if_live(project) is live
+        kept = device.live(project) is live
         live.busy -= 1
         return kept
 

@@ -64,9 +64,12 @@ def test_memories_behind_a_later_prompt_are_doubtful() -> None:
 
     rows = [row(5, 1), *(row(f, 2, reverse=False) for f in (6, 7, 9)), *(row(f, 2, reverse=True) for f in (4, 3))]
     rows += [row(8, 3), row(10, 4, reverse=False)]
-    states = states_of(rows, SIZE)
+    said = [(row.frame, row.born) for row in rows if row.prompt is not None]
+    states = states_of(rows, SIZE, said)
     assert {frame for frame, state in states.items() if state.pointer is None} == {3, 4, 9}
     assert list(states) == sorted(states)
+    part = states_of([row for row in rows if row.frame in (4, 9)], SIZE, said)
+    assert [frame for frame, state in part.items() if state.pointer is None] == [4, 9]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,31 @@
-"""Lanes and the list of frames worth a look, from literal scores."""
+"""Lanes and the list of frames worth a look, from literal scores and against a plain walk over the frames."""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from masklet.studio.states import presence_of
-from masklet.studio.timeline import Score, review, runs, timeline
+from masklet.studio.lanes import Lane, lane_of
+from masklet.studio.states import LOW_IOU, Presence, presence_of
+from masklet.studio.timeline import MOST, SIZE_JUMP, review, runs, timeline
 
 
-def score(frame: int, area: int = 100, presence: float = 0.99, iou: float = 0.9, *, prompted: bool = False) -> Score:
-    return (1, frame, prompted, area, presence, iou)
+class Score(NamedTuple):
+    """One frame."""
+
+    frame: int
+    area: int = 100
+    presence: float = 0.99
+    iou: float = 0.9
+    prompted: bool = False
+
+
+def lane(*scores: Score) -> Lane:
+    rows = [(one.frame, one.area, one.presence, one.iou) for one in scores]
+    return lane_of(rows, [one.frame for one in scores if one.prompted])
 
 
 @pytest.mark.parametrize(
@@ -27,29 +43,86 @@ def score(frame: int, area: int = 100, presence: float = 0.99, iou: float = 0.9,
 )
 def test_presence(area: int, presence: float, iou: float, prompted: bool, state: str) -> None:
     assert presence_of(area, presence, iou, prompted=prompted) == state
+    assert runs(lane(Score(7, area, presence, iou, prompted))) == [(7, 8, state)]
 
 
 def test_runs() -> None:
-    scores = [score(2), score(3), score(4, 0, 0.01), score(5, iou=0.3), score(9), score(10, prompted=True)]
-    assert runs(scores) == [(2, 4, "present"), (4, 5, "absent"), (5, 6, "uncertain"), (9, 11, "present")]
+    scores = Score(2), Score(3), Score(4, 0, 0.01), Score(5, iou=0.3), Score(9), Score(10, prompted=True)
+    assert runs(lane(*scores)) == [(2, 4, "present"), (4, 5, "absent"), (5, 6, "uncertain"), (9, 11, "present")]
 
 
 def test_review_names_the_worst_frame_of_a_stretch() -> None:
     scores = [
-        *(score(0, prompted=True), score(1, iou=0.45), score(2, iou=0.2), score(3, iou=0.3), score(4)),
-        *(score(5, 300), score(6, 290), score(7, 0, 0.4), score(8, 100, 0.55), score(9, 100, 0.1, 0.1, prompted=True)),
+        *(Score(0, prompted=True), Score(1, iou=0.45), Score(2, iou=0.2), Score(3, iou=0.3), Score(4)),
+        *(Score(5, 300), Score(6, 290), Score(7, 0, 0.4), Score(8, 100, 0.55), Score(9, 100, 0.1, 0.1, prompted=True)),
     ]
-    assert review(scores) == [
-        {"frame": 2, "object_id": 1, "reason": "low score", "score": 0.2},
-        {"frame": 5, "object_id": 1, "reason": "size jumps", "score": 0.333},
-        {"frame": 8, "object_id": 1, "reason": "presence unsure", "score": 0.05},
+    assert review(lane(*scores)) == [
+        {"frame": 2, "reason": "low score", "score": 0.2},
+        {"frame": 5, "reason": "size jumps", "score": 0.333},
+        {"frame": 8, "reason": "presence unsure", "score": 0.05},
     ]
 
 
 def test_timeline() -> None:
-    other: Score = (2, 5, False, 10, 0.99, 0.1)
-    found = timeline([score(4, prompted=True), score(5, iou=0.3), other])
-    assert [lane["object_id"] for lane in found["lanes"]] == [1, 2]
+    lanes = {1: lane(Score(4, prompted=True), Score(5, iou=0.3)), 2: lane(Score(5, 10, 0.99, 0.1)), 3: lane()}
+    found = timeline(lanes)
+    assert [one["object_id"] for one in found["lanes"]] == [1, 2]
     assert found["lanes"][0]["prompted"] == [4]
     assert [(doubt["object_id"], doubt["score"]) for doubt in found["review"]] == [(2, 0.1), (1, 0.3)]
-    assert timeline([]) == {"lanes": [], "review": []}
+    assert timeline(lanes, specks=10)["lanes"][1]["runs"] == [(5, 6, "uncertain")]  # sure of what is too small to see
+    assert timeline({}) == {"lanes": [], "review": []}
+
+
+def test_the_review_list_is_of_bounded_length() -> None:
+    doubts = timeline({1: lane(*(Score(2 * i, iou=i / 2000) for i in range(MOST + 50)))})["review"]
+    assert [doubt["frame"] for doubt in doubts] == list(range(0, 2 * MOST, 2))
+
+
+def walked_runs(scores: list[Score]) -> list[tuple[int, int, Presence]]:
+    """The same, frame by frame."""
+    found: list[tuple[int, int, Presence]] = []
+    for frame, area, presence, iou, prompted in scores:
+        state = presence_of(area, presence, iou, prompted=prompted)
+        if found and found[-1][1:] == (frame, state):
+            found[-1] = (found[-1][0], frame + 1, state)
+        else:
+            found.append((frame, frame + 1, state))
+    return found
+
+
+def walked_review(scores: list[Score]) -> list[dict[str, Any]]:
+    """The same, frame by frame."""
+    doubts: list[dict[str, Any]] = []
+    last = Score(-2, 0)
+    for one in scores:
+        found = None if one.prompted else doubt(one, last.area if last.frame == one.frame - 1 else 0)
+        if found is not None:
+            entry = {"frame": one.frame, "reason": found[0], "score": found[1], "end": one.frame}
+            if doubts and doubts[-1]["end"] == one.frame - 1 and doubts[-1]["reason"] == entry["reason"]:
+                entry = min(doubts.pop(), entry, key=lambda each: each["score"]) | {"end": one.frame}
+            doubts.append(entry)
+        last = one
+    return [{"frame": o["frame"], "reason": o["reason"], "score": round(o["score"], 3)} for o in doubts]
+
+
+def doubt(one: Score, previous: int) -> tuple[str, float] | None:
+    if presence_of(one.area, one.presence, one.iou, prompted=False) == "uncertain":
+        if one.area and one.iou < LOW_IOU:
+            return "low score", one.iou
+        return "presence unsure", abs(one.presence - 0.5)
+    if one.area and previous and not previous / SIZE_JUMP < one.area < previous * SIZE_JUMP:
+        return "size jumps", min(one.area / previous, previous / one.area)
+    return None
+
+
+chances = st.sampled_from([0.0, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
+frames = st.dictionaries(
+    st.integers(0, 25), st.tuples(st.sampled_from([0, 1, 2, 5, 10, 40, 100]), chances, chances, st.booleans())
+)
+
+
+@given(frames)
+def test_columns_tell_what_a_walk_tells(frames: dict[int, tuple[int, float, float, bool]]) -> None:
+    scores = [Score(frame, *said) for frame, said in sorted(frames.items())]
+    assert runs(lane(*scores)) == walked_runs(scores)
+    assert review(lane(*scores)) == walked_review(scores)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 
@@ -24,7 +25,8 @@ from masklet.studio.app import create_app
 from masklet.studio.faults import ForbiddenError, NotFoundError, TokenError
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
-from masklet.types import Prompts
+from masklet.studio.workplace import phase_of
+from masklet.types import Masklet, Prompts, Rle
 
 
 class Clock:
@@ -136,6 +138,19 @@ def review(office: Office, task: int, version: Any) -> None:
     office.call("ben", "POST", f"team/tasks/{task}/verdict", 204, json={"outcome": "satisfactory"})
     assert office.queue.store.task(task).state is TaskState.DONE
     assert office.call("ben", "GET", "team")["done"] == {"annotated": 0, "verified": 2}
+
+
+@pytest.mark.parametrize(
+    ("frames", "prompts", "phase"),
+    [
+        (2, {0: Prompts.click(1, 1), 1: Prompts.from_mask(np.eye(4, dtype=bool))}, "1"),
+        (3, {0: Prompts.from_mask(np.eye(4, dtype=bool))}, "2"),
+        (3, {0: Prompts.from_mask(np.eye(4, dtype=bool)), 2: Prompts.click(1, 1)}, "3"),
+    ],
+)
+def test_the_phase_is_what_the_annotator_did(frames: int, prompts: dict[int, Prompts], phase: str) -> None:
+    mask = Rle.from_mask(np.eye(4, dtype=bool))
+    assert phase_of(Masklet(1, (4, 4), dict.fromkeys(range(frames), mask)), prompts) == phase
 
 
 def test_a_task_that_is_not_ready_says_why(office: Office) -> None:

@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         doctor,
         engine,
         engine_sets,
+        engine_tasks,
         evaluate,
         everything,
         export,

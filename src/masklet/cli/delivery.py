@@ -11,6 +11,7 @@ from masklet.cli.progress import progress
 from masklet.cli.report import note
 from masklet.cli.workshop import Workshop
 from masklet.engine.card import write_card
+from masklet.engine.crew import Crew
 from masklet.engine.dataset import Exported, SetForm, export_videos
 from masklet.engine.set_lists import write_lists
 from masklet.engine.set_record import VideoRecord, records_of
@@ -31,9 +32,11 @@ class Delivery:
 
     Attributes:
         workshop: the project.
+        crew: writes several videos at a time; None for one after the other.
     """
 
     workshop: Workshop
+    crew: Crew | None = None
 
     def export(self, root: Path, form: SetForm, title: str) -> int:
         """Write a data set; gives the exit code."""
@@ -50,7 +53,7 @@ class Delivery:
         with self.workshop.open() as store:
             count = len(store.all_media())
             with progress(str(root), count, quiet=quiet, unit="videos") as advance:
-                done = export_videos(verified(store), root, form, progress=lambda _name: advance())
+                done = export_videos(verified(store), root, form, crew=self.crew, progress=lambda _name: advance())
         for name, reason in done.failed.items():
             note(f"{name}: {reason}")
         records = [record for record in records_of(root) if isinstance(record, VideoRecord)]

@@ -52,6 +52,16 @@ def working(*, as_json: bool = False) -> Iterator[None]:
 
 
 Place = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's folder, or postgresql://USER@HOST/NAME.")]
+Workers = Annotated[
+    int,
+    typer.Option(min=0, help="Processes at work.", show_default="this one; with --ray one for each GPU, or 2"),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="On a Ray cluster: auto for the running one, local for a new one here."
+    ),
+]
 
 
 @engine.command(epilog=EXIT_CODE_HELP)
@@ -66,30 +76,40 @@ def init(place: Place, as_json: options.AsJson = False) -> None:
 @engine.command(epilog=EXIT_CODE_HELP)
 def add(
     place: Place,
-    media: Annotated[list[Path], typer.Argument(metavar="MEDIA...", help="Videos, or folders of them or of pictures.")],
+    media: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MEDIA...", help="Videos, or folders of them or of pictures; s3://, gs://, http:// too."
+        ),
+    ],
     *,
     license_: Annotated[str, typer.Option("--license", metavar="NAME", help="Under which they may be passed on.")] = "",
     split: Annotated[
         str | None,
-        typer.Option(help="train, val or test, for all of them.", show_default="by content, see --val-share"),
+        typer.Option(help="train, val or test, for all of them.", show_default="by content, by the shares below"),
     ] = None,
     val_share: Annotated[float, typer.Option(min=0, max=1, help="This share of all media goes to val.")] = 0.1,
+    test_share: Annotated[float, typer.Option(min=0, max=1, help="And this one to test; the rest to train.")] = 0.0,
     objects: Annotated[
         int, typer.Option(min=0, help="Open so many tasks to pick and annotate an object, for each video.")
     ] = 0,
     priority: Annotated[int, typer.Option(help="Of these tasks; higher ones are given out first.")] = 0,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What comes from the network is kept here.", show_default="PROJECT/media"),
+    ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Add media; they stay where they are and are known by their content.
+    """Add media; files stay where they are, and all are known by their content.
 
     What is there already is not added twice. What is broken or only half copied is named, and the others are added.
     """
     with working(as_json=as_json):
         from masklet.cli.workshop import Workshop, terms  # noqa: PLC0415
 
-        given = terms(license_, split, val_share, objects, priority)
-        code = Workshop(place, as_json=as_json, quiet=quiet).add(media, given)
+        given = terms(license_, split, (val_share, test_share), objects, priority)
+        code = Workshop(place, as_json=as_json, quiet=quiet).add(media, given, into)
     raise typer.Exit(code)
 
 
@@ -102,11 +122,15 @@ def propose(
     every: Annotated[int, typer.Option(min=1, help="Look for new things every so many frames.")] = 30,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the next N media.")] = None,
     priority: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
-    ray: Annotated[
-        str | None,
-        typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster, auto for the running one, local for a new one."),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="On the cluster.", show_default="one for each GPU, or 2")] = 0,
+    both_ways: Annotated[
+        bool,
+        typer.Option(
+            "--both-ways/--one-way",
+            help="Track each masklet back from its end, too: frames where the two disagree are shown to people first.",
+        ),
+    ] = True,
+    workers: Workers = 0,
+    ray: RayAddress = None,
     model: options.ModelName = "nano",
     weights: options.Weights = None,
     device: options.Device = "auto",
@@ -122,14 +146,15 @@ def propose(
     """
     with working(as_json=as_json):
         from masklet.cli.finding import preset_named  # noqa: PLC0415  torch is slow to import
-        from masklet.cli.workshop import Workshop, finder  # noqa: PLC0415
+        from masklet.cli.workshop import Workshop, crew, finder  # noqa: PLC0415
+        from masklet.predict.everything import EverythingSettings  # noqa: PLC0415
 
         look = finder(
             ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size),
             preset_named(preset),
-            max_objects=max_objects,
-            every=every,
-            cluster=None if ray is None else (ray, workers),
+            EverythingSettings(every=every, max_objects=max_objects),
+            both_ways=both_ways,
+            workers=crew(workers, ray),
         )
         code = Workshop(place, as_json=as_json, quiet=quiet).propose(look, limit=limit, priority=priority)
     raise typer.Exit(code)
@@ -244,6 +269,8 @@ def export(
     *,
     form: Annotated[str, typer.Option(help="sav, davis, coco or yolo.")] = "sav",
     title: Annotated[str, typer.Option(help="Of the data set's card.", show_default="the folder's name")] = "",
+    workers: Workers = 0,
+    ray: RayAddress = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -253,9 +280,10 @@ def export(
     """
     with working(as_json=as_json):
         from masklet.cli.delivery import Delivery, form_named  # noqa: PLC0415
-        from masklet.cli.workshop import Workshop  # noqa: PLC0415
+        from masklet.cli.workshop import Workshop, crew  # noqa: PLC0415
 
-        code = Delivery(Workshop(place, as_json=as_json, quiet=quiet)).export(output, form_named(form), title)
+        delivery = Delivery(Workshop(place, as_json=as_json, quiet=quiet), crew(workers, ray))
+        code = delivery.export(output, form_named(form), title)
     raise typer.Exit(code)
 
 

@@ -70,6 +70,7 @@ def evaluate(
     weights: options.Weights = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    speed: options.Speed = "exact",
     size: options.InputSize = None,
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
@@ -110,7 +111,7 @@ def evaluate(
             workers=workers,
             quiet=quiet,
         ).run(
-            ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size),
+            ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, speed=speed),
             protocol=(protocol or "mask", clicks, MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks)),
             predictions=predictions,
             export=None if save_predictions is None else (save_predictions, form),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import typer
 
 from masklet.cli.errors import INTERRUPTED
-from masklet.cli.job import post_process
+from masklet.cli.job import post_process, spec_of
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, progress
 from masklet.cli.report import document, note, print_json, table
@@ -113,9 +113,7 @@ def _spec(model: ModelOptions) -> ModelSpec:
     local, device = os.environ.get("LOCAL_RANK"), model.device
     if local is not None and pick_device(device).type == "cuda" and ":" not in device:
         device = f"cuda:{local}"
-    return ModelSpec(
-        name=model.name, weights=model.weights, device=device, dtype=model.dtype, image_size=model.image_size
-    )
+    return replace(spec_of(model), device=device)
 
 
 def _shard() -> tuple[int, int]:

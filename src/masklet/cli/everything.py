@@ -40,6 +40,7 @@ def everything(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     backend: options.Backend = "torch",
+    speed: options.Speed = "exact",
     size: options.InputSize = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -66,7 +67,15 @@ def everything(
             min_area=min_area,
             every=every,
             load=Lazy(
-                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+                ModelOptions(
+                    name=model,
+                    weights=weights,
+                    device=device,
+                    dtype=dtype,
+                    image_size=size,
+                    backend=backend,
+                    speed=speed,
+                )
             ),
             overwrite=overwrite,
             as_json=as_json,

@@ -38,6 +38,7 @@ def image(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     backend: options.Backend = "torch",
+    speed: options.Speed = "exact",
     size: options.InputSize = None,
     axis: options.Axis = None,
     channel: options.Channel = None,
@@ -74,7 +75,15 @@ def image(
                 fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap, refine=refine
             ),
             load=Lazy(
-                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+                ModelOptions(
+                    name=model,
+                    weights=weights,
+                    device=device,
+                    dtype=dtype,
+                    image_size=size,
+                    backend=backend,
+                    speed=speed,
+                )
             ),
             candidates=candidates,
             inputs=InputOptions(axis=axis, channel=channel, scale=scale),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import typer
 
@@ -22,6 +22,8 @@ from masklet.predict.passes import Direction
 from masklet.predict.refine import Refinement
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
+from masklet.predict.spec import ModelSpec
+from masklet.predict.speed import Speed
 from masklet.predict.stream import StreamTracker
 from masklet.tracking.policies import NAMES, PolicyName
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts
@@ -41,15 +43,28 @@ class Lazy:
         """The model."""
         if self._model is None:
             options = self._options
+            build: Any = {"backend": options.backend, "speed": options.speed}
             self._model = load(
                 options.name,
                 weights=options.weights,
                 device=options.device,
                 dtype=options.dtype,
                 image_size=options.image_size,
-                backend=cast("Literal['onnx', 'openvino']", options.backend),
+                **build,
             )
         return self._model
+
+
+def spec_of(options: ModelOptions) -> ModelSpec:
+    """A torch model as workers take it; what cannot be is said when it is loaded."""
+    return ModelSpec(
+        name=options.name,
+        weights=options.weights,
+        device=options.device,
+        dtype=options.dtype,
+        image_size=options.image_size,
+        speed=cast("Speed", options.speed),
+    )
 
 
 def policy_named(name: str) -> PolicyName:

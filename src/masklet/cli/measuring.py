@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, Promp
 from masklet.predict.load import pick_device
 from masklet.predict.pixels import frame_tensor
 from masklet.predict.results import PostProcess
+from masklet.predict.speed import for_speed
 from masklet.predict.stream import StreamTracker
+from masklet.tracking.policies import named
 from masklet.types import Picture, Prompts, Size
 
 WARM_FRAMES = 8
@@ -42,6 +44,7 @@ class Timing:
         part: what ran.
         objects: how many objects it ran for.
         median, lowest, highest: of the repeats.
+        processor: median time of the processor, all threads together: what a busy machine changes least.
         warm_up: runs before the repeats.
         repeats: runs that count.
     """
@@ -51,6 +54,7 @@ class Timing:
     median: float
     lowest: float
     highest: float
+    processor: float
     warm_up: int
     repeats: int
 
@@ -65,7 +69,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def random_model(name: str, *, image_size: int | None, dtype: str, device: str) -> Sam2:
+def random_model(name: str, *, image_size: int | None, dtype: str, device: str, speed: str = "exact") -> Sam2:
     """A model of a known shape with random weights: as fast as the real one, and nothing to download.
 
     Raises:
@@ -78,10 +82,10 @@ def random_model(name: str, *, image_size: int | None, dtype: str, device: str) 
         raise DeviceError(f"dtype must be one of {', '.join(DTYPES)} with random weights, got {dtype!r}")
     if image_size is not None:
         check_image_size(image_size)
-    config = PRESETS[name]
+    config, dtype = for_speed(speed, PRESETS[name], dtype, pick_device(device), image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = Sam2(replace(config, image_size=image_size or config.image_size)).eval().requires_grad_(False)
+        model = Sam2(config).eval().requires_grad_(False)
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.copy_(torch.randn_like(weight) / weight[0].numel() ** 0.5)
@@ -113,7 +117,7 @@ class _State:
         self.model, self.size, self.frame = model, size, picture(0, size)
         self.pixels = frame_tensor(self.frame, config.image_size, device)
         self.features = model.encode_image(self.pixels)
-        grid, maps, pointers = self.features.grid, config.memory_frames, config.max_pointers
+        grid, maps, pointers = self.features.grid, named("plain", config).memory_frames, config.max_pointers
         slots = torch.tensor([-1, *range(maps - 2, -1, -1)], device=device).expand(objects, -1)
         self.memory = MemoryTokens(
             torch.randn(objects, maps, config.memory_dim, *grid, device=device, dtype=dtype),
@@ -151,26 +155,21 @@ class _State:
 
 @torch.inference_mode()
 def _timed(part: str, run: Callable[[], object], model: Model, objects: int, repeats: int) -> Timing:
-    seconds = []
+    clock = _Clock(model)
     for _ in range(repeats + 1):
-        _wait(model)
-        started = time.perf_counter()
-        run()
-        _wait(model)
-        seconds.append(time.perf_counter() - started)
-    return _timing(part, objects, seconds[1:], warm_up=1)
+        with clock:
+            run()
+    return clock.timing(part, objects, warm_up=1)
 
 
 def whole_steps(model: Model, size: Size, *, objects: int, repeats: int) -> Timing:
     """`StreamTracker.step` in a steady state, everything included but decoding the video."""
-    tracker, seconds = StreamTracker(model), []
+    tracker, clock = StreamTracker(model), _Clock(model)
     for index in range(WARM_FRAMES + repeats):
         frame = picture(index, size)
-        started = time.perf_counter()
-        tracker.step(frame, None if index else boxes(size, objects))
-        _wait(model)
-        seconds.append(time.perf_counter() - started)
-    return _timing("step", objects, seconds[WARM_FRAMES:], warm_up=WARM_FRAMES)
+        with clock:
+            tracker.step(frame, None if index else boxes(size, objects))
+    return clock.timing("step", objects, warm_up=WARM_FRAMES)
 
 
 def memory_curve(model: Model, size: Size, *, objects: int, frames: int) -> dict[int, float]:
@@ -219,12 +218,13 @@ def boxes(size: Size, objects: int) -> dict[int, Prompts]:
 def rows(timings: Sequence[Timing], total: bool) -> list[tuple[str, ...]]:
     """Timings as a table; with ``total``, their sum as a last row."""
     lines: list[tuple[str, ...]] = [
-        (t.part, str(t.objects), f"{t.median:.1f}", f"{t.lowest:.1f}", f"{t.highest:.1f}", f"{1e3 / t.median:.1f}")
+        (t.part, str(t.objects), *(f"{v:.1f}" for v in (t.median, t.lowest, t.highest, t.processor, 1e3 / t.median)))
         for t in timings
     ]
     if total:
         median = sum(t.median for t in timings)
-        lines.append(("all parts", str(timings[0].objects), f"{median:.1f}", "", "", f"{1e3 / median:.1f}"))
+        processor = f"{sum(t.processor for t in timings):.1f}"
+        lines.append(("all parts", str(timings[0].objects), f"{median:.1f}", "", "", processor, f"{1e3 / median:.1f}"))
     return lines
 
 
@@ -233,14 +233,38 @@ def as_entries(timings: Sequence[Timing]) -> list[dict[str, Any]]:
     return [asdict(t) for t in timings]
 
 
-def _timing(part: str, objects: int, seconds: Sequence[float], *, warm_up: int) -> Timing:
-    low, median, high = (1e3 * f(seconds) for f in (min, statistics.median, max))
-    return Timing(
-        part=part, objects=objects, median=median, lowest=low, highest=high, warm_up=warm_up, repeats=len(seconds)
-    )
+class _Clock:
+    """Times what is done within it, as often as it is entered: by the wall and by the processor."""
 
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._times: list[tuple[float, float]] = []
 
-def _wait(model: Model) -> None:
-    """Until the device has done what it was asked."""
-    if model.device.type == "cuda":
-        torch.cuda.synchronize(model.device)
+    def __enter__(self) -> None:
+        self._wait()
+        self._started = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *raised: object) -> None:
+        self._wait()
+        wall, processor = self._started
+        self._times.append((time.perf_counter() - wall, time.process_time() - processor))
+
+    def timing(self, part: str, objects: int, *, warm_up: int) -> Timing:
+        """What was timed after the first ``warm_up`` times."""
+        wall, processor = zip(*self._times[warm_up:], strict=True)
+        low, median, high = (1e3 * f(wall) for f in (min, statistics.median, max))
+        return Timing(
+            part=part,
+            objects=objects,
+            median=median,
+            lowest=low,
+            highest=high,
+            processor=1e3 * statistics.median(processor),
+            warm_up=warm_up,
+            repeats=len(wall),
+        )
+
+    def _wait(self) -> None:
+        """Until the device has done what it was asked."""
+        if self._model.device.type == "cuda":
+            torch.cuda.synchronize(self._model.device)

@@ -56,6 +56,15 @@ Backend = Annotated[
     str,
     typer.Option("--backend", help="What computes: torch, onnx or openvino.", rich_help_panel=MODEL_PANEL),
 ]
+Speed = Annotated[
+    str,
+    typer.Option(
+        "--speed",
+        metavar="exact|fast",
+        help="fast: several times faster for large models, masks a little different.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
 InputSize = Annotated[
     int | None,
     typer.Option(
@@ -266,6 +275,7 @@ class ModelOptions:
     dtype: str = "float32"
     image_size: int | None = None
     backend: str = "torch"
+    speed: str = "exact"
 
 
 @dataclass(frozen=True, kw_only=True)

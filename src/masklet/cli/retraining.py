@@ -47,7 +47,7 @@ def retrain(
         recipe=recipe,
         data=[f"sa-v-train={data / 'train'}@train"],
         out=out / "run",
-        init=weights,
+        init=str(weights),
         settings=settings,
         as_json=False,
     )

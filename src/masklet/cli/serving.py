@@ -10,12 +10,12 @@ from pathlib import Path
 
 import typer
 
+from masklet.cli.job import spec_of
 from masklet.cli.options import ModelOptions
 from masklet.cli.report import note
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.errors import OutputError
-from masklet.predict.load import load
 from masklet.studio.app import create_app
 from masklet.studio.serve import Address, serve
 from masklet.studio.settings import Settings
@@ -56,11 +56,7 @@ class Workshift:
         address = Address.listen(host, port, None)
         with closing(address.socket), Store(self.place) as store:
             queue = Queue(store, QueueSettings(lease_seconds=60 * self.lease_minutes, gold_every=self.gold_every))
-            asked = self.model
-            loaded = load(
-                asked.name, weights=asked.weights, device=asked.device, dtype=asked.dtype, image_size=asked.image_size
-            )
-            application = create_app(loaded, settings, queue=queue, people=people)
+            application = create_app(spec_of(self.model).load(), settings, queue=queue, people=people)
             with closing(application.state.desk):
                 for person in application.state.team.people.values():
                     link = replace(address, token=person.token).link()

@@ -57,6 +57,7 @@ def track(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     backend: options.Backend = "torch",
+    speed: options.Speed = "exact",
     size: options.InputSize = None,
     axis: options.Axis = None,
     channel: options.Channel = None,
@@ -112,7 +113,15 @@ def track(
             ),
             memory=memory,
             load=Lazy(
-                ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, backend=backend)
+                ModelOptions(
+                    name=model,
+                    weights=weights,
+                    device=device,
+                    dtype=dtype,
+                    image_size=size,
+                    backend=backend,
+                    speed=speed,
+                )
             ),
             inputs=InputOptions(axis=axis, channel=channel, scale=scale, fps=fps, raw=raw),
             looks=output_options(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -14,53 +15,61 @@ from rich.console import Console
 from rich.table import Table
 
 from masklet.cli.errors import EXIT_CODES
+from masklet.cli.job import spec_of
 from masklet.cli.options import ModelOptions
 from masklet.cli.progress import progress
 from masklet.cli.report import document, note, print_json
 from masklet.engine import statistics
-from masklet.engine.cluster import RayFinder, Recipe
+from masklet.engine.cluster import RayCrew
+from masklet.engine.crew import Crew, Processes
 from masklet.engine.intake import Terms, add_gold, add_media, find_media
 from masklet.engine.proposals import Finder, propose, waiting
+from masklet.engine.recipe import CrewFinder, Recipe
 from masklet.engine.records import Split, TaskKind, TaskState
+from masklet.engine.remote import Fetched, fetch, find_remote, is_url
 from masklet.engine.store import Store
-from masklet.errors import FormatError, MediaError, TaskError
+from masklet.engine.tasks import Queue
+from masklet.errors import FormatError, MediaError, OutputError, TaskError
 from masklet.predict.automatic import Preset
 from masklet.predict.everything import EverythingSettings
-from masklet.predict.load import load
 
 PHASES = {"1": "1 pictures", "2": "2 propagation", "3": "3 interactive", "auto": "automatic"}
 
 
-def terms(license_name: str, split: str | None, val_share: float, objects: int, priority: int) -> Terms:
-    """What holds for media that are added; `FormatError` for a split that is none."""
+def terms(license_name: str, split: str | None, shares: tuple[float, float], objects: int, priority: int) -> Terms:
+    """What holds for media that are added; `FormatError` for a split that is none, or shares (val, test) above 1."""
     if split is not None and split not in get_args(Split):
         raise FormatError(f"expected --split {', '.join(get_args(Split))}, got {split!r}")
     return Terms(
         license=license_name,
         split=cast("Split | None", split),
-        val_share=val_share,
+        val_share=shares[0],
+        test_share=shares[1],
         objects=objects,
         priority=priority,
     )
 
 
+def crew(workers: int, address: str | None) -> Crew | None:
+    """Who works: None for this process alone, processes of this machine, or workers on a Ray cluster."""
+    if address is not None:
+        return RayCrew(address=address, workers=workers)
+    return Processes(workers=workers) if workers > 1 else None
+
+
 def finder(
-    model: ModelOptions, preset: Preset, *, max_objects: int, every: int, cluster: tuple[str, int] | None
+    model: ModelOptions, preset: Preset, settings: EverythingSettings, *, both_ways: bool, workers: Crew | None
 ) -> Finder:
-    """What looks for masklets, here or on a cluster (its address, and how many workers)."""
+    """What looks for masklets, in this process or with a crew."""
     recipe = Recipe(
-        name=model.name,
-        weights=None if model.weights is None else str(model.weights),
-        device=model.device,
-        dtype=model.dtype,
-        image_size=model.image_size,
+        model=spec_of(model),
         preset=preset,
-        settings=EverythingSettings(every=every, max_objects=max_objects),
+        settings=settings,
+        both_ways=both_ways,
     )
-    if cluster is None:
+    if workers is None:
         return recipe.finder()
-    loaded = load(model.name, weights=model.weights, device="cpu", image_size=model.image_size)
-    return RayFinder(recipe=recipe, model=loaded.config.full_name, address=cluster[0], workers=cluster[1])
+    return CrewFinder(recipe=recipe, model=replace(recipe.model, device="cpu").load().config.full_name, crew=workers)
 
 
 @dataclass(frozen=True)
@@ -98,27 +107,44 @@ class Workshop:
         with self.open(create=True) as store:
             self.tell("init", [f"the data engine is at {store.database.name}"], store=store.database.name)
 
-    def add(self, paths: Sequence[Path], given: Terms) -> int:
-        """Add media; gives the exit code."""
+    def add(self, media: Sequence[str], given: Terms, into: Path | None = None) -> int:
+        """Add media, those with an address by way of a folder; gives the exit code."""
         with self.open() as store:
-            found = find_media(paths)
+            here = [Path(place) for place in media if not is_url(place)]
+            fetched = self._fetch([place for place in media if is_url(place)], into)
+            found = find_media([*here, *fetched.paths])
             with progress(self._name, len(found), quiet=self.quiet or self.as_json, unit="media") as advance:
                 intake = add_media(store, found, given, progress=lambda _path: advance())
+        intake.failed |= fetched.failed
         for path, name in intake.known.items():
             note(f"{path} is there already, as {name}", quiet=self.quiet or self.as_json)
         for path, reason in intake.failed.items():
             note(f"not added: {reason if path in reason else f'{path}: {reason}'}")
         counts = f"{len(intake.added)} added, {len(intake.known)} there already, {len(intake.failed)} failed"
+        splits = Counter(media.split for media in intake.added)
+        parts = [", ".join(f"{splits[part]} to {part}" for part in get_args(Split) if splits[part])] if splits else []
         tasks = [f"{intake.tasks} tasks to pick and annotate an object"] if intake.tasks else []
         self.tell(
             "add",
-            [f"{len(found)} media: {counts}", *tasks],
-            added=[{"name": m.name, "content": m.content, "frames": m.num_frames} for m in intake.added],
+            [f"{len(found) + len(fetched.failed)} media: {counts}", *parts, *tasks],
+            added=[
+                {"name": m.name, "content": m.content, "frames": m.num_frames, "split": m.split} for m in intake.added
+            ],
             known=intake.known,
             failed=intake.failed,
             tasks=intake.tasks,
         )
         return EXIT_CODES[MediaError] if intake.failed else 0
+
+    def _fetch(self, urls: Sequence[str], into: Path | None) -> Fetched:
+        """Bring media from the network here."""
+        if not urls:
+            return Fetched()
+        if into is None and "://" in self.place:
+            raise OutputError("a project in a database has no folder: say --into DIR, where every machine finds it")
+        wanted = find_remote(urls)
+        with progress(self._name, len(wanted), quiet=self.quiet or self.as_json, unit="files") as advance:
+            return fetch(wanted, into or Path(self.place) / "media", progress=lambda _url: advance())
 
     def propose(self, look: Finder, *, limit: int | None, priority: int) -> int:
         """Let a model look for masklets; gives the exit code."""
@@ -153,9 +179,10 @@ class Workshop:
     def status(self) -> None:
         """How far it is."""
         with self.open() as store:
-            sums = store.tallies()
+            sums, held, now = store.tallies(), Queue(store).held(), store.clock()
         if self.as_json:
-            self.tell("status", [], **_status(sums))
+            leases = [{"task": one.task.id, "worker": one.worker, "seconds": round(one.until - now)} for one in held]
+            self.tell("status", [], **_status(sums), held=leases)
             return
         console = Console()
         count = sums.get("store", {})
@@ -165,6 +192,11 @@ class Workshop:
         for table in (_states(sums), _phases(sums), _people(sums)):
             if table.row_count:
                 console.print(table)
+        for one in held:
+            left = max(1, round((one.until - now) / 60))
+            console.print(
+                f"{one.worker} holds task {one.task.id} ({one.task.state}), for {left} min more unless renewed"
+            )
 
     def history(self, task_id: int) -> None:
         """What happened to a task."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from masklet.engine.crew import Crew
 from masklet.engine.set_lists import class_list
 from masklet.engine.set_record import VideoRecord, damage, object_record, place_of, read_record, write_record
 from masklet.engine.verified import VerifiedVideo
@@ -54,6 +55,7 @@ def export_videos(
     root: Path,
     form: SetForm = "sav",
     *,
+    crew: Crew | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Exported:
     """Write videos to a set; what cannot be read is named, and the others are written.
@@ -63,6 +65,7 @@ def export_videos(
         root: folder of the set; made if it is not there.
         form: "sav" (videos with manual and automatic JSON for train, pictures and PNG for val and test), "davis" (label
             maps: where objects overlap one is seen), "coco" or "yolo".
+        crew: writes several videos at a time; None: this process writes one after the other.
         progress: called with the name of each video when it is done.
 
     Raises:
@@ -71,19 +74,63 @@ def export_videos(
     done = Exported()
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
-    for video in videos:
-        name = name_of(video)
-        try:
+    tell = progress or (lambda _name: None)
+
+    def missing() -> Iterator[VerifiedVideo]:
+        for video in videos:
             if is_there(video, root, form):
-                done.kept.append(name)
+                done.kept.append(name_of(video))
+                tell(name_of(video))
             else:
-                export_video(video, root, form)
-                done.written.append(name)
-        except MaskletError as error:
-            done.failed[name] = str(error)
-        if progress is not None:
-            progress(name)
+                if form == "yolo":  # here, so that no two workers add to the list at a time
+                    class_list(root, class_names(video))
+                yield video
+
+    order = SetOrder(root=root, form=form)
+    for video, reason in order.each(missing()) if crew is None else crew.each(order, missing()):
+        name = name_of(video)
+        if reason is None:
+            done.written.append(name)
+        else:
+            done.failed[name] = reason
+        tell(name)
+    done.written.sort()
     return done
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetOrder:
+    """What a worker needs to write videos to a set.
+
+    Attributes:
+        root: folder of the set.
+        form: its form.
+    """
+
+    root: Path
+    form: SetForm
+
+    def begin(self) -> Callable[[VerifiedVideo], str | None]:
+        """What a worker does with a video (`masklet.engine.crew.Trade`): writes it, or says why not."""
+        return self.write
+
+    def write(self, video: VerifiedVideo) -> str | None:
+        """Write a video; None, or why that cannot be."""
+        try:
+            export_video(video, self.root, self.form)
+        except MaskletError as error:
+            return str(error)
+        return None
+
+    def each(self, videos: Iterable[VerifiedVideo]) -> Iterator[tuple[VerifiedVideo, str | None]]:
+        """One video after the other, in this process."""
+        for video in videos:
+            yield video, self.write(video)
+
+
+def class_names(video: VerifiedVideo) -> list[str]:
+    """The classes of a video's objects, for forms that know classes."""
+    return [one.masklet.name or UNNAMED for one in video.versions]
 
 
 def is_there(video: VerifiedVideo, root: Path, form: SetForm) -> bool:
@@ -111,7 +158,7 @@ def export_video(video: VerifiedVideo, root: Path, form: SetForm) -> VideoRecord
     try:
         with writing(root):
             if form == "yolo":
-                _yolo(video, draft.path, class_list(root, [one.masklet.name or UNNAMED for one in video.versions]))
+                _yolo(video, draft.path, class_list(root, class_names(video)))
             else:
                 _WRITERS[form](video, draft.path)
             files = {

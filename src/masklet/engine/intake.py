@@ -15,7 +15,7 @@ from masklet.engine.records import Media, Split, TaskKind, TaskState, Work
 from masklet.engine.store import Store, media_row
 from masklet.engine.tables import MediaRow
 from masklet.engine.writing import Change, add_prompts, new_object_id, new_task, prepare
-from masklet.errors import MaskletError, MediaError
+from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io import LiveVideo, MediaWarning, RecordedSource, VideoFile, open_video
 from masklet.io.folder import PICTURE_SUFFIXES
 from masklet.types import Masklet, Prompts
@@ -37,8 +37,8 @@ class Terms:
 
     Attributes:
         license: under which they may be passed on, or "".
-        split: the part of the data set they belong to, or None for by content: ``val_share`` of them to "val".
-        val_share: as a share of all, 0 to 1.
+        split: the part of the data set they belong to, or None for by content (`split_of`).
+        val_share, test_share: as shares of all, 0 to 1 together; the rest is for training.
         objects: so many tasks to pick and annotate an object are opened for each.
         priority: of these tasks.
     """
@@ -46,8 +46,14 @@ class Terms:
     license: str = ""
     split: Split | None = None
     val_share: float = 0.1
+    test_share: float = 0.0
     objects: int = 0
     priority: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share > 1:
+            got = f"{self.val_share:g} for val and {self.test_share:g} for test"
+            raise FormatError(f"expected shares from 0 to 1 together, got {got}")
 
 
 @dataclass
@@ -206,8 +212,22 @@ def read_media(path: Path, terms: Terms) -> Media:
         fps=fps,
         size=size,
         license=terms.license,
-        split=terms.split or ("val" if int(content[:8], 16) < terms.val_share * 2**32 else "train"),
+        split=terms.split or split_of(content, val=terms.val_share, test=terms.test_share),
     )
+
+
+def split_of(content: str, *, val: float, test: float) -> Split:
+    """The split of a media by the hash of its content, so that it is the same wherever and whenever it is added.
+
+    What goes to val with some shares stays there when ``test`` shrinks or ``val`` grows, and the other way round.
+
+    Args:
+        content: at least 8 hexadecimal digits that are spread evenly.
+        val: share of all media.
+        test: share of all media; together at most 1.
+    """
+    place = int(content[:8], 16) / 2**32
+    return "val" if place < val else "test" if place >= 1 - test else "train"
 
 
 def opened(path: Path) -> RecordedSource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -17,10 +17,26 @@ from masklet.errors import FormatError, MaskletError
 from masklet.model.sam2 import Sam2
 from masklet.predict.automatic import AutomaticSettings
 from masklet.predict.everything import EverythingSettings, track_everything
-from masklet.types import Masklet
+from masklet.predict.second_pass import track_back
+from masklet.types import Masklet, Rle
 
-Found = tuple[Media, "list[Masklet] | str"]
-"""A media with its masklets, or why there are none."""
+
+@dataclass(frozen=True)
+class Proposal:
+    """A masklet that a model proposes.
+
+    Attributes:
+        masklet: what it found.
+        backward: the same object tracked the other way (`track_back`), for the gate that compares both; None where
+            that was not done.
+    """
+
+    masklet: Masklet
+    backward: Mapping[int, Rle] | None = None
+
+
+Found = tuple[Media, list[Proposal] | str]
+"""A media with what was found in it, or why there is nothing."""
 
 
 @runtime_checkable
@@ -45,11 +61,13 @@ class LocalFinder:
         net: the model.
         settings: how masklets are found.
         proposals: how key frames are searched.
+        both_ways: track each masklet back from its end too, for the gate that compares the two.
     """
 
     net: Sam2
     settings: EverythingSettings = field(default_factory=EverythingSettings)
     proposals: AutomaticSettings | None = None
+    both_ways: bool = True
 
     @property
     def model(self) -> str:
@@ -61,14 +79,15 @@ class LocalFinder:
         for one in media:
             yield one, self.look(one)
 
-    def look(self, media: Media) -> list[Masklet] | str:
+    def look(self, media: Media) -> list[Proposal] | str:
         """The masklets of one media, or why there are none."""
         try:
             with open_known(media) as video:
                 found = track_everything(self.net, video, self.settings, proposals=self.proposals)
+                back = track_back(self.net, video, found) if self.both_ways else {}
         except MaskletError as error:
             return str(error)
-        return list(found.values())
+        return [Proposal(masklet, back.get(object_id)) for object_id, masklet in found.items()]
 
 
 @dataclass
@@ -131,10 +150,10 @@ def waiting(store: Store, model: str) -> tuple[list[Media], int]:
         return [as_media(row) for row in rows if row.id not in searched], len(searched)
 
 
-def _fitting(media: Media, found: list[Masklet] | str) -> list[Prepared] | str:
+def _fitting(media: Media, found: list[Proposal] | str) -> list[Prepared] | str:
     """Masklets as they go into the store, or why there are none."""
     try:
-        return found if isinstance(found, str) else [prepare(masklet, media) for masklet in found]
+        return found if isinstance(found, str) else [prepare(one.masklet, media, one.backward) for one in found]
     except FormatError as error:
         return str(error)
 

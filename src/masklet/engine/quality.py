@@ -89,6 +89,11 @@ def doubtful(findings: list[Finding]) -> list[int]:
     return sorted(set(named), key=lambda frame: (-named.count(frame), frame))
 
 
+def told(findings: list[Finding]) -> str:
+    """Findings in words, for a task's history."""
+    return "; ".join(f"{finding.gate} (frame {finding.frames[0]}): {finding.detail}" for finding in findings)
+
+
 def area_jumps(frames: Mapping[int, Rle], limits: Limits) -> Finding | None:
     """Frames on which the area is many times that of the masked frame before, or a small part of it."""
     areas = [(index, frames[index].area) for index in sorted(frames)]

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from masklet.engine.records import Lease, TaskKind, TaskState, Verdict, Work
+from masklet.engine import quality
+from masklet.engine.records import Lease, Task, TaskKind, TaskState, Verdict, Work
 from masklet.engine.store import Store, as_task, version_of
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
 from masklet.engine.writing import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
@@ -21,6 +22,9 @@ from masklet.types import Masklet, Prompts
 
 STAGES = (TaskState.VERIFY, TaskState.ANNOTATE, TaskState.SELECT)
 """What is nearest to its end is given out first."""
+
+ORDER = TaskRow.priority.desc(), TaskRow.doubt.desc(), TaskRow.id
+"""Within a stage: the highest priority, then the most doubtful, then the oldest."""
 
 AFTER = {"satisfactory": TaskState.DONE, "unsatisfactory": TaskState.ANNOTATE, "reject": TaskState.REJECTED}
 
@@ -86,22 +90,18 @@ class Queue:
             gold = self._gold(change, worker)
             if gold is not None:
                 return gold
-        query = select(TaskRow).where(
-            TaskRow.state == state,
-            TaskRow.until.is_(None) | (TaskRow.until <= change.at),
-            TaskRow.only_for.is_(None) | (TaskRow.only_for == worker),
-        )
+        theirs = TaskRow.only_for.is_(None) | (TaskRow.only_for == worker)
+        query = select(TaskRow).where(*_free(state, change.at), theirs)
         if state is TaskState.VERIFY:
-            theirs = exists().where(MaskletRow.task_id == TaskRow.id, MaskletRow.author == worker)
-            query = query.where(TaskRow.author != worker, ~theirs)
+            made = exists().where(MaskletRow.task_id == TaskRow.id, MaskletRow.author == worker)
+            query = query.where(TaskRow.author != worker, ~made)
         if media is not None:
             query = query.where(
                 TaskRow.media_id == select(MediaRow.id).where(MediaRow.content == media).scalar_subquery()
             )
         if task is not None:
             query = query.where(TaskRow.id == task)
-        order = TaskRow.priority.desc(), TaskRow.doubt.desc(), TaskRow.id
-        return change.session.scalar(query.order_by(*order).limit(1).with_for_update(skip_locked=True, of=TaskRow))
+        return change.session.scalar(query.order_by(*ORDER).limit(1).with_for_update(skip_locked=True, of=TaskRow))
 
     def _gold(self, change: Change, worker: str) -> TaskRow | None:
         """A gold task that the person has not had, when it is time for one."""
@@ -126,13 +126,34 @@ class Queue:
         change.tell(row, "taken", worker, before=row.state)
         return _lease(change.session, row)
 
-    def held(self, worker: str) -> list[Lease]:
-        """What a person holds: for a page that is opened again."""
+    def held(self, worker: str | None = None) -> list[Lease]:
+        """What a person holds, for a page that is opened again, or what everybody holds."""
         with self.store.database.read() as session:
-            query = (
-                select(TaskRow).where(TaskRow.until > self.store.clock(), TaskRow.worker == worker).order_by(TaskRow.id)
-            )
+            query = select(TaskRow).where(TaskRow.until > self.store.clock()).order_by(TaskRow.id)
+            if worker is not None:
+                query = query.where(TaskRow.worker == worker)
             return [_lease(session, row) for row in session.scalars(query)]
+
+    def upcoming(
+        self, states: Sequence[TaskState] = STAGES, *, media: str | None = None, limit: int = 20
+    ) -> list[Task]:
+        """The tasks that nobody holds, in the order in which they are given out.
+
+        Args:
+            states: of these.
+            media: only tasks of this content hash.
+            limit: so many at most.
+        """
+        found: list[Task] = []
+        with self.store.database.read() as session:
+            for state in (state for state in states if not state.ended):
+                query = select(TaskRow, MediaRow.content).join(MediaRow, TaskRow.media_id == MediaRow.id)
+                query = query.where(*_free(state, self.store.clock()), TaskRow.only_for.is_(None))
+                if media is not None:
+                    query = query.where(MediaRow.content == media)
+                rows = session.execute(query.order_by(*ORDER).limit(limit - len(found)))
+                found += [as_task(row, content) for row, content in rows]
+        return found
 
     def renew(self, lease: Lease) -> Lease:
         """Keep a task for longer.
@@ -153,15 +174,6 @@ class Queue:
             row = _locked(change.session, lease.task.id)
             if row.token == lease.token:
                 change.move(row, TaskState(row.state), "released", lease.worker)
-
-    def sweep(self) -> int:
-        """Take back every task whose lease has ended; gives how many. Tasks are given out again without it, too."""
-        with self.store.change() as change:
-            ended = select(TaskRow).where(TaskRow.until <= change.at).order_by(TaskRow.id)
-            rows = change.session.scalars(ended.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                change.move(row, TaskState(row.state), "expired", str(row.worker))
-            return len(rows)
 
     # --- what people hand in ---
 
@@ -211,18 +223,21 @@ class Queue:
                 _check_held(row, lease, TaskState.ANNOTATE)
                 change.add_version(row, made, work)
                 change.count(f"person:{work.author}", annotated=1, seconds=work.seconds or 0.0)
-                after = self._judge_gold(change, row, masklet) if row.gold else TaskState.VERIFY
-                change.move(row, after, "annotated", work.author, key=key, note=made.findings)
+                after, note = self._judge_gold(change, row, masklet) if row.gold else (TaskState.VERIFY, made.findings)
+                change.move(row, after, "annotated", work.author, key=key, note=note)
             told = change.session.scalars(select(EventRow.version).where(EventRow.key == key)).one()
             assert told is not None, "whoever annotates makes a version"
             return told
 
-    def _judge_gold(self, change: Change, row: TaskRow, masklet: Masklet) -> TaskState:
+    def _judge_gold(self, change: Change, row: TaskRow, masklet: Masklet) -> tuple[TaskState, str]:
+        """Where a gold task ends, and on which frames it is not what is known."""
         known = change.session.get_one(TaskRow, row.gold)
         assert known.version is not None, "the known answer is a version"
-        row.agreement = agreement(version_of(change.session, known.version).masklet, masklet)
+        answer = version_of(change.session, known.version).masklet
+        row.agreement = agreement(answer, masklet)
         change.count(f"person:{row.only_for}", gold=1, agreement=row.agreement)
-        return TaskState.DONE
+        apart = quality.annotators(answer.frames, masklet.frames, quality.Limits(), "the known answer")
+        return TaskState.DONE, quality.told([] if apart is None else [apart])
 
     def judge(self, lease: Lease, verdict: Verdict, *, key: str) -> None:
         """A verdict was given on the newest version.
@@ -244,25 +259,40 @@ class Queue:
                 change.count(f"phase:{phase}", **{verdict.outcome: 1})
                 change.move(row, AFTER[verdict.outcome], verdict.outcome, verdict.by, key=key, note=verdict.note)
 
-    def flag(self, task: int, frames: Mapping[int, float], *, note: str = "") -> None:
+    def flag(self, task: int, frames: Mapping[int, float], *, note: str = "", who: str = "") -> None:
         """Frames of a task that is still open need a look.
 
         Args:
             task: which.
             frames: frame -> how doubtful it is, 0 to 1; those that are in doubt already come after them.
             note: why, for the history.
+            who: says so; "" for a program.
+
+        Raises:
+            TaskError: there is no such task, it has ended, or its media has no such frame.
         """
         with self.store.change() as change:
             row = _locked(change.session, task)
+            _check_open(row)
+            count = change.session.get_one(MediaRow, row.media_id).num_frames
+            outside = [index for index in frames if not 0 <= index < count]
+            if outside:
+                raise TaskError(f"expected frames from 0 to {count - 1} for task {task}, got {outside[0]}")
             worst = sorted(frames, key=lambda index: (-frames[index], index))
             row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_DOUBTFUL])
             row.doubt = max([row.doubt, *frames.values()])
-            change.tell(row, "flagged", "", before=row.state, note=note)
+            change.tell(row, "flagged", who, before=row.state, note=note)
 
     def prioritize(self, task: int, priority: int) -> None:
-        """Give a task out sooner (a higher number) or later."""
+        """Give a task that is still open out sooner (a higher number) or later.
+
+        Raises:
+            TaskError: there is no such task, or it has ended.
+        """
         with self.store.change() as change:
-            change.session.execute(update(TaskRow).where(TaskRow.id == task).values(priority=priority))
+            row = _locked(change.session, task)
+            _check_open(row)
+            row.priority = priority
 
 
 def agreement(known: Masklet, given: Masklet) -> float:
@@ -275,6 +305,11 @@ def agreement(known: Masklet, given: Masklet) -> float:
         else:
             scores.append(float(iou([rle], [other])[0, 0]))
     return float(np.mean(scores)) if scores else 0.0
+
+
+def _free(state: TaskState, at: float) -> tuple[ColumnElement[bool], ...]:
+    """Of tasks: that they are in a state and nobody holds them."""
+    return TaskRow.state == state, TaskRow.until.is_(None) | (TaskRow.until <= at)
 
 
 def _lease(session: Session, row: TaskRow) -> Lease:
@@ -295,6 +330,11 @@ def _is_new(session: Session, row: TaskRow, key: str) -> bool:
     if told not in (None, row.id):
         raise TaskError(f"the key {key!r} was used for task {told}, got it for task {row.id}")
     return told is None
+
+
+def _check_open(row: TaskRow) -> None:
+    if TaskState(row.state).ended:
+        raise TaskError(f"task {row.id} has ended: it is {row.state}")
 
 
 def _check_held(row: TaskRow, lease: Lease, *states: TaskState) -> None:

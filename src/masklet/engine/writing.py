@@ -17,7 +17,7 @@ from masklet.engine.packing import dump_prompts, pack
 from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, PartRow, TallyRow, TaskRow
 from masklet.errors import FormatError
-from masklet.types import Masklet, Prompts
+from masklet.types import Masklet, Prompts, Rle
 
 MAX_DOUBTFUL = 5
 """So many frames to annotate next are kept with a task."""
@@ -169,8 +169,13 @@ def doubtful(masklet: Masklet, odd: Collection[int] = ()) -> dict[int, float]:
     return {index: max(score, 0.0) for score, index in worst[:MAX_DOUBTFUL]}
 
 
-def prepare(masklet: Masklet, media: Media) -> Prepared:
+def prepare(masklet: Masklet, media: Media, backward: Mapping[int, Rle] | None = None) -> Prepared:
     """A masklet as it goes into the store, looked at by the automatic gates.
+
+    Args:
+        masklet: to be kept.
+        media: that it is of.
+        backward: the same object tracked the other way, where that was done.
 
     Raises:
         FormatError: it has no frames, or does not fit the media.
@@ -184,14 +189,14 @@ def prepare(masklet: Masklet, media: Media) -> Prepared:
     outside = [index for index in masklet.frames if not 0 <= index < media.num_frames]
     if outside:
         raise FormatError(f"{media.name} has {media.num_frames} frames, got a mask for frame {outside[0]}")
-    found = quality.gates(masklet)
+    found = quality.gates(masklet, backward=backward)
     scores = doubtful(masklet, quality.doubtful(found))
     return Prepared(
         masklet=masklet,
         parts=pack(masklet),
         frames=list(scores),
         doubt=1 - min(scores.values(), default=1.0),
-        findings="; ".join(f"{finding.gate} (frame {finding.frames[0]}): {finding.detail}" for finding in found),
+        findings=quality.told(found),
     )
 
 

@@ -25,7 +25,8 @@ from masklet.evaluate.protocols import (
 )
 from masklet.evaluate.results import Evaluation, read_results
 from masklet.evaluate.runner import Running, evaluate
-from masklet.evaluate.subjects import ModelSpec, Predictions, Subject
+from masklet.evaluate.subjects import Predictions, Subject
+from masklet.predict.spec import ModelSpec
 
 __all__ = [
     "PROTOCOLS",

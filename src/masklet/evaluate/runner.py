@@ -21,11 +21,12 @@ from masklet.evaluate.protocols import Given, ImageClicks, Protocol, describe
 from masklet.evaluate.records import RECORD_VERSION, RecordStore, key_of
 from masklet.evaluate.results import Evaluation
 from masklet.evaluate.scoring import RULES
-from masklet.evaluate.subjects import ModelSpec, Predictions, Subject, model_entry
+from masklet.evaluate.subjects import Predictions, Subject, model_entry
 from masklet.evaluate.workers import Item, Worker, in_processes, units
 from masklet.io.datasets import ImageDataset, VideoDataset
 from masklet.io.draft import writing
 from masklet.model.sam2 import Sam2
+from masklet.predict.spec import ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,22 +12,7 @@ import torch
 
 from masklet.model.metadata import config_to_json
 from masklet.model.sam2 import Sam2
-from masklet.predict.load import load
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """A model that every worker loads for itself; fields as in `masklet.load`."""
-
-    name: str = "nano"
-    weights: Path | None = None
-    device: str = "auto"
-    dtype: str = "float32"
-    image_size: int | None = None
-
-    def load(self) -> Sam2:
-        """The model; see `masklet.load`."""
-        return load(self.name, weights=self.weights, device=self.device, dtype=self.dtype, image_size=self.image_size)
+from masklet.predict.spec import ModelSpec
 
 
 @dataclass(frozen=True)

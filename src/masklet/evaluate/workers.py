@@ -15,11 +15,11 @@ import torch
 from masklet.errors import DeviceError
 from masklet.evaluate.jobs import Draw, Job, Tell
 from masklet.evaluate.records import Record, RecordStore
-from masklet.evaluate.subjects import ModelSpec
 from masklet.evaluate.summary import score_of
 from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.io.draft import Draft, writing
 from masklet.model.sam2 import Sam2
+from masklet.predict.spec import ModelSpec
 
 WORST = 6
 """How many of the worst items have film strips."""

@@ -60,6 +60,7 @@ class ModelConfig:
         memory_ffn: hidden channels of their feed-forward part.
         memory_frames: spatial memories that have a learned time code: 1 prompted + the recent ones.
         max_pointers: object pointers read at most.
+        max_maps: spatial memories read at most, where that is fewer than ``memory_frames``.
         draw_prompts: clicks and boxes are also drawn into the dense mask prompt (nano only).
         min_stability: candidate 0 answers an unambiguous prompt while its stability is at least this, else the best of
             the others does; 0 for a model whose soft masks are never that stable (nano).
@@ -79,6 +80,7 @@ class ModelConfig:
     memory_ffn: int = 2048
     memory_frames: int = 7
     max_pointers: int = 16
+    max_maps: int = 7
     draw_prompts: bool = False
     min_stability: float = 0.98
     ranked_clicks: bool = True

@@ -20,6 +20,7 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "memory_ffn": (1, 65536),
     "memory_frames": (1, 256),
     "max_pointers": (0, 1024),
+    "max_maps": (1, 256),
     "min_stability": (0, 1),
     "refine_limit": (0, 1e6),
     "pixel_mean": (0, 1),

@@ -1,4 +1,4 @@
-"""How far a tracked mask can be trusted: presence, predicted IoU, stability and agreement as one calibrated number.
+"""How far a tracked mask can be trusted: what it says of itself as one calibrated number.
 
 The constants are fit on annotated videos by `benchmarks/confidence.py`, which writes `weights/confidence.json`.
 """
@@ -32,6 +32,7 @@ class Signs(NamedTuple):
         iou: predicted IoU, 0 to 1.
         stability: IoU of the mask at a stricter and at a looser threshold, 0 to 1.
         agreement: mean IoU with the decoder's other candidates, and where several stories are followed, with theirs.
+        likeness: cosine similarity of what is under the mask with the prompted look most like it (`tracking.look`).
         visible: whether the mask is not empty.
     """
 
@@ -39,6 +40,7 @@ class Signs(NamedTuple):
     iou: float
     stability: float
     agreement: float
+    likeness: float
     visible: bool
 
     @classmethod
@@ -46,22 +48,22 @@ class Signs(NamedTuple):
         """Of the first of the ways in which an object's stories go on."""
         best = branches[0]
         mask = best.chosen.logits > 0
-        stability, agreement = best.signs.tolist()
+        stability, agreement, likeness = best.signs.tolist()
         for other in {id(b.chosen): b.chosen for b in branches[1:]}.values():
             theirs = other.logits > 0
             either = int((mask | theirs).sum())
             agreement = min(agreement, int((mask & theirs).sum()) / either if either else 1.0)
         score, iou = float(best.chosen.object_score[0]), float(best.chosen.iou[0])
-        return cls(score, iou, stability, agreement, score > 0 and bool(mask.any()))
+        return cls(score, iou, stability, agreement, likeness, score > 0 and bool(mask.any()))
 
     @property
     def features(self) -> tuple[float, ...]:
-        """What the calibration weighs; of an empty mask, its presence alone."""
+        """What the calibration weighs; of an empty mask, its presence and its likeness before it was emptied."""
         presence = max(-CLIP, min(CLIP, self.presence))
         if not self.visible:
-            return (1.0, presence)
+            return (1.0, presence, self.likeness)
         iou = min(max(self.iou, 1e-3), 1 - 1e-3)
-        return (1.0, presence, math.log(iou / (1 - iou)), self.stability, self.agreement)
+        return (1.0, presence, math.log(iou / (1 - iou)), self.stability, self.agreement, self.likeness)
 
 
 def confidence(signs: Signs, model: str) -> float:

@@ -64,6 +64,7 @@ class ObjectMemory:
             areas={-i: area for i, area in self.state.areas.items()},
             anchors=tuple(-i for i in self.state.anchors),
             overlaps={-i: overlap for i, overlap in self.state.overlaps.items()},
+            unlike={-i: count for i, count in self.state.unlike.items()},
             course=course,
             origin=-self.state.origin,
         )
@@ -90,15 +91,17 @@ class ObjectMemory:
             if continues or not self.bank.prompted or i in lasting:
                 entry = self.bank[i]
                 moved = None if entry.map is None else entry.map.to(device, dtype)
+                look = None if entry.look is None else entry.look.to(device)
                 bank.put(
                     i + shift,
-                    replace(entry, map=moved, pointer=entry.pointer.to(device, dtype)),
+                    replace(entry, map=moved, pointer=entry.pointer.to(device, dtype), look=look),
                     prompted=i in self.bank.prompted,
                 )
         state = State(
             areas={i + shift: area for i, area in self.state.areas.items()},
             anchors=tuple(i + shift for i in self.state.anchors),
             overlaps={i + shift: overlap for i, overlap in self.state.overlaps.items()},
+            unlike={i + shift: count for i, count in self.state.unlike.items()} if continues else {},
             course=_moved(self.state.course, shift) if continues else None,
             origin=self.state.origin + shift,
         )
@@ -118,6 +121,8 @@ class ObjectMemory:
             tensors[f"pointer.{i}"] = entry.pointer.cpu().contiguous()
             if entry.map is not None:
                 tensors[f"map.{i}"] = entry.map.cpu().contiguous()
+            if entry.look is not None:
+                tensors[f"look.{i}"] = entry.look.cpu().contiguous()
         facts = {
             "model": self.model,
             "next": self.next,
@@ -126,6 +131,7 @@ class ObjectMemory:
             "areas": list(self.state.areas.items()),
             "anchors": self.state.anchors,
             "overlaps": list(self.state.overlaps.items()),
+            "unlike": list(self.state.unlike.items()),
             "origin": self.state.origin,
             "course": _written(self.state.course),
         }
@@ -168,12 +174,14 @@ def _bank(facts: dict[str, Any], tensors: dict[str, Tensor]) -> MemoryBank:
     bank = MemoryBank()
     for i, score, iou, prompted in facts["frames"]:
         pointer, spatial = tensors[f"pointer.{int(i)}"], tensors.get(f"map.{int(i)}")
-        if pointer.ndim != 2 or len(pointer) != 1 or (spatial is not None and (spatial.ndim != 4 or len(spatial) != 1)):
+        look = tensors.get(f"look.{int(i)}")
+        found = [(t, n) for t, n in ((pointer, 2), (spatial, 4), (look, 1)) if t is not None]
+        if any(t.ndim != n or (n > 1 and len(t) != 1) for t, n in found):
             raise ValueError(f"tensors of frame {i} have unexpected shapes")
-        finite = all(bool(torch.isfinite(t).all()) for t in (pointer, spatial) if t is not None)
+        finite = all(bool(torch.isfinite(t).all()) for t, _ in found)
         if not finite:
             raise ValueError(f"tensors of frame {i} hold NaN or infinity")
-        bank.put(int(i), MemoryEntry(spatial, pointer, float(score), float(iou)), prompted=bool(prompted))
+        bank.put(int(i), MemoryEntry(spatial, pointer, float(score), float(iou), look), prompted=bool(prompted))
     if not bank.mapped:
         raise ValueError("no frame holds a spatial memory")
     return bank
@@ -184,6 +192,7 @@ def _state(facts: dict[str, Any]) -> State:
         areas={int(i): float(area) for i, area in facts["areas"]},
         anchors=tuple(int(i) for i in facts["anchors"]),
         overlaps={int(i): float(overlap) for i, overlap in facts["overlaps"]},
+        unlike={int(i): int(count) for i, count in facts.get("unlike", [])},
         origin=int(facts["origin"]),
         course=_read_course(facts["course"]),
     )

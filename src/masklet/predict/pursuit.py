@@ -75,7 +75,7 @@ class Pursuit:
         past.restore((i, bank, recall) for i, bank, recall in recalls if recall)
         features, beliefs = past.features[at.frame_index], [track.belief for track in tracks.values()]
         looked = look(past.model, features, [(bank, recall) for _, bank, recall in recalls], self.policy)
-        ways = branch(past.model, looked, beliefs, at, self.policy)
+        ways = branch(past.model, features, looked, beliefs, at, self.policy)
         past.store(at.frame_index, {i: each[0].chosen for i, each in zip(tracks, ways, strict=True)})
         before = [track.told for track in tracks.values()]
         commit(past.model, features, list(zip(beliefs, ways, strict=True)), at, self.policy)

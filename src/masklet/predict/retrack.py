@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from masklet.errors import PromptError, UnknownObjectError
 from masklet.masks.rle import iou
@@ -23,9 +23,11 @@ def retrack(
     objects: Collection[ObjectId],
     within: range | None = None,
     patience: int = 10,
-    cancel: Callable[[], bool] | None = None,
+    before: Mapping[ObjectId, Mapping[int, Rle]] | None = None,
 ) -> Iterator[FrameMasks]:
     """Track objects away from a corrected frame, forward and then in reverse, until results are what they were.
+
+    What is done is kept, also where the caller goes no further.
 
     An object is done with a direction when its masks agreed with the earlier ones on ``patience`` frames running, or
     where its earlier results end.
@@ -36,7 +38,7 @@ def retrack(
         objects: what was corrected; others are left alone.
         within: the frames that may be tracked; None for all.
         patience: frames in a row that must agree.
-        cancel: asked before each frame; True ends it. What is done is kept.
+        before: the earlier masks, each asked for before its frame is yielded; None for the results of the session.
 
     Raises:
         UnknownObjectError: an object that was never prompted.
@@ -50,16 +52,16 @@ def retrack(
     missing = sorted(set(objects) - set(session.object_ids))
     if missing:
         raise UnknownObjectError(f"there is no object {missing[0]}")
-    before = {i: masklet.frames for i, masklet in session.masklets().items() if i in objects}
-    return _both_ways(session, frame_index, before, (span, patience), cancel)
+    if before is None:
+        before = {i: masklet.frames for i, masklet in session.masklets().items() if i in objects}
+    return _both_ways(session, frame_index, before, (span, patience))
 
 
 def _both_ways(
     session: VideoSession,
     frame_index: int,
-    before: dict[ObjectId, dict[int, Rle]],
+    before: Mapping[ObjectId, Mapping[int, Rle]],
     limits: tuple[range, int],
-    cancel: Callable[[], bool] | None,
 ) -> Iterator[FrameMasks]:
     span, patience = limits
     for direction in DIRECTIONS:
@@ -71,15 +73,15 @@ def _both_ways(
         start = min(min(known[i]) for i in pending)
         end = max(max(known[i]) for i in pending) + 1
         agreed = dict.fromkeys(pending, 0)
-        for out in session.propagate(direction, start=start, end=end, objects=pending, cancel=cancel):
+        for out in session.propagate(direction, start=start, end=end, objects=pending):
             if out.frame_index == frame_index:
                 continue
-            yield out
             for i in out.object_ids:
                 same = agree(before[i][out.frame_index], Rle.from_mask(out[i]))
                 agreed[i] = agreed[i] + 1 if same else 0
                 if agreed[i] >= patience or out.frame_index == known[i][-1]:
                     pending.discard(i)
+            yield out
             if not pending:
                 break
 

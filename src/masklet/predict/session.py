@@ -74,6 +74,7 @@ class VideoSession:
         self._logits = LogitStore() if logits is None else logits
         self._pursuit = Pursuit(self.policy)
         self.features: FrameFeatures = FeatureCache(model, video)
+        self.remind: Callable[[int], None] = lambda _: None  # told of a frame before it is looked at; may `restore`
         self.num_frames = recorded_length(video)
 
     @property
@@ -119,7 +120,8 @@ class VideoSession:
             track.belief.settle()
             if not self.policy.keep_memories:
                 track.doubt(frame_index)
-        self._keep(features, frame_index, answered, prompted=True)
+        banks = {i: (self._tracks[i].bank, mask) for i, mask in answered.items()}
+        keep(self.model, features, frame_index, banks, prompted=True)
         return self._collect(frame_index, answered)
 
     @torch.inference_mode()
@@ -127,8 +129,7 @@ class VideoSession:
         """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
         _, merged, answered = self._answer(frame_index, prompts)
         drawn = {i: asked.mask for i, asked in merged.items() if asked.mask is not None}
-        frame = Frame.of(self.video, frame_index)
-        return frame_masks(frame, answered, self.model, self.postprocess, drawn=drawn)
+        return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, drawn=drawn)
 
     @torch.inference_mode()
     def look_at(self, frame_index: int) -> EncodedImage:
@@ -196,6 +197,7 @@ class VideoSession:
     def masks(self, frame_index: int) -> FrameMasks:
         """The results so far on one frame."""
         self._check_frame(frame_index)
+        self.remind(frame_index)
         return self._collect(frame_index, {})
 
     def masklets(self) -> dict[ObjectId, Masklet]:
@@ -262,25 +264,30 @@ class VideoSession:
         prompted = frame_index in track.prompts
         return track.state(frame_index, self._past.stored_logits(object_id, frame_index) if prompted else None)
 
-    def restore(self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "") -> None:
+    def restore(
+        self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "", join: bool = False
+    ) -> None:
         """Take an object back as it was written down, in place of what is known of it now. Nothing is computed.
 
         Prompted frames are recalled exactly as before. Of tracked frames only the mask is known, which their memories
-        are made of again and corrections start from.
+        are made of again and corrections start from. With ``join`` they come beside what is known, which stays.
 
         Raises:
             FrameRangeError: a frame that the video does not have.
-            PromptError: no frame is prompted, or masks and logits do not fit the video and the model.
+            PromptError: no frame is prompted, or masks, logits and pointers do not fit the video and the model.
+            UnknownObjectError: there is no such object to join.
         """
         for frame_index, state in frames.items():
             self._check_frame(frame_index)
-            state.check(self.size, self.model.config.image_size // 4)
-        pointer = torch.empty(1, self.model.config.embed_dim, dtype=self.model.dtype, device=self.model.device)
-        track = Track.restored(frames, name, like=pointer)
-        logits = {(object_id, i): state.logits for i, state in frames.items() if state.logits is not None}
-        if object_id in self._tracks:
+            state.check(self.size, self.model.config)
+        if not join and all(state.prompts is None for state in frames.values()):
+            raise PromptError("an object without any prompt cannot be restored")
+        track = self._track(object_id) if join else Track(name=name)
+        if not join and object_id in self._tracks:
             self.forget(object_id)
-        self._logits.put(logits)
+        frames = {i: state for i, state in frames.items() if i not in track.results}
+        self._logits.put({(object_id, i): state.logits for i, state in frames.items() if state.logits is not None})
+        track.restore(frames, like=torch.empty(1, dtype=self.model.dtype, device=self.model.device))
         self._tracks[object_id] = track
 
     def _answer(
@@ -288,6 +295,7 @@ class VideoSession:
     ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, ChosenMask]]:
         """The frame, everything said about it with these prompts, and the model's answer. Nothing changes."""
         self._check_frame(frame_index)
+        self.remind(frame_index)
         check_prompts(prompts, self.size)
         tracks = {i: self._tracks.get(i) or Track() for i in prompts}
         for i, track in tracks.items():
@@ -303,6 +311,7 @@ class VideoSession:
     @torch.inference_mode()
     def _visit(self, frame_index: int, current: Pass, objects: Collection[ObjectId] | None) -> FrameMasks:
         """Track every object that is due on this frame."""
+        self.remind(frame_index)
         due = [
             i
             for i, track in self._tracks.items()
@@ -333,16 +342,8 @@ class VideoSession:
         recalls = {i: self._pursuit.recall(track, frame_index) for i, track in tracks.items()}
         self._past.restore((i, tracks[i].bank, recall) for i, recall in recalls.items() if recall)
         looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
-        previous = [
-            self._past.stored_logits(i, frame_index) if frame_index in tracks[i].results else None for i in tracks
-        ]
-        return {i: Start(looked.embedding[[row]], previous[row]) for row, i in enumerate(tracks)}
-
-    def _keep(
-        self, features: ImageFeatures, frame_index: int, chosen: dict[ObjectId, ChosenMask], *, prompted: bool
-    ) -> None:
-        banks = {i: (self._tracks[i].bank, mask) for i, mask in chosen.items()}
-        keep(self.model, features, frame_index, banks, prompted=prompted)
+        known = {i: self._past.stored_logits(i, frame_index) for i in tracks if frame_index in tracks[i].results}
+        return {i: Start(looked.embedding[[row]], known.get(i)) for row, i in enumerate(tracks)}
 
     def _collect(
         self,
@@ -364,8 +365,7 @@ class VideoSession:
                 chosen[i] = self._past.shown(i, frame_index)
                 if not (by_logits and (i, frame_index) in self._logits):
                     drawn[i] = track.results[frame_index].mask.to_mask()
-            asked = track.prompts.get(frame_index)
-            if asked is not None and asked.mask is not None:
+            if (asked := track.prompts.get(frame_index)) is not None and asked.mask is not None:
                 drawn[i] = asked.mask
         out = with_confidence(self._masks(frame_index, chosen, drawn), signs or {}, self.model.config.name)
         for row, i in enumerate(out.object_ids):

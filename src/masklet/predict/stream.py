@@ -171,7 +171,8 @@ class StreamTracker:
             stories = [(i, story) for i, belief in seen.items() for story in belief.distinct]
             memories = [(story.bank, select(story, at, self.policy)) for _, story in stories]
             looked = look(self.model, features, memories, self.policy)
-            ways = dict(zip(seen, branch(self.model, looked, list(seen.values()), at, self.policy), strict=True))
+            branches = branch(self.model, features, looked, list(seen.values()), at, self.policy)
+            ways = dict(zip(seen, branches, strict=True))
             best = [row for row, (i, story) in enumerate(stories) if i in prompts and story is seen[i].best]
             starts = {(i := stories[row][0]): Start(looked.embedding[[row]], ways[i][0].chosen.logits) for row in best}
         fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +12,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from masklet.errors import PromptError
+from masklet.model.config import ModelConfig
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.policies import Belief, Hypothesis
 from masklet.types import FrameMasks, Masklet, ObjectId, Prompts, Rle, Size
-
-T = TypeVar("T", bound="Track")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,15 @@ class FrameState:
     pointer: Float32[np.ndarray, " c"] | None = None
     logits: Float32[np.ndarray, "s s"] | None = None
 
-    def check(self, size: Size, side: int) -> None:
-        """Raise `PromptError` unless the mask is of ``size`` and the logits are ``side`` pixels wide."""
+    def check(self, size: Size, config: ModelConfig) -> None:
+        """Raise `PromptError` unless the mask is of ``size``, and logits and pointer are such as the model makes."""
+        side, width = config.image_size // 4, config.embed_dim
         if self.result.mask.size != size:
             raise PromptError(f"expected a mask of size {size} (height, width), got {self.result.mask.size}")
         if self.logits is not None and self.logits.shape != (side, side):
             raise PromptError(f"expected logits of shape {(side, side)}, got {self.logits.shape}: another model's?")
+        if self.pointer is not None and self.pointer.shape != (width,):
+            raise PromptError(f"expected a pointer of {width} numbers, got {self.pointer.size}: another model's?")
         if self.prompts is not None:
             self.prompts.check_inside(size)
 
@@ -173,29 +175,18 @@ class Track:
             logits=None if logits is None else logits[0, 0].float().cpu().numpy(),
         )
 
-    @classmethod
-    def restored(cls: type[T], frames: Mapping[int, FrameState], name: str, *, like: Tensor) -> T:
-        """The object of these frames; its pointers become tensors of the kind of ``like``.
-
-        Raises:
-            PromptError: no frame is prompted, or a pointer is not of the width of ``like``.
-        """
-        track = cls(name=name)
+    def restore(self, frames: Mapping[int, FrameState], *, like: Tensor) -> None:
+        """Take frames back of which nothing is known; their pointers become tensors of the kind of ``like``."""
         for i, state in sorted(frames.items()):
-            track.results[i] = state.result
+            self.results[i] = state.result
             if state.prompts is not None:
-                track.prompts[i] = state.prompts
+                self.prompts[i] = state.prompts
             if state.reverse is not None:
-                track.visited[i] = state.reverse
+                self.visited[i] = state.reverse
             if state.pointer is not None and (state.prompts is not None or state.reverse is not None):
-                if state.pointer.shape != like.shape[-1:]:
-                    raise PromptError(f"expected a pointer of {like.shape[-1]} numbers, got {len(state.pointer)}")
                 pointer = torch.from_numpy(state.pointer.copy()).to(like)[None]
                 entry = MemoryEntry(None, pointer, state.object_score, state.result.iou)
-                track.bank.put(i, entry, prompted=state.prompts is not None)
-        if not track.prompts:
-            raise PromptError("an object without any prompt cannot be restored")
-        return track
+                self.bank.put(i, entry, prompted=state.prompts is not None)
 
     def masklet(self, object_id: ObjectId, size: Size, model: str) -> Masklet:
         """The results as a value of its own."""

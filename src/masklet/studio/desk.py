@@ -102,7 +102,10 @@ class Desk:
     def expire(self, now: float) -> None:
         """Give back what nobody has used lately, here and on every device."""
         before = now - self.settings.idle_seconds
-        old = [kept.expire(before) for kept in (self.viewers, self.viewers.seen, self.pictures, self.clean)]
+        old = [
+            kept.expire(before)
+            for kept in (self.viewers, self.viewers.seen, self.pictures, self.clean, self.record.lanes.kept)
+        ]
         for device in self.devices:
             device.worker.call("", lambda device=device: device.expire(before, trim=any(old)))  # type: ignore[misc]
 

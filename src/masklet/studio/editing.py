@@ -151,8 +151,7 @@ def move(desk: Desk, device: Device, live: Live, project_id: str, step: int) -> 
     """Undo or redo an edit; nothing of the project may be running."""
     if live.busy:
         raise ConflictError("the project is being tracked: cancel that first")
-    for object_id in desk.record.move(project_id, step):
-        device.renew(live, project_id, object_id)
+    device.renew(live, project_id, desk.record.move(project_id, step))
     project, _ = desk.store.project(project_id)
     desk.changed(project_id, project.revision, "history")
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from masklet.studio.faults import ConflictError, NotFoundError
+from masklet.studio.lanes import END, Lanes, Touched, alive, touch
 from masklet.studio.store import Store, found, now
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow, StepRow
 from masklet.types import ObjectId
 
 Versioned = (ObjectRow, FrameRow)
-R = TypeVar("R", ObjectRow, FrameRow)
-
-
-def alive(table: type[R], project: ProjectRow) -> ColumnElement[bool]:
-    """The rows of a project that are to be seen at its revision."""
-    revision = project.revision
-    living = table.died.is_(None) | (table.died > revision)
-    return (table.project_id == project.id) & (table.born <= revision) & living
 
 
 class Edit:
@@ -74,19 +66,23 @@ class Edit:
 
     def put_frames(self, rows: Iterable[FrameRow]) -> None:
         """Take over what is known of frames, in place of what was."""
-        for row in rows:
+        new = list(rows)
+        for row in new:
             row.project_id, row.born, row.died = self.project.id, self.revision, None
             self.remove_frames(row.object_id, row.frame)
-            self.session.add(row)
+        self.session.add_all(new)
         self.session.flush()
 
     def remove_frames(self, object_id: ObjectId, frame: int | None = None) -> None:
         """End what is known of one frame of an object, or of all."""
         these = (FrameRow.project_id == self.project.id) & (FrameRow.object_id == object_id) & FrameRow.died.is_(None)
+        start, end = (0, END) if frame is None else (frame, frame + 1)
         if frame is not None:
             these &= FrameRow.frame == frame
-        self.session.execute(delete(FrameRow).where(these, FrameRow.born >= self.revision))
-        self.session.execute(update(FrameRow).where(these).values(died=self.revision))
+        touch(self.session, Touched(self.project.id, object_id, start, end))
+        blind = {"synchronize_session": False}  # no row of a frame is in this session
+        self.session.execute(delete(FrameRow).where(these, FrameRow.born >= self.revision), execution_options=blind)
+        self.session.execute(update(FrameRow).where(these).values(died=self.revision), execution_options=blind)
 
     def _end(self, row: ObjectRow) -> None:
         if row.born >= self.revision:
@@ -102,10 +98,14 @@ class Record:
     Args:
         store: the database.
         undo_steps: kept for each project.
+
+    Attributes:
+        lanes: what is known of frames, without masks.
     """
 
     def __init__(self, store: Store, undo_steps: int) -> None:
         self.store = store
+        self.lanes = Lanes(store)
         self._undo_steps = undo_steps
 
     def begin(self, session: Session, project_id: str, label: str) -> Edit:
@@ -132,12 +132,6 @@ class Record:
         project, _ = found(session, project_id)
         return Edit(session, project, revision)
 
-    def relabel(self, project_id: str, revision: int, label: str) -> None:
-        """Say better what an edit was."""
-        with self.store.session() as session:
-            mine = (StepRow.project_id == project_id) & (StepRow.revision == revision)
-            session.execute(update(StepRow).where(mine).values(label=label))
-
     def move(self, project_id: str, step: int) -> set[ObjectId]:
         """Undo (-1) or redo (+1) an edit.
 
@@ -155,9 +149,15 @@ class Record:
             project.revision += step
             project.changed = now()
             touched: set[ObjectId] = set()
-            for table in Versioned:
-                between = (table.project_id == project_id) & ((table.born == crossed) | (table.died == crossed))
-                touched |= set(session.scalars(select(table.object_id).where(between).distinct()))
+            for end in (ObjectRow.born, ObjectRow.died):
+                these = (ObjectRow.project_id == project_id) & (end == crossed)
+                touched |= set(session.scalars(select(ObjectRow.object_id).where(these)))
+            for end in (FrameRow.born, FrameRow.died):
+                these = (FrameRow.project_id == project_id) & (end == crossed)
+                span = select(FrameRow.object_id, func.min(FrameRow.frame), func.max(FrameRow.frame)).where(these)
+                for object_id, first, last in session.execute(span.group_by(FrameRow.object_id)):
+                    touch(session, Touched(project_id, object_id, first, last + 1))
+                    touched.add(object_id)
         return touched
 
     def labels(self, project_id: str) -> tuple[str | None, str | None]:
@@ -207,30 +207,24 @@ class Record:
 
     def object_frames(self, project_id: str) -> dict[ObjectId, tuple[int, list[int]]]:
         """For each object the number of frames with a result, and the prompted frames."""
+        return {i: (len(lane), lane.prompted_frames) for i, lane in self.lanes.of(project_id).items()}
+
+    def prompted(self, project_id: str, object_id: ObjectId) -> list[FrameRow]:
+        """The frames on which something was said about an object."""
         with self.store.session() as session:
             project, _ = found(session, project_id)
-            mine = alive(FrameRow, project)
-            count = func.count(FrameRow.frame.distinct())
-            counts = session.execute(select(FrameRow.object_id, count).where(mine).group_by(FrameRow.object_id)).all()
-            query = select(FrameRow.object_id, FrameRow.frame).where(mine, FrameRow.prompt.is_not(None)).distinct()
-            prompted = session.execute(query.order_by(FrameRow.frame)).all()
-        return {i: (number, [frame for other, frame in prompted if other == i]) for i, number in counts}
+            mine = alive(FrameRow, project) & (FrameRow.object_id == object_id) & FrameRow.prompt.is_not(None)
+            rows = session.scalars(select(FrameRow).where(mine))  # in order, it would not be by the index of prompts
+            return newest(sorted(rows, key=lambda row: (row.frame, row.born)))
 
-    def frames_of(self, project_id: str, object_id: ObjectId) -> list[FrameRow]:
-        """Everything known of one object, by frame."""
-        return self.frames(project_id, 0, 2**31, [object_id])
-
-    def scores(self, project_id: str) -> list[tuple[ObjectId, int, bool, int, float, float]]:
-        """(object, frame, prompted, area, presence, iou) of every result, by object and frame."""
+    def said(self, project_id: str, object_id: ObjectId) -> list[tuple[int, int]]:
+        """(frame, revision at which it was said) of the same."""
         with self.store.session() as session:
             project, _ = found(session, project_id)
-            wanted = (FrameRow.object_id, FrameRow.frame, FrameRow.prompt.is_not(None), FrameRow.area)
-            query = select(*wanted, FrameRow.presence, FrameRow.iou).where(alive(FrameRow, project))
-            rows = session.execute(query.order_by(FrameRow.object_id, FrameRow.frame, FrameRow.born)).all()
-        latest = {
-            (i, frame): (i, frame, bool(said), area, presence, iou) for i, frame, said, area, presence, iou in rows
-        }
-        return list(latest.values())
+            mine = alive(FrameRow, project) & (FrameRow.object_id == object_id) & FrameRow.prompt.is_not(None)
+            return sorted(
+                (frame, born) for frame, born in session.execute(select(FrameRow.frame, FrameRow.born).where(mine))
+            )
 
 
 def newest(rows: Sequence[FrameRow]) -> list[FrameRow]:

@@ -8,6 +8,7 @@ import sys
 import time
 import zlib
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from masklet.model.sam2 import Sam2
@@ -21,10 +22,16 @@ from masklet.studio.states import model_key, states_of
 from masklet.studio.tables import MediaRow
 from masklet.studio.viewing import MediaFrames, Viewers
 from masklet.studio.worker import Worker
-from masklet.types import ObjectId, Prompts, Size
+from masklet.types import ObjectId, Prompts, Rle, Size
 
 LOGIT_BYTES = 16 * 2**20
 """Low-resolution logits that one project keeps in memory; older ones go to a temporary file."""
+
+BLOCK = 128
+"""Frames that are brought back together."""
+
+REACH = 32
+"""The memory of a frame reaches no farther than this, but for prompted frames."""
 
 
 @dataclass(eq=False)
@@ -35,6 +42,7 @@ class Live:
         tracker: knows every prompt and result.
         source: the media it reads.
         media: the media as listed.
+        blocks: the parts of the media whose frames the tracker was given back.
         busy: how many jobs are using it; it is not closed while any is.
         used: when it was last asked for.
     """
@@ -42,6 +50,7 @@ class Live:
     tracker: VideoSession
     source: MediaFrames
     media: MediaRow
+    blocks: set[int] = field(default_factory=set)
     busy: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -77,11 +86,6 @@ class Device:
         self._live: OrderedDict[str, Live] = OrderedDict()
         self.features = shared_features()
 
-    @property
-    def num_live(self) -> int:
-        """How many projects are in memory."""
-        return len(self._live)
-
     def live(self, project_id: str) -> Live:
         """A project in memory, as the database knows it.
 
@@ -102,24 +106,41 @@ class Device:
         source = MediaFrames(media, self._viewers)
         live = Live(VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES)), source, media)
         live.tracker.features = MediaFeatures(self.model, media.id, source, self.features)
-        for row in self._record.objects(project_id):
-            self.renew(live, project_id, row.object_id)
+        live.tracker.remind = lambda frame: self._remind(live, project_id, frame)
+        self.renew(live, project_id, {row.object_id for row in self._record.objects(project_id)})
         return live
 
-    def renew(self, live: Live, project_id: str, object_id: ObjectId) -> None:
-        """Bring one object of a project in memory to what the database says of it.
+    def renew(self, live: Live, project_id: str, objects: Collection[ObjectId]) -> None:
+        """Bring objects of a project in memory to what the database says of them.
 
-        Prompts that another model has answered are taken by their masks.
+        The tracker gets the frames that somebody prompted; the others when it comes near them, so that what it costs
+        does not depend on the length of the video. Prompts that another model has answered are taken by their masks.
         """
-        frames = states_of(self._record.frames_of(project_id, object_id), live.size, model=model_key(self.model))
-        if any(state.prompts is not None for state in frames.values()):
-            live.tracker.restore(object_id, frames)
-            for index, state in frames.items():
-                if state.prompts is not None and state.pointer is None and state.result.mask.area:
-                    mask = Prompts.from_mask(state.result.mask.to_mask())
-                    live.tracker.prompt_objects(index, {object_id: mask}, replace=True)
-        elif object_id in live.tracker.object_ids:
-            live.tracker.forget(object_id)
+        live.blocks.clear()
+        strange: list[tuple[int, ObjectId, Rle]] = []
+        for object_id in objects:
+            rows = self._record.prompted(project_id, object_id)
+            frames = states_of(rows, live.size, (), model=model_key(self.model))
+            if frames:
+                live.tracker.restore(object_id, frames)
+            elif object_id in live.tracker.object_ids:
+                live.tracker.forget(object_id)
+            masks = ((index, state.result.mask) for index, state in frames.items() if state.pointer is None)
+            strange += [(index, object_id, mask) for index, mask in masks if mask.area]
+        for index, object_id, mask in strange:
+            live.tracker.prompt_objects(index, {object_id: Prompts.from_mask(mask.to_mask())}, replace=True)
+
+    def _remind(self, live: Live, project_id: str, frame: int) -> None:
+        """Give the tracker back what is known of a frame and of those that its memory may reach."""
+        for block in range(max(0, frame - REACH) // BLOCK, (frame + REACH) // BLOCK + 1):
+            if block in live.blocks:
+                continue
+            live.blocks.add(block)
+            rows = self._record.frames(project_id, block * BLOCK, (block + 1) * BLOCK, live.tracker.object_ids)
+            for object_id in {row.object_id for row in rows}:
+                these, said = [r for r in rows if r.object_id == object_id], self._record.said(project_id, object_id)
+                frames = states_of(these, live.size, said, model=model_key(self.model))
+                live.tracker.restore(object_id, frames, join=True)
 
     def reload(self, project_id: str) -> None:
         """Bring a whole project in memory to what the database says of it: something could not be written down."""
@@ -127,12 +148,7 @@ class Device:
         if live is None:
             return
         rows = {row.object_id for row in self._record.objects(project_id)}
-        for object_id in rows.union(live.tracker.object_ids):
-            self.renew(live, project_id, object_id)
-
-    def if_live(self, project_id: str) -> Live | None:
-        """A project, if it is in memory."""
-        return self._live.get(project_id)
+        self.renew(live, project_id, rows.union(live.tracker.object_ids))
 
     def drop(self, project_id: str) -> None:
         """Give back a project's memory; the next call makes it again."""

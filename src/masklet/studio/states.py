@@ -144,19 +144,27 @@ def state_of(row: FrameRow, size: Size, *, model: str = "", doubtful: bool = Fal
     )
 
 
-def states_of(rows: Iterable[FrameRow], size: Size, *, model: str = "") -> dict[int, FrameState]:
-    """All frames of one object.
+def states_of(
+    rows: Iterable[FrameRow], size: Size, said: Iterable[tuple[int, int]], *, model: str = ""
+) -> dict[int, FrameState]:
+    """Frames of one object.
 
     A tracked frame is doubtful where a frame upstream of it was prompted at a later revision.
+
+    Args:
+        rows: of these frames.
+        size: of the media.
+        said: (frame, revision) of all its prompts, wherever they are.
+        model: `model_key` of the model that is to go on.
     """
     ordered = sorted(rows, key=lambda row: row.frame)
     doubtful: set[int] = set()
     for reverse in (False, True):
-        latest = -1
+        latest, upstream = -1, sorted(said, reverse=not reverse)  # the next one is the last
         for row in reversed(ordered) if reverse else ordered:
-            if row.prompt is not None:
-                latest = max(latest, row.born)
-            elif row.reverse is reverse and row.born < latest:
+            while upstream and (upstream[-1][0] > row.frame if reverse else upstream[-1][0] < row.frame):
+                latest = max(latest, upstream.pop()[1])
+            if row.prompt is None and row.reverse is reverse and row.born < latest:
                 doubtful.add(row.frame)
     return {row.frame: state_of(row, size, model=model, doubtful=row.frame in doubtful) for row in ordered}
 

@@ -11,18 +11,21 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, inspect, select
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from masklet.errors import OutputError
 from masklet.studio.faults import ConflictError, NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.tables import Base, MediaRow, ObjectRow, ProjectRow
 
-SCHEMA = 2
+SCHEMA = 3
 """Kept in SQLite's ``user_version``; older databases are brought up to it, a newer one is refused."""
 
-STEPS = {1: [f"ALTER TABLE project ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in ("specks", "holes")]}
-"""By schema, what makes it the next one."""
+STEPS = {
+    1: [f"ALTER TABLE project ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in ("specks", "holes")],
+    2: [f"DROP INDEX IF EXISTS {name}" for name in ("frame_of_object", "frame_of_project")],
+}
+"""By schema, what makes it the next one; indices that are missing are made in any case."""
 
 
 def new_id() -> str:
@@ -44,6 +47,9 @@ class Store:
     Args:
         settings: where it lies.
 
+    Attributes:
+        sessions: makes transactions; who wants to know of each one's end listens to it.
+
     Raises:
         OutputError: it cannot be made, is damaged, or belongs to another version of masklet.
     """
@@ -55,6 +61,7 @@ class Store:
         except OSError as error:
             raise OutputError(f"cannot make the folder {settings.folder}: {error.strerror}") from error
         self._engine = _engine(self.path, settings.database_wait)
+        self.sessions = sessionmaker(self._engine, expire_on_commit=False)
         try:
             self._prepare()
         except DatabaseError as error:
@@ -69,12 +76,14 @@ class Store:
             for statement in (line for step in range(version or SCHEMA, SCHEMA) for line in STEPS.get(step, ())):
                 connection.exec_driver_sql(statement)
             Base.metadata.create_all(connection)
+            for index in (index for table in Base.metadata.tables.values() for index in table.indexes):
+                index.create(connection, checkfirst=True)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end, taken back where anything goes wrong."""
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self.sessions.begin() as session:
             yield session
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ makes the next revision, undo and redo only move. Times are ISO 8601 in UTC.
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -110,7 +110,11 @@ class FrameRow(Base):
     pointer: Mapped[bytes | None] = mapped_column(LargeBinary)
     logits: Mapped[bytes | None] = mapped_column(LargeBinary)
     __table_args__ = (
-        Index("frame_of_object", "project_id", "object_id", "frame"),
-        Index("frame_of_project", "project_id", "frame"),
         Index("frame_born", "project_id", "born"),
+        Index("frame_died", "project_id", "died", sqlite_where=text("died IS NOT NULL")),
+        Index(
+            "frame_said", "project_id", "object_id", "frame", "born", "died", sqlite_where=text("prompt IS NOT NULL")
+        ),
+        # all that `lanes` reads: not one row of a long video is opened for its scores
+        Index("frame_seen", "project_id", "frame", "object_id", "born", "died", "area", "presence", "iou"),
     )

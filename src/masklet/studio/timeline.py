@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, get_args
 
-from masklet.studio.states import LOW_IOU, Presence, presence_of
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from masklet.studio.lanes import Lane
+from masklet.studio.states import LOW_IOU, UNSURE_PRESENCE, Presence
 from masklet.types import ObjectId
 
-Score = tuple[ObjectId, int, bool, int, float, float]
-"""(object, frame, prompted, area, presence, iou)."""
+STATES: tuple[Presence, ...] = get_args(Presence)
+REASONS = "low score", "presence unsure", "size jumps"
 
 SIZE_JUMP = 2.5
 """Growing or shrinking by this factor from one frame to the next is worth a look."""
@@ -18,66 +23,60 @@ MOST = 200
 """Entries of the review list."""
 
 
-def timeline(scores: Iterable[Score], *, specks: int = 0) -> dict[str, Any]:
+def timeline(lanes: Mapping[ObjectId, Lane], *, specks: int = 0) -> dict[str, Any]:
     """Lanes and review list of a project.
 
     Args:
-        scores: of every result, by object and frame.
+        lanes: by object.
         specks: objects that are no larger are not seen.
     """
-    by_object: dict[ObjectId, list[Score]] = {}
-    for i, frame, prompted, area, presence, iou in scores:
-        seen = area if area > specks or prompted else 0
-        by_object.setdefault(i, []).append((i, frame, prompted, seen, presence, iou))
-    lanes = [
-        {"object_id": i, "runs": runs(these), "prompted": [frame for _, frame, prompted, *_ in these if prompted]}
-        for i, these in by_object.items()
+    seen = {i: replace(o, area=np.where((o.area > specks) | o.prompted, o.area, 0)) for i, o in lanes.items()}
+    entries = [
+        {"object_id": i, "runs": runs(lane), "prompted": lane.prompted_frames} for i, lane in seen.items() if len(lane)
     ]
-    doubts = [doubt for these in by_object.values() for doubt in review(these)]
-    return {"lanes": lanes, "review": sorted(doubts, key=lambda doubt: doubt["score"])[:MOST]}
+    doubts = [{"object_id": i, **doubt} for i, lane in seen.items() for doubt in review(lane)]
+    return {"lanes": entries, "review": sorted(doubts, key=lambda doubt: doubt["score"])[:MOST]}
 
 
-def runs(scores: Sequence[Score]) -> list[tuple[int, int, Presence]]:
-    """Half-open runs of one object's frames by what is known of them, in order."""
-    found: list[tuple[int, int, Presence]] = []
-    for _, frame, prompted, area, presence, iou in scores:
-        state = presence_of(area, presence, iou, prompted=prompted)
-        if found and found[-1][1:] == (frame, state):
-            found[-1] = (found[-1][0], frame + 1, state)
-        else:
-            found.append((frame, frame + 1, state))
-    return found
+def runs(lane: Lane) -> list[tuple[int, int, Presence]]:
+    """Half-open runs of frames by what is known of them, in order."""
+    states = _states(lane)
+    first = _breaks(lane.frame, states)
+    last = np.append(first[1:], len(lane))[: len(first)] - 1
+    rows = zip(lane.frame[first].tolist(), (lane.frame[last] + 1).tolist(), states[first].tolist(), strict=True)
+    return [(start, end, STATES[state]) for start, end, state in rows]
 
 
-def review(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The doubtful stretches of one object, each by its worst frame; a low score is bad."""
-    doubts: list[dict[str, Any]] = []
-    last_frame, last_area = -2, 0
-    for object_id, frame, prompted, area, presence, iou in scores:
-        found = None
-        if not prompted:
-            previous = last_area if last_frame == frame - 1 else 0
-            found = _doubt(area, presence, iou, previous)
-        if found is not None:
-            entry = {
-                "frame": frame,
-                "object_id": object_id,
-                "reason": found[0],
-                "score": round(found[1], 3),
-                "end": frame,
-            }
-            if doubts and doubts[-1]["end"] == frame - 1 and doubts[-1]["reason"] == entry["reason"]:
-                entry = min(doubts.pop(), entry, key=lambda each: each["score"]) | {"end": frame}
-            doubts.append(entry)
-        last_frame, last_area = frame, area
-    return [{key: value for key, value in doubt.items() if key != "end"} for doubt in doubts]
+def review(lane: Lane) -> list[dict[str, Any]]:
+    """The doubtful stretches, the worst `MOST`, each by its worst frame; a low score is bad."""
+    follows = np.append(False, np.diff(lane.frame) == 1)[: len(lane)]
+    before = np.where(follows, np.append(0, lane.area)[:-1], 0).astype(np.float64)
+    unsure = (_states(lane) == STATES.index("uncertain")) & ~lane.prompted
+    low = unsure & (lane.area > 0) & (lane.iou < LOW_IOU)
+    near = (lane.area > before / SIZE_JUMP) & (lane.area < before * SIZE_JUMP)
+    jumps = ~unsure & ~lane.prompted & (lane.area > 0) & (before > 0) & ~near
+    kinds = np.select([low, unsure, jumps], [0, 1, 2], -1)
+    at = np.flatnonzero(kinds >= 0)
+    sizes = np.maximum(lane.area[at], 1), np.maximum(before[at], 1)
+    change = np.minimum(sizes[0] / sizes[1], sizes[1] / sizes[0])
+    scores = np.choose(kinds[at], [lane.iou[at], np.abs(lane.presence[at] - 0.5), change])
+    first = _breaks(lane.frame[at], kinds[at])
+    stretch = np.searchsorted(first, np.arange(len(at)), side="right")
+    worst = np.lexsort([scores, stretch])[first]  # each stretch keeps its place, its worst frame comes to the front
+    worst = np.sort(worst[np.argsort(scores[worst], kind="stable")[:MOST]])
+    rows = zip(lane.frame[at][worst].tolist(), kinds[at][worst].tolist(), scores[worst].tolist(), strict=True)
+    return [{"frame": frame, "reason": REASONS[kind], "score": round(score, 3)} for frame, kind, score in rows]
 
 
-def _doubt(area: int, presence: float, iou: float, previous: int) -> tuple[str, float] | None:
-    if presence_of(area, presence, iou, prompted=False) == "uncertain":
-        if area and iou < LOW_IOU:
-            return "low score", iou
-        return "presence unsure", abs(presence - 0.5)
-    if area and previous and not previous / SIZE_JUMP < area < previous * SIZE_JUMP:
-        return "size jumps", min(area / previous, previous / area)
-    return None
+def _states(lane: Lane) -> Int64[np.ndarray, " n"]:
+    """`masklet.studio.states.presence_of` of every frame, as an index of `STATES`."""
+    low, high = UNSURE_PRESENCE
+    seen = lane.area > 0
+    unsure: Bool[np.ndarray, " n"] = np.where(seen, (lane.presence < high) | (lane.iou < LOW_IOU), lane.presence > low)
+    return np.select([unsure & ~lane.prompted, seen], [2, 0], 1)
+
+
+def _breaks(frames: Int64[np.ndarray, " n"], kinds: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " m"]:
+    """Where stretches of following frames of one kind begin."""
+    new = (np.diff(frames) != 1) | (np.diff(kinds) != 0)
+    return np.flatnonzero(np.append(True, new)[: len(frames)])

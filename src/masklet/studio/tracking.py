@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -13,10 +13,11 @@ from masklet.studio.cleaning import Cleaning
 from masklet.studio.desk import Desk, refuse_locked
 from masklet.studio.faults import ConflictError, NotFoundError, told
 from masklet.studio.jobs import Job, Steps
-from masklet.studio.sessions import Device, Live
+from masklet.studio.record import Record
+from masklet.studio.sessions import BLOCK, Device, Live
 from masklet.studio.states import frame_json, model_key, row_of
 from masklet.studio.tables import ProjectRow
-from masklet.types import FrameMasks, ObjectId
+from masklet.types import FrameMasks, ObjectId, Rle, Size
 
 Direction = Literal["forward", "backward", "both"]
 
@@ -66,7 +67,8 @@ def start_tracking(desk: Desk, device: Device, live: Live, project_id: str, cour
     if course.until_agree and course.frame is None:
         raise PromptError("until_agree needs the corrected frame")
     chosen = _chosen(desk, live, project_id, course)
-    job = Job(project_id=project_id, kind="track", total=_total(live, course, span, chosen))
+    prompted = {i: frames for i, (_, frames) in desk.record.object_frames(project_id).items() if i in chosen}
+    job = Job(project_id=project_id, kind="track", total=_total(live, course, span, prompted))
     return desk.jobs.start(job, device.worker, lambda: _steps(desk, device, job, (course, span, chosen)))
 
 
@@ -103,7 +105,7 @@ def _legs(course: Course, span: range, num_frames: int) -> list[Leg]:
     return {"forward": [onward], "backward": [back], "both": [onward, back]}[course.direction]
 
 
-def _total(live: Live, course: Course, span: range, chosen: Collection[ObjectId]) -> int:
+def _total(live: Live, course: Course, span: range, prompted: Mapping[ObjectId, Collection[int]]) -> int:
     """How many frames a course visits, 0 where results decide.
 
     Raises:
@@ -111,7 +113,6 @@ def _total(live: Live, course: Course, span: range, chosen: Collection[ObjectId]
     """
     if course.until_agree:
         return 0
-    prompted = {i: masklet.prompted for i, masklet in live.tracker.masklets().items() if i in chosen}
     num_frames, look_ahead = live.tracker.num_frames, live.tracker.policy.look_ahead
     return sum(
         len(one.frames)
@@ -133,7 +134,7 @@ def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set
         desk.changed(job.project_id, job.revision, "project")
         joining = Joining(chosen, known=live.tracker.object_ids) if course.objects is None else chosen
         with live.source.onward():
-            for out in _outputs(live, course, span, joining):
+            for out in _outputs(desk, live, job, (course, span, joining)):
                 _write(desk, live, job, out)
                 outcome["frames"] += 1
                 job.done += 1
@@ -167,16 +168,45 @@ class Joining(set[ObjectId]):
         return super().__contains__(object_id) or object_id not in self._known
 
 
-def _outputs(live: Live, course: Course, span: range, chosen: set[ObjectId]) -> Iterator[FrameMasks]:
+def _outputs(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, set[ObjectId]]) -> Iterator[FrameMasks]:
+    course, span, chosen = asked
     if not any(i in chosen for i in live.tracker.object_ids):  # deleted while the job was in line
         return
     if course.until_agree:
         assert course.frame is not None
-        yield from retrack(live.tracker, course.frame, objects=set(chosen), within=span)
+        before = {i: Earlier(desk.record, job.project_id, i, live.size) for i in chosen}
+        yield from retrack(live.tracker, course.frame, objects=set(chosen), within=span, before=before)
         return
     for direction, start, end in _legs(course, span, live.tracker.num_frames):
         if any(i in chosen for i in live.tracker.object_ids):
             yield from live.tracker.propagate(direction, start=start, end=end, objects=chosen)
+
+
+class Earlier(Mapping[int, Rle]):
+    """The masks of an object as they were: a block is read when its first is asked for, before that is written."""
+
+    def __init__(self, record: Record, project_id: str, object_id: ObjectId, size: Size) -> None:
+        self._record, self._project_id, self._object_id, self._size = record, project_id, object_id, size
+        lane = record.lanes.of(project_id).get(object_id)
+        self._frames: frozenset[int] = frozenset(() if lane is None else lane.frame.tolist())
+        self._blocks: dict[int, dict[int, Rle]] = {}
+
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._frames
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, frame: int) -> Rle:
+        block = self._blocks.get(frame // BLOCK)
+        if block is None:
+            start = frame // BLOCK * BLOCK
+            rows = self._record.frames(self._project_id, start, start + BLOCK, [self._object_id])
+            block = self._blocks[frame // BLOCK] = {row.frame: Rle(self._size, row.mask) for row in rows}
+        return block[frame]
 
 
 def _write(desk: Desk, live: Live, job: Job, out: FrameMasks) -> None:

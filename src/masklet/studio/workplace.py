@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
-from masklet.engine.records import Lease, MaskletVersion, TaskState, Verdict, Work
+from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verdict, Work
 from masklet.engine.tasks import Queue
 from masklet.errors import TaskError
 from masklet.predict.track import FrameState, Result
@@ -196,7 +196,7 @@ class Workplace:
                 row.lease = lease.token
         work = Work(
             author=person.name,
-            phase="3",
+            phase=phase_of(masklet, prompts),
             model=masklet.model,
             prompts=prompts,
             seconds=seconds,
@@ -231,6 +231,16 @@ class Workplace:
             model="" if drawn else self.desk.device(project).model.config.full_name,
         )
         return masklet, prompts
+
+
+def phase_of(masklet: Masklet, prompts: Mapping[int, Prompts]) -> Phase:
+    """How a masklet was made, by what its annotator did (paper section 5.1).
+
+    "1" where every frame was done by hand, "2" where drawn masks alone were tracked, "3" where clicks or boxes were.
+    """
+    if len(prompts) == len(masklet.frames):
+        return "1"
+    return "2" if all(said.mask is not None for said in prompts.values()) else "3"
 
 
 def masklet_rows(version: MaskletVersion) -> list[FrameRow]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,12 +20,19 @@ class MemoryEntry:
         pointer: object pointer; small.
         object_score: logit of the presence head; the object was visible where it is above 0.
         iou: predicted IoU of the mask, 0 to 1.
+        look: what was under the mask looks like (`tracking.look`), or None where it is not known.
     """
 
     map: Float[Tensor, "1 d h w"] | None
     pointer: Float[Tensor, "1 c"]
     object_score: float
     iou: float
+    look: Float[Tensor, " f"] | None = None
+
+    @cached_property
+    def quality(self) -> float:
+        """(2 presence - 1) * IoU: 1 for a sure and exact mask, 0 or less where the object is hardly there."""
+        return math.tanh(self.object_score / 2) * self.iou
 
 
 @dataclass(eq=False)
@@ -72,5 +81,5 @@ class MemoryBank:
         for i in self.mapped.intersection(frames):
             entries = self.prompted if i in self.prompted else self.recent
             entry = entries[i]
-            entries[i] = MemoryEntry(None, entry.pointer, entry.object_score, entry.iou)
+            entries[i] = replace(entry, map=None)
         self.mapped.difference_update(frames)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from masklet.tracking.rules import Anchors, Cuts, Gate, Motion, Rule, Tree
+from masklet.tracking.rules import Anchors, Cuts, Gate, Likeness, Motion, Rule, Tree
 
 PROMPTED_SLOT = -1
 """The time code of prompted frames: the last one of the model, whatever the policy."""
@@ -29,6 +29,7 @@ class MemoryPolicy:
         motion: where the object is expected; None for no matter.
         tree: how many stories are followed; None for one.
         cuts: what a cut is; None for no matter.
+        likeness: how much a mask must look like the prompted ones; None for no matter.
         compete: objects tracked together share no place: it goes to the larger logit, in masks and memories alike, and
             one that loses nearly all of its mask to a look-alike counts as hidden.
     """
@@ -44,6 +45,7 @@ class MemoryPolicy:
     motion: Motion | None = None
     tree: Tree | None = None
     cuts: Cuts | None = None
+    likeness: Likeness | None = None
     compete: bool = False
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class MemoryPolicy:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """What goes beyond the memory of SAM 2."""
-        found = (self.gate, self.anchors, self.motion, self.tree, self.cuts)
+        found = (self.gate, self.anchors, self.motion, self.tree, self.cuts, self.likeness)
         return tuple(rule for rule in found if rule is not None)
 
     @property

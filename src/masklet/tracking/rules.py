@@ -133,3 +133,26 @@ class Cuts(Rule):
     min_change: float = 0.08
     factor: float = 3.0
     forget: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness(Rule):
+    """A mask that does not look like the prompted ones is something else: it is not remembered, and soon not shown.
+
+    For models whose presence head seldom says that an object is hidden. A look is the mean image feature under a mask
+    (`tracking.look`), and its likeness the cosine similarity with the prompted look that is most like it.
+
+    Attributes:
+        least: likeness below which the object is absent at once.
+        trusted: likeness below which a `Gate` passes a frame over,
+        patience: and the object is absent after so many such frames in a row, until it is trusted again.
+    """
+
+    least: float = 0.7
+    trusted: float = 0.85
+    patience: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.least <= self.trusted <= 1:
+            raise ValueError(f"Likeness takes least <= trusted <= 1, got {self.least} and {self.trusted}")

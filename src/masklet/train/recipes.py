@@ -124,7 +124,7 @@ def nano() -> TrainConfig:
             layer_decay=1.0,
             warmup=50,
             schedule="constant",
-            cooldown=1000,
+            cooldown=1250,
             clip=1.0,
             ema=0.998,
             autocast=False,

@@ -37,6 +37,8 @@ def test_a_task_goes_from_hand_to_hand(
     expect(ana.locator("#news")).to_contain_text("Handed in")
     expect(ana.locator("#task-name")).to_have_text("Task 2")  # the next one follows
     expect(ana.locator("#objects li")).to_have_count(0)
+    ana.wait_for_timeout(300)  # for answers to what was asked about the task before
+    expect(ana.locator("#alerts")).not_to_contain_text("There is no project")
     ana.get_by_role("button", name="Give back").click()
     expect(ana.locator("#team-done")).to_contain_text("annotated 1 object")
 

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.policy import Choice, on_result, prune, select, time_slots
+from masklet.tracking.policies.policy import decide, on_result, prune, select, time_slots
 from masklet.tracking.policies.state import Hypothesis, Moment, State
 from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
-from masklet.tracking.rules import Anchors, Gate, Motion
+from masklet.tracking.rules import Anchors, Gate, Likeness, Motion
 
 P = PROMPTED_SLOT
-MAP, POINTER = torch.zeros(1, 1, 1, 1), torch.ones(1, 2)
+MAP, POINTER, LOOK = torch.zeros(1, 1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])
 
 
 def entry(score: float = 5.0, iou: float = 0.9) -> MemoryEntry:
-    return MemoryEntry(MAP, POINTER, score, iou)
+    return MemoryEntry(MAP, POINTER, score, iou, LOOK)
 
 
 def story(prompted: tuple[int, ...], recent: dict[int, MemoryEntry], **state: Any) -> Hypothesis:
@@ -168,10 +168,11 @@ def test_without_rules_it_is_the_choice_of_sam_2() -> None:
         assert select(seen, Moment(at, reverse), policy) == expected
 
 
-def seen_mask(x: int, *, iou: float = 0.9, width: int = 4, score: float = 5.0) -> Evidence:
+def seen_mask(x: int, *, iou: float = 0.9, score: float = 5.0, alike: float = 1.0) -> Evidence:
     masks = np.zeros((1, 16, 16), bool)
-    masks[0, 4:8, x : x + width] = True
-    return Evidence(masks, np.array([iou], np.float32), np.ones((1, 2), np.float32), score)
+    masks[0, 4:8, x : x + 4] = True
+    look = np.array([[alike, np.sqrt(1 - alike**2)]], np.float32)
+    return Evidence(masks, np.array([iou], np.float32), look, score)
 
 
 POLICIES = [
@@ -179,13 +180,14 @@ POLICIES = [
     MemoryPolicy(gate=Gate(maps=10, reach=30)),
     MemoryPolicy(gate=Gate(newest=False, stride=5, shared=True), anchors=Anchors(reveal=None), max_prompted=2),
     MemoryPolicy(gate=Gate(min_iou=0.5), anchors=Anchors(reveal=None, limit=2, spacing=1), motion=Motion(steady=2)),
+    MemoryPolicy(gate=Gate(newest=False), likeness=Likeness(patience=2)),
 ]
 
 
 @settings(max_examples=25)
 @given(
     st.sampled_from(POLICIES),
-    st.lists(st.sampled_from("+++-?p"), min_size=1, max_size=60),
+    st.lists(st.sampled_from("+++-?~p"), min_size=1, max_size=60),
     st.booleans(),
     st.sets(st.integers(1, 59), max_size=2),
 )
@@ -202,11 +204,18 @@ def test_what_is_forgotten_is_never_recalled_again(
         assert select(live, at, policy) == recall
         assert recall is not None
         assert {i for i, _ in recall.maps} <= live.bank.mapped
-        mask = seen_mask(t % 10, iou=0.2 if text == "?" else 0.9, score=-2.0 if text == "-" else 5.0)
+        mask = seen_mask(
+            t % 10,
+            iou=0.2 if text == "?" else 0.9,
+            score=-2.0 if text == "-" else 5.0,
+            alike=0.75 if text == "~" else 1.0,
+        )
+        choice = decide(whole, mask, at, policy)
+        assert decide(live, mask, at, policy) == choice
         for each in (live, whole):
-            memory = MemoryEntry(MAP, POINTER * t, mask.object_score, float(mask.iou[0]))
+            memory = MemoryEntry(MAP, POINTER * t, mask.object_score, float(mask.iou[0]), LOOK)
             each.bank.put(sign * t, memory, prompted=text == "p")
-            on_result(each, mask, Choice(0, visible=text != "-"), at, policy)
+            on_result(each, mask, choice, at, policy)
         kept = prune(live, at.next, policy)
         prune(whole, at.next, policy)
         live.bank.drop([i for i in (*live.bank.prompted, *live.bank.recent) if i not in kept.frames])
@@ -215,6 +224,7 @@ def test_what_is_forgotten_is_never_recalled_again(
         assert len(live.bank.mapped) <= 8 + 12
         assert len(live.state.areas) <= 10
         assert len(live.state.overlaps) <= 64
+        assert len(live.state.unlike) <= 64
 
 
 def test_anchors_need_a_gate() -> None:

@@ -134,7 +134,7 @@ def lanes(request: Request, desk: Desks, project_id: Id) -> Response:
     etag = f'"{project_id}-{row.revision}-{row.changed}"'
     if fresh(request, etag) and not desk.jobs.active(project_id, "track"):
         return Response(status_code=304, headers={"ETag": etag})
-    found = timeline(desk.record.scores(project_id), specks=row.specks)
+    found = timeline(desk.record.lanes.of(project_id), specks=row.specks)
     return ready({"revision": row.revision, "num_frames": media.num_frames, **found}, etag=etag)
 
 

@@ -15,8 +15,10 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.model.select import NO_OBJECT_LOGIT, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
+from masklet.tracking.look import looks
 from masklet.tracking.policies.compete import compete
 from masklet.tracking.policies.evidence import Evidence, settled, weigh
+from masklet.tracking.policies.likeness import is_there, likeness
 from masklet.tracking.policies.motion import trimmed
 from masklet.tracking.policies.policy import Choice, decide, on_result
 from masklet.tracking.policies.state import Hypothesis, Moment
@@ -73,7 +75,8 @@ class Branch(NamedTuple):
     Attributes:
         parent: the story.
         chosen: the mask it goes on with, a batch of 1; empty where the object is absent.
-        signs: what the mask itself says of its quality: its stability, and its agreement with the other candidates.
+        signs: what the mask itself says of its quality: its stability, its agreement with the other candidates, and its
+            likeness to the prompted ones.
         evidence: what it was chosen from, or None where no rule asks.
         choice: the choice.
         score: of the story with it.
@@ -81,19 +84,25 @@ class Branch(NamedTuple):
 
     parent: Hypothesis
     chosen: ChosenMask
-    signs: Float[Tensor, "2"]
+    signs: Float[Tensor, "3"]
     evidence: Evidence | None = None
     choice: Choice = Choice(0, True)
     score: float = 0.0
 
 
 def branch(
-    model: Model, looked: ImageFeatures, beliefs: Sequence[Belief], at: Moment, policy: MemoryPolicy
+    model: Model,
+    features: ImageFeatures,
+    looked: ImageFeatures,
+    beliefs: Sequence[Belief],
+    at: Moment,
+    policy: MemoryPolicy,
 ) -> list[list[Branch]]:
     """How the stories of objects nobody prompted on this frame may go on, the likeliest first, as often as each counts.
 
     Args:
         model: the model.
+        features: of the picture, unconditioned.
         looked: the picture as each distinct story sees it, a row each, in order.
         beliefs: of the objects.
         at: the frame.
@@ -103,10 +112,12 @@ def branch(
     prediction, ambiguous = answers(model, looked, [PromptTensors.none(1, model.device)] * len(rows))
     if not policy.rules:
         chosen = settle(model, prediction, ambiguous)
-        signs = _signs(prediction, chosen)
+        seen = looks(features, chosen.logits > 0)[:, 0].cpu().numpy()
+        alike = [likeness(story.bank, look) for (_, story), look in zip(rows, seen, strict=True)]
+        signs = _signs(prediction, chosen, alike)
         plain = [[Branch(story, chosen.rows([row]), signs[row])] for row, (_, story) in enumerate(rows)]
         return _competing(plain) if policy.compete else plain
-    evidence = weigh(prediction)
+    evidence = weigh(prediction, features)
     if policy.motion is not None:
         courses = [story.state.course for _, story in rows]
         evidence = [trimmed(c, e, at.frame_index, policy.motion) for c, e in zip(courses, evidence, strict=True)]
@@ -116,7 +127,8 @@ def branch(
         picked.append(_pick(belief, [places[id(story)] for story in belief.stories], evidence, at, policy))
     distinct = list(dict.fromkeys((row, choice) for ways in picked for row, choice, _ in ways))
     chosen = _chosen(prediction, distinct, evidence)
-    signs = _signs(prediction.rows([row for row, _ in distinct]), chosen)
+    alike = [likeness(rows[row][1].bank, evidence[row].looks[choice.candidate]) for row, choice in distinct]
+    signs = _signs(prediction.rows([row for row, _ in distinct]), chosen, alike)
     place = {way: k for k, way in enumerate(distinct)}
     made = {
         (row, choice): (rows[row][1], chosen.rows([k]), signs[k], evidence[row], choice)
@@ -145,7 +157,7 @@ def _pick(
     stories = (belief.stories * policy.tree.paths)[: policy.tree.paths] if len(belief.stories) == 1 else belief.stories
     children = grow([(story.score, evidence[row]) for story, row in zip(stories, rows, strict=True)], policy.tree)
     return [
-        (rows[path], Choice(candidate, evidence[rows[path]].object_score > 0), score)
+        (rows[path], Choice(candidate, is_there(stories[path], evidence[rows[path]], candidate, at, policy)), score)
         for path, candidate, score in children
     ]
 
@@ -164,14 +176,14 @@ def _chosen(prediction: MaskPrediction, ways: list[tuple[int, Choice]], evidence
     return ChosenMask(logits, chosen.iou, chosen.pointer, score)
 
 
-def _signs(prediction: MaskPrediction, chosen: ChosenMask) -> Float[Tensor, "b 2"]:
-    """Stability of the chosen masks at a wide margin, and their mean IoU with the decoder's candidates 1 to 3."""
+def _signs(prediction: MaskPrediction, chosen: ChosenMask, alike: list[float]) -> Float[Tensor, "b 3"]:
+    """Stability of the chosen masks at a wide margin, their mean IoU with the decoder's candidates 1 to 3, likeness."""
     inner, outer = (chosen.logits > 1).sum((-3, -2, -1)), (chosen.logits > -1).sum((-3, -2, -1))
     mask, others = chosen.logits > 0, prediction.logits[:, 1:] > 0
     shared, either = (mask & others).sum((-2, -1)), (mask | others).sum((-2, -1))
     agreement = torch.where(either > 0, shared / either.clamp(min=1), 1.0).mean(dim=1)
     stability = torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
-    return torch.stack([stability, agreement], dim=1)
+    return torch.stack([stability, agreement, stability.new_tensor(alike)], dim=1)
 
 
 def commit(

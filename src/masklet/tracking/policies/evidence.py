@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from masklet.masks.boxes import boxes_of_masks
-from masklet.model.tensors import ChosenMask, MaskPrediction
+from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction
+from masklet.tracking.look import looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +20,13 @@ class Evidence:
     Attributes:
         masks: at a quarter of the model's input size.
         iou: predicted IoU of each, 0 to 1.
-        pointers: object pointer of each.
+        looks: of what is under each mask (`tracking.look`); empty where nobody asks.
         object_score: logit of the presence head.
     """
 
     masks: Bool[np.ndarray, "k s s"]
     iou: Float32[np.ndarray, " k"]
-    pointers: Float32[np.ndarray, "k c"]
+    looks: Float32[np.ndarray, "k f"]
     object_score: float
 
     @cached_property
@@ -39,17 +40,22 @@ class Evidence:
         return np.asarray(self.masks.mean(axis=(1, 2), dtype=np.float32))
 
 
-def weigh(prediction: MaskPrediction) -> list[Evidence]:
-    """The evidence for each object on a tracked frame: candidates 1 to 3 of the decoder."""
-    masks = (prediction.logits[:, 1:] > 0).cpu().numpy()
-    iou = prediction.iou[:, 1:].float().cpu().numpy()
-    pointers = prediction.pointers[:, 1:].float().cpu().numpy()
-    return [Evidence(*row) for row in zip(masks, iou, pointers, prediction.object_score.tolist(), strict=True)]
+def weigh(prediction: MaskPrediction, features: ImageFeatures) -> list[Evidence]:
+    """The evidence for each object on a tracked frame: candidates 1 to 3 of the decoder.
+
+    Args:
+        prediction: of the objects.
+        features: of the picture, unconditioned.
+    """
+    inside = prediction.logits[:, 1:] > 0
+    seen = looks(features, inside).cpu().numpy()
+    masks, iou = inside.cpu().numpy(), prediction.iou[:, 1:].float().cpu().numpy()
+    return [Evidence(*row) for row in zip(masks, iou, seen, prediction.object_score.tolist(), strict=True)]
 
 
 def settled(chosen: ChosenMask) -> list[Evidence]:
     """The evidence of masks that are no longer in question: one candidate for each object."""
     masks, iou = (chosen.logits > 0).cpu().numpy(), chosen.iou.float().cpu().numpy()
-    pointers = chosen.pointer.float().cpu().numpy()
-    rows = zip(masks, iou[:, None], pointers[:, None], chosen.object_score.tolist(), strict=True)
+    nothing = np.zeros((len(chosen), 1, 0), np.float32)
+    rows = zip(masks, iou[:, None], nothing, chosen.object_score.tolist(), strict=True)
     return [Evidence(*row) for row in rows]

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from masklet.model.config import ModelConfig
 from masklet.tracking.recall import MemoryPolicy
-from masklet.tracking.rules import Anchors, Cuts, Gate, Motion, Tree
+from masklet.tracking.rules import Anchors, Gate, Likeness, Motion, Tree
 
 PolicyName = Literal["plain", "gated", "distractor", "motion", "tree", "auto"]
 NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
@@ -20,10 +20,11 @@ RULES: Mapping[PolicyName, Mapping[str, Any]] = {
     "distractor": {"gate": DISTRACTOR_GATE, "anchors": Anchors()},
     "motion": {"gate": Gate(min_iou=0.5, min_quality=0.0), "motion": Motion()},
     "tree": {"gate": Gate(min_iou=0.1, min_quality=0.0, emphasis=0.05), "tree": Tree()},
-    "auto": {"motion": Motion(weight=0.0, margin=0.25), "cuts": Cuts()},
+    "auto": {"gate": Gate(min_quality=0.0, newest=False), "likeness": Likeness()},
 }
 
 
 def named(name: PolicyName, config: ModelConfig) -> MemoryPolicy:
     """A policy by name, for a model."""
-    return MemoryPolicy(memory_frames=config.memory_frames, max_pointers=config.max_pointers, **RULES[name])
+    frames = min(config.memory_frames, config.max_maps)
+    return MemoryPolicy(memory_frames=frames, max_pointers=config.max_pointers, **RULES[name])

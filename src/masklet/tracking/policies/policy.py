@@ -6,14 +6,12 @@ directions are alike: the past is what the pass has been through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
-
-import torch
 
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.policies.anchors import AREA_REACH, AREAS, qualifies, with_limit
 from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.likeness import is_there, mark
 from masklet.tracking.policies.motion import advance, favorite
 from masklet.tracking.policies.state import Hypothesis, Moment, State
 from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose, first_and_nearest
@@ -48,23 +46,34 @@ def select(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Recall |
     """What a frame recalls of one story of an object, or None where there is no spatial memory to look at."""
     bank = hypothesis.bank
     if policy.gate is not None:
-        return _selected(hypothesis, at, policy, policy.gate)
+        return _selected(hypothesis, at, policy, policy.gate, _past(hypothesis, at, policy, policy.gate))
     recent = bank.recent if at.since is None or not at.forget else {i for i in bank.recent if at.reaches(i)}
     return choose(at.frame_index, prompted=bank.prompted, recent=recent, policy=policy, reverse=at.reverse)
 
 
-def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate) -> Recall | None:
-    lasting = _lasting(hypothesis, at, policy)
-    frames = _trusted(hypothesis, at, gate, lasting)
-    newest = at.frame_index - (-1 if at.reverse else 1)
-    if gate.newest and _is_recent(hypothesis.bank, newest, lasting) and at.reaches(newest) and frames[:1] != [newest]:
+class _Past(NamedTuple):
+    """What a frame may recall.
+
+    Attributes:
+        lasting: prompted and lasting memories in the order of the pass.
+        trusted: recent frames that can be trusted, nearest first.
+    """
+
+    lasting: list[int]
+    trusted: list[int]
+
+
+def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate, past: _Past) -> Recall | None:
+    (lasting, frames), newest = past, at.frame_index - (-1 if at.reverse else 1)
+    is_recent = newest in hypothesis.bank and newest not in lasting
+    if gate.newest and is_recent and at.reaches(newest) and frames[:1] != [newest]:
         frames = [newest, *frames]
     codes = policy.memory_frames - 1
     count = (gate.maps or codes) - (max(len(lasting) - 1, 0) if gate.shared else 0)
     recent = _on_stride(frames, hypothesis.state, gate)[: max(count, 1) if codes else 0]
     maps: list[tuple[int, float]] = [(i, PROMPTED_SLOT) for i in lasting]
     maps += [(i, slot) for i, slot in reversed(list(zip(recent, time_slots(len(recent), codes), strict=True)))]
-    pointers = [(i, at.back(i)) for i in lasting if at.back(i) >= 0]
+    pointers = [(i, back) for i in lasting if (back := at.back(i)) >= 0]
     pointers += [(i, rank) for rank, i in enumerate(frames[: policy.pointer_reach], start=1)]
     if not maps:
         return None
@@ -82,40 +91,27 @@ def time_slots(count: int, codes: int) -> list[float]:
     return [rank * (codes - 1) / (count - 1) for rank in range(count)]
 
 
-def _lasting(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> list[int]:
-    """Prompted and lasting memories in the order of the pass."""
-    bank = hypothesis.bank
+def _past(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate) -> _Past:
+    bank, state = hypothesis.bank, hypothesis.state
     visible = [i for i in bank.prompted if policy.look_ahead or at.back(i) > 0]
     prompted = first_and_nearest(visible, at.back, policy.max_prompted)
-    anchors = [i for i in hypothesis.state.anchors if i in bank.recent and at.back(i) > 0]
-    return sorted([*prompted, *anchors], key=at.back, reverse=True)
-
-
-def _is_recent(bank: MemoryBank, frame_index: int, lasting: list[int]) -> bool:
-    return frame_index in bank and frame_index not in lasting
-
-
-def _trusted(hypothesis: Hypothesis, at: Moment, gate: Gate, lasting: list[int]) -> list[int]:
-    """Recent frames that can be trusted, nearest first."""
-
-    def walk() -> Iterator[int]:
-        for back in range(1, gate.reach + 1):
-            i = at.frame_index + (back if at.reverse else -back)
-            if not at.reaches(i):
-                return
-            if _is_recent(hypothesis.bank, i, lasting) and trusted(hypothesis, i, gate):
-                yield i
-
-    return list(walk())
-
-
-def trusted(hypothesis: Hypothesis, frame_index: int, gate: Gate) -> bool:
-    """Whether a frame's memory can be trusted."""
-    entry = hypothesis.bank[frame_index]
-    presence = torch.tensor(entry.object_score).sigmoid().item()
-    quality = (2 * presence - 1) * entry.iou
-    overlap = hypothesis.state.overlaps.get(frame_index, 1.0)
-    return entry.object_score > 0 and entry.iou > gate.min_iou and quality > gate.min_quality and overlap > 0
+    anchors = [i for i in state.anchors if i in bank.recent and at.back(i) > 0]
+    lasting = sorted([*prompted, *anchors], key=at.back, reverse=True)
+    sign = 1 if at.reverse else -1
+    reach = gate.reach if at.since is None or not at.forget else min(gate.reach, at.back(at.since))
+    walk = range(at.frame_index + sign, at.frame_index + sign * (reach + 1), sign)
+    entries = ((i, bank.recent.get(i) or bank.prompted.get(i)) for i in walk if i not in lasting)
+    trusted = [
+        i
+        for i, entry in entries
+        if entry is not None
+        and entry.object_score > 0
+        and entry.iou > gate.min_iou
+        and entry.quality > gate.min_quality
+        and state.overlaps.get(i, 1.0) > 0
+        and i not in state.unlike
+    ]
+    return _Past(lasting, trusted)
 
 
 def _on_stride(frames: list[int], state: State, gate: Gate) -> list[int]:
@@ -136,11 +132,10 @@ def _emphasis(bank: MemoryBank, frames: list[int], lasting: set[int], spread: fl
 
 def decide(hypothesis: Hypothesis, evidence: Evidence, at: Moment, policy: MemoryPolicy) -> Choice:
     """Which candidate one story goes on with; the best by predicted IoU where no rule says otherwise."""
-    state, threshold = hypothesis.state, policy.motion.presence_logit if policy.motion else 0.0
+    best, overlap = int(evidence.iou.argmax()), None
     if policy.motion is not None:
-        best, overlap = favorite(state.course, evidence, at.frame_index, policy.motion)
-        return Choice(best, evidence.object_score > threshold, overlap)
-    return Choice(int(evidence.iou.argmax()), evidence.object_score > threshold)
+        best, overlap = favorite(hypothesis.state.course, evidence, at.frame_index, policy.motion)
+    return Choice(best, is_there(hypothesis, evidence, best, at, policy), overlap)
 
 
 def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Moment, policy: MemoryPolicy) -> None:
@@ -157,6 +152,8 @@ def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Mo
             state.overlaps[i] = choice.overlap
         else:
             state.overlaps.pop(i, None)
+    if policy.likeness is not None:
+        mark(hypothesis, evidence.looks[choice.candidate], at, policy.likeness, prompted=prompted)
     if rule is not None and visible:
         state.areas[i] = float(evidence.areas[choice.candidate])
 
@@ -169,12 +166,14 @@ def prune(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Kept:
     state = hypothesis.state
     past = sorted((i for i in state.areas if 0 < at.back(i) <= AREA_REACH), key=at.back)[:AREAS]
     state.areas = {i: state.areas[i] for i in past}
-    recall = select(hypothesis, at, policy)
+    gate = policy.gate
+    ahead = _past(hypothesis, at, policy, gate) if gate else None
+    recall = _selected(hypothesis, at, policy, gate, ahead) if gate and ahead else select(hypothesis, at, policy)
     frames, maps = (set(recall.frames), {i for i, _ in recall.maps}) if recall else (set[int](), set[int]())
-    if policy.gate is not None:
-        lasting = _lasting(hypothesis, at, policy)
-        ahead = _trusted(hypothesis, at, policy.gate, lasting)
-        maps |= set(_on_stride(ahead, state, policy.gate)[: (policy.gate.maps or policy.memory_frames - 1) + 1])
-        frames |= maps | set(ahead[: policy.pointer_reach])
-    state.overlaps = {i: value for i, value in state.overlaps.items() if i in frames}
+    if gate and ahead:
+        maps |= set(_on_stride(ahead.trusted, state, gate)[: (gate.maps or policy.memory_frames - 1) + 1])
+        frames |= maps | set(ahead.trusted[: policy.pointer_reach])
+    reach = gate.reach if gate else 1
+    state.overlaps = {i: value for i, value in state.overlaps.items() if at.back(i) <= reach}
+    state.unlike = {i: count for i, count in state.unlike.items() if at.back(i) <= reach}
     return Kept(frames, maps)

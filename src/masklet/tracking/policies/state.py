@@ -50,6 +50,7 @@ class State:
         areas: of frames where it was visible, as shares of the frame.
         anchors: tracked frames that are lasting memories, in the order they became so.
         overlaps: of frames chosen by motion: overlap of the mask's box with the predicted one.
+        unlike: of frames whose mask was unlike the prompted ones: how many these were in a row.
         course: where it is going, or None.
         origin: the frame from which strides are counted.
     """
@@ -57,12 +58,13 @@ class State:
     areas: dict[int, float] = field(default_factory=dict)
     anchors: tuple[int, ...] = ()
     overlaps: dict[int, float] = field(default_factory=dict)
+    unlike: dict[int, int] = field(default_factory=dict)
     course: Course | None = None
     origin: int = 0
 
     def copy(self) -> State:
         """One that can go another way."""
-        return replace(self, areas=dict(self.areas), overlaps=dict(self.overlaps))
+        return replace(self, areas=dict(self.areas), overlaps=dict(self.overlaps), unlike=dict(self.unlike))
 
 
 @dataclass(eq=False)

@@ -72,7 +72,7 @@ export class Candidates {
       { type: "button", class: "candidate", "aria-label": label, title: label, onclick: () => this.take(index),
         onpointerenter: show(index), onpointerleave: show(-1), onfocus: show(index), onblur: show(-1) },
       this.#thumbnail(candidate),
-      h("span", { class: "quiet-text" }, `${Math.round(candidate.iou * 100)}`),
+      h("span", { class: "quiet-text" }, `${Math.round(candidate.iou * 100)} %`),
     );
   }
 
@@ -85,15 +85,25 @@ export class Candidates {
     if (!drawing || !picture || !project) return canvas;
     const { width, height } = project.media;
     const [x0, y0, x1, y1] = around(this.store.state.candidates.map(({ box }) => box));
-    const scale = Math.min(1, canvas.width / (x1 - x0), canvas.height / (y1 - y0));
+    const whole = Math.max(canvas.width / width, canvas.height / height); // fills the drawing
+    const scale = Math.max(whole, Math.min(1, canvas.width / (x1 - x0), canvas.height / (y1 - y0)));
     const step = Math.max(1, Math.floor(1 / scale));
     const layer = { color: rgbOf(this.viewer.activeColor), fill: 130, edge: 255 };
     const areas = toCanvas(colored(labelMap([mask], step), [layer], Math.max(1, Math.round(1.5 / (scale * step)))));
-    const left = canvas.width / 2 - ((x0 + x1) / 2) * scale;
-    const top = canvas.height / 2 - ((y0 + y1) / 2) * scale;
+    const left = clamp(canvas.width / 2 - ((x0 + x1) / 2) * scale, canvas.width - width * scale, 0);
+    const top = clamp(canvas.height / 2 - ((y0 + y1) / 2) * scale, canvas.height - height * scale, 0);
     for (const source of [picture, areas]) drawing.drawImage(source, left, top, width * scale, height * scale);
     return canvas;
   }
+}
+
+/**
+ * @param {number} value
+ * @param {number} least
+ * @param {number} most
+ */
+function clamp(value, least, most) {
+  return Math.min(most, Math.max(least, value));
 }
 
 /**

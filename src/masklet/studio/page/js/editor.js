@@ -221,7 +221,7 @@ export class Editor {
       store.set({ prompts: {} });
       sessionStorage.setItem(`masklet.frame.${project.id}`, String(frame));
       clearTimeout(this.#loading);
-      if (!playing) this.#loading = setTimeout(() => this.session.loadPrompts().catch(complain), 40);
+      if (!playing) this.#loading = setTimeout(() => this.session.loadPrompts(), 40);
     });
     byId("editor").addEventListener("click", ({ detail, target }) => {
       if (detail > 0 && target instanceof Element && target.closest("button, .choice")) leaveFocus();

@@ -40,9 +40,17 @@ export class Session {
     this.store = store;
     const limit = () => store.state.about?.limits.masks_frames ?? 64;
     this.results = new Results(
-      async (start, end) => (await api.masks(this.id, start, Math.min(end, start + limit()))).frames,
+      async (start, end) => {
+        const { id } = this;
+        try {
+          return (await api.masks(id, start, Math.min(end, start + limit()))).frames;
+        } catch (error) {
+          this.#failed(id, error);
+          throw error;
+        }
+      },
       () => store.set({ drawn: store.state.drawn + 1 }),
-      complain,
+      () => {}, // has been told
     );
   }
 
@@ -91,12 +99,15 @@ export class Session {
   }
 
   /** What was said on the frame in sight, with its masks. */
-  async loadPrompts() {
-    const { frame } = this.store.state;
-    const answer = await this.api.frame(this.id, frame);
-    if (frame !== this.store.state.frame) return;
-    this.results.put(answer.frame, true);
-    this.store.set({ prompts: answer.prompts });
+  loadPrompts() {
+    return this.#try(async () => {
+      const { frame, project } = this.store.state;
+      if (!project) return;
+      const answer = await this.api.frame(project.id, frame);
+      if (frame !== this.store.state.frame || project.id !== this.store.state.project?.id) return;
+      this.results.put(answer.frame, true);
+      this.store.set({ prompts: answer.prompts });
+    });
   }
 
   /**
@@ -333,13 +344,24 @@ export class Session {
    * @returns {Promise<T | null>}
    */
   async #try(action) {
+    const id = this.store.state.project?.id;
     try {
       return await action();
     } catch (error) {
-      if (this.leaving) return null;
-      if (error instanceof ApiError && error.status === 404 && error.message.includes("project")) this.onGone();
-      complain(error);
+      this.#failed(id, error);
       return null;
     }
+  }
+
+  /**
+   * Nobody asks any more for what concerns a project that was left meanwhile.
+   *
+   * @param {string | undefined} id the project
+   * @param {unknown} error
+   */
+  #failed(id, error) {
+    if (this.leaving || this.store.state.project?.id !== id) return;
+    if (error instanceof ApiError && error.status === 404 && error.message.includes("project")) this.onGone();
+    complain(error);
   }
 }

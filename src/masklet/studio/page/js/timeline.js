@@ -9,14 +9,16 @@
 import { byId, fill, h } from "./dom.js";
 import { clock } from "./format.js";
 import { describe, drawLane } from "./lane.js";
+import { soon } from "./redraw.js";
 
 const CLOSEST = 12; // frames in sight at the largest zoom
 
 export class Timeline {
   /** @type {Span} */
   span = { from: 0, to: 1 };
+  /** Draw soon. */
+  request = soon(() => this.#draw());
   #media = "";
-  #due = false;
 
   /**
    * @param {Store<State>} store
@@ -44,16 +46,6 @@ export class Timeline {
 
   get length() {
     return this.store.state.project?.media.num_frames ?? 1;
-  }
-
-  /** Draw soon. */
-  request() {
-    if (this.#due) return;
-    this.#due = true;
-    requestAnimationFrame(() => {
-      this.#due = false;
-      this.#draw();
-    });
   }
 
   /**

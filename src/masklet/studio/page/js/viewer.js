@@ -11,6 +11,7 @@ import { changesPicture, drawsOverlay, withEffects } from "./effects.js";
 import { rgbOf } from "./labels.js";
 import { drawBox, drawCrosshair, drawPrompt, drawRing } from "./marks.js";
 import { Overlay } from "./overlay.js";
+import { soon } from "./redraw.js";
 import { Viewport } from "./viewport.js";
 
 const MAP_LIMIT = 2200; // pixels of the longer side of mask drawings that are not zoomed into
@@ -26,9 +27,13 @@ export class Viewer {
   crosshair = null;
   /** A click that has no answer yet. @type {{x: number, y: number, positive: boolean} | null} */
   pending = null;
+  /** Draw soon. */
+  request = soon(() => {
+    this.#draw();
+    for (const listener of this.#afterDraw) listener();
+  });
   /** @type {Set<() => void>} */
   #afterDraw = new Set();
-  #due = false;
   #shown = 0;
 
   /**
@@ -62,17 +67,6 @@ export class Viewer {
     const wanted = media.width * this.viewport.scale * this.density;
     const steps = [640, 960, 1280, 1920, 2560, 3840].filter((step) => step < media.width);
     return steps.find((step) => step >= wanted) ?? media.width;
-  }
-
-  /** Draw soon. */
-  request() {
-    if (this.#due) return;
-    this.#due = true;
-    requestAnimationFrame(() => {
-      this.#due = false;
-      this.#draw();
-      for (const listener of this.#afterDraw) listener();
-    });
   }
 
   /** The color of the object that prompts go to. */

@@ -1,0 +1,77 @@
+"""Pictures of docs/model-card.md: `python scripts/model_card_pictures.py docs/images --clips DIR [--scores FILE]`.
+
+Strips of the sample clips, one click each, show how well and how badly the embedded model does. With --scores, a table
+whose columns are a step and scores in percent, the curve of its training is drawn as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Final
+
+import masklet
+from masklet.cli.strip import StripWriter, spread
+from masklet.evaluate.charts import Chart, Line
+from masklet.io.draft import write_text
+
+SHOTS: Final = {
+    "dog": (masklet.Prompts.click(497, 470), range(60)),
+    "blocks": (masklet.Prompts.click(825, 240), range(60)),
+    "pingpong": (masklet.Prompts.click(820, 330), range(60)),
+}
+"""Clip, click on its first frame, and frames shown."""
+
+COLORS: Final = ("#2a78b8", "#c2571a", "#3a9150", "#8a5ab5")
+
+STYLE: Final = "".join(
+    [
+        "text{font:11px system-ui,sans-serif;fill:#777}.line{fill:none;stroke-width:2}.grid{stroke:#8885}",
+        *(f".line{i}{{stroke:{color}}}.dot{i}{{fill:{color}}}" for i, color in enumerate(COLORS)),
+    ]
+)
+
+
+def strip(clip: Path, prompts: masklet.Prompts, frames: range, path: Path) -> None:
+    """Track one object from a click and show four frames."""
+    with masklet.open_video(clip) as video:
+        session = masklet.VideoSession(masklet.load(), video)
+        session.prompt(frames.start, object_id=1, prompts=prompts)
+        path.unlink(missing_ok=True)
+        shown = {frames.start: {1: prompts}}
+        with StripWriter(path, frames=spread(frames, 4), prompts=shown, columns=4, width=320) as tiles:
+            for masks in session.propagate(end=frames.stop):
+                tiles.write(video[masks.frame_index], masks)
+
+
+def curve(scores: Path) -> str:
+    """The scores over the steps as an SVG document."""
+    with scores.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name != "step"]
+    lines = [Line(name, [(float(row["step"]), float(row[name])) for row in rows]) for name in names]
+    chart = Chart(title="held-out pictures", x="steps", y="mean IoU, %", lines=lines).svg()
+    keys = "".join(
+        f'<text x="{60 + 95 * place}" y="12" style="fill:{color}">{name}</text>'
+        for place, (name, color) in enumerate(zip(names, COLORS, strict=False))
+    )
+    head, body = chart.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>{keys}{body}\n'
+
+
+def main() -> None:
+    """Draw them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--clips", type=Path, required=True, help="the folder with the sample clips")
+    parser.add_argument("--scores", type=Path, help="CSV: step and scores")
+    told = parser.parse_args()
+    for name, (prompts, frames) in SHOTS.items():
+        strip(told.clips / f"{name}.mp4", prompts, frames, told.out / f"nano-{name}.png")
+    if told.scores:
+        write_text(told.out / "nano-curve.svg", curve(told.scores))
+
+
+if __name__ == "__main__":
+    main()
