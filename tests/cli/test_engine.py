@@ -148,7 +148,7 @@ def test_proposals(run: Run, video_file: Path, tmp_path: Path) -> None:
     look = ("--size", 128, "--preset", "fast", "--max-objects", 2, "--every", 4, "--device", "cpu")
     found = told(run, "propose", "team", *look)
     assert (found["media"], found["failed"]) == (1, {})
-    assert found["masklets"] <= 2
+    assert 1 <= found["masklets"] <= 2
     assert told(run, "status", "team")["tasks"]["verify"] == found["masklets"]
     again = run("engine", "propose", "team", *look)
     assert again.code == 0

@@ -35,7 +35,7 @@ def test_what_became_of_the_candidates_is_said(run: Run, picture_file: Path, tmp
 
 
 def test_a_video(run: Run, video_file: Path, tmp_path: Path) -> None:
-    chosen = ("--size", 192, "--preset", "fast", "--max-objects", 2, "--every", 4)
+    chosen = ("--size", 128, "--preset", "fast", "--max-objects", 2, "--every", 4)
     done = run("everything", video_file, *chosen, "-o", "all.json", "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)

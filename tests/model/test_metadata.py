@@ -82,5 +82,5 @@ def test_not_an_object(text: str) -> None:
         config_from_json(text)
 
 
-def test_the_embedded_model_takes_320_pixels() -> None:
-    assert NANO.image_size == 320
+def test_the_embedded_model_takes_384_pixels() -> None:
+    assert NANO.image_size == 384

