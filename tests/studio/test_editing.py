@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,16 @@ def test_candidates_of_a_click_and_choosing_one(studio: Any) -> None:
     assert [c["x"] for c in later["prompt"]["clicks"]] == [15, 20]
     same = studio.call("POST", f"projects/{project}/frames/0/candidates", json={"clicks": [click]})
     assert same["candidates"] == answer["candidates"]
+
+
+def test_the_first_candidate_is_what_is_shown(studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with a model that answers a click with none of the ranked candidates."""
+    model = studio.desk.devices[0].segmenter.model
+    monkeypatch.setattr(model, "config", replace(model.config, ranked_clicks=False, min_stability=0.0))
+    project = studio.project()
+    answer = studio.say(project, 0, clicks=[{"x": 15, "y": 16, "positive": True}], candidates=True)
+    assert answer["candidates"][0]["mask"] == answer["frame"]["objects"]["1"]["mask"]
+    assert 1 <= len(answer["candidates"]) <= 4
 
 
 def test_preview_is_what_the_prompt_gives(studio: Any) -> None:

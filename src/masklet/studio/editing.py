@@ -164,9 +164,12 @@ def preview(live: Live, frame: int, object_id: ObjectId, prompts: Prompts, clean
 
 
 def readings(device: Device, live: Live, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
-    """The sensible answers to prompts on a frame as it is, best first."""
-    found = device.segmenter.segment(live.tracker.look_at(frame), prompts, candidates=3)
-    return candidate_entries(found)
+    """The sensible answers to prompts on a frame as it is, the one that is shown first."""
+    segmenter, looked = device.segmenter, live.tracker.look_at(frame)
+    entries = candidate_entries(segmenter.segment(looked, prompts, candidates=3))
+    if segmenter.model.config.ranked_clicks:
+        return entries
+    return [*candidate_entries(segmenter.segment(looked, prompts)), *entries]
 
 
 def candidate_entries(found: MaskSet) -> list[dict[str, Any]]:
