@@ -20,7 +20,7 @@ def test_a_place_for_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     others = [
         replace(plan, weights="cd"),
         replace(plan, format="openvino"),
-        replace(plan, config=replace(NANO, image_size=384)),
+        replace(plan, config=replace(NANO, image_size=320)),
         replace(plan, versions={**plan.versions, "torch": "0"}),
     ]
     paths = {cached_path(plan), cached_path(plan, "clip"), *map(cached_path, others)}
