@@ -14,7 +14,6 @@ KEPT = 4
 
 
 @runtime_checkable
-@runtime_checkable
 class FrameFeatures(Protocol):
     """Features by frame; sessions on the same video and model may be given one in common (``session.features``)."""
 

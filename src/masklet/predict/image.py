@@ -129,11 +129,11 @@ class ImageSegmenter:
         if not asked:
             return []
         tensors = self._tensors(image, asked, refine)
-        prediction, unsure = answers(self.model, image.features, tensors)
+        prediction, ranked = answers(self.model, image.features, tensors)
         if ambiguous is not None:
-            unsure = torch.full_like(unsure, ambiguous)
+            ranked = torch.full_like(ranked, ambiguous)
         sets = [
-            self._mask_set(prediction.rows([row]), unsure[row : row + 1], image, candidates)
+            self._mask_set(prediction.rows([row]), ranked[row : row + 1], image, candidates)
             for row in range(len(asked))
         ]
         return sets[0] if isinstance(prompts, Prompts) else sets
@@ -170,10 +170,10 @@ class ImageSegmenter:
         return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
     def _mask_set(
-        self, prediction: MaskPrediction, ambiguous: Tensor, image: EncodedImage, candidates: Literal[1, 3]
+        self, prediction: MaskPrediction, ranked: Tensor, image: EncodedImage, candidates: Literal[1, 3]
     ) -> MaskSet:
         if candidates == 1:
-            chosen = pick(prediction, *choose_candidates(prediction, ambiguous, self.model.config.min_stability))
+            chosen = pick(prediction, *choose_candidates(prediction, ranked, self.model.config.min_stability))
             low_res, iou = chosen.logits, chosen.iou
         else:
             order = prediction.iou[0, 1:].argsort(descending=True) + 1

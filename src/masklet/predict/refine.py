@@ -234,8 +234,8 @@ def _prompt(known: Float[Tensor, "1 1 s s"]) -> PromptTensors:
 
 
 def _decoded(model: Model, looked: ImageFeatures, prompts: list[PromptTensors]) -> Float[Tensor, "k 1 s s"]:
-    prediction, ambiguous = answers(model, looked, prompts)
-    return pick(prediction, *candidates(prediction, ambiguous, model.config.min_stability)).logits
+    prediction, ranked = answers(model, looked, prompts)
+    return pick(prediction, *candidates(prediction, ranked, model.config.min_stability)).logits
 
 
 def _square(crop: Picture, size: int) -> UInt8[np.ndarray, "s s 3"]:

@@ -166,9 +166,11 @@ def _renewed(
     session: Session, project: ProjectRow, lanes: Mapping[ObjectId, Lane], changes: Iterable[Touched]
 ) -> Mapping[ObjectId, Lane]:
     renewed, nothing = dict(lanes), lane_of([], [])
+    parts: dict[tuple[int, int], dict[ObjectId, Lane]] = {}
     for i, start, end in spans(changes):
-        part = _read(session, project, start, end).get(i, nothing)
-        renewed[i] = renewed.get(i, nothing).replaced(start, end, part)
+        if (start, end) not in parts:  # objects tracked together have changed on the same frames
+            parts[start, end] = _read(session, project, start, end)
+        renewed[i] = renewed.get(i, nothing).replaced(start, end, parts[start, end].get(i, nothing))
     return {i: renewed[i] for i in sorted(renewed) if len(renewed[i])}
 
 

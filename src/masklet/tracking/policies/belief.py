@@ -109,9 +109,9 @@ def branch(
         policy: what decides.
     """
     rows = [(n, story) for n, belief in enumerate(beliefs) for story in belief.distinct]
-    prediction, ambiguous = answers(model, looked, [PromptTensors.none(1, model.device)] * len(rows))
+    prediction, ranked = answers(model, looked, [PromptTensors.none(1, model.device)] * len(rows))
     if not policy.rules:
-        chosen = settle(model, prediction, ambiguous)
+        chosen = settle(model, prediction, ranked)
         seen = looks(features, chosen.logits > 0)[:, 0].cpu().numpy()
         alike = [likeness(story.bank, look) for (_, story), look in zip(rows, seen, strict=True)]
         signs = _signs(prediction, chosen, alike)
