@@ -45,6 +45,7 @@ SETTINGS: dict[str, Refinement] = {
 THOROUGH: dict[str, Refinement] = {
     "start mask": Refinement(start="mask"),
     "start both": Refinement(start="both"),
+    "half": Refinement(weight=0.5),
     "margin 1.6": Refinement(margin=1.6),
     "no tiles": Refinement(tiles=1),
     "second look alone counts": Refinement(weight=1),
@@ -53,13 +54,14 @@ THOROUGH: dict[str, Refinement] = {
 
 
 class Case(NamedTuple):
-    """One object on one picture as it was found first."""
+    """One object on one picture as it was found first, and the prompts it answers."""
 
     group: str
     picture: Picture
     truth: Bool[np.ndarray, "h w"]
     logits: Float32[np.ndarray, "1 h w"]
     seconds: float
+    said: tuple[Prompts, ...] = ()
 
 
 def tracked(model: Model, folder: Path, every: int) -> Iterator[Case]:
@@ -93,7 +95,7 @@ def prompted(model: Model, folder: Path, count: int) -> Iterator[Case]:
                 found = segmenter.segment(segmenter.encode(picture), box)
                 assert found.low_res is not None
                 logits = full_size(torch.from_numpy(found.low_res)[:, None], truth.shape)
-                yield Case(group.name, picture, truth, logits, time.perf_counter() - started)
+                yield Case(group.name, picture, truth, logits, time.perf_counter() - started, (box,))
 
 
 def scores(mask: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"]) -> tuple[float, float, float]:
@@ -112,7 +114,7 @@ def measure(model: Model, cases: Iterator[Case], settings: dict[str, Refinement]
         seconds["first look"].append(case.seconds)
         for name, refinement in settings.items():
             started = time.perf_counter()
-            finer = second_look(model, case.picture, case.logits, refinement)
+            finer = second_look(model, case.picture, case.logits, refinement, case.said)
             seconds[name].append(case.seconds + time.perf_counter() - started)
             found[name][case.group].append(scores(finer[0] > 0, case.truth))
     first = float(np.mean(seconds["first look"]))

@@ -28,6 +28,7 @@ NAMED_SUITES = {
     "fuzz",
     "public_api",
     "skips",
+    "stress",
     "team",
     "wheel",
 }  # besides tests/parity and tests/studio/browser

@@ -41,6 +41,15 @@ def test_predictions_of_another_program(run: Run, root: Path, tmp_path: Path) ->
     assert (numbers["JF"], numbers["model"], list(numbers["per_sequence"])) == (100, None, ["one", "three"])
 
 
+def test_memory_and_second_look_stand_in_the_results(run: Run, root: Path) -> None:
+    done = run(
+        "evaluate", "davis2017", root, *SMALL, "--sequences", "one", "--memory", "auto", "--refine", "--json", "-"
+    )
+    asked = json.loads(done.out)["setup"]["protocol"]
+    assert asked["memory"] == "auto"
+    assert asked["postprocess"]["refine"]["start"] == "memory"
+
+
 def test_save_and_compare(run: Run, root: Path, tmp_path: Path) -> None:
     for name in ("mask", "box"):
         options = ("--save-predictions", name) if name == "mask" else ()
@@ -76,6 +85,8 @@ def test_list(run: Run) -> None:
         (("davis2017", "davis", "--json", "no/where.json"), 5, "there is no folder no"),
         (("davis2017", "davis", "--predictions", "masks"), 2, "expected a folder of predictions"),
         (("davis2017", "davis", "--predictions", "masks", "--clicks", 3), 2, "are scored as they are"),
+        (("davis2017", "davis", "--predictions", "masks", "--refine"), 2, "are scored as they are"),
+        (("davis2017", "davis", "--memory", "atuo"), 2, "expected one of plain, gated"),
         (("davis2017", "davis", "--save-predictions", "x", "--form", "coco"), 5, "got 'coco'"),
         (("--compare", "a.json", "b.json"), 3, "expected results of masklet evaluate"),
     ],

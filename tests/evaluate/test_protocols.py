@@ -17,6 +17,7 @@ from masklet.evaluate.protocols import (
     describe,
     protocol_named,
 )
+from masklet.predict.refine import Refinement
 from masklet.predict.results import PostProcess
 
 
@@ -43,6 +44,13 @@ def test_every_protocol_stands_in_results_with_all_its_numbers(name: str) -> Non
     told = json.loads(json.dumps(describe(protocol_named(name, postprocess=PostProcess(fill_holes=8)))))
     assert told["name"] == name
     assert told["postprocess"]["fill_holes"] == 8
+
+
+def test_memory_and_second_look_of_the_command_line() -> None:
+    found = protocol_named("offline", memory="auto", postprocess=PostProcess(refine=Refinement()))
+    assert found == Interactive(memory="auto", postprocess=PostProcess(refine=Refinement()))
+    with pytest.raises(FormatError, match="image-box is for pictures, which need no memory; got tree"):
+        protocol_named("image-box", memory="tree")
 
 
 def test_clicks_in_place_of_its_own() -> None:

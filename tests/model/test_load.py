@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +94,10 @@ def test_saved_equals_loaded(tmp_path: Path) -> None:
     again = load_model(tmp_path / "m.safetensors")
     assert again.config == TEST_TINY
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_loading_does_without_the_compiler() -> None:
+    """Which takes a second to import, before anything is seen of a video."""
+    script = "import sys, masklet; masklet.load(device='cpu'); print('torch._dynamo' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "False"

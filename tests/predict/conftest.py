@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+
 import pytest
+import torch
 
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
@@ -17,3 +21,17 @@ def on_one_thread(one_thread: None) -> None:
 def nano() -> Sam2:
     """The embedded model at a size where it is quick and still sees."""
     return load(image_size=160, device="cpu")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """One for the worker that encodes ahead and one for the tracker."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def workers() -> Callable[[], int]:
+    """Counts the workers that encode now."""
+    return lambda: sum(thread.name.startswith("masklet-encoder") for thread in threading.enumerate())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import UInt8
+from PIL import Image
 
 from masklet.errors import MediaError, PromptError
 from masklet.io import ArrayVideo
@@ -220,3 +221,48 @@ def test_pictures(nano: Sam2) -> None:
     assert other.picture is None
     with pytest.raises(PromptError, match="a second look needs the picture: encode it with this segmenter"):
         fine.segment(other, box)
+
+
+def test_clicks_are_heard_again(nano: Sam2) -> None:
+    """Two discs: the click that takes one of them out of the mask does so on the crop as well."""
+    left, right = disc(x=44, radius=14), disc(x=84, radius=14)
+    picture, only = scene(left, right), Prompts.click(44, 50).and_click(84, 50, positive=False)
+    wide = np.where(left | right, np.float32(2), np.float32(-2))[None]
+    heard, unheard = (second_look(nano, picture, wide, Refinement(), said) for said in ([only], []))
+    assert np.count_nonzero(heard[0][right] > 0) < np.count_nonzero(unheard[0][right] > 0)
+
+
+def test_the_next_click_corrects_what_was_shown(nano: Sam2) -> None:
+    truth = disc()
+    fine = ImageSegmenter(nano, postprocess=PostProcess(refine=Refinement()))
+    image, click = fine.encode(scene(truth)), Prompts.click(60, 50)
+    first = fine.segment(image, click)
+    assert first.low_res is not None
+    kept = np.asarray(Image.fromarray(first.low_res[0]).resize((128, 96))) > 0
+    unrefined = ImageSegmenter(nano).segment(image, click).masks
+    assert mask_iou(kept[None], first.masks)[0, 0] > mask_iou(kept[None], unrefined)[0, 0]
+    again = fine.segment(image, click.and_click(60, 40), refine=first)
+    assert mask_iou(again.masks, truth[None])[0, 0] > 0.85
+
+
+def test_a_crop_hears_what_lies_in_it() -> None:
+    mask = disc(100, 200, 50, 50, 10)
+    far, near = (150.0, 50.0), (52.0, 48.0)
+    (crop,) = module._crops(0, mask, Refinement(margin=1), 64, Prompts.click(*near))
+    assert crop.told is not None
+    np.testing.assert_allclose(crop.told.points + np.array([crop.left, crop.top]), [near])
+    (wide,) = module._crops(
+        0, mask, Refinement(margin=1, tiles=1), 64, Prompts.click(*near).and_click(*far, positive=False)
+    )
+    assert wide.left + wide.side >= far[0]  # a click beside the mask is looked at as well
+    assert wide.told is not None
+    assert wide.told.labels.tolist() == [1, 0]
+    (boxed,) = module._crops(0, mask, Refinement(margin=1), 64, Prompts.from_box(30, 35, 72, 66))
+    assert boxed.told is not None
+    assert boxed.told.box is not None
+    np.testing.assert_allclose(boxed.told.box + np.tile([boxed.left, boxed.top], 2), [30, 35, 72, 66])
+
+
+def test_tiles_without_a_click_go_by_the_mask() -> None:
+    tiles = list(module._crops(0, disc(400, 600, 300, 200, 120), Refinement(), 160, Prompts.click(200, 120)))
+    assert sorted(crop.told is None for crop in tiles) == [False, True, True, True]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +92,25 @@ def test_frame_masks(tiny: Sam2) -> None:
     np.testing.assert_array_equal(out[5], drawn)
     np.testing.assert_allclose(out.presence, [0.5, 1 / (1 + np.e**2), 1], atol=1e-4)
     assert out.iou.tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("options", [{}, {"threshold": 3.0}, {"threshold": -2000.0}, {"fill_holes": 40}])
+def test_masks_are_those_of_the_logits(tiny: Sam2, options: dict[str, Any]) -> None:
+    """One by one or all together; those of absent objects are not even drawn."""
+    waves = torch.sin(torch.arange(3 * 16 * 16).float().reshape(3, 1, 16, 16) * 0.37) * 9
+    rows = {
+        i + 1: ChosenMask(part, torch.tensor([0.5]), torch.zeros(1, 3), torch.tensor([1.0]))
+        for i, part in enumerate(waves.split(1))
+    } | {9: chosen(-1024.0, -2.0)}
+    rows[9] = replace(rows[9], logits=rows[9].logits[:, :, :1, :1].expand(1, 1, 16, 16))
+    shown = frame(0, (45, 61))
+    alone = frame_masks(shown, rows, tiny, PostProcess(**options), drawn={})
+    together = frame_masks(shown, rows, tiny, PostProcess(**options), drawn={}, with_logits=True)
+    assert alone.logits is None
+    assert together.logits is not None
+    np.testing.assert_array_equal(alone.masks, together.masks)
+    assert alone.masks[:3].any(axis=(1, 2)).all()
+    assert alone[9].any() == (options.get("threshold") == -2000)
 
 
 def test_drawn_masks_win_where_masks_must_not_overlap(tiny: Sam2) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from masklet.model.sam2 import Sam2
 from masklet.model.tensors import PromptTensors
 from masklet.predict.feature_cache import FeatureCache
 from masklet.predict.logit_store import LogitStore
+from masklet.predict.passes import Direction
 from masklet.predict.pixels import frame_tensor
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
@@ -33,6 +34,7 @@ from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, Prompts, Rle
 
 Clip = UInt8[np.ndarray, "t h w 3"]
+Workers = Callable[[], int]
 
 CLICK = Prompts.click(15, 15)
 BOX = Prompts.from_box(30, 10, 60, 40)
@@ -812,3 +814,36 @@ def session_after_one_prompt(model: Sam2, clip: Clip) -> VideoSession:
     session = session_on(model, clip[:6])
     session.prompt(0, object_id=1, prompts=CLICK)
     return session
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "both"])
+def test_frames_encoded_ahead_give_the_same_masks(
+    tiny: Sam2, clip: Clip, workers: Workers, direction: Direction
+) -> None:
+    def tracked(threads: int) -> list[FrameMasks]:
+        session = VideoSession(tiny, ArrayVideo(clip[:8]), with_logits=True)
+        session.prompt(3, object_id=1, prompts=CLICK)
+        torch.set_num_threads(threads)
+        done = list(session.propagate(direction))
+        torch.set_num_threads(1)
+        return done
+
+    ahead, alone = tracked(2), tracked(1)
+    assert [out.frame_index for out in ahead] == [out.frame_index for out in alone]
+    for found, expected in zip(ahead, alone, strict=True):
+        np.testing.assert_array_equal(found.logits, expected.logits)
+    assert workers() == 0
+
+
+def test_a_pass_that_is_given_up_leaves_no_thread(tiny: Sam2, clip: Clip, workers: Workers) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip))
+    session.prompt(0, object_id=1, prompts=CLICK)
+    torch.set_num_threads(2)
+    going = session.propagate()
+    next(going)
+    session.prompt(1, object_id=1, prompts=Prompts.click(20, 18))  # while a pass is on
+    assert torch.get_num_threads() == 2
+    assert workers() == 1
+    del going
+    assert workers() == 0
+    torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -19,9 +19,10 @@ from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking.recall import MemoryPolicy
-from masklet.types import FrameMasks, Prompts
+from masklet.types import FrameMasks, Picture, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
+Workers = Callable[[], int]
 Script = dict[int, dict[int, Prompts]]
 
 CLICK = Prompts.click(15, 15)
@@ -387,3 +388,83 @@ def test_frames_as_people_have_them(tiny: Sam2, clip: Clip) -> None:
         found = StreamTracker(tiny, with_logits=True).step(view, {1: CLICK})
         expected = StreamTracker(tiny, with_logits=True).step(view.copy(order="C"), {1: CLICK})
         assert_same(found, expected)
+
+
+def begun(model: Sam2, clip: Clip, prompts: Mapping[int, Prompts]) -> StreamTracker:
+    """A tracker that has taken the first frame, on one thread."""
+    tracker = StreamTracker(model, with_logits=True)
+    torch.set_num_threads(1)
+    tracker.step(clip[0], prompts)
+    torch.set_num_threads(2)
+    return tracker
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("script", [{}, {5: {1: NEGATIVE}, 9: {1: MASK}}, {4: {2: BOX}}])
+def test_frames_encoded_ahead_give_the_same_masks(tiny: Sam2, clip: Clip, script: Script) -> None:
+    clip = clip[:11]
+    tracker = begun(tiny, clip, {1: CLICK})
+    done = list(tracker.steps(clip[1:], script))
+    torch.set_num_threads(1)
+    expected = stream(StreamTracker(tiny, with_logits=True), clip, {0: {1: CLICK}, **script})
+    assert all((step.frame == frame).all() for step, frame in zip(done, clip[1:], strict=True))
+    for step, out in zip(done, expected[1:], strict=True):
+        assert_same(step.masks, out)
+    assert tracker.frame_index == len(clip)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("prompts", "threads"), [({}, 1), ({1: CLICK}, 2), ({1: CLICK, 2: BOX, 3: MASK}, 1)])
+def test_frames_are_encoded_ahead_for_few_objects(
+    tiny: Sam2, clip: Clip, prompts: dict[int, Prompts], threads: int, workers: Workers
+) -> None:
+    steps = begun(tiny, clip, prompts).steps(clip[1:6])
+    next(steps)
+    assert workers() == threads - 1
+    assert torch.get_num_threads() == 2
+    steps.close()
+    assert workers() == 0
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("last", [0, 1, 5])
+def test_frames_before_an_error_are_tracked(tiny: Sam2, clip: Clip, last: int, workers: Workers) -> None:
+    def frames() -> Iterator[Picture]:
+        yield from clip[1 : last + 1]
+        raise MediaError("the next frame cannot be decoded")
+
+    tracker, done = begun(tiny, clip, {1: CLICK}), []
+
+    def track() -> None:
+        for step in tracker.steps(frames()):
+            done.append(step.masks.frame_index)
+            assert step.masks.object_ids == (1,)
+
+    with pytest.raises(MediaError, match="the next frame cannot be decoded"):
+        track()
+    assert done == list(range(1, last + 1))
+    assert workers() == 0
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_bad_frame_ends_steps(tiny: Sam2, clip: Clip, workers: Workers) -> None:
+    tracker = begun(tiny, clip, {1: CLICK})
+    steps = tracker.steps(frame for frame in (clip[1], clip[2], clip[3][:20]))
+    assert [next(steps).masks.frame_index for _ in range(2)] == [1, 2]
+    with pytest.raises(MediaError, match="frame 3 is 72x20 pixels"):
+        next(steps)
+    assert tracker.frame_index == 3
+    assert (workers(), torch.get_num_threads()) == (0, 2)
+
+
+def test_steps_on_one_thread_take_frames_at_their_turn(tiny: Sam2, clip: Clip) -> None:
+    taken = []
+
+    def frames() -> Iterator[Picture]:
+        for index in range(4):
+            taken.append(index)
+            yield clip[index]
+
+    for step in StreamTracker(tiny).steps(frames(), {0: {1: CLICK}}):
+        assert taken[-1] == step.masks.frame_index
+    assert taken == [0, 1, 2, 3]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
-from masklet.tracking.look import looks
+from masklet.tracking.look import alike, looks
 
 SIDE = 4
 
@@ -50,6 +50,13 @@ def test_rows_of_other_pictures_and_one_picture_for_all() -> None:
     apart = [looks(each, cell(1, 1))[0] for each in (one, two)]
     np.testing.assert_allclose(looks(together, masks).numpy(), torch.stack(apart).numpy(), atol=1e-6)
     np.testing.assert_allclose(looks(one, masks)[1].numpy(), apart[0].numpy(), atol=1e-6)
+
+
+def test_alike_is_to_the_known_look_most_like_it() -> None:
+    seen = np.eye(3, dtype=np.float32)
+    known = np.array([[1, 0, 0], [0.6, 0.8, 0]], np.float32)
+    np.testing.assert_allclose(alike(seen, known), [1.0, 0.8, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(alike(seen, known[:0]), np.ones(3))
 
 
 def _maps(features: ImageFeatures) -> tuple[Tensor, Tensor, Tensor]:

@@ -30,7 +30,7 @@ What = Annotated[
     Measured,
     typer.Argument(
         help="speed: each part of a step, and whole steps; objects: whole steps with 1, 4 and 16 objects; "
-        "memory: peak memory over a stream; peers: beside the public sam2 predictor, with random weights."
+        "memory: peak memory over a stream; peers: beside the public packages, with random weights."
     ),
 ]
 Objects = Annotated[int, typer.Option("--objects", min=1, max=256, help="Objects tracked (speed, memory).")]
@@ -45,8 +45,24 @@ Frames = Annotated[
     typer.Option("--frames", min=1, max=1_000_000, help="Length of the stream.", show_default="memory: 50; peers: 12"),
 ]
 PeerPython = Annotated[
-    Path | None, typer.Option("--peer-python", help="Python of the environment that has the public sam2 (peers).")
+    Path | None, typer.Option("--peer-python", help="Python of the environment that has the public packages (peers).")
 ]
+Task = Annotated[
+    str, typer.Option("--task", help="peers: track one object, or everything: masks of all there is in a picture.")
+]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--beside", help="peers: a public package, sam2 or transformers; may be repeated.", show_default="sam2"
+    ),
+]
+Tracked = Annotated[
+    int | None,
+    typer.Option(
+        "--tracked", min=1, max=1_000_000, help="peers: track so many frames of the stream.", show_default="all"
+    ),
+]
+Points = Annotated[int, typer.Option("--points", min=1, max=256, help="peers, everything: clicks a side of the grid.")]
 FrameHeight = Annotated[int, typer.Option("--height", min=16, max=8192, help="Height of the frames in pixels.")]
 FrameWidth = Annotated[int, typer.Option("--width", min=16, max=8192, help="Width of the frames in pixels.")]
 RandomWeights = Annotated[
@@ -57,7 +73,9 @@ RandomWeights = Annotated[
 @app.command(
     epilog="masklet bench speed --size 384\n\n"
     "masklet bench objects --model sam2.1-tiny --random-weights --dtype bfloat16\n\n"
-    "masklet bench peers --model sam2.1-tiny --peer-python .peers/bin/python",
+    "masklet bench peers --model sam2.1-tiny --peer-python .peers/bin/python\n\n"
+    "masklet bench peers --task everything --model sam2.1-tiny --peer-python .peers/bin/python --height 1024 "
+    "--width 1024",
     rich_help_panel=TOOL_PANEL,
 )
 def bench(
@@ -75,6 +93,10 @@ def bench(
     repeats: Repeats = None,
     frames: Frames = None,
     peer_python: PeerPython = None,
+    task: Task = "track",
+    beside: Beside = None,
+    tracked: Tracked = None,
+    points: Points = 32,
     height: FrameHeight = 480,
     width: FrameWidth = 854,
     as_json: options.AsJson = False,
@@ -87,23 +109,29 @@ def bench(
     with exit_codes(as_json=as_json):
         from masklet.cli import measuring  # noqa: PLC0415  torch is slow to import
         from masklet.cli.job import Lazy, model_entry  # noqa: PLC0415
-        from masklet.cli.peers import compare  # noqa: PLC0415
 
         if (what is Measured.PEERS) != (peer_python is not None):
             raise typer.BadParameter("peers and --peer-python go together")
         if peer_python is not None:
-            _peers(
-                compare(
-                    peer_python,
-                    model=model,
-                    dtype=dtype,
-                    frames=frames or 12,
-                    rounds=repeats or 1,
-                    size=(height, width),
-                ),
-                {"model": model, "dtype": dtype, "frames": frames or 12, **measuring.machine()},
-                as_json=as_json,
+            from masklet.cli import peers  # noqa: PLC0415
+
+            comparison = peers.Comparison(
+                model=model,
+                dtype=dtype,
+                task=task,
+                beside=tuple(beside or ["sam2"]),
+                frames=frames or 12,
+                tracked=tracked,
+                points=points,
+                size=(height, width),
             )
+            compared = peers.compare(peer_python, comparison, repeats or 1)
+            told = {**peers.facts(comparison), "repeats": repeats or 1, **measuring.machine()}
+            if as_json:
+                print_json(document("bench", what="peers", **told, programs=compared, times=peers.times(compared)))
+                return
+            typer.echo(peers.as_table(compared))
+            typer.echo("\n" + ", ".join(f"{name} {value}" for name, value in told.items()))
             return
         if random_weights and (weights is not None or backend != "torch"):
             raise typer.BadParameter("--random-weights excludes --weights and other backends than torch")
@@ -144,20 +172,3 @@ def bench(
             return
         typer.echo(shown)
         typer.echo("\n" + ", ".join(f"{name} {value}" for name, value in facts.items()))
-
-
-def _peers(rows: list[dict[str, Any]], facts: dict[str, Any], *, as_json: bool) -> None:
-    """The rows of both programs, and how many times faster ours is by the processor's time."""
-    public, ours = rows
-    ratios = {key: round(public[key] / ours[key], 2) for key in ("frame_cpu_s", "encoder_cpu_s", "peak_mb", "long_mb")}
-    if as_json:
-        print_json(document("bench", what="peers", **facts, programs=rows, times=ratios))
-        return
-    keys = ("frame_s", "frame_cpu_s", "encoder_s", "encoder_cpu_s", "peak_mb", "long_mb")
-    header = ("PROGRAM", "S A FRAME", "CPU S", "ENCODER S", "CPU S", "PEAK MB", "MB AT 500 FRAMES")
-    lines = [
-        (row["program"], *(f"{row[key]:.0f}" if "mb" in key else f"{row[key]:.2f}" for key in keys)) for row in rows
-    ]
-    lines.append(("times", *(f"{ratios[key]:.2f}" if key in ratios else "" for key in keys)))
-    typer.echo(table(header, lines))
-    typer.echo("\n" + ", ".join(f"{name} {value}" for name, value in facts.items()))

@@ -72,6 +72,8 @@ def evaluate(
     dtype: options.Dtype = "float32",
     speed: options.Speed = "exact",
     size: options.InputSize = None,
+    memory: options.Memory = "plain",
+    refine: options.Refine = False,
     fill_holes: options.FillHoles = 0,
     remove_specks: options.RemoveSpecks = 0,
     compare: Annotated[
@@ -88,7 +90,7 @@ def evaluate(
     sequences are shared among the processes.
     """
     with exit_codes():
-        from masklet.cli.evaluation import EvaluationRun, compare_files, list_known  # noqa: PLC0415  torch is slow
+        from masklet.cli.evaluation import Asked, EvaluationRun, compare_files, list_known  # noqa: PLC0415  torch is slow
 
         if list_all:
             list_known()
@@ -98,7 +100,8 @@ def evaluate(
             return
         if not dataset or root is None:
             raise typer.BadParameter("expected DATASET and ROOT (or --list, or --compare)")
-        if predictions is not None and (protocol or clicks or fill_holes or remove_specks):
+        masks = MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks, refine=refine)
+        if predictions is not None and (protocol or clicks or memory != "plain" or masks != MaskOptions()):
             raise typer.BadParameter("--predictions are scored as they are: no --protocol, --clicks or mask options")
         EvaluationRun(
             dataset=dataset,
@@ -112,7 +115,7 @@ def evaluate(
             quiet=quiet,
         ).run(
             ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, speed=speed),
-            protocol=(protocol or "mask", clicks, MaskOptions(fill_holes=fill_holes, remove_specks=remove_specks)),
+            Asked(protocol=protocol or "mask", clicks=clicks, memory=memory, masks=masks),
             predictions=predictions,
             export=None if save_predictions is None else (save_predictions, form),
         )

@@ -12,7 +12,7 @@ from typing import Any, cast
 import typer
 
 from masklet.cli.errors import INTERRUPTED
-from masklet.cli.job import post_process, spec_of
+from masklet.cli.job import policy_named, post_process, spec_of
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, progress
 from masklet.cli.report import document, note, print_json, table
@@ -24,6 +24,7 @@ from masklet.evaluate import (
     Export,
     ModelSpec,
     Predictions,
+    Protocol,
     Running,
     Subject,
     compare,
@@ -36,6 +37,28 @@ from masklet.evaluate.report import headline
 from masklet.evaluate.results import write_json
 from masklet.io.datasets import DATASETS, open_dataset
 from masklet.predict.load import pick_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of the model, in words.
+
+    Attributes:
+        protocol: name of one.
+        clicks: in place of its own number.
+        memory: name of a memory policy.
+        masks: what happens to masks.
+    """
+
+    protocol: str
+    clicks: int | None
+    memory: str
+    masks: MaskOptions
+
+    def known(self) -> Protocol:
+        """The protocol; what there is not is told by its own error."""
+        memory, masks = policy_named(self.memory), post_process(self.masks)
+        return protocol_named(self.protocol, clicks=self.clicks, memory=memory, postprocess=masks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +86,8 @@ class EvaluationRun:
     def run(
         self,
         model: ModelOptions,
+        asked: Asked,
         *,
-        protocol: tuple[str, int | None, MaskOptions],
         predictions: Path | None = None,
         export: tuple[Path, str] | None = None,
     ) -> None:
@@ -72,18 +95,15 @@ class EvaluationRun:
         if self.json_file is not None and self.json_file != Path("-") and not self.json_file.parent.is_dir():
             raise OutputError(f"cannot write {self.json_file}: there is no folder {self.json_file.parent}")
         opened = open_dataset(self.dataset, self.root, split=self.split, sequences=self.sequences, limit=self.limit)
-        name, clicks, masks = protocol
         subject: Subject = Predictions(predictions) if predictions is not None else _spec(model)
-        asked = None
-        if predictions is None:
-            asked = protocol_named(name, clicks=clicks, postprocess=post_process(masks))
-        what, shard = f"{self.dataset} {name if asked else 'predictions'}", _shard()
+        protocol = asked.known() if predictions is None else None
+        what, shard = f"{self.dataset} {protocol.name if protocol else 'predictions'}", _shard()
         try:
             with _bar(what, quiet=self.quiet or shard[0] > 0) as tell:
                 result = evaluate(
                     opened,
                     subject,
-                    asked,
+                    protocol,
                     out=self.out,
                     export=None if export is None else Export(folder=export[0], form=cast("ExportForm", export[1])),
                     running=Running(workers=self.workers, shard=shard, progress=tell),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -17,6 +18,7 @@ from masklet.cli.prompts import PromptBook, check
 from masklet.cli.report import Tally, VideoReport, note
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io import LiveVideo, Provenance, RecordedSource, Writer, read_mask
+from masklet.io.behind import WriteBehind
 from masklet.predict.load import load
 from masklet.predict.passes import Direction
 from masklet.predict.refine import Refinement
@@ -24,7 +26,7 @@ from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.spec import ModelSpec
 from masklet.predict.speed import Speed
-from masklet.predict.stream import StreamTracker
+from masklet.predict.stream import StreamTracker, Tracked
 from masklet.tracking.policies import NAMES, PolicyName
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts
 
@@ -200,10 +202,10 @@ def track(job: Job, model: Model, sinks: Sequence[Writer], *, interrupt: Interru
     started = time.perf_counter()
     results = _streamed if job.direction == "forward" else _revisited
     try:
-        for picture, out in results(job, model, interrupt, quiet):
-            for sink in sinks:
-                sink.write(picture, out)
-            _count(report, out)
+        with closing(results(job, model, interrupt, quiet)) as frames, WriteBehind(sinks) as written:
+            for picture, out in frames:
+                written.write(picture, out)
+                _count(report, out)
     except MediaError as error:
         if not (job.is_live and report.frames):
             raise
@@ -226,17 +228,31 @@ def _count(report: VideoReport, out: FrameMasks) -> None:
         )
 
 
-def _streamed(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
+def _streamed(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Generator[Tracked]:
     """Frame by frame, as they come."""
     total = None if job.frames.stop == ENDLESS else len(job.frames)
     tracker = StreamTracker(model, memory=job.memory, postprocess=job.postprocess)
-    with progress(job.video.name, total, quiet=quiet) as advance:
-        for frame_index, picture in zip(job.frames, _pictures(job), strict=False):
-            if interrupt:
+    prompts = {index - job.frames.start: asked for index, asked in job.prompts.items()}
+    pictures = islice(_pictures(job), len(job.frames))
+    with (
+        progress(job.video.name, total, quiet=quiet) as advance,
+        closing(_steps(job, tracker, pictures, prompts)) as steps,
+    ):
+        for frame_index in job.frames:
+            done = None if interrupt else next(steps, None)
+            if done is None:
                 return
-            out = tracker.step(picture, job.prompts.get(frame_index))
-            yield picture, replace(out, frame_index=frame_index)
+            yield Tracked(done.frame, replace(done.masks, frame_index=frame_index))
             advance()
+
+
+def _steps(
+    job: Job, tracker: StreamTracker, pictures: Iterator[Picture], prompts: dict[int, dict[ObjectId, Prompts]]
+) -> Generator[Tracked]:
+    """Steps of the tracker: of a live video as each picture comes, else with some pictures encoded ahead."""
+    if not job.is_live:
+        return tracker.steps(pictures, prompts)
+    return (Tracked(p, tracker.step(p, prompts.get(tracker.frame_index))) for p in pictures)
 
 
 def _pictures(job: Job) -> Iterator[Picture]:
@@ -247,18 +263,19 @@ def _pictures(job: Job) -> Iterator[Picture]:
     return islice(job.video, job.frames.start, None)
 
 
-def _revisited(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Iterator[tuple[Picture, FrameMasks]]:
+def _revisited(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Generator[Tracked]:
     """All passes first, then the results in the order of the frames."""
     video = job.video
     session = VideoSession(model, video, memory=job.memory, postprocess=job.postprocess)
     steps = plan(job.prompts, job.frames, job.direction)
     done: set[int] = set()
-    with progress(job.video.name, sum(step.end - step.start for step in steps), quiet=quiet) as advance:
+    total = sum((step.end - step.start) * (2 if step.direction == "both" else 1) for step in steps)
+    with progress(job.video.name, total, quiet=quiet) as advance:
         for step in steps:
             done |= _run(session, step, job.prompts, interrupt, advance)
     frames = range(min(done), max(done) + 1) if interrupt and done else job.frames if done else range(0)
     for frame_index in frames:
-        yield video[frame_index], session.masks(frame_index)
+        yield Tracked(video[frame_index], session.masks(frame_index))
 
 
 class Step(NamedTuple):

@@ -1,186 +1,226 @@
-"""`masklet bench peers`: tracking one object with the same random weights, masklet beside the public `sam2` predictor.
-
-This file is also what both programs run, each by its own Python; so it imports masklet only where masklet runs.
-"""
+"""`masklet bench peers`: tracking, or masks of everything, beside the public packages with the same random weights."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
-WARM = 8
-CONFIGS = {
-    f"sam{family}-{size}": f"configs/sam{family}/sam{family}_hiera_{letter}.yaml"
-    for family in ("2.1", "2")
-    for size, letter in (("tiny", "t"), ("small", "s"), ("base-plus", "b+"), ("large", "l"))
+import masklet
+from masklet.cli import peer_programs
+from masklet.cli.measuring import picture, random_model
+from masklet.cli.peer_programs import CONFIGS, WARM
+from masklet.cli.report import table
+from masklet.errors import DeviceError, UnknownModelError
+from masklet.model.checkpoint import read_checkpoint
+from masklet.model.select import stability
+from masklet.model.tensors import PromptTensors
+from masklet.types import Size
+
+OURS = "masklet"
+SAM2, TRANSFORMERS = PEERS = ("sam2", "transformers")
+TRACK, EVERYTHING = TASKS = ("track", "everything")
+PICTURES = 25
+"""Frames that differ; a longer clip shows them again and again, so that it takes little disk."""
+SAMPLE = 6
+"""Clicks a side from which the filters of a search are set."""
+COLUMNS = {
+    "frame_s": "S A FRAME",
+    "picture_s": "SECONDS",
+    "encoder_s": "ENCODER S",
+    "frame_cpu_s": "CPU S",
+    "picture_cpu_s": "CPU S",
+    "encoder_cpu_s": "ENCODER CPU S",
+    "decoder_cpu_s": "DECODER CPU S",
+    "rest_cpu_s": "REST CPU S",
+    "peak_mb": "PEAK MB",
+    "whole_mb": "MB AT THE END",
+    "masks": "MASKS",
 }
-"""The public names of the released models."""
-LONG = 500
-"""Frames for which memory is estimated."""
+"""What is shown of a row."""
 
 
-class Watch:
-    """Seconds of each frame and of the image encoder in it, of the processor too, and the peak memory after it."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is compared.
 
-    def __init__(self) -> None:
-        self.frames: list[float] = []
-        self.cpu: list[float] = []
-        self.encoder: list[float] = []
-        self.encoder_cpu: list[float] = []
-        self.peaks: list[float] = []
-        self._started = time.perf_counter(), time.process_time()
-
-    def frame(self) -> None:
-        self.frames.append(time.perf_counter() - self._started[0])
-        self.cpu.append(time.process_time() - self._started[1])
-        status = Path("/proc/self/status").read_text()
-        self.peaks.append(int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1]) / 1e3)
-        self._started = time.perf_counter(), time.process_time()
-
-    def timed(self, encode: Any) -> Any:
-        def run(*args: Any) -> Any:
-            started = time.perf_counter(), time.process_time()
-            out = encode(*args)
-            self.encoder.append(time.perf_counter() - started[0])
-            self.encoder_cpu.append(time.process_time() - started[1])
-            return out
-
-        return run
-
-    def report(self) -> dict[str, Any]:
-        count = len(self.peaks)
-        half = min(max(count // 2, WARM), count - 1)  # until then memories fill up
-        growth = (self.peaks[-1] - self.peaks[half]) / max(count - 1 - half, 1)
-        return {
-            "frame_s": statistics.median(self.frames[WARM:]),
-            "frame_cpu_s": statistics.median(self.cpu[WARM:]),
-            "encoder_s": statistics.median(self.encoder[WARM:]),
-            "encoder_cpu_s": statistics.median(self.encoder_cpu[WARM:]),
-            "peak_mb": self.peaks[-1],
-            "mb_a_frame": growth,
-            "long_mb": self.peaks[-1] + max(LONG - count, 0) * growth,
-        }
-
-
-def run_public(folder: Path, model: str, dtype: str) -> dict[str, Any]:
-    with contextlib.suppress(ImportError):
-        __import__("tvshim")
-    module = __import__("sam2.build_sam", fromlist=["build_sam2_video_predictor"])
-    predictor = module.build_sam2_video_predictor(CONFIGS[model], None, device="cpu")
-    predictor.load_state_dict(
-        torch.load(folder / "weights.pt", weights_only=True)["model"], strict=False
-    )  # it has one more, unused
-    context: Any = torch.autocast("cpu", torch.bfloat16)
-    if dtype == "float32":  # it rounds memories to bfloat16, which only autocast can read
-        video: Any = __import__("sam2.sam2_video_predictor", fromlist=["torch"])
-        video.torch = SimpleNamespace(**{**vars(torch), "bfloat16": torch.float32})
-        context = contextlib.nullcontext()
-    watch = Watch()
-    predictor.forward_image = watch.timed(predictor.forward_image)
-    with torch.inference_mode(), context:
-        state = predictor.init_state(str(folder / "frames"))
-        predictor.add_new_points_or_box(state, 0, 1, points=[[300, 200]], labels=[1])
-        watch.frame()
-        for times in (watch.frames, watch.cpu, watch.peaks):
-            times.clear()
-        for _ in predictor.propagate_in_video(state):
-            watch.frame()
-    return watch.report()
-
-
-def run_masklet(folder: Path, name: str, dtype: str) -> dict[str, Any]:
-    from PIL import Image  # noqa: PLC0415 - only in this program
-
-    import masklet  # noqa: PLC0415 - only in this program
-
-    model, watch = masklet.load(name, weights=folder / "weights.pt", device="cpu", dtype=dtype), Watch()
-    model.encode_image = watch.timed(model.encode_image)  # type: ignore[method-assign]
-    tracker = masklet.StreamTracker(model)
-    for index, path in enumerate(sorted((folder / "frames").iterdir())):
-        frame = np.asarray(Image.open(path).convert("RGB"))
-        tracker.step(frame, None if index else {1: masklet.Prompts.click(300, 200)})
-        watch.frame()
-    return watch.report()
-
-
-def make_inputs(folder: Path, model_name: str, frames: int, size: tuple[int, int]) -> None:
-    """Random weights in the public form, and frames."""
-    from PIL import Image  # noqa: PLC0415 - only in this program
-
-    from masklet.cli.measuring import picture, random_model  # noqa: PLC0415 - only in this program
-
-    model = random_model(model_name, image_size=None, dtype="float32", device="cpu")
-    weights = model.state_dict()
-    weights["sam_mask_decoder.pred_obj_score_head.layers.2.bias"].fill_(10.0)  # the object is visible throughout
-    torch.save({"model": weights}, folder / "weights.pt")
-    (folder / "frames").mkdir()
-    for index in range(frames):
-        Image.fromarray(picture(index, size)).save(folder / "frames" / f"{index:05d}.jpg", quality=95)
-
-
-def compare(
-    peer_python: Path, *, model: str, dtype: str, frames: int, rounds: int, size: tuple[int, int]
-) -> list[dict[str, Any]]:
-    """A row for each program: medians over the rounds, in each of which both run once.
-
-    Each program runs in a process of its own on the same JPEG frames, with as many threads as torch has here. The
-    public one runs under autocast in bfloat16. Frames after the eighth count, when all memories are full. `long_mb` is
-    the peak memory that 500 frames would take, from the growth in the second half.
-
-    Args:
-        peer_python: interpreter of the environment that has `sam2`.
+    Attributes:
         model: name of a released model.
-        dtype: "float32" or "bfloat16".
+        dtype: "float32" or "bfloat16"; `sam2` runs under autocast then, `transformers` with weights of that type.
+        task: tracking one object, or masks of everything in one picture.
+        beside: the public packages; only `sam2` looks for everything.
         frames: of the clip.
-        rounds: how often both run.
+        tracked: frames tracked, of all that the programs open; None for all.
+        points: clicks a side of the grid.
         size: (height, width) of the frames.
 
     Raises:
         UnknownModelError: not a released model.
-        DeviceError: a number type or a number of frames that cannot be compared, or a program that fails.
+        DeviceError: a number type, a number of frames or a package that cannot be compared.
     """
-    from masklet.errors import DeviceError, UnknownModelError  # noqa: PLC0415 - the other Python has no masklet
 
-    if model not in CONFIGS:
-        raise UnknownModelError(f"peers run released models ({', '.join(CONFIGS)}), not {model[:80]!r}")
-    if dtype not in ("float32", "bfloat16"):
-        raise DeviceError(f"peers run in float32 or bfloat16, got {dtype[:32]!r}")
-    if frames <= WARM + 1:
-        raise DeviceError(f"expected more than {WARM + 1} frames, the first {WARM} of which do not count; got {frames}")
-    found: dict[str, list[dict[str, Any]]] = {"sam2": [], "masklet": []}
-    with tempfile.TemporaryDirectory() as folder:
-        make_inputs(Path(folder), model, frames, size)
+    model: str = "sam2.1-tiny"
+    dtype: str = "float32"
+    task: str = TRACK
+    beside: tuple[str, ...] = (SAM2,)
+    frames: int = 12
+    tracked: int | None = None
+    points: int = 32
+    size: Size = (480, 854)
+
+    def __post_init__(self) -> None:
+        if self.model not in CONFIGS:
+            raise UnknownModelError(f"peers run released models ({', '.join(CONFIGS)}), not {self.model[:80]!r}")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise DeviceError(f"peers run in float32 or bfloat16, got {self.dtype[:32]!r}")
+        if self.task not in TASKS:
+            raise DeviceError(f"--task must be one of {', '.join(TASKS)}, got {self.task[:32]!r}")
+        if not 0 < len(self.beside) == len(set(self.beside) & set(PEERS)):
+            raise DeviceError(
+                f"--beside must be one of {', '.join(PEERS)}, each at most once, got {' '.join(self.beside)[:64]!r}"
+            )
+        steps = self.frames if self.tracked is None else self.tracked
+        if self.task == EVERYTHING and self.beside != (SAM2,):
+            raise DeviceError("only sam2 has a generator of all masks that runs beside ours")
+        if self.task == TRACK and not WARM + 1 < steps <= self.frames:
+            raise DeviceError(
+                f"expected more than {WARM + 1} frames to track, the first {WARM} of which do not count, and at most "
+                f"the {self.frames} of the clip; got {steps}"
+            )
+        if TRANSFORMERS in self.beside and not self.model.endswith("-tiny"):
+            raise DeviceError(f"beside transformers expected a tiny model, got {self.model!r}")
+
+
+def compare(peer_python: Path, comparison: Comparison, rounds: int) -> list[dict[str, Any]]:
+    """A row for each program, ours last: medians over the rounds, in each of which all run once, in turns.
+
+    Each program runs in a process of its own on the same JPEG frames, with as many threads as torch has here and all
+    other options as they are by default.
+
+    Args:
+        peer_python: interpreter of the environment that has the public packages.
+        comparison: what is compared.
+        rounds: how often all run.
+
+    Raises:
+        DeviceError: a program fails.
+    """
+    programs = [*comparison.beside, OURS]
+    found: dict[str, list[dict[str, Any]]] = {program: [] for program in programs}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_frames(folder, comparison)
+        _make_weights(folder, comparison, peer_python)
+        (folder / "job.json").write_text(json.dumps(_job(folder, comparison)), encoding="utf-8")
         for _ in range(rounds):
             for program, reports in found.items():
-                python = peer_python if program == "sam2" else Path(sys.executable)
-                reports.append(_run(python, (program, folder, model, dtype)))
+                python = Path(sys.executable) if program == OURS else peer_python
+                reports.append(run_program(python, f"{comparison.task}_{program}", folder, comparison))
     return [
         {"program": program} | {key: statistics.median(report[key] for report in reports) for key in reports[0]}
         for program, reports in found.items()
     ]
 
 
-def _run(python: Path, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """What a program reports. It gets this file on its standard input, so that nothing beside it can be imported."""
-    from masklet.errors import DeviceError  # noqa: PLC0415 - as above
+def times(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """How many times as much each public package takes, by package and column."""
+    *public, ours = rows
+    keys = [key for key in COLUMNS if key in ours and key != "masks" and not key.startswith("rest")]
+    return {row["program"]: {key: round(row[key] / ours[key], 2) for key in keys} for row in public}
 
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows, and below them how many times as much each public package takes."""
+    keys = [key for key in COLUMNS if key in rows[0]]
+    lines = [
+        (row["program"], *(f"{row[key]:.0f}" if key.endswith(("mb", "masks")) else f"{row[key]:.2f}" for key in keys))
+        for row in rows
+    ]
+    for program, ratios in times(rows).items():
+        lines.append((f"{program} : {OURS}", *(f"{ratios[key]:.2f}" if key in ratios else "" for key in keys)))
+    return table(("PROGRAM", *(COLUMNS[key] for key in keys)), lines)
+
+
+def facts(comparison: Comparison) -> dict[str, Any]:
+    """What the numbers must be read with."""
+    told = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(comparison).items()}
+    unused = ("frames", "tracked") if comparison.task == EVERYTHING else ("points",)
+    return {key: value for key, value in told.items() if key not in unused}
+
+
+def _make_weights(folder: Path, comparison: Comparison, peer_python: Path) -> None:
+    """Random weights in the public form; if transformers is among them, it makes them, and we read its layout."""
+    if TRANSFORMERS in comparison.beside:
+        run_program(peer_python, "make_transformers", folder, comparison)
+        weights = read_checkpoint(folder / "model.safetensors").tensors
+    else:
+        model = random_model(comparison.model, image_size=None, dtype="float32", device="cpu")
+        weights = model.state_dict()
+        weights["sam_mask_decoder.pred_obj_score_head.layers.2.bias"].fill_(10.0)  # the object is visible throughout
+    torch.save({"model": dict(weights)}, folder / "weights.pt")
+
+
+def make_frames(folder: Path, comparison: Comparison) -> None:
+    """The clip as JPEG files; of a long one each picture is a file but once."""
+    (folder / "frames").mkdir()
+    count = comparison.frames if comparison.task == TRACK else 1
+    paths = [folder / "frames" / f"{index:05d}.jpg" for index in range(count)]
+    for index, path in enumerate(paths):
+        if index < PICTURES:
+            Image.fromarray(picture(index, comparison.size)).save(path, quality=95)
+        else:
+            path.hardlink_to(paths[index % PICTURES])
+
+
+def _job(folder: Path, comparison: Comparison) -> dict[str, Any]:
+    if comparison.task == TRACK:
+        return {"frames": comparison.frames, "tracked": comparison.tracked or comparison.frames}
+    iou, steady = _medians(folder, comparison)
+    return {"points": comparison.points, "min_iou": iou, "min_stability": steady, "max_overlap": 1.0}
+
+
+@torch.inference_mode()
+def _medians(folder: Path, comparison: Comparison) -> tuple[float, float]:
+    """The median predicted IoU of candidates, and the median stability of those that reach it.
+
+    With them as filters random weights keep about a quarter of all candidates, as trained ones do; without, they keep
+    all or nothing.
+    """
+    model = masklet.load(comparison.model, weights=folder / "weights.pt", device="cpu")
+    with Image.open(folder / "frames" / "00000.jpg") as image:
+        encoded = masklet.ImageSegmenter(model).encode(np.array(image.convert("RGB")))
+    axis = (torch.arange(SAMPLE) + 0.5) * encoded.features.image_size / SAMPLE
+    clicks = torch.cartesian_prod(axis, axis)[:, None]
+    answers = model.decode(encoded.features, PromptTensors(clicks, torch.ones(SAMPLE**2, 1, dtype=torch.long)))
+    iou = answers.iou[:, 1:]
+    steady = stability(answers.logits[:, 1:], 1.0)[iou >= iou.median()]
+    return float(iou.median()), float(steady.median())
+
+
+def run_program(python: Path, program: str, folder: Path, comparison: Comparison) -> dict[str, Any]:
+    """What a program of `peer_programs` reports, run by an interpreter.
+
+    It gets that file on its standard input, so that nothing beside the file can be imported.
+
+    Raises:
+        DeviceError: it fails.
+    """
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     try:
         done = subprocess.run(  # noqa: S603 - the Python the user names
-            [str(python), "-", *arguments],
-            input=Path(__file__).read_text(encoding="utf-8"),
+            [str(python), "-", program, str(folder), comparison.model, comparison.dtype],
+            input=Path(peer_programs.__file__).read_text(encoding="utf-8"),
             capture_output=True,
             text=True,
             env={**os.environ, **threads},
@@ -191,10 +231,5 @@ def _run(python: Path, arguments: tuple[str, ...]) -> dict[str, Any]:
         raise DeviceError(f"--peer-python {python} cannot be run: {error.strerror}") from None
     except (IndexError, ValueError):
         said = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
-        raise DeviceError(f"{arguments[0]} failed under {python}: {said[:300]}") from None
+        raise DeviceError(f"{program} failed under {python}: {said[:300]}") from None
     return report
-
-
-if __name__ == "__main__":
-    run = {"sam2": run_public, "masklet": run_masklet}[sys.argv[1]]
-    sys.stdout.write(json.dumps(run(Path(sys.argv[2]), *sys.argv[3:])) + "\n")

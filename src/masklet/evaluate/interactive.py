@@ -14,7 +14,6 @@ from masklet.model.sam2 import Sam2
 from masklet.predict.objects import memory_policy
 from masklet.predict.passes import Direction
 from masklet.predict.session import VideoSession
-from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts
 
 
@@ -68,7 +67,7 @@ class Round:
 
 def open_session(model: Sam2, video: FrameSource, protocol: Interactive) -> VideoSession:
     """A session for the protocol: offline every frame recalls all corrected frames, also later ones."""
-    policy: MemoryPolicy = protocol.memory or memory_policy("plain", model.config)
+    policy = memory_policy(protocol.memory, model.config)
     if protocol.mode == "offline":
         policy = replace(policy, look_ahead=True)
     return VideoSession(model, video, memory=policy, postprocess=protocol.postprocess)

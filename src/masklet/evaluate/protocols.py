@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from masklet.errors import FormatError
 from masklet.predict.results import PostProcess
+from masklet.tracking.policies import PolicyName
 from masklet.tracking.recall import MemoryPolicy
 
 
@@ -42,13 +43,13 @@ class SemiSupervised:
     Attributes:
         prompt: the true mask, its box, or clicks in the middle of the largest error, each answered before the next.
         clicks: how many of them.
-        memory: what is recalled; None for the memory of SAM 2.
+        memory: what is recalled, or the name of a memory policy.
         postprocess: what happens to masks. Whether objects may overlap follows the data set's truth.
     """
 
     prompt: Literal["mask", "box", "click"] = "mask"
     clicks: int = 1
-    memory: MemoryPolicy | None = None
+    memory: MemoryPolicy | PolicyName = "plain"
     postprocess: PostProcess = field(default_factory=PostProcess)
 
     @property
@@ -78,7 +79,7 @@ class Interactive:
     max_frames: int = 8
     pause_below: float = 0.75
     time: TimeModel = field(default_factory=TimeModel)
-    memory: MemoryPolicy | None = None
+    memory: MemoryPolicy | PolicyName = "plain"
     postprocess: PostProcess = field(default_factory=PostProcess)
 
     @property
@@ -133,16 +134,23 @@ PROTOCOLS: dict[str, tuple[Protocol, str]] = {
 """Protocols by name, with a line on each; the paper's sections 5 and 6 and its appendix on evaluation."""
 
 
-def protocol_named(name: str, *, clicks: int | None = None, postprocess: PostProcess | None = None) -> Protocol:
+def protocol_named(
+    name: str,
+    *,
+    clicks: int | None = None,
+    memory: PolicyName = "plain",
+    postprocess: PostProcess | None = None,
+) -> Protocol:
     """A protocol by its name.
 
     Args:
         name: of `PROTOCOLS`, or any "K-click".
         clicks: in place of the protocol's own number.
+        memory: the policy videos are tracked with.
         postprocess: what happens to masks.
 
     Raises:
-        FormatError: no such protocol, or a number of clicks that it cannot take.
+        FormatError: no such protocol, or a number of clicks or a memory that it cannot take.
     """
     counted = re.fullmatch(r"([1-9]\d?)-click", name)
     found: Protocol
@@ -158,6 +166,10 @@ def protocol_named(name: str, *, clicks: int | None = None, postprocess: PostPro
         if clicks < 1 or counted or (isinstance(found, SemiSupervised) and found.prompt != "click"):
             raise FormatError(f"{name} takes no {clicks} clicks")
         found = replace(found, clicks=clicks)
+    if memory != "plain":
+        if isinstance(found, ImageClicks):
+            raise FormatError(f"{name} is for pictures, which need no memory; got {memory}")
+        found = replace(found, memory=memory)
     return found if postprocess is None else replace(found, postprocess=postprocess)
 
 

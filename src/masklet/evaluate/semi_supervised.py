@@ -49,7 +49,7 @@ def first_masks(sequence: VideoSequence) -> Starts:
 
 
 def _streamed(model: Sam2, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
-    tracker = StreamTracker(model, memory=protocol.memory or "plain", postprocess=protocol.postprocess)
+    tracker = StreamTracker(model, memory=protocol.memory, postprocess=protocol.postprocess)
     for index, frame in enumerate(video):
         yield tracker.step(frame, {i: _prompt(truth, protocol) for i, truth in starts.get(index, {}).items()})
 
@@ -63,7 +63,7 @@ def _prompt(truth: Region, protocol: SemiSupervised) -> Prompts:
 
 
 def _clicked(model: Sam2, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
-    session = VideoSession(model, video, memory=protocol.memory or "plain", postprocess=protocol.postprocess)
+    session = VideoSession(model, video, memory=protocol.memory, postprocess=protocol.postprocess)
     marks = sorted(starts)
     for mark, end in zip(marks, [*marks[1:], len(video)], strict=True):
 

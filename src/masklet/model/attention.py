@@ -8,12 +8,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.layers import dense, eager_cpu
-from masklet.model.position import rotary_rows, rotary_table, rotate
+from masklet.model.averaging import average
+from masklet.model.layers import dense, eager_cpu, matrix
+from masklet.model.position import rotary_table, rotate
 
-FEW_KEYS, FEW_QUERIES, MANY_QUERIES = 8192, 128, 512
-"""Queries that look at up to so many keys at a time, and beyond: scores stay in the processor's caches, and each key is
-fetched for many queries."""
+TURNED = 4096
+"""About so many tokens at a time get their rotary code, so that they stay in a processor's caches."""
 
 
 class Attention(nn.Module):
@@ -72,7 +72,7 @@ class RotaryAttention(Attention):
         ``key_scale`` multiplies each key after its projection, and so every attention logit of it.
         """
         if self.num_heads == 1 and eager_cpu(q):
-            return self._by_blocks(q, k, v, grid, placeless, key_scale)
+            return self._on_processor(q, k, v, grid, placeless, key_scale)
         q, k, v = self.heads(self.q_proj(q)), self.heads(self.k_proj(k)), self.heads(self.v_proj(v))
         table = rotary_table(q.shape[-1], *grid, q.device)
         placed = k.shape[2] - placeless
@@ -84,7 +84,7 @@ class RotaryAttention(Attention):
         q = rotate(q, table).expand(k.shape[0], -1, -1, -1)
         return self.merge(F.scaled_dot_product_attention(q, k, v))
 
-    def _by_blocks(
+    def _on_processor(
         self,
         q: Float[Tensor, "b n dim"],
         k: Float[Tensor, "b2 m key"],
@@ -96,45 +96,34 @@ class RotaryAttention(Attention):
         """The same for processors, where memories have fewer features than the attention between them and the picture.
 
         The weights of attention sum to 1, so values may be projected after they are averaged: one product then has as
-        many columns as a memory has features. Keys lie feature by feature, as the product with the queries wants them.
+        many columns as a memory has features.
         """
-        q = dense(q, self.q_proj)
-        q = rotate(q, rotary_table(q.shape[-1], *grid, q.device)) * q.shape[-1] ** -0.5
+        q = self._turned(q, self.q_proj, grid, 0).mul_(self.q_proj.out_features**-0.5)
         late = v.shape[-1] < q.shape[-1]
-        if not late:
-            v = dense(v, self.v_proj)
-        out = q.new_empty(k.shape[0], q.shape[1], v.shape[-1])
-        for row in range(k.shape[0]):
-            keys = self._turned_keys(k[row], grid, placeless)
+        v = v if late else dense(v, self.v_proj)
+        out = q.new_empty(len(k), q.shape[1], v.shape[-1])
+        for row, answers in enumerate(out):
+            keys = self._turned(k[row], self.k_proj, grid, placeless)
             if key_scale is not None:
-                keys *= key_scale[row]
-            _average(q[row if len(q) > 1 else 0], keys, v[row], out[row])
+                keys *= key_scale[row, :, None]
+            average(q[row if len(q) > 1 else 0], keys, v[row], out=answers)
         return dense(dense(out, self.v_proj) if late else out, self.out_proj)
 
-    def _turned_keys(
-        self, k: Float[Tensor, "m key"], grid: tuple[int, int], placeless: int
-    ) -> Float[Tensor, "inner m"]:
-        """Keys of one object, projected and turned, a row for each feature."""
-        keys = torch.addmm(self.k_proj.bias[:, None], self.k_proj.weight, k.mT)
-        cos, sin = rotary_rows(len(keys), *grid, keys.device, keys.dtype)
-        turned, placed = torch.empty_like(keys), len(k) - placeless
-        turned[:, placed:] = keys[:, placed:]
-        shape = (-1, 2, placed // cos.shape[-1], cos.shape[-1])
-        (a, b), (x, y) = (
-            t[:, :placed].unflatten(1, shape[2:]).unflatten(0, shape[:2]).unbind(1) for t in (keys, turned)
-        )
-        torch.mul(a, cos, out=x).addcmul_(b, sin, value=-1)
-        torch.mul(a, sin, out=y).addcmul_(b, cos)
-        return turned
+    def _turned(
+        self, x: Float[Tensor, "*b n c"], layer: nn.Linear, grid: tuple[int, int], placeless: int
+    ) -> Float[Tensor, "*b n inner"]:
+        """Projected and turned. The first features of all pairs come before the second ones.
 
-
-def _average(
-    q: Float[Tensor, "n inner"], keys: Float[Tensor, "inner m"], v: Float[Tensor, "m d"], out: Float[Tensor, "n d"]
-) -> None:
-    """Write softmax(q keys) v, some queries at a time."""
-    step = FEW_QUERIES if keys.shape[1] <= FEW_KEYS else MANY_QUERIES
-    scores = q.new_empty(min(step, len(q)), keys.shape[1])
-    for some, answers in zip(q.split(step), out.split(step), strict=True):
-        weights = torch.mm(some, keys, out=scores[: len(some)])
-        torch.softmax(weights, dim=-1, out=weights)
-        torch.mm(weights, v, out=answers)
+        Side by side they are turned faster, and products of queries and keys are the same in any order of features.
+        """
+        weight, bias = (rearrange(t, "(pairs two) ... -> (two pairs) ...", two=2) for t in (layer.weight, layer.bias))
+        out, placed = x.new_empty(*x.shape[:-1], len(weight)), x.shape[-2] - placeless
+        if placeless:
+            out[..., placed:, :] = matrix(x[..., placed:, :], weight, bias)
+        cos, sin = rotary_table(len(weight), *grid, x.device, x.dtype)
+        maps = (t[..., :placed, :].unflatten(-2, (-1, len(cos))) for t in (x, out))
+        for some, turned in zip(*(t.split(max(TURNED // len(cos), 1), dim=-3) for t in maps), strict=True):
+            (a, b), (first, second) = (t.chunk(2, dim=-1) for t in (matrix(some, weight, bias), turned))
+            torch.mul(a, cos, out=first).addcmul_(b, sin, value=-1)
+            torch.mul(a, sin, out=second).addcmul_(b, cos)
+        return out

@@ -71,9 +71,24 @@ def dense(
         activation: applied to what comes out.
         plus: added to what comes out, in place of an activation.
     """
-    if type(layer) is nn.Linear and _fusible(x, layer.weight):
-        return _product(x, layer.weight, layer.bias, activation, plus)
+    if type(layer) is nn.Linear:
+        return matrix(x, layer.weight, layer.bias, activation, plus=plus)
     out = ACTIVATIONS[activation](layer(x))
+    return out if plus is None else plus + out
+
+
+def matrix(
+    x: Float[Tensor, "*b i"],
+    weight: Float[Tensor, "o i"],
+    bias: Float[Tensor, " o"] | None,
+    activation: Activation = "none",
+    *,
+    plus: Float[Tensor, "*c o"] | None = None,
+) -> Float[Tensor, "*b o"]:
+    """`dense` with a matrix in the place of a layer."""
+    if _fusible(x, weight) and (plus is None or plus.dtype == x.dtype):
+        return _product(x, weight, bias, activation, plus)
+    out = ACTIVATIONS[activation](F.linear(x, weight, bias))
     return out if plus is None else plus + out
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint, few, read_checkpoint
@@ -97,5 +99,16 @@ def count_parameters(config: ModelConfig) -> int:
 
 
 def _skeleton(config: ModelConfig) -> Sam2:
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         return Sam2(config)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves weights as they are: to fill those of the meta device, torch would load its compiler, a second's work."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import Attention
-from masklet.model.layers import LayerNorm2d, Mlp, Pointwise
+from masklet.model.layers import LayerNorm2d, Mlp, Pointwise, eager_cpu, matrix
+from masklet.model.picture_attention import PictureToTokens, TokensToPicture
 
 NUM_CANDIDATES = 4
 
@@ -22,12 +23,12 @@ class TwoWayBlock(nn.Module):
         self.first = first
         self.self_attn = Attention(dim, num_heads)
         self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = Attention(dim, num_heads, inner_dim=dim // 2)
+        self.cross_attn_token_to_image = TokensToPicture(dim, num_heads, inner_dim=dim // 2)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp((dim, mlp_dim, dim))
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = Attention(dim, num_heads, inner_dim=dim // 2)
+        self.cross_attn_image_to_token = PictureToTokens(dim, num_heads, inner_dim=dim // 2)
 
     def forward(
         self,
@@ -45,7 +46,7 @@ class TwoWayBlock(nn.Module):
         placed = image + image_code
         tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_code, placed, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(image + self.cross_attn_image_to_token(placed, tokens + token_code, tokens))
+        image = self.norm4(self.cross_attn_image_to_token.added(image, placed, tokens + token_code, tokens))
         return tokens, image
 
 
@@ -55,7 +56,7 @@ class TwoWayTransformer(nn.Module):
     def __init__(self, dim: int, *, depth: int = 2, num_heads: int = 8, mlp_dim: int = 2048) -> None:
         super().__init__()
         self.layers = nn.ModuleList(TwoWayBlock(dim, num_heads, mlp_dim, first=index == 0) for index in range(depth))
-        self.final_attn_token_to_image = Attention(dim, num_heads, inner_dim=dim // 2)
+        self.final_attn_token_to_image = TokensToPicture(dim, num_heads, inner_dim=dim // 2)
         self.norm_final_attn = nn.LayerNorm(dim)
 
     def forward(
@@ -106,24 +107,40 @@ class MaskDecoder(nn.Module):
 
         A transposed convolution of stride 2 writes four pixels for each one, so that it is one product of matrices;
         channels stay last, and only the logits of the end are put in the order of a picture. On a processor that is
-        several times as fast as convolutions over maps.
+        several times as fast as convolutions over maps, and one prompt at a time stays in its caches.
         """
-        up1, norm, act1, up2, act2 = self.output_upscaling
         stride8 = rearrange(skips[0], "p c (h dy) (w dx) -> p (h w) (dy dx) c", dy=2, dx=2)
         stride4 = rearrange(skips[1], "p c (h dy ey) (w dx ex) -> p (h w dy dx) (ey ex) c", dy=2, dx=2, ey=2, ex=2)
-        assert isinstance(up1, nn.ConvTranspose2d)
-        assert isinstance(norm, LayerNorm2d)
-        assert isinstance(up2, nn.ConvTranspose2d)
-        fine = _doubled(image, up1) + stride8
-        fine = act1(F.layer_norm(fine, fine.shape[-1:], norm.weight, norm.bias, norm.eps)).flatten(1, 2)
-        finest = act2(_doubled(fine, up2) + stride4).flatten(1, 2)
         kernels = torch.stack(
             [mlp(mask_tokens[:, index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        order = "b k (h w dy dx ey ex) -> b k (h dy ey) (w dx ex)"
+        if eager_cpu(image):
+            logits = image.new_empty(len(image), stride4.shape[1] * stride4.shape[2], NUM_CANDIDATES)
+            for row, out in enumerate(logits):
+                own = slice(row, row + 1) if len(stride8) > 1 else slice(1)
+                torch.mm(self._finest(image[row : row + 1], stride8[own], stride4[own])[0], kernels[row].mT, out=out)
+        else:
+            logits = self._finest(image, stride8, stride4) @ kernels.mT
+        order = "b (h w dy dx ey ex) k -> b k (h dy ey) (w dx ex)"
         height = skips[0].shape[-2] // 2
-        logits: Tensor = rearrange(kernels @ finest.mT, order, h=height, dy=2, dx=2, ey=2, ex=2)
-        return logits
+        drawn: Tensor = rearrange(logits, order, h=height, dy=2, dx=2, ey=2, ex=2)
+        return drawn
+
+    def _finest(
+        self,
+        image: Float[Tensor, "b hw c"],
+        stride8: Float[Tensor, "p hw 4 c8"],
+        stride4: Float[Tensor, "p hw4 4 c4"],
+    ) -> Float[Tensor, "b hw16 c4"]:
+        """The picture at a quarter of the input size, as each prompt sees it, with the fine features."""
+        up1, norm, act1, up2, act2 = self.output_upscaling
+        assert isinstance(up1, nn.ConvTranspose2d)
+        assert isinstance(norm, LayerNorm2d)
+        assert isinstance(up2, nn.ConvTranspose2d)
+        fine = _doubled(image, up1, stride8)
+        fine = act1(F.layer_norm(fine, fine.shape[-1:], norm.weight, norm.bias, norm.eps)).flatten(1, 2)
+        finest: Tensor = act2(_doubled(fine, up2, stride4)).flatten(1, 2)
+        return finest
 
     def answer(
         self,
@@ -158,9 +175,11 @@ class MaskDecoder(nn.Module):
         return self.draw(seen, mask_tokens, skips), iou, mask_tokens, score
 
 
-def _doubled(x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d) -> Float[Tensor, "b n 4 d"]:
-    """Each pixel as the four (2 x 2, row by row) that a transposed convolution of stride 2 makes of it."""
+def _doubled(
+    x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d, plus: Float[Tensor, "p n 4 d"]
+) -> Float[Tensor, "b n 4 d"]:
+    """Each pixel as the four (2 x 2, row by row) that a transposed convolution of stride 2 makes of it, and a sum."""
     assert up.bias is not None
     weight = rearrange(up.weight, "c d dy dx -> (dy dx d) c")
-    four: Tensor = F.linear(x, weight, up.bias.repeat(4)).unflatten(-1, (4, -1))
+    four: Tensor = matrix(x, weight, up.bias.repeat(4), plus=plus.flatten(2)).unflatten(-1, (4, -1))
     return four

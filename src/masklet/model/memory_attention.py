@@ -35,7 +35,7 @@ class MemoryAttentionLayer(nn.Module):
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, normed, grid)
         x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, num_pointer_tokens, key_scale)
-        return x + dense(dense(self.norm3(x), self.linear1, "relu"), self.linear2)
+        return dense(dense(self.norm3(x), self.linear1, "relu"), self.linear2, plus=x)
 
 
 class MemoryAttention(nn.Module):

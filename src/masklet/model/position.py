@@ -63,7 +63,7 @@ def sine_times(times: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
 
 @_table
 def rotary_table(
-    dim: int, height: int, width: int, device: torch.device
+    dim: int, height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]:
     """Cosines and sines of the 2-D rotary code (RoPE, theta 10,000) of a grid in row-major order.
 
@@ -74,16 +74,7 @@ def rotary_table(
     x = (place % width).float()
     y = place.div(width, rounding_mode="floor").float()
     angle = torch.cat([torch.outer(x, rate), torch.outer(y, rate)], dim=-1)
-    return angle.cos(), angle.sin()
-
-
-@_table
-def rotary_rows(
-    dim: int, height: int, width: int, device: torch.device, dtype: torch.dtype
-) -> tuple[Float[Tensor, "half 1 n"], Float[Tensor, "half 1 n"]]:
-    """`rotary_table` with a row for each pair of features, for keys that lie feature by feature."""
-    cos, sin = (t.to(dtype).mT.contiguous()[:, None] for t in rotary_table(dim, height, width, device))
-    return cos, sin
+    return angle.cos().to(dtype), angle.sin().to(dtype)
 
 
 def rotate(

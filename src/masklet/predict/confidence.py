@@ -32,7 +32,8 @@ class Signs(NamedTuple):
         iou: predicted IoU, 0 to 1.
         stability: IoU of the mask at a stricter and at a looser threshold, 0 to 1.
         agreement: mean IoU with the decoder's other candidates, and where several stories are followed, with theirs.
-        likeness: cosine similarity of what is under the mask with the prompted look most like it (`tracking.look`).
+        likeness: cosine similarity of what is under the mask with the look of the object most like it
+            (`tracking.policies.likeness`).
         visible: whether the mask is not empty.
     """
 

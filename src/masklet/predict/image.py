@@ -133,8 +133,8 @@ class ImageSegmenter:
         if ambiguous is not None:
             ranked = torch.full_like(ranked, ambiguous)
         sets = [
-            self._mask_set(prediction.rows([row]), ranked[row : row + 1], image, candidates)
-            for row in range(len(asked))
+            self._mask_set(prediction.rows([row]), ranked[row : row + 1], image, candidates, said)
+            for row, said in enumerate(asked)
         ]
         return sets[0] if isinstance(prompts, Prompts) else sets
 
@@ -170,7 +170,7 @@ class ImageSegmenter:
         return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
     def _mask_set(
-        self, prediction: MaskPrediction, ranked: Tensor, image: EncodedImage, candidates: Literal[1, 3]
+        self, prediction: MaskPrediction, ranked: Tensor, image: EncodedImage, candidates: Literal[1, 3], said: Prompts
     ) -> MaskSet:
         if candidates == 1:
             chosen = pick(prediction, *choose_candidates(prediction, ranked, self.model.config.min_stability))
@@ -178,14 +178,17 @@ class ImageSegmenter:
         else:
             order = prediction.iou[0, 1:].argsort(descending=True) + 1
             low_res, iou = prediction.logits[0, order][:, None], prediction.iou[0, order]
-        logits = full_size(low_res, image.size)
+        logits, steady = full_size(low_res, image.size), stability(low_res[:, 0], STABILITY_OFFSET)
         if self.postprocess.refine:
             if image.picture is None:
                 raise PromptError("a second look needs the picture: encode it with this segmenter")
-            logits = second_look(self.model, image.picture, logits, self.postprocess.refine)
+            told = [said] * len(logits) if said.mask is None else []
+            logits = second_look(self.model, image.picture, logits, self.postprocess.refine, told)
+            # The next click corrects what was shown.
+            low_res = stretch(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
         return MaskSet(
             masks=self.postprocess.masks(logits, one_picture=False),
             iou=iou.cpu().numpy(),
-            stability=stability(low_res[:, 0], STABILITY_OFFSET).cpu().numpy(),
+            stability=steady.cpu().numpy(),
             low_res=low_res[:, 0].cpu().numpy(),
         )

@@ -24,6 +24,10 @@ class Pass(NamedTuple):
     reverse: bool
     fill: bool = False
 
+    def asks(self, frame_index: int, starts: Collection[int]) -> bool:
+        """Whether an object that starts on these frames is tracked on a frame of the run."""
+        return not (self.fill and frame_index >= min(starts))
+
 
 def recorded_length(video: FrameSource) -> int:
     """The number of frames of a video.

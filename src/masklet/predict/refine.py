@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -24,9 +24,9 @@ from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
 from masklet.model.select import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
-from masklet.predict.pixels import checked_picture
+from masklet.predict.pixels import checked_picture, prompt_tensors
 from masklet.tracking.step import answers
-from masklet.types import FrameMasks, Picture, Size
+from masklet.types import FrameMasks, Picture, Prompts, Size
 
 MASK_LOGIT = 1.0
 """A mask of which no logits are known counts as logits of +- this: little, so that the second look can move edges."""
@@ -51,12 +51,14 @@ class Refinement:
     Attributes:
         margin: side of a crop as a multiple of the longer side of the object's box.
         start: what the model is told. "memory": the mask as a remembered one, from which the object is followed onto
-            the crop; "mask": the mask's logits and box as prompts; "both": the mean of the two answers.
+            the crop; "mask": the mask's logits and box as prompts; "both": the mean of the two answers. In pictures,
+            where clicks or a box were given, it is told these and the mask's logits, even with "memory".
         weight: how much the second look counts, 0 to 1; the rest is the first one's. Their mean errs less than either.
             0 takes no second look, and only ``detail`` is left, which costs next to nothing.
         min_zoom: only objects are seen again whose crop enlarges the picture by at least this factor (the square root
             of the picture's area over the crop's side): one that fills the picture was seen as well the first time.
-        agreement: where the IoU of the new mask with the old one is below this, the old one stays.
+        agreement: where the IoU of the new mask with the old one is below this, the old one stays, unless clicks or a
+            box say which object is meant.
         tiles: an object whose crop is larger than the model's input is seen in up to ``tiles`` x ``tiles`` crops that
             overlap, which takes as many times as long.
         detail: how far outlines then follow the edges of the picture (guided filter), in cells of the model's mask, of
@@ -109,17 +111,27 @@ def refine(model: Model, picture: Picture, masks: FrameMasks, refinement: Refine
 
 
 @torch.inference_mode()
-def second_look(model: Model, picture: Picture, logits: Logits, refinement: Refinement) -> Logits:
-    """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are."""
+def second_look(
+    model: Model, picture: Picture, logits: Logits, refinement: Refinement, said: Sequence[Prompts] = ()
+) -> Logits:
+    """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are.
+
+    ``said`` holds the clicks and the box that each mask answers, or nothing for all of them.
+    """
     side = model.config.image_size
-    crops = [crop for row, one in enumerate(logits) for crop in _crops(row, one > 0, refinement, side)]
+    prompts: Sequence[Prompts | None] = said or [None] * len(logits)
+    crops = [
+        crop
+        for row, (one, told) in enumerate(zip(logits, prompts, strict=True))
+        for crop in _crops(row, one > 0, refinement, side, told)
+    ]
     batches = [crops[i : i + refinement.batch] for i in range(0, len(crops), refinement.batch)]
     seen = [answer for batch in batches for answer in _answers(model, picture, logits, batch, refinement.start)]
     finer = logits.copy()
-    for row in np.flatnonzero((logits > 0).any(axis=(1, 2))):
+    for row in np.flatnonzero((logits > 0).any(axis=(1, 2))).tolist():
         mine = [pair for pair in zip(crops, seen, strict=True) if pair[0].row == row]
         merged = _merged(logits[row], refinement.weight, mine)
-        if mask_iou(merged[None] > 0, logits[[row]] > 0)[0, 0] >= refinement.agreement:
+        if prompts[row] is not None or mask_iou(merged[None] > 0, logits[[row]] > 0)[0, 0] >= refinement.agreement:
             finer[row] = merged
         if refinement.detail:
             cells = (mine[0][0].side if mine else math.sqrt(logits[row].size)) / (side // 4)
@@ -135,12 +147,28 @@ class _Crop(NamedTuple):
         top: first row of pixels.
         left: first column of pixels.
         side: in pixels.
+        told: what was said about the object, in pixels of the crop, as far as it lies in it; None for nothing.
     """
 
     row: int
     top: int
     left: int
     side: int
+    told: Prompts | None = None
+
+    def hearing(self, prompts: Prompts | None) -> _Crop:
+        """The same crop with those of the prompts that lie in it."""
+        if prompts is None:
+            return self
+        corner = np.array([self.left, self.top], np.float32)
+        points, box = prompts.points - corner, prompts.box
+        inside = ((points >= 0) & (points <= self.side)).all(axis=1)
+        if box is not None:
+            box = np.clip(box - np.tile(corner, 2), 0, self.side)
+            box = box if (box[2:] > box[:2]).all() else None
+        if box is None and not inside.any():
+            return self
+        return self._replace(told=Prompts(points[inside], prompts.labels[inside], box))
 
     def of(self, pixels: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "s s *c"]:
         """These pixels, mirrored beyond the border."""
@@ -171,7 +199,9 @@ def _mirrored(index: Int64[np.ndarray, " n"], length: int) -> Int64[np.ndarray, 
     return np.asarray(np.minimum(index, 2 * length - 1 - index))
 
 
-def _crops(row: int, mask: Bool[np.ndarray, "h w"], refinement: Refinement, image_size: int) -> Iterator[_Crop]:
+def _crops(
+    row: int, mask: Bool[np.ndarray, "h w"], refinement: Refinement, image_size: int, told: Prompts | None = None
+) -> Iterator[_Crop]:
     """Where an object is looked at again: in one crop, or in overlapping tiles of it where it is large.
 
     Nowhere if it is absent, would hardly be enlarged, or the second look would not count. A tile that the mask fills or
@@ -179,36 +209,49 @@ def _crops(row: int, mask: Bool[np.ndarray, "h w"], refinement: Refinement, imag
     """
     if not (mask.any() and refinement.weight):
         return
-    rows, columns = occupied(mask)
-    longest = max(rows.stop - rows.start, columns.stop - columns.start)
-    side = max(math.ceil(refinement.margin * longest), image_size // 8)
+    left, top, right, bottom = _extent(mask, told)
+    side = max(math.ceil(refinement.margin * max(right - left, bottom - top)), image_size // 8)
     count = max(min(refinement.tiles, round(side / image_size)), 1)
     tile = math.ceil(side / (count - 2 * RAMP * (count - 1)))
     if math.sqrt(mask.size) < refinement.min_zoom * tile:
         return
-    top, left = (rows.start + rows.stop - side) // 2, (columns.start + columns.stop - side) // 2
+    top, left = (top + bottom - side) // 2, (left + right - side) // 2
     steps = [0] if count == 1 else [round(i * (side - tile) / (count - 1)) for i in range(count)]
     for down, across in itertools.product(steps, steps):
         crop = _Crop(row, top + down, left + across, tile)
         if 0 < np.count_nonzero(crop.of(mask)) < tile * tile:
-            yield crop
+            yield crop.hearing(told)
+
+
+def _extent(mask: Bool[np.ndarray, "h w"], told: Prompts | None) -> tuple[int, int, int, int]:
+    """The box (x0, y0, x1, y1) around a mask and the clicks and box it answers."""
+    rows, columns = occupied(mask)
+    corners = np.array([[columns.start, rows.start], [columns.stop, rows.stop]], np.float32)
+    if told is not None:
+        box = [] if told.box is None else [told.box.reshape(2, 2)]
+        corners = np.concatenate([corners, told.points, *box])
+    x0, y0 = np.floor(corners.min(axis=0)).astype(int).tolist()
+    x1, y1 = np.ceil(corners.max(axis=0)).astype(int).tolist()
+    return x0, y0, x1, y1
 
 
 def _answers(
     model: Model, picture: Picture, logits: Logits, crops: list[_Crop], start: Start
 ) -> list[Float32[np.ndarray, "s s"]]:
     """What the model sees in each crop, given what is known: logits at the size of the crop."""
-    size, count = model.config.image_size, len(crops)
+    size = model.config.image_size
     pixels = torch.from_numpy(np.stack([_square(crop.of(picture), size) for crop in crops]))
     features = model.encode_image(pixels.to(model.device).permute(0, 3, 1, 2).float() / 255)
     parts = [torch.from_numpy(crop.of(logits[crop.row]))[None, None] for crop in crops]
     known = torch.cat([stretch(part, size // 4) for part in parts]).to(model.device)
+    prompted = start != "memory" or any(crop.told for crop in crops)
     found: list[Float[Tensor, "k 1 s s"]] = []
-    if start != "mask":
-        nothing = [PromptTensors.none(1, model.device)] * count
+    if not prompted or start == "both":
+        nothing = [PromptTensors.none(1, model.device)] * len(crops)
         found.append(_decoded(model, _remembering(model, features, known), nothing))
-    if start != "memory":
-        found.append(_decoded(model, model.condition(features, None), [_prompt(one[None]) for one in known]))
+    if prompted:
+        prompts = [_prompt(crop, one[None], size) for crop, one in zip(crops, known, strict=True)]
+        found.append(_decoded(model, model.condition(features, None), prompts))
     mean = torch.stack(found).mean(dim=0)
     return [_enlarged(row[None], crop.side) for row, crop in zip(mean, crops, strict=True)]
 
@@ -226,8 +269,10 @@ def _remembering(model: Model, features: ImageFeatures, known: Float[Tensor, "k 
     )
 
 
-def _prompt(known: Float[Tensor, "1 1 s s"]) -> PromptTensors:
-    """The known logits, and the box around them."""
+def _prompt(crop: _Crop, known: Float[Tensor, "1 1 s s"], size: int) -> PromptTensors:
+    """The known logits with what was said about the object, or with the box around them."""
+    if crop.told is not None:
+        return prompt_tensors(crop.told, (crop.side, crop.side), size, device=known.device, previous=known)
     box = boxes_of_masks(known[0].cpu().numpy() > 0).reshape(1, 2, 2) * 4
     labels = torch.tensor([[2, 3]], device=known.device)
     return PromptTensors(torch.from_numpy(box).to(known.device), labels, known)

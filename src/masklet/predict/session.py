@@ -12,7 +12,7 @@ from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.confidence import Signs, with_confidence
-from masklet.predict.feature_cache import FeatureCache, FrameFeatures
+from masklet.predict.feature_cache import FeatureCache, FrameFeatures, sharing, visiting
 from masklet.predict.image import EncodedImage
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.object_memory import ObjectMemory
@@ -182,10 +182,11 @@ class VideoSession:
     ) -> Iterator[FrameMasks]:
         total, done = sum(len(p.frames) for p in passes), 0
         for current in passes:
-            for frame_index in current.frames:
+            for frame_index in visiting(self.features, current.frames, len(self._tracks)):
                 if cancel is not None and cancel():
                     return
-                out = self._visit(frame_index, current, objects)
+                with sharing(self.features):
+                    out = self._visit(frame_index, current, objects)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -317,7 +318,7 @@ class VideoSession:
             for i, track in self._tracks.items()
             if (objects is None or i in objects)
             and track.begins <= frame_index
-            and not (current.fill and frame_index >= min(track.starts))
+            and current.asks(frame_index, track.starts)
         ]
         ways = self._pursuit.visit(self._past, frame_index, current.reverse, due)
         signs = {i: Signs.of(each) for i, each in ways.items()}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 
 from masklet.backends.protocol import Model
 from masklet.errors import MediaError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.predict.ahead import AHEAD, FEW, SideEncoder, pays, pulled
 from masklet.predict.confidence import Signs, with_confidence
 from masklet.predict.object_memory import ObjectMemory
 from masklet.predict.objects import Start, check_prompts, keep, memory_policy, respond
@@ -29,6 +34,13 @@ from masklet.tracking.policies import (
 from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.step import look
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts, Size
+
+
+class Tracked(NamedTuple):
+    """A frame with its masks."""
+
+    frame: Picture
+    masks: FrameMasks
 
 
 class StreamTracker:
@@ -124,7 +136,6 @@ class StreamTracker:
             raise PromptError(f"object {object_id} is being tracked already: forget it first, or take another id")
         self._beliefs[object_id] = memory.belief(self.model, self._next, continues=continues)
 
-    @torch.inference_mode()
     def step(self, frame: Picture, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
         """Take the next frame.
 
@@ -137,25 +148,77 @@ class StreamTracker:
             MediaError: not a picture, or of another size than the frames before.
             PromptError: prompts that do not fit the frame. The frame has not been taken then.
         """
+        return self._step(frame, prompts or {})
+
+    def steps(
+        self, frames: Iterable[Picture], prompts: Mapping[int, Mapping[ObjectId, Prompts]] | None = None
+    ) -> Generator[Tracked]:
+        """`step` for every frame of something recorded; where it pays, the next frames are encoded meanwhile.
+
+        That is on processors, for models with a small input and one or two objects. A few frames are taken before their
+        turn: from a camera, take `step`, which waits for nothing.
+
+        Args:
+            frames: as `step` takes them.
+            prompts: by `frame_index`, for the frames to come.
+
+        Raises:
+            MediaError, PromptError: as `step`.
+        """
+        said = prompts or {}
+        if not pays(self.model):
+            for frame in frames:
+                yield Tracked(frame, self.step(frame, said.get(self._next)))
+            return
+        coming: deque[tuple[Future[Picture], Future[ImageFeatures] | None]] = deque()
+        followed = set(self._beliefs)
+        with SideEncoder(self.model) as encoder:
+            for place, later in enumerate(pulled(frames), start=self._next):
+                followed |= set(said.get(place, ()))
+                coming.append((later, encoder.encode(later) if 0 < len(followed) <= FEW else None))
+                if len(coming) > AHEAD:
+                    yield self._turn(encoder, *coming.popleft(), said)
+            while coming:
+                yield self._turn(encoder, *coming.popleft(), said)
+
+    def _turn(
+        self,
+        encoder: SideEncoder,
+        later: Future[Picture],
+        features: Future[ImageFeatures] | None,
+        said: Mapping[int, Mapping[ObjectId, Prompts]],
+    ) -> Tracked:
+        """The step of a frame whose turn it is."""
+        frame, asked = later.result(), said.get(self._next, {})
+        with nullcontext() if features is None else encoder.sharing():
+            return Tracked(frame, self._step(frame, asked, features))
+
+    @torch.inference_mode()
+    def _step(
+        self, frame: Picture, asked: Mapping[ObjectId, Prompts], features: Future[ImageFeatures] | None = None
+    ) -> FrameMasks:
+        """As `step`; ``features`` are those of the frame where a worker makes them."""
         size = self._checked_size(frame)
-        check_prompts(prompts or {}, size)
-        prompts = dict(prompts or {})
+        check_prompts(asked, size)
+        prompts = dict(asked)
         chosen: dict[ObjectId, ChosenMask] = {}
         self.signs = {}
         if prompts or self._beliefs:
-            side = self.model.config.image_size
-            features = self.model.encode_image(frame_tensor(frame, side, self.model.device))
-            chosen = self._advance(features, prompts, size)
+            seen = self._encoded(frame) if features is None else features.result()
+            chosen = self._advance(seen, prompts, size)
         self._next, self._size = self._next + 1, size
         out = frame_masks(
             Frame(self._next - 1, size, lambda: frame),
             chosen,
             self.model,
             self.postprocess,
-            drawn={i: asked.mask for i, asked in prompts.items() if asked.mask is not None},
+            drawn={i: said.mask for i, said in prompts.items() if said.mask is not None},
             with_logits=self.with_logits,
         )
         return with_confidence(out, self.signs, self.model.config.name)
+
+    def _encoded(self, frame: Picture) -> ImageFeatures:
+        return self.model.encode_image(frame_tensor(frame, self.model.config.image_size, self.model.device))
 
     def _advance(
         self, features: ImageFeatures, prompts: dict[ObjectId, Prompts], size: Size

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
@@ -27,6 +28,11 @@ def looks(features: ImageFeatures, masks: Bool[Tensor, "b k s s"]) -> Float[Tens
     coarse = coarse / (coarse.std((2, 3), correction=0, keepdim=True) + SPREAD)
     halves = [_mean_under(level, masks) for level in (coarse, fine)]
     return F.normalize(torch.cat(halves, dim=-1), dim=-1)
+
+
+def alike(seen: Float32[np.ndarray, "k f"], known: Float32[np.ndarray, "n _"]) -> Float32[np.ndarray, " k"]:
+    """Likeness of each look to the known one that is most like it, -1 to 1; 1 where none is known."""
+    return np.asarray((seen @ known.T).max(axis=1)) if len(known) else np.ones(len(seen), np.float32)
 
 
 def _mean_under(level: Float[Tensor, "p c h w"], masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:

@@ -137,20 +137,25 @@ class Cuts(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Likeness(Rule):
-    """A mask that does not look like the prompted ones is something else: it is not remembered, and soon not shown.
+    """A mask that does not look like the object is something else: it is not remembered, and soon not shown.
 
     For models whose presence head seldom says that an object is hidden. A look is the mean image feature under a mask
-    (`tracking.look`), and its likeness the cosine similarity with the prompted look that is most like it.
+    (`tracking.look`). The object's looks are those of its prompted masks and, as it turns and comes nearer, those of
+    tracked ones that could be trusted and stayed so for a while: what slides over an object is not trusted for long.
+    Likeness is the cosine similarity of a look with the one of these most like it.
 
     Attributes:
         least: likeness below which the object is absent at once.
         trusted: likeness below which a `Gate` passes a frame over,
         patience: and the object is absent after so many such frames in a row, until it is trusted again.
+        delay: a trusted look is one of the object's own when so many trusted frames have followed it. Without a gate
+            only prompted looks are.
     """
 
-    least: float = 0.7
+    least: float = 0.75
     trusted: float = 0.85
-    patience: int = 8
+    patience: int = 12
+    delay: int = 6
 
     def __post_init__(self) -> None:
         super().__post_init__()

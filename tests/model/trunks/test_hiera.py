@@ -8,6 +8,7 @@ import torch
 from masklet.model.config import HieraConfig
 from masklet.model.presets import HIERA
 from masklet.model.sam2 import Sam2
+from masklet.model.trunks import hiera
 from masklet.model.trunks.hiera import Hiera, HieraBlock
 
 SMALL = HieraConfig(embed_dim=8, num_heads=1, stages=(1, 1, 2, 1), global_blocks=(3,))
@@ -73,6 +74,21 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
     trunk, pictures = Hiera(SMALL).eval(), torch.rand(2, 3, 64, 64)
     for together, alone in zip(trunk(pictures), trunk(pictures[1:]), strict=True):
         torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 800, 10**6])
+@torch.inference_mode()
+def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    """A row of windows at a time, three (which leave some over), or the whole map."""
+    torch.manual_seed(0)
+    trunk, pictures = (
+        Hiera(HieraConfig(embed_dim=8, num_heads=1, stages=(1, 2, 2, 1), global_blocks=(4,))),
+        torch.rand(2, 3, 128, 128),
+    )
+    whole = trunk(pictures)
+    monkeypatch.setattr(hiera, "STRIP_TOKENS", tokens)
+    for found, expected in zip(trunk(pictures), whole, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [64, 96, 160])

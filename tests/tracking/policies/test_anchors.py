@@ -23,7 +23,7 @@ def evidence(*, iou: float = 0.9, score: float = 5.0, alternative: tuple[int, in
         x, y = alternative
         masks[1, y : y + 3, x : x + 3] = True
     masks[2, 6, 3] = True
-    return Evidence(masks, np.array([iou, 0.5, 0.5], np.float32), np.zeros((3, 2), np.float32), score)
+    return Evidence(masks, np.array([iou, 0.5, 0.5], np.float32), np.ones(3, np.float32), score)
 
 
 AREA = 16 / 256
@@ -60,7 +60,7 @@ def test_qualifies(name: str) -> None:
 
 
 def test_an_empty_mask_does_not_qualify() -> None:
-    nothing = Evidence(np.zeros((1, 4, 4), bool), np.ones(1, np.float32), np.zeros((1, 2), np.float32), 5.0)
+    nothing = Evidence(np.zeros((1, 4, 4), bool), np.ones(1, np.float32), np.ones(1, np.float32), 5.0)
     assert not qualifies(State(), nothing, 0, Moment(3), Anchors(reveal=None))
 
 

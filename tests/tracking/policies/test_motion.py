@@ -21,7 +21,7 @@ def evidence(*boxes: tuple[int, int, int, int] | None, iou: list[float] | None =
         if box is not None:
             mask[box[1] : box[3], box[0] : box[2]] = True
     scores = np.array(iou or [0.9] * len(boxes), np.float32)
-    return Evidence(masks, scores, np.zeros((len(boxes), 2), np.float32), score)
+    return Evidence(masks, scores, np.ones(len(boxes), np.float32), score)
 
 
 def box_at(x: int) -> tuple[int, int, int, int]:

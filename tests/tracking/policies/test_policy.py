@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.likeness import known
 from masklet.tracking.policies.policy import decide, on_result, prune, select, time_slots
 from masklet.tracking.policies.state import Hypothesis, Moment, State
 from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
@@ -171,8 +172,7 @@ def test_without_rules_it_is_the_choice_of_sam_2() -> None:
 def seen_mask(x: int, *, iou: float = 0.9, score: float = 5.0, alike: float = 1.0) -> Evidence:
     masks = np.zeros((1, 16, 16), bool)
     masks[0, 4:8, x : x + 4] = True
-    look = np.array([[alike, np.sqrt(1 - alike**2)]], np.float32)
-    return Evidence(masks, np.array([iou], np.float32), look, score)
+    return Evidence(masks, np.array([iou], np.float32), np.array([alike], np.float32), score)
 
 
 POLICIES = [
@@ -181,6 +181,7 @@ POLICIES = [
     MemoryPolicy(gate=Gate(newest=False, stride=5, shared=True), anchors=Anchors(reveal=None), max_prompted=2),
     MemoryPolicy(gate=Gate(min_iou=0.5), anchors=Anchors(reveal=None, limit=2, spacing=1), motion=Motion(steady=2)),
     MemoryPolicy(gate=Gate(newest=False), likeness=Likeness(patience=2)),
+    MemoryPolicy(gate=Gate(min_quality=0.5, reach=20), likeness=Likeness(delay=1)),
 ]
 
 
@@ -204,6 +205,8 @@ def test_what_is_forgotten_is_never_recalled_again(
         assert select(live, at, policy) == recall
         assert recall is not None
         assert {i for i, _ in recall.maps} <= live.bank.mapped
+        if len(live.bank.prompted) == len(whole.bank.prompted):
+            np.testing.assert_array_equal(known(live, at, policy), known(whole, at, policy))
         mask = seen_mask(
             t % 10,
             iou=0.2 if text == "?" else 0.9,
@@ -213,7 +216,7 @@ def test_what_is_forgotten_is_never_recalled_again(
         choice = decide(whole, mask, at, policy)
         assert decide(live, mask, at, policy) == choice
         for each in (live, whole):
-            memory = MemoryEntry(MAP, POINTER * t, mask.object_score, float(mask.iou[0]), LOOK)
+            memory = MemoryEntry(MAP, POINTER * t, mask.object_score, float(mask.iou[0]), LOOK * t)
             each.bank.put(sign * t, memory, prompted=text == "p")
             on_result(each, mask, choice, at, policy)
         kept = prune(live, at.next, policy)

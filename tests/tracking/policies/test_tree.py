@@ -14,7 +14,7 @@ from masklet.tracking.rules import Tree
 
 def says(*iou: float, score: float = 5.0) -> Evidence:
     count = len(iou)
-    return Evidence(np.ones((count, 2, 2), bool), np.array(iou, np.float32), np.zeros((count, 1), np.float32), score)
+    return Evidence(np.ones((count, 2, 2), bool), np.array(iou, np.float32), np.ones(count, np.float32), score)
 
 
 def ways(children: list[Child]) -> list[tuple[int, int]]:

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from masklet.model.config import HieraConfig
 from masklet.model.layers import Mlp, dense, eager_cpu
 
+STRIP_TOKENS = 16384
+"""About so many tokens at a time go through the blocks that only attend within windows: their results fit into memory
+that is at hand, while larger ones would be fetched from the system, page by page, each time."""
+
 
 def _pool(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
     """The largest of every 2 x 2 tokens."""
@@ -26,7 +30,8 @@ def _pool(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
 def _split_windows(x: Float[Tensor, "b h w c"], side: int) -> Float[Tensor, "bn side side c"]:
     """Cut into windows, after padding with zeros at the bottom and right to whole windows."""
     height, width = x.shape[1:3]
-    x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
+    if height % side or width % side:
+        x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
     return rearrange(x, "b (i y) (j x) c -> (b i j) y x c", y=side, x=side)
 
 
@@ -35,6 +40,11 @@ def _join_windows(x: Float[Tensor, "bn side side c"], height: int, width: int) -
     rows, columns = -(-height // side), -(-width // side)
     whole = rearrange(x, "(b i j) y x c -> b (i y) (j x) c", i=rows, j=columns)
     return whole[:, :height, :width]
+
+
+def _strip(x: Float[Tensor, "b h w c"], side: int) -> int:
+    """Rows of a strip of whole windows with about `STRIP_TOKENS` tokens."""
+    return side * max(STRIP_TOKENS // (x.shape[2] * side), 1)
 
 
 class WindowAttention(nn.Module):
@@ -93,7 +103,8 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, 7, stride=4, padding=3)
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h4 w4 c"]:
-        out: Tensor = self.proj(pixels.contiguous(memory_format=torch.channels_last))
+        # A copy: a single picture with channels last already may have strides that oneDNN does not recognize as such.
+        out: Tensor = self.proj(pixels.clone(memory_format=torch.channels_last))
         return out.permute(0, 2, 3, 1)
 
 
@@ -142,20 +153,44 @@ class Hiera(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b c h w"]]:
         x = self.patch_embed(pixels)
+        x = x + self.position(*x.shape[1:3])
+        features, start = [], 0
+        while start < len(self.blocks):
+            end, side = self._run(start, *x.shape[1:3])
+            strips = x.split(_strip(x, side), dim=1) if side and eager_cpu(x) else (x,)
+            parts = [self._through(strip, start, end, side) for strip in strips]
+            *ends, x = (torch.cat(maps, dim=1) if len(maps) > 1 else maps[0] for maps in zip(*parts, strict=True))
+            features += ends
+            start = end
+        return [feature.permute(0, 3, 1, 2) for feature in features]
+
+    def _run(self, start: int, height: int, width: int) -> tuple[int, int]:
+        """The blocks from ``start`` on that attend within the same windows of a map: where they end, and the side.
+
+        The side is 0 for one block that looks at the whole map, or whose windows leave something over.
+        """
+        windows = [cast("HieraBlock", block).window for block in self.blocks]
+        side = windows[start]
+        if not side or height % side or width % side:
+            return start + 1, 0
+        now, end = side, start
+        while end < len(windows) and windows[end] == now:
+            now = now // 2 if self.blocks[end].pool else now
+            end += 1
+        return end, side
+
+    def _through(
+        self, x: Float[Tensor, "b h w c"], start: int, end: int, side: int
+    ) -> list[Float[Tensor, "b h2 w2 d"]]:
+        """The map at each end of a stage, and after the last of some blocks, which attend within windows of a side."""
         height, width = x.shape[1:3]
-        x = x + self.position(height, width)
-        features, side = [], 0  # of the windows that the rows of x are now; 0: they are whole maps
-        for index, block in enumerate(self.blocks):
-            assert isinstance(block, HieraBlock)
-            if block.window != side:
-                x = _join_windows(x, height, width) if side else x
-                # Windows that leave nothing over stay apart from block to block; the others are padded in each.
-                side = block.window if block.window and not (height % block.window or width % block.window) else 0
-                x = _split_windows(x, side) if side else x
+        x = _split_windows(x, side) if side else x
+        maps = []
+        for index in range(start, end):
+            block = cast("HieraBlock", self.blocks[index])
             x = block(x, in_windows=side > 0)
             if block.pool:
-                height, width, side = height // 2, width // 2, side // 2
-            if index in self.stage_ends:
-                whole = _join_windows(x, height, width) if side else x
-                features.append(whole.permute(0, 3, 1, 2))
-        return features
+                height, width = height // 2, width // 2
+            if index in self.stage_ends or index == end - 1:
+                maps.append(_join_windows(x, height, width) if side else x)
+        return maps if end - 1 not in self.stage_ends else [*maps, maps[-1]]

@@ -5,7 +5,8 @@
 | `evidence` | what the decoder says of each candidate: scores, boxes, areas |
 | `state` | what is known of one object, as data; a frame as a pass comes to it |
 | `policy` | the three verbs: `select`, `on_result`, `prune` |
-| `anchors`, `motion`, `tree`, `cuts` | one rule each |
+| `trust` | which past a gate lets through |
+| `anchors`, `motion`, `tree`, `cuts`, `likeness`, `compete` | one rule each |
 | `belief` | the stories of an object, and how they go on |
 | `named` | the policies that have a name |
 """

@@ -15,10 +15,10 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.model.select import NO_OBJECT_LOGIT, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
-from masklet.tracking.look import looks
+from masklet.tracking.look import alike, looks
 from masklet.tracking.policies.compete import compete
 from masklet.tracking.policies.evidence import Evidence, settled, weigh
-from masklet.tracking.policies.likeness import is_there, likeness
+from masklet.tracking.policies.likeness import is_there, known
 from masklet.tracking.policies.motion import trimmed
 from masklet.tracking.policies.policy import Choice, decide, on_result
 from masklet.tracking.policies.state import Hypothesis, Moment
@@ -76,7 +76,7 @@ class Branch(NamedTuple):
         parent: the story.
         chosen: the mask it goes on with, a batch of 1; empty where the object is absent.
         signs: what the mask itself says of its quality: its stability, its agreement with the other candidates, and its
-            likeness to the prompted ones.
+            likeness to what is known of the object.
         evidence: what it was chosen from, or None where no rule asks.
         choice: the choice.
         score: of the story with it.
@@ -110,14 +110,14 @@ def branch(
     """
     rows = [(n, story) for n, belief in enumerate(beliefs) for story in belief.distinct]
     prediction, ranked = answers(model, looked, [PromptTensors.none(1, model.device)] * len(rows))
+    own = [known(story, at, policy) for _, story in rows]
     if not policy.rules:
         chosen = settle(model, prediction, ranked)
-        seen = looks(features, chosen.logits > 0)[:, 0].cpu().numpy()
-        alike = [likeness(story.bank, look) for (_, story), look in zip(rows, seen, strict=True)]
-        signs = _signs(prediction, chosen, alike)
+        seen = looks(features, chosen.logits > 0).cpu().numpy()
+        signs = _signs(prediction, chosen, [float(alike(*pair)[0]) for pair in zip(seen, own, strict=True)])
         plain = [[Branch(story, chosen.rows([row]), signs[row])] for row, (_, story) in enumerate(rows)]
         return _competing(plain) if policy.compete else plain
-    evidence = weigh(prediction, features)
+    evidence = weigh(prediction, features, own)
     if policy.motion is not None:
         courses = [story.state.course for _, story in rows]
         evidence = [trimmed(c, e, at.frame_index, policy.motion) for c, e in zip(courses, evidence, strict=True)]
@@ -127,8 +127,8 @@ def branch(
         picked.append(_pick(belief, [places[id(story)] for story in belief.stories], evidence, at, policy))
     distinct = list(dict.fromkeys((row, choice) for ways in picked for row, choice, _ in ways))
     chosen = _chosen(prediction, distinct, evidence)
-    alike = [likeness(rows[row][1].bank, evidence[row].looks[choice.candidate]) for row, choice in distinct]
-    signs = _signs(prediction.rows([row for row, _ in distinct]), chosen, alike)
+    likeness = [float(evidence[row].alike[choice.candidate]) for row, choice in distinct]
+    signs = _signs(prediction.rows([row for row, _ in distinct]), chosen, likeness)
     place = {way: k for k, way in enumerate(distinct)}
     made = {
         (row, choice): (rows[row][1], chosen.rows([k]), signs[k], evidence[row], choice)
@@ -157,7 +157,11 @@ def _pick(
     stories = (belief.stories * policy.tree.paths)[: policy.tree.paths] if len(belief.stories) == 1 else belief.stories
     children = grow([(story.score, evidence[row]) for story, row in zip(stories, rows, strict=True)], policy.tree)
     return [
-        (rows[path], Choice(candidate, is_there(stories[path], evidence[rows[path]], candidate, at, policy)), score)
+        (
+            rows[path],
+            Choice(candidate, is_there(stories[path].state, evidence[rows[path]], candidate, at, policy)),
+            score,
+        )
         for path, candidate, score in children
     ]
 
@@ -176,14 +180,14 @@ def _chosen(prediction: MaskPrediction, ways: list[tuple[int, Choice]], evidence
     return ChosenMask(logits, chosen.iou, chosen.pointer, score)
 
 
-def _signs(prediction: MaskPrediction, chosen: ChosenMask, alike: list[float]) -> Float[Tensor, "b 3"]:
+def _signs(prediction: MaskPrediction, chosen: ChosenMask, likeness: list[float]) -> Float[Tensor, "b 3"]:
     """Stability of the chosen masks at a wide margin, their mean IoU with the decoder's candidates 1 to 3, likeness."""
     inner, outer = (chosen.logits > 1).sum((-3, -2, -1)), (chosen.logits > -1).sum((-3, -2, -1))
     mask, others = chosen.logits > 0, prediction.logits[:, 1:] > 0
     shared, either = (mask & others).sum((-2, -1)), (mask | others).sum((-2, -1))
     agreement = torch.where(either > 0, shared / either.clamp(min=1), 1.0).mean(dim=1)
     stability = torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
-    return torch.stack([stability, agreement, stability.new_tensor(alike)], dim=1)
+    return torch.stack([stability, agreement, stability.new_tensor(likeness)], dim=1)
 
 
 def commit(

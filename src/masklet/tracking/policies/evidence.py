@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float32
 
 from masklet.masks.boxes import boxes_of_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction
-from masklet.tracking.look import looks
+from masklet.tracking.look import alike, looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +21,13 @@ class Evidence:
     Attributes:
         masks: at a quarter of the model's input size.
         iou: predicted IoU of each, 0 to 1.
-        looks: of what is under each mask (`tracking.look`); empty where nobody asks.
+        alike: likeness of each to what is known of the object (`tracking.look`); 1 where nobody asks.
         object_score: logit of the presence head.
     """
 
     masks: Bool[np.ndarray, "k s s"]
     iou: Float32[np.ndarray, " k"]
-    looks: Float32[np.ndarray, "k f"]
+    alike: Float32[np.ndarray, " k"]
     object_score: float
 
     @cached_property
@@ -40,22 +41,25 @@ class Evidence:
         return np.asarray(self.masks.mean(axis=(1, 2), dtype=np.float32))
 
 
-def weigh(prediction: MaskPrediction, features: ImageFeatures) -> list[Evidence]:
+def weigh(
+    prediction: MaskPrediction, features: ImageFeatures, known: Sequence[Float32[np.ndarray, "_ _"]]
+) -> list[Evidence]:
     """The evidence for each object on a tracked frame: candidates 1 to 3 of the decoder.
 
     Args:
         prediction: of the objects.
         features: of the picture, unconditioned.
+        known: the looks of each object.
     """
     inside = prediction.logits[:, 1:] > 0
-    seen = looks(features, inside).cpu().numpy()
+    likeness = [alike(*pair) for pair in zip(looks(features, inside).cpu().numpy(), known, strict=True)]
     masks, iou = inside.cpu().numpy(), prediction.iou[:, 1:].float().cpu().numpy()
-    return [Evidence(*row) for row in zip(masks, iou, seen, prediction.object_score.tolist(), strict=True)]
+    return [Evidence(*row) for row in zip(masks, iou, likeness, prediction.object_score.tolist(), strict=True)]
 
 
 def settled(chosen: ChosenMask) -> list[Evidence]:
     """The evidence of masks that are no longer in question: one candidate for each object."""
     masks, iou = (chosen.logits > 0).cpu().numpy(), chosen.iou.float().cpu().numpy()
-    nothing = np.zeros((len(chosen), 1, 0), np.float32)
-    rows = zip(masks, iou[:, None], nothing, chosen.object_score.tolist(), strict=True)
+    sure = np.ones((len(chosen), 1), np.float32)
+    rows = zip(masks, iou[:, None], sure, chosen.object_score.tolist(), strict=True)
     return [Evidence(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""Likeness: what does not look like what was prompted is not the object, whatever the presence head says."""
+"""Likeness: what does not look like the object is something else, whatever the presence head says."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from masklet.tracking.memory import MemoryBank
 from masklet.tracking.policies.evidence import Evidence
 from masklet.tracking.policies.state import Hypothesis, Moment, State
+from masklet.tracking.policies.trust import look_back
 from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.rules import Likeness
 
 
-def likeness(bank: MemoryBank, look: Float32[np.ndarray, " f"]) -> float:
-    """Cosine similarity of a look and the prompted one that is most like it; 1 where none is known."""
-    known = [e.look for e in bank.prompted.values() if e.look is not None and e.object_score > 0]
-    return float((torch.stack(known).cpu().numpy() @ look).max()) if known else 1.0
+def known(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Float32[np.ndarray, "n f"]:
+    """The looks of an object: those it was prompted with, and tracked ones that have proved themselves (`Likeness`)."""
+    bank, rule = hypothesis.bank, policy.likeness
+    entries = [entry for entry in bank.prompted.values() if entry.object_score > 0]
+    if rule is not None and policy.gate is not None:
+        trusted = look_back(hypothesis, at, policy, policy.gate).trusted
+        entries += [bank[i] for i in trusted[rule.delay : policy.pointer_reach]]
+    looks = [entry.look for entry in entries if entry.look is not None]
+    return torch.stack(looks).cpu().numpy() if looks else np.zeros((0, 0), np.float32)
 
 
-def is_there(hypothesis: Hypothesis, evidence: Evidence, candidate: int, at: Moment, policy: MemoryPolicy) -> bool:
+def is_there(state: State, evidence: Evidence, candidate: int, at: Moment, policy: MemoryPolicy) -> bool:
     """Whether a candidate is the object: it was seen and looks like it, or has not looked otherwise for long."""
     rule = policy.likeness
     if evidence.object_score <= (policy.motion.presence_logit if policy.motion else 0.0):
         return False
     if rule is None:
         return True
-    alike = likeness(hypothesis.bank, evidence.looks[candidate])
-    return alike >= rule.least and (alike >= rule.trusted or _in_a_row(hypothesis.state, at) <= rule.patience)
+    alike = evidence.alike[candidate]
+    return bool(alike >= rule.least and (alike >= rule.trusted or _in_a_row(state, at) <= rule.patience))
 
 
-def mark(
-    hypothesis: Hypothesis, look: Float32[np.ndarray, " f"], at: Moment, rule: Likeness, *, prompted: bool
-) -> None:
-    """Note whether a frame can be trusted; a prompted one always can."""
-    state = hypothesis.state
+def mark(state: State, alike: float, at: Moment, rule: Likeness) -> None:
+    """Note whether a frame can be trusted."""
     state.unlike.pop(at.frame_index, None)
-    if not prompted and likeness(hypothesis.bank, look) < rule.trusted:
+    if alike < rule.trusted:
         state.unlike[at.frame_index] = _in_a_row(state, at)
 
 
 def _in_a_row(state: State, at: Moment) -> int:
-    """How many frames in a row are unlike the prompted ones, if this one is."""
+    """How many frames in a row are unlike the object, if this one is."""
     return state.unlike.get(at.frame_index + (1 if at.reverse else -1), 0) + 1

@@ -14,7 +14,8 @@ from masklet.tracking.policies.evidence import Evidence
 from masklet.tracking.policies.likeness import is_there, mark
 from masklet.tracking.policies.motion import advance, favorite
 from masklet.tracking.policies.state import Hypothesis, Moment, State
-from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose, first_and_nearest
+from masklet.tracking.policies.trust import Past, look_back
+from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
 from masklet.tracking.rules import Gate
 
 CERTAIN = 10.0
@@ -46,24 +47,12 @@ def select(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Recall |
     """What a frame recalls of one story of an object, or None where there is no spatial memory to look at."""
     bank = hypothesis.bank
     if policy.gate is not None:
-        return _selected(hypothesis, at, policy, policy.gate, _past(hypothesis, at, policy, policy.gate))
+        return _selected(hypothesis, at, policy, policy.gate, look_back(hypothesis, at, policy, policy.gate))
     recent = bank.recent if at.since is None or not at.forget else {i for i in bank.recent if at.reaches(i)}
     return choose(at.frame_index, prompted=bank.prompted, recent=recent, policy=policy, reverse=at.reverse)
 
 
-class _Past(NamedTuple):
-    """What a frame may recall.
-
-    Attributes:
-        lasting: prompted and lasting memories in the order of the pass.
-        trusted: recent frames that can be trusted, nearest first.
-    """
-
-    lasting: list[int]
-    trusted: list[int]
-
-
-def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate, past: _Past) -> Recall | None:
+def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate, past: Past) -> Recall | None:
     (lasting, frames), newest = past, at.frame_index - (-1 if at.reverse else 1)
     is_recent = newest in hypothesis.bank and newest not in lasting
     if gate.newest and is_recent and at.reaches(newest) and frames[:1] != [newest]:
@@ -91,29 +80,6 @@ def time_slots(count: int, codes: int) -> list[float]:
     return [rank * (codes - 1) / (count - 1) for rank in range(count)]
 
 
-def _past(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate) -> _Past:
-    bank, state = hypothesis.bank, hypothesis.state
-    visible = [i for i in bank.prompted if policy.look_ahead or at.back(i) > 0]
-    prompted = first_and_nearest(visible, at.back, policy.max_prompted)
-    anchors = [i for i in state.anchors if i in bank.recent and at.back(i) > 0]
-    lasting = sorted([*prompted, *anchors], key=at.back, reverse=True)
-    sign = 1 if at.reverse else -1
-    reach = gate.reach if at.since is None or not at.forget else min(gate.reach, at.back(at.since))
-    walk = range(at.frame_index + sign, at.frame_index + sign * (reach + 1), sign)
-    entries = ((i, bank.recent.get(i) or bank.prompted.get(i)) for i in walk if i not in lasting)
-    trusted = [
-        i
-        for i, entry in entries
-        if entry is not None
-        and entry.object_score > 0
-        and entry.iou > gate.min_iou
-        and entry.quality > gate.min_quality
-        and state.overlaps.get(i, 1.0) > 0
-        and i not in state.unlike
-    ]
-    return _Past(lasting, trusted)
-
-
 def _on_stride(frames: list[int], state: State, gate: Gate) -> list[int]:
     """The nearest frame, and of the others those on the stride."""
     return frames[:1] + [i for i in frames[1:] if (i - state.origin) % gate.stride == 0]
@@ -135,7 +101,7 @@ def decide(hypothesis: Hypothesis, evidence: Evidence, at: Moment, policy: Memor
     best, overlap = int(evidence.iou.argmax()), None
     if policy.motion is not None:
         best, overlap = favorite(hypothesis.state.course, evidence, at.frame_index, policy.motion)
-    return Choice(best, is_there(hypothesis, evidence, best, at, policy), overlap)
+    return Choice(best, is_there(hypothesis.state, evidence, best, at, policy), overlap)
 
 
 def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Moment, policy: MemoryPolicy) -> None:
@@ -153,7 +119,8 @@ def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Mo
         else:
             state.overlaps.pop(i, None)
     if policy.likeness is not None:
-        mark(hypothesis, evidence.looks[choice.candidate], at, policy.likeness, prompted=prompted)
+        alike = 1.0 if prompted else float(evidence.alike[choice.candidate])
+        mark(state, alike, at, policy.likeness)
     if rule is not None and visible:
         state.areas[i] = float(evidence.areas[choice.candidate])
 
@@ -167,7 +134,7 @@ def prune(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Kept:
     past = sorted((i for i in state.areas if 0 < at.back(i) <= AREA_REACH), key=at.back)[:AREAS]
     state.areas = {i: state.areas[i] for i in past}
     gate = policy.gate
-    ahead = _past(hypothesis, at, policy, gate) if gate else None
+    ahead = look_back(hypothesis, at, policy, gate) if gate else None
     recall = _selected(hypothesis, at, policy, gate, ahead) if gate and ahead else select(hypothesis, at, policy)
     frames, maps = (set(recall.frames), {i for i, _ in recall.maps}) if recall else (set[int](), set[int]())
     if gate and ahead:
