@@ -266,3 +266,13 @@ def test_a_crop_hears_what_lies_in_it() -> None:
 def test_tiles_without_a_click_go_by_the_mask() -> None:
     tiles = list(module._crops(0, disc(400, 600, 300, 200, 120), Refinement(), 160, Prompts.click(200, 120)))
     assert sorted(crop.told is None for crop in tiles) == [False, True, True, True]
+
+
+def test_prompted_and_followed_objects_of_one_frame(nano: Sam2, clip: Clip) -> None:
+    """A click on one object leaves what the second look does to the others as it was."""
+    tracker, other = (StreamTracker(nano, postprocess=PostProcess(refine=Refinement())) for _ in range(2))
+    for one in (tracker, other):
+        one.step(clip[0], {1: CLICK, 2: Prompts.from_box(30, 10, 60, 40)})
+    followed, clicked = other.step(clip[1]), tracker.step(clip[1], {1: CLICK})
+    assert np.count_nonzero(followed[2] ^ clicked[2]) <= 2  # rounding
+    assert clicked[1].any()

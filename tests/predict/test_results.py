@@ -85,7 +85,7 @@ def frame(index: int, size: tuple[int, int]) -> Frame:
 def test_frame_masks(tiny: Sam2) -> None:
     drawn = np.eye(6, dtype=bool)
     rows = {7: chosen(1.0, 0.0), 3: chosen(-1024.0, -2.0), 5: chosen(10.0, 10.0)}
-    out = frame_masks(frame(4, (6, 6)), rows, tiny, PostProcess(), drawn={5: drawn, 9: ~drawn})
+    out = frame_masks(frame(4, (6, 6)), rows, tiny, PostProcess(), given={5: drawn, 9: ~drawn})
     assert (out.frame_index, out.object_ids, out.logits) == (4, (7, 3, 5), None)
     assert out[7].all()
     assert not out[3].any()
@@ -104,8 +104,8 @@ def test_masks_are_those_of_the_logits(tiny: Sam2, options: dict[str, Any]) -> N
     } | {9: chosen(-1024.0, -2.0)}
     rows[9] = replace(rows[9], logits=rows[9].logits[:, :, :1, :1].expand(1, 1, 16, 16))
     shown = frame(0, (45, 61))
-    alone = frame_masks(shown, rows, tiny, PostProcess(**options), drawn={})
-    together = frame_masks(shown, rows, tiny, PostProcess(**options), drawn={}, with_logits=True)
+    alone = frame_masks(shown, rows, tiny, PostProcess(**options), given={})
+    together = frame_masks(shown, rows, tiny, PostProcess(**options), given={}, with_logits=True)
     assert alone.logits is None
     assert together.logits is not None
     np.testing.assert_array_equal(alone.masks, together.masks)
@@ -116,13 +116,13 @@ def test_masks_are_those_of_the_logits(tiny: Sam2, options: dict[str, Any]) -> N
 def test_drawn_masks_win_where_masks_must_not_overlap(tiny: Sam2) -> None:
     drawn = np.eye(6, dtype=bool)
     rows = {1: chosen(99.0, 1.0), 2: chosen(10.0, 10.0)}
-    out = frame_masks(frame(0, (6, 6)), rows, tiny, PostProcess(non_overlap=True), drawn={2: drawn})
+    out = frame_masks(frame(0, (6, 6)), rows, tiny, PostProcess(non_overlap=True), given={2: drawn})
     np.testing.assert_array_equal(out[2], drawn)
     np.testing.assert_array_equal(out[1], ~drawn)
 
 
 def test_no_objects(tiny: Sam2) -> None:
-    out = frame_masks(frame(2, (3, 5)), {}, tiny, PostProcess(fill_holes=3), drawn={})
+    out = frame_masks(frame(2, (3, 5)), {}, tiny, PostProcess(fill_holes=3), given={})
     assert len(out) == 0
     assert out.masks.shape == (0, 3, 5)
     assert out.label_map().tolist() == [[0] * 5] * 3

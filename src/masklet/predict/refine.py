@@ -51,8 +51,8 @@ class Refinement:
     Attributes:
         margin: side of a crop as a multiple of the longer side of the object's box.
         start: what the model is told. "memory": the mask as a remembered one, from which the object is followed onto
-            the crop; "mask": the mask's logits and box as prompts; "both": the mean of the two answers. In pictures,
-            where clicks or a box were given, it is told these and the mask's logits, even with "memory".
+            the crop; "mask": the mask's logits and box as prompts; "both": the mean of the two answers. Where the
+            mask answers clicks or a box, these and the mask's logits are what it is told.
         weight: how much the second look counts, 0 to 1; the rest is the first one's. Their mean errs less than either.
             0 takes no second look, and only ``detail`` is left, which costs next to nothing.
         min_zoom: only objects are seen again whose crop enlarges the picture by at least this factor (the square root
@@ -112,11 +112,11 @@ def refine(model: Model, picture: Picture, masks: FrameMasks, refinement: Refine
 
 @torch.inference_mode()
 def second_look(
-    model: Model, picture: Picture, logits: Logits, refinement: Refinement, said: Sequence[Prompts] = ()
+    model: Model, picture: Picture, logits: Logits, refinement: Refinement, said: Sequence[Prompts | None] = ()
 ) -> Logits:
     """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are.
 
-    ``said`` holds the clicks and the box that each mask answers, or nothing for all of them.
+    ``said`` holds the clicks and the box that each mask answers, None where it answers none; empty is None for all.
     """
     side = model.config.image_size
     prompts: Sequence[Prompts | None] = said or [None] * len(logits)
@@ -125,7 +125,9 @@ def second_look(
         for row, (one, told) in enumerate(zip(logits, prompts, strict=True))
         for crop in _crops(row, one > 0, refinement, side, told)
     ]
-    batches = [crops[i : i + refinement.batch] for i in range(0, len(crops), refinement.batch)]
+    alike = [crop for crop in crops if crop.told], [crop for crop in crops if not crop.told]
+    crops = [*alike[0], *alike[1]]
+    batches = [same[i : i + refinement.batch] for same in alike for i in range(0, len(same), refinement.batch)]
     seen = [answer for batch in batches for answer in _answers(model, picture, logits, batch, refinement.start)]
     finer = logits.copy()
     for row in np.flatnonzero((logits > 0).any(axis=(1, 2))).tolist():
@@ -238,18 +240,18 @@ def _extent(mask: Bool[np.ndarray, "h w"], told: Prompts | None) -> tuple[int, i
 def _answers(
     model: Model, picture: Picture, logits: Logits, crops: list[_Crop], start: Start
 ) -> list[Float32[np.ndarray, "s s"]]:
-    """What the model sees in each crop, given what is known: logits at the size of the crop."""
+    """What the model sees in crops that all hear prompts, or all do not: logits at the size of the crop."""
     size = model.config.image_size
     pixels = torch.from_numpy(np.stack([_square(crop.of(picture), size) for crop in crops]))
     features = model.encode_image(pixels.to(model.device).permute(0, 3, 1, 2).float() / 255)
     parts = [torch.from_numpy(crop.of(logits[crop.row]))[None, None] for crop in crops]
     known = torch.cat([stretch(part, size // 4) for part in parts]).to(model.device)
-    prompted = start != "memory" or any(crop.told for crop in crops)
+    start = "mask" if crops[0].told else start
     found: list[Float[Tensor, "k 1 s s"]] = []
-    if not prompted or start == "both":
+    if start != "mask":
         nothing = [PromptTensors.none(1, model.device)] * len(crops)
         found.append(_decoded(model, _remembering(model, features, known), nothing))
-    if prompted:
+    if start != "memory":
         prompts = [_prompt(crop, one[None], size) for crop, one in zip(crops, known, strict=True)]
         found.append(_decoded(model, model.condition(features, None), prompts))
     mean = torch.stack(found).mean(dim=0)

@@ -15,7 +15,9 @@ from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
 from masklet.predict.refine import Refinement, second_look
-from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Size
+from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Prompts, Size
+
+Region = Bool[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def frame_masks(
     model: Model,
     postprocess: PostProcess,
     *,
-    drawn: Mapping[ObjectId, Bool[np.ndarray, "h w"]],
+    given: Mapping[ObjectId, Region | Prompts],
     with_logits: bool = False,
 ) -> FrameMasks:
     """What the caller gets for one frame.
@@ -100,7 +102,8 @@ def frame_masks(
         chosen: a mask for each object.
         model: takes a second look where ``postprocess`` asks for it.
         postprocess: what to do to masks.
-        drawn: masks that are known, such as those the user gave for this frame; they are shown as they are.
+        given: a mask that is known and shown as it is, or what was said about an object on this frame: a mask, which is
+            shown too, or clicks and a box, which a second look hears.
         with_logits: fill `FrameMasks.logits`.
     """
     size = frame.size
@@ -108,7 +111,9 @@ def frame_masks(
         empty = np.zeros(0, np.float32)
         return FrameMasks(frame.index, (), np.zeros((0, *size), bool), empty, empty)
     rows = ChosenMask.cat(list(chosen.values()))
-    truths = {row: drawn[object_id] for row, object_id in enumerate(chosen) if object_id in drawn}
+    known = [given.get(object_id) for object_id in chosen]
+    drawn = [one.mask if isinstance(one, Prompts) else one for one in known]
+    truths = {row: mask for row, mask in enumerate(drawn) if mask is not None}
     seen = list(range(len(rows)))
     if not (with_logits or postprocess.non_overlap):  # a mask that is given needs no logits
         seen = [row for row in seen if row not in truths]
@@ -116,7 +121,8 @@ def frame_masks(
     if with_logits or postprocess.non_overlap or postprocess.refine:
         logits = full_size(rows.logits[seen], size)
         if postprocess.refine and seen:
-            logits = second_look(model, frame.picture(), logits, postprocess.refine)
+            said = [one if isinstance(one, Prompts) and one.mask is None else None for one in known]
+            logits = second_look(model, frame.picture(), logits, postprocess.refine, [said[row] for row in seen])
         if seen:
             masks[seen] = postprocess.masks(logits)
     else:

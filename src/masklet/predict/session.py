@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-import numpy as np
 import torch
-from jaxtyping import Bool
 
 from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
@@ -20,7 +18,7 @@ from masklet.predict.objects import Start, check_prompts, keep, memory_policy, r
 from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
 from masklet.predict.past import Past
 from masklet.predict.pursuit import Pursuit, settle, tell
-from masklet.predict.results import Frame, PostProcess, frame_masks
+from masklet.predict.results import Frame, PostProcess, Region, frame_masks
 from masklet.predict.track import FrameState, Track, results_of
 from masklet.tracking.policies import PolicyName
 from masklet.tracking.recall import MemoryPolicy
@@ -128,8 +126,7 @@ class VideoSession:
     def preview(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
         """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
         _, merged, answered = self._answer(frame_index, prompts)
-        drawn = {i: asked.mask for i, asked in merged.items() if asked.mask is not None}
-        return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, drawn=drawn)
+        return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, given=merged)
 
     @torch.inference_mode()
     def look_at(self, frame_index: int) -> EncodedImage:
@@ -355,7 +352,7 @@ class VideoSession:
     ) -> FrameMasks:
         """The masks of a frame: fresh ones, and those known from before. Fresh ones become results."""
         chosen: dict[ObjectId, ChosenMask] = {}
-        drawn = {}
+        given: dict[ObjectId, Region | Prompts] = {}
         by_logits = self.with_logits or self.postprocess.non_overlap
         for i, track in self._tracks.items():
             if objects is not None and i not in objects:
@@ -365,10 +362,11 @@ class VideoSession:
             elif frame_index in track.results:
                 chosen[i] = self._past.shown(i, frame_index)
                 if not (by_logits and (i, frame_index) in self._logits):
-                    drawn[i] = track.results[frame_index].mask.to_mask()
-            if (asked := track.prompts.get(frame_index)) is not None and asked.mask is not None:
-                drawn[i] = asked.mask
-        out = with_confidence(self._masks(frame_index, chosen, drawn), signs or {}, self.model.config.name)
+                    given[i] = track.results[frame_index].mask.to_mask()
+            asked = track.prompts.get(frame_index)
+            if asked is not None and (i not in given or asked.mask is not None):
+                given[i] = asked
+        out = with_confidence(self._masks(frame_index, chosen, given), signs or {}, self.model.config.name)
         for row, i in enumerate(out.object_ids):
             if i not in fresh:  # exactly as before: a probability turned into a logit and back is not
                 known = self._tracks[i].results[frame_index]
@@ -384,10 +382,10 @@ class VideoSession:
         self,
         frame_index: int,
         chosen: Mapping[ObjectId, ChosenMask],
-        drawn: Mapping[ObjectId, Bool[np.ndarray, "h w"]],
+        given: Mapping[ObjectId, Region | Prompts],
     ) -> FrameMasks:
         frame = Frame.of(self.video, frame_index)
-        return frame_masks(frame, chosen, self.model, self.postprocess, drawn=drawn, with_logits=self.with_logits)
+        return frame_masks(frame, chosen, self.model, self.postprocess, given=given, with_logits=self.with_logits)
 
     def _track(self, object_id: ObjectId) -> Track:
         if object_id not in self._tracks:

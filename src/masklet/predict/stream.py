@@ -212,7 +212,7 @@ class StreamTracker:
             chosen,
             self.model,
             self.postprocess,
-            drawn={i: said.mask for i, said in prompts.items() if said.mask is not None},
+            given=prompts,
             with_logits=self.with_logits,
         )
         return with_confidence(out, self.signs, self.model.config.name)
