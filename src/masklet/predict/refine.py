@@ -56,7 +56,7 @@ class Refinement:
         weight: how much the second look counts, 0 to 1; the rest is the first one's. Their mean errs less than either.
             0 takes no second look, and only ``detail`` is left, which costs next to nothing.
         min_zoom: only objects are seen again whose crop enlarges the picture by at least this factor (the square root
-            of the picture's area over the crop's side): one that fills the picture was seen as well the first time.
+            of the picture's area over the crop's side). Below 1 nothing is enlarged, but a second opinion still helps.
         agreement: where the IoU of the new mask with the old one is below this, the old one stays, unless clicks or a
             box say which object is meant.
         tiles: an object whose crop is larger than the model's input is seen in up to ``tiles`` x ``tiles`` crops that
@@ -68,8 +68,8 @@ class Refinement:
 
     margin: float = 1.3
     start: Start = "memory"
-    weight: float = 2 / 3
-    min_zoom: float = 1.0
+    weight: float = 0.5
+    min_zoom: float = 0.7
     agreement: float = 0.7
     tiles: int = 2
     detail: float = 1.0
