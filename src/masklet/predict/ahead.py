@@ -21,8 +21,8 @@ AHEAD = 2
 SMALL = 512
 """Side of the largest input whose operations are too small to keep all threads busy, so that two at a time pay."""
 
-FEW = 2
-"""Objects up to which the tracker and the encoder have about as much to do."""
+FEW = 1
+"""Objects up to which the tracker has about as much to do as the encoder."""
 
 T = TypeVar("T")
 

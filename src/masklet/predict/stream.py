@@ -155,7 +155,7 @@ class StreamTracker:
     ) -> Generator[Tracked]:
         """`step` for every frame of something recorded; where it pays, the next frames are encoded meanwhile.
 
-        That is on processors, for models with a small input and one or two objects. A few frames are taken before their
+        That is on processors, for models with a small input and a single object. A few frames are taken before their
         turn: from a camera, take `step`, which waits for nothing.
 
         Args:
