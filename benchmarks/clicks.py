@@ -53,12 +53,10 @@ def work(
         for out in session.propagate(start=worst):
             masks[out.frame_index] = out[1]
         scores = METRIC.score_masks(masks, clip.truth)
-        union = scores.prediction + scores.truth - scores.intersection
-        j = np.where(union > 0, scores.intersection / np.maximum(union, 1), 1.0)
-        course.append(50 * float((j + scores.f).mean()))
+        course.append(50 * float((scores.j + scores.f).mean()))
         if course[-1] >= goal:
             break
-        worst = int(np.where(clip.truth.any(axis=(1, 2)), j, 1.0).argmin())
+        worst = int(np.where(clip.truth.any(axis=(1, 2)), scores.j, 1.0).argmin())
     return course, session.features
 
 

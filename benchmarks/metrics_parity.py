@@ -159,8 +159,7 @@ def our_mose(prediction: Map, truth: Map) -> Scores:
     ids = object_ids_in([truth, prediction])
     score = FrameMetric(adaptive=True).score_labels(prediction, truth, ids)
     assert score.adaptive_f is not None
-    union = score.prediction + score.truth - score.intersection
-    j = (score.intersection + 1) / (union + 1)
+    j = (score.intersection + 1) / (score.union + 1)
     return {str(i): [*pair] for i, *pair in zip(ids, j.tolist(), score.adaptive_f.tolist(), strict=True)}
 
 

@@ -81,8 +81,7 @@ def score(out: FrameMasks, clip: Clip, t: int) -> dict[str, float]:
     """One frame's numbers."""
     truth, mask = clip.truth[t], out.masks[0]
     scores = METRIC.score_masks(mask[None], truth[None])
-    union = int(scores.prediction[0] + scores.truth[0] - scores.intersection[0])
-    j = float(scores.intersection[0] / union) if union else 1.0
+    j = float(scores.j[0])
     numbers = {"j": j, "f": float(scores.f[0]), "there": float(truth.any()), "said": float(mask.any())}
     numbers["lost"] = float(any(overlap(mask, other[t]) > max(j, 0.1) for other in clip.others))
     assert out.confidence is not None

@@ -30,7 +30,7 @@ import masklet
 from masklet.cli.measuring import boxes, machine, picture
 from masklet.io import OverlayWriter, RecordedSource, Style, open_video
 from masklet.io.styles import draw_style
-from masklet.types import FrameMasks, Picture
+from masklet.types import FrameMasks, Picture, Size
 
 SIZE = (720, 1280)
 RUN = "import sys; from masklet.cli import main; main(sys.argv[1:])"
@@ -43,12 +43,17 @@ class Cost(NamedTuple):
     processor: float
 
 
+def unmasked(index: int, size: Size) -> FrameMasks:
+    """A frame without any object."""
+    nothing = np.zeros(0, np.float32)
+    return FrameMasks(index, (), np.zeros((0, *size), bool), nothing, nothing)
+
+
 def made_up(folder: Path, frames: int) -> Path:
     """A clip of waves that move."""
-    nothing = np.zeros(0, np.float32)
     with OverlayWriter(folder / "waves.mp4", fps=30) as sink:
         for index in range(frames):
-            sink.write(picture(index, SIZE), FrameMasks(index, (), np.zeros((0, *SIZE), bool), nothing, nothing))
+            sink.write(picture(index, SIZE), unmasked(index, SIZE))
     return folder / "waves.mp4"
 
 
@@ -85,10 +90,9 @@ def stages(clip: Path, frames: int, objects: int, folder: Path) -> dict[str, Cos
                 draw_style(frame, out, Style())
 
         def encode() -> None:
-            nothing = np.zeros(0, np.float32)
             with OverlayWriter(folder / "encoded.mp4", like=video, sound=False) as sink:
                 for index, frame in enumerate(pictures):
-                    sink.write(frame, FrameMasks(index, (), np.zeros((0, *video.size), bool), nothing, nothing))
+                    sink.write(frame, unmasked(index, video.size))
 
         runs = {"decode": decode, "track": track, "step by step": step_by_step, "draw": draw, "encode": encode}
         for stage, run in runs.items():

@@ -19,6 +19,9 @@ Size = tuple[int, int]
 """(height, width) in pixels."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
+Region = Bool[np.ndarray, "h w"]
+"""The pixels of one mask."""
+
 Source = Literal["manual", "assisted", "automatic"]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from masklet.evaluate.simulators import Region, box_prompt, correct
+from masklet.evaluate.simulators import box_prompt, correct
 from masklet.masks.clicks import Click
-from masklet.types import ObjectId, Prompts
+from masklet.types import ObjectId, Prompts, Region
 
 
 def drawn(*rows: str) -> Region:

@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,6 +88,14 @@ class Watch:
             "mb_a_frame": growth,
             "whole_mb": self.peaks[-1] + (frames - count) * growth,
         }
+
+    def looked(self, masks: Callable[[int], Sized], points: int) -> dict[str, float]:
+        """Of looking for everything with so many points a side, after a first look with few that does not count."""
+        masks(2)
+        self.forget()
+        found = len(masks(points))
+        self.step()
+        return self.found(found)
 
     def found(self, masks: int) -> dict[str, float]:
         """Of the one picture in which everything was looked for."""
@@ -186,8 +194,8 @@ def everything_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -
     built.forward_image = watch.timed("encoder", built.forward_image)
     built.sam_mask_decoder.forward = watch.timed("decoder", built.sam_mask_decoder.forward)
 
-    def generator(points: int) -> Any:
-        return module.SAM2AutomaticMaskGenerator(
+    def masks(points: int) -> Any:
+        generator = module.SAM2AutomaticMaskGenerator(
             built,
             points_per_side=points,
             pred_iou_thresh=job["min_iou"],
@@ -195,13 +203,10 @@ def everything_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -
             box_nms_thresh=job["max_overlap"],
             output_mode="coco_rle",
         )
+        return generator.generate(decoded(folder)[0])
 
     with torch.inference_mode(), context:
-        generator(2).generate(decoded(folder)[0])
-        watch.forget()
-        masks = generator(job["points"]).generate(decoded(folder)[0])
-        watch.step()
-    return watch.found(len(masks))
+        return watch.looked(masks, job["points"])
 
 
 def everything_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
@@ -213,15 +218,12 @@ def everything_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]
     loaded.encode_image = watch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
     loaded.decode_likely = watch.timed("decoder", loaded.decode_likely)  # type: ignore[method-assign]
 
-    def masker(points: int) -> AutomaticMasker:
+    def masks(points: int) -> Sized:
         settings = {key: job[key] for key in ("min_iou", "min_stability", "max_overlap")}
-        return AutomaticMasker(loaded, AutomaticSettings(layers=(Layer(points=points),), max_share=1.0, **settings))
+        masker = AutomaticMasker(loaded, AutomaticSettings(layers=(Layer(points=points),), max_share=1.0, **settings))
+        return masker.propose(decoded(folder)[0])
 
-    masker(2).propose(decoded(folder)[0])
-    watch.forget()
-    masks = masker(job["points"]).propose(decoded(folder)[0])
-    watch.step()
-    return watch.found(len(masks))
+    return watch.looked(masks, job["points"])
 
 
 def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any]) -> dict[str, float]:

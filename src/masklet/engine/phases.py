@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
 
 from masklet.errors import FormatError
 from masklet.masks.clicks import Click, next_click
@@ -18,10 +17,9 @@ from masklet.masks.rle import iou
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.session import VideoSession
-from masklet.types import FrameSource, MaskSet, Prompts, Rle
+from masklet.types import FrameSource, MaskSet, Prompts, Region, Rle
 
 PhaseNumber = Literal["1", "2", "3"]
-Region = Bool[np.ndarray, "h w"]
 
 OBJECT = 1
 """The id of the one object that is annotated at a time."""

@@ -8,13 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from masklet.evaluate.protocols import Interactive
 from masklet.evaluate.scoring import SequenceScorer
-from masklet.evaluate.simulators import Region, correct
+from masklet.evaluate.simulators import correct
 from masklet.masks.clicks import Click
 from masklet.model.sam2 import Sam2
 from masklet.predict.objects import memory_policy
 from masklet.predict.passes import Direction
 from masklet.predict.session import VideoSession
-from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts
+from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts, Region
 
 
 @runtime_checkable

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.evaluate.protocols import ImageClicks
-from masklet.evaluate.simulators import Region, box_prompt, correct
+from masklet.evaluate.simulators import box_prompt, correct
 from masklet.masks.rle import decode_masks
 from masklet.predict.image import EncodedImage, ImageSegmenter
-from masklet.types import MaskSet, ObjectId, Prompts, Rle
+from masklet.types import MaskSet, ObjectId, Prompts, Region, Rle
 
 BATCH = 16
 """Masks of a picture that are asked for together."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from masklet.evaluate.protocols import SemiSupervised
-from masklet.evaluate.simulators import Region, box_prompt, correct
+from masklet.evaluate.simulators import box_prompt, correct
 from masklet.io import RecordedSource
 from masklet.io.datasets import VideoSequence
 from masklet.masks.clicks import center_click
 from masklet.model.sam2 import Sam2
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.types import FrameMasks, ObjectId, Prompts
+from masklet.types import FrameMasks, ObjectId, Prompts, Region
 
 Starts = Mapping[int, Mapping[ObjectId, Region]]
 """Frame -> the true masks of the objects that begin there."""

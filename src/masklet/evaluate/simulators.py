@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Bool
 
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.clicks import Click, next_click
-from masklet.types import ObjectId, Prompts
-
-Region = Bool[np.ndarray, "h w"]
+from masklet.types import ObjectId, Prompts, Region
 
 Answer = Callable[[Mapping[ObjectId, Prompts]], Mapping[ObjectId, Region]]
 """One more click on each of some objects of a frame -> the masks that these objects have then."""

@@ -15,9 +15,7 @@ from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
 from masklet.predict.refine import Refinement, second_look
-from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Prompts, Size
-
-Region = Bool[np.ndarray, "h w"]
+from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Prompts, Region, Size
 
 
 @dataclass(frozen=True, kw_only=True)

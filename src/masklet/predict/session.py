@@ -18,12 +18,12 @@ from masklet.predict.objects import Start, check_prompts, keep, memory_policy, r
 from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
 from masklet.predict.past import Past
 from masklet.predict.pursuit import Pursuit, settle, tell
-from masklet.predict.results import Frame, PostProcess, Region, frame_masks
+from masklet.predict.results import Frame, PostProcess, frame_masks
 from masklet.predict.track import FrameState, Track, results_of
 from masklet.tracking.policies import PolicyName
 from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.step import look
-from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Size
+from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 
 class VideoSession:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8, UInt16
 
 from masklet.errors import FormatError
 from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius, occupied
-from masklet.types import ObjectId
+from masklet.types import ObjectId, Region
 
 VOID = 255
 """The label that DAVIS and others give to pixels which the annotators left open."""
@@ -19,11 +19,28 @@ VOID = 255
 Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 """A picture of object ids, 0 for background."""
 
-Region = Bool[np.ndarray, "h w"]
+
+class Overlaps:
+    """Areas of masks that are compared; J comes of them."""
+
+    intersection: Int64[np.ndarray, "*n"]
+    prediction: Int64[np.ndarray, "*n"]
+    truth: Int64[np.ndarray, "*n"]
+
+    @property
+    def union(self) -> Int64[np.ndarray, "*n"]:
+        """Pixels in either mask."""
+        return np.asarray(self.prediction + self.truth - self.intersection)
+
+    @property
+    def j(self) -> Float64[np.ndarray, "*n"]:
+        """J, the region measure: intersection over union, 0 to 1; two empty masks have 1."""
+        union = self.union
+        return np.asarray(np.divide(self.intersection, union, out=np.ones(union.shape), where=union > 0))
 
 
 @dataclass(frozen=True, eq=False)
-class FrameScores:
+class FrameScores(Overlaps):
     """One frame, n objects.
 
     Attributes:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from masklet.errors import FormatError
-from masklet.evaluate.metrics.frames import VOID, FrameScores, Labels
+from masklet.evaluate.metrics.frames import VOID, FrameScores, Labels, Overlaps
 from masklet.types import ObjectId
 
 Convention = Literal["sav", "davis", "youtube-vos"]
@@ -18,7 +18,7 @@ Convention = Literal["sav", "davis", "youtube-vos"]
 
 
 @dataclass(frozen=True, eq=False)
-class SequenceScores:
+class SequenceScores(Overlaps):
     """All annotated frames of one sequence, t frames and n objects.
 
     Attributes:
@@ -58,17 +58,6 @@ class SequenceScores:
             f=np.stack([frame.f for frame in frames]),
             adaptive_f=np.stack(adaptive) if len(adaptive) == len(frames) else None,
         )
-
-    @property
-    def union(self) -> Int64[np.ndarray, "t n"]:
-        """(t, n) pixels in either mask."""
-        return np.asarray(self.prediction + self.truth - self.intersection)
-
-    @property
-    def j(self) -> Float64[np.ndarray, "t n"]:
-        """(t, n) J, the region measure: intersection over union, 0 to 1; two empty masks have 1."""
-        union = self.union
-        return np.asarray(np.divide(self.intersection, union, out=np.ones(union.shape), where=union > 0))
 
 
 class Statistics(NamedTuple):
