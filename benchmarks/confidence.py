@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-import masklet
 from masklet.predict.confidence import RIGHT, Signs, confidence
 from masklet.tracking.policies import NAMES, PolicyName
-from policies import SharedEncoder, track
+from policies import load, shared, track
 from stress import load_clips, stress_clips
 
 TABLE = Path(__file__).parents[1] / "src" / "masklet" / "weights" / "confidence.json"
@@ -35,17 +34,16 @@ RIDGE = 1e-4
 Rows = list[tuple[Signs, bool]]
 
 
-def follow(options: argparse.Namespace) -> dict[str, Rows]:
-    """Policy -> what every tracked frame said of itself, and whether its mask was right."""
+def follow(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
+    """The model's name, and policy -> what every tracked frame said of itself, and whether its mask was right."""
     torch.set_num_threads(1)
-    model = masklet.load(options.model, image_size=options.size)
-    model.encode_image = SharedEncoder(model)  # type: ignore[method-assign]
+    model = shared(load(options))
     policies: dict[str, PolicyName] = {name: name for name in NAMES if name in options.policies.split(",")}
     rows: dict[str, Rows] = defaultdict(list)
     for _, clip in stress_clips(load_clips(options.videos, options.frames), options.groups.split(",")):
         for name, frames in track(model, clip, policies).items():
             rows[name] += _rows(frames)
-    return rows
+    return model.config.name, rows
 
 
 def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[Signs, bool]]:
@@ -113,7 +111,7 @@ def report(name: str, rows: Rows, said: np.ndarray) -> list[tuple[float, float, 
 
 
 def fitting(options: argparse.Namespace) -> int:
-    each = follow(options)
+    model, each = follow(options)
     rows = [row for some in each.values() for row in some]
     weights = {"visible": fit(rows, visible=True), "absent": fit(rows, visible=False)}
     print(json.dumps(weights))
@@ -122,14 +120,15 @@ def fitting(options: argparse.Namespace) -> int:
         report(name, some, 1 / (1 + np.exp(-np.array(z))))
     if options.write:
         table = json.loads(TABLE.read_text())
-        table["models"][options.model] = weights
+        table["models"][model] = weights
         TABLE.write_text(json.dumps(table, indent=2) + "\n")
     return 0
 
 
 def measuring(options: argparse.Namespace) -> int:
-    for name, rows in follow(options).items():
-        bins = report(name, rows, np.array([confidence(signs, options.model) for signs, _ in rows]))
+    model, each = follow(options)
+    for name, rows in each.items():
+        bins = report(name, rows, np.array([confidence(signs, model) for signs, _ in rows]))
         if options.plot:
             draw(bins, options.plot.with_stem(f"{options.plot.stem}-{name}"))
     return 0
@@ -146,6 +145,7 @@ def main() -> int:
         command.add_argument("--frames", type=int, default=frames, help="of each video")
         command.add_argument("--size", type=int, default=256, help="side of the model's input in pixels")
         command.add_argument("--model", default="nano")
+        command.add_argument("--mirror", action="store_true", help="look twice (masklet.MirroredModel)")
         command.set_defaults(do=do)
         if do is fitting:
             command.add_argument("--write", action="store_true", help="into the package")

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
 import os
 import platform
@@ -35,8 +34,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 import masklet
+from masklet.backends.protocol import Model
 from masklet.evaluate.metrics.frames import FrameMetric
-from masklet.model.sam2 import Sam2
+from masklet.evaluate.subjects import fingerprint
 from masklet.model.tensors import ImageFeatures
 from masklet.tracking.policies import NAMES, PolicyName
 from masklet.tracking.recall import MemoryPolicy
@@ -49,7 +49,7 @@ METRIC = FrameMetric()
 class SharedEncoder:
     """A model that encodes a picture once, for all trackers that see it one after the other."""
 
-    def __init__(self, model: Sam2) -> None:
+    def __init__(self, model: Model) -> None:
         self._encode = model.encode_image
         self._last: tuple[Tensor, ImageFeatures] | None = None
 
@@ -60,8 +60,20 @@ class SharedEncoder:
         return self._last[1]
 
 
+def load(options: argparse.Namespace) -> Model:
+    """The model asked for."""
+    model = masklet.load(options.model, image_size=options.size)
+    return masklet.MirroredModel(model) if options.mirror else model
+
+
+def shared(model: Model) -> Model:
+    """The same model, which now encodes a picture once for all trackers."""
+    model.encode_image = SharedEncoder(model)  # type: ignore[method-assign]
+    return model
+
+
 def track(
-    model: Sam2, clip: Clip, policies: Mapping[str, PolicyName | MemoryPolicy]
+    model: Model, clip: Clip, policies: Mapping[str, PolicyName | MemoryPolicy]
 ) -> dict[str, dict[str, list[float]]]:
     """Policy -> what each frame after the first scores."""
     trackers = {name: masklet.StreamTracker(model, memory=policy) for name, policy in policies.items()}
@@ -104,9 +116,8 @@ def summary(frames: dict[str, list[float]]) -> dict[str, float]:
 
 
 def run(options: argparse.Namespace) -> int:
-    model = masklet.load(options.model, image_size=options.size)
-    weights = hashlib.sha256(model.maskmem_tpos_enc.numpy().tobytes()).hexdigest()[:8]
-    model.encode_image = SharedEncoder(model)  # type: ignore[method-assign]
+    model = shared(load(options))
+    weights = fingerprint(model)[:8] + "-mirrored" * options.mirror
     clips = load_clips(options.videos, options.frames or None)
     until = time.monotonic() + 60 * options.minutes
     policies: dict[str, PolicyName] = {name: name for name in NAMES if name in options.policies.split(",")}
@@ -132,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
 
 def speed(options: argparse.Namespace, clip: Clip, policies: Mapping[str, PolicyName]) -> int:
     """Frames/s of each policy, in turn, the median of three rounds; written beside the scores."""
-    model = masklet.load(options.model, image_size=options.size)
+    model = load(options)
     seconds: dict[str, list[float]] = {name: [] for name in policies}
     for _ in range(3):
         for name, policy in policies.items():
@@ -199,6 +210,7 @@ def main() -> int:
     running.add_argument("--policies", default=",".join(NAMES))
     running.add_argument("--minutes", type=float, default=10.0)
     running.add_argument("--model", default="nano")
+    running.add_argument("--mirror", action="store_true", help="look twice (masklet.MirroredModel)")
     running.set_defaults(do=run)
     showing = commands.add_parser("show", help="print the table")
     showing.add_argument("out", type=Path)

@@ -33,6 +33,7 @@ from masklet.errors import (
 )
 
 if TYPE_CHECKING:
+    from masklet.backends.mirrored import MirroredModel
     from masklet.io import ArrayVideo, OverlayWriter, open_video, open_writer, read_image, read_mask
     from masklet.predict.doubt import doubtful
     from masklet.predict.image import EncodedImage, ImageSegmenter
@@ -55,6 +56,7 @@ _LAZY = {
     "ImageSegmenter": "masklet.predict.image",
     "MaskSet": "masklet.types",
     "Masklet": "masklet.types",
+    "MirroredModel": "masklet.backends.mirrored",
     "MemoryPolicy": "masklet.tracking.recall",
     "ObjectMemory": "masklet.predict.object_memory",
     "OverlayWriter": "masklet.io",
@@ -87,6 +89,7 @@ __all__ = [
     "MaskletError",
     "MediaError",
     "MemoryPolicy",
+    "MirroredModel",
     "MissingExtraError",
     "ObjectMemory",
     "OutputError",

@@ -50,6 +50,11 @@ def test_memory_and_second_look_stand_in_the_results(run: Run, root: Path) -> No
     assert asked["postprocess"]["refine"]["start"] == "memory"
 
 
+def test_a_mirrored_model_stands_in_the_results(run: Run, root: Path) -> None:
+    done = run("evaluate", "davis2017", root, *SMALL, "--sequences", "one", "--mirror", "--json", "-")
+    assert json.loads(done.out)["model"] == "nano-mirrored"
+
+
 def test_save_and_compare(run: Run, root: Path, tmp_path: Path) -> None:
     for name in ("mask", "box"):
         options = ("--save-predictions", name) if name == "mask" else ()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from masklet.backends.mirrored import MirroredModel
 from masklet.evaluate.subjects import fingerprint, model_entry
 from masklet.model.sam2 import Sam2
 from masklet.predict.spec import ModelSpec
@@ -24,10 +25,17 @@ def test_an_entry_says_all_that_numbers_depend_on(small: Sam2) -> None:
 
 def test_weights_have_a_fingerprint(small: Sam2) -> None:
     again = ModelSpec(device="cpu").load()
+    assert isinstance(again, Sam2)
     assert fingerprint(again) == fingerprint(small)  # the input size is no weight
     with torch.no_grad():
         again.no_mem_embed[..., 0] += 1e-6
     assert fingerprint(again) != fingerprint(small)
+
+
+def test_a_mirrored_model_is_told_from_the_one_within(small: Sam2) -> None:
+    entry, plain = model_entry(MirroredModel(small)), model_entry(small)
+    assert entry["sha256"] == plain["sha256"]
+    assert entry["name"] != plain["name"]
 
 
 def test_half_precision_has_one_too() -> None:

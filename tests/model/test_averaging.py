@@ -48,6 +48,29 @@ def test_by_sigmoid(spread: float) -> None:
     assert (out.double() - expected).norm() / expected.norm() < 0.005
 
 
+@pytest.mark.parametrize("spread", [0.1, 3, 6])
+@torch.inference_mode()
+def test_by_exponential(spread: float) -> None:
+    q, k, v = inputs(MANY, 16, spread)
+    out, expected = q.new_empty(len(q), 16), textbook(q, k, v)
+    assert averaging._by_exponential(q, k, v, out)
+    assert (out.double() - expected).norm() / expected.norm() < 2e-6
+
+
+@pytest.mark.parametrize("outlier", [1.0, -1.0])
+@torch.inference_mode()
+def test_large_scores_are_averaged_by_softmax(outlier: float) -> None:
+    """Scores that are too large or too small everywhere, or for a single query that is not in the sample."""
+    for rows, size in ((slice(None), 60.0), (slice(1, 2), 100.0)):
+        q, k, v = inputs(MANY, 16, 1)
+        k[:, 0], q[rows, 0] = 1.0, outlier * size
+        out = q.new_empty(len(q), 16)
+        assert not averaging._by_exponential(q, k, v, out)
+        average(q, k, v, out=out)
+        expected = textbook(q, k, v)
+        assert (out.double() - expected).norm() / expected.norm() < 2e-5
+
+
 @pytest.mark.skipif(not ONEDNN, reason="torch was built without oneDNN")
 @torch.inference_mode()
 def test_scores_out_of_reach() -> None:

@@ -1,10 +1,11 @@
-"""The neck: fine features pass through, the coarsest is added to the next one by nearest neighbors."""
+"""The neck: fine features go on to the decoder, the coarsest is added to the next one by nearest neighbors."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from masklet.model.layers import Pointwise
 from masklet.model.neck import Neck
 
 
@@ -19,8 +20,9 @@ def test_levels() -> None:
         F.conv2d(x, neck.get_parameter(f"convs.{3 - i}.conv.weight"), neck.get_parameter(f"convs.{3 - i}.conv.bias"))
         for i, x in enumerate(features)
     ]
-    stride4, stride8, stride16 = neck(features)
-    torch.testing.assert_close(stride4, projected[0])
-    torch.testing.assert_close(stride8, projected[1])
+    skips = Pointwise(6, 2), Pointwise(6, 3)
+    stride4, stride8, stride16 = neck(features, skips)
+    torch.testing.assert_close(stride4, skips[0](projected[0]))
+    torch.testing.assert_close(stride8, skips[1](projected[1]))
     doubled = projected[3].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     torch.testing.assert_close(stride16, projected[2] + doubled)

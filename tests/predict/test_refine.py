@@ -232,6 +232,24 @@ def test_clicks_are_heard_again(nano: Sam2) -> None:
     assert np.count_nonzero(heard[0][right] > 0) < np.count_nonzero(unheard[0][right] > 0)
 
 
+@pytest.mark.parametrize("label", [True, False])
+def test_a_click_holds(nano: Sam2, label: bool) -> None:
+    """Whatever the model thinks: the mask agrees with every click, and is as before far from it."""
+    truth, said = disc(96, 128, 60, 50, 30), Prompts.click(60, 50)
+    x, y = (110, 20) if label else (66, 54)
+    logits = np.where(truth, 4.0, -4.0).astype(np.float32)
+    told = said.and_click(x, y, positive=label)
+    settings = Refinement(weight=0, detail=0)
+    (mask,) = module.second_look(nano, scene(truth), logits[None], settings, [told]) > 0
+    rows, columns = np.mgrid[:96, :128]
+    far = (rows - y) ** 2 + (columns - x) ** 2 > 12**2
+    assert mask[y, x] == label
+    assert mask[50, 60]
+    np.testing.assert_array_equal(mask[far], truth[far])
+    (unsaid,) = module.second_look(nano, scene(truth), logits[None], settings, [None]) > 0
+    np.testing.assert_array_equal(unsaid, truth)
+
+
 def test_the_next_click_corrects_what_was_shown(nano: Sam2) -> None:
     truth = disc()
     fine = ImageSegmenter(nano, postprocess=PostProcess(refine=Refinement()))

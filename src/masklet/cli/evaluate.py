@@ -72,6 +72,7 @@ def evaluate(
     dtype: options.Dtype = "float32",
     speed: options.Speed = "exact",
     size: options.InputSize = None,
+    mirror: options.Mirror = False,
     memory: options.Memory = "plain",
     refine: options.Refine = False,
     fill_holes: options.FillHoles = 0,
@@ -114,7 +115,9 @@ def evaluate(
             workers=workers,
             quiet=quiet,
         ).run(
-            ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size, speed=speed),
+            ModelOptions(
+                name=model, weights=weights, device=device, dtype=dtype, image_size=size, speed=speed, mirror=mirror
+            ),
             Asked(protocol=protocol or "mask", clicks=clicks, memory=memory, masks=masks),
             predictions=predictions,
             export=None if save_predictions is None else (save_predictions, form),

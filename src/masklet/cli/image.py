@@ -40,6 +40,7 @@ def image(
     backend: options.Backend = "torch",
     speed: options.Speed = "exact",
     size: options.InputSize = None,
+    mirror: options.Mirror = False,
     axis: options.Axis = None,
     channel: options.Channel = None,
     scale: options.ScaleRange = None,
@@ -83,6 +84,7 @@ def image(
                     image_size=size,
                     backend=backend,
                     speed=speed,
+                    mirror=mirror,
                 )
             ),
             candidates=candidates,

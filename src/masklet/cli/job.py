@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import typer
 
+from masklet.backends.mirrored import MirroredModel
 from masklet.backends.protocol import Model
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, Interrupt, progress
@@ -46,7 +47,7 @@ class Lazy:
         if self._model is None:
             options = self._options
             build: Any = {"backend": options.backend, "speed": options.speed}
-            self._model = load(
+            model = load(
                 options.name,
                 weights=options.weights,
                 device=options.device,
@@ -54,6 +55,7 @@ class Lazy:
                 image_size=options.image_size,
                 **build,
             )
+            self._model = MirroredModel(model) if options.mirror else model
         return self._model
 
 
@@ -66,6 +68,7 @@ def spec_of(options: ModelOptions) -> ModelSpec:
         dtype=options.dtype,
         image_size=options.image_size,
         speed=cast("Speed", options.speed),
+        mirror=options.mirror,
     )
 
 

@@ -59,6 +59,7 @@ def track(
     backend: options.Backend = "torch",
     speed: options.Speed = "exact",
     size: options.InputSize = None,
+    mirror: options.Mirror = False,
     axis: options.Axis = None,
     channel: options.Channel = None,
     scale: options.ScaleRange = None,
@@ -121,6 +122,7 @@ def track(
                     image_size=size,
                     backend=backend,
                     speed=speed,
+                    mirror=mirror,
                 )
             ),
             inputs=InputOptions(axis=axis, channel=channel, scale=scale, fps=fps, raw=raw),

@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
+from masklet.backends.protocol import Model
 from masklet.errors import FormatError
 from masklet.masks.clicks import Click, next_click
 from masklet.masks.rle import iou
-from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.session import VideoSession
 from masklet.types import FrameSource, MaskSet, Prompts, Region, Rle
@@ -73,7 +73,7 @@ class Effort:
 
 def annotate(
     phase: PhaseNumber,
-    model: Sam2,
+    model: Model,
     video: FrameSource,
     truth: Mapping[int, Rle],
     annotator: Annotator | None = None,
@@ -101,7 +101,7 @@ def annotate(
 class _Worker:
     """One person at one object."""
 
-    def __init__(self, model: Sam2, video: FrameSource, truth: Mapping[int, Rle], annotator: Annotator) -> None:
+    def __init__(self, model: Model, video: FrameSource, truth: Mapping[int, Rle], annotator: Annotator) -> None:
         self.model, self.video, self.truth, self.annotator = model, video, truth, annotator
         self.frames = annotator.frames(truth)
         self.segmenter = ImageSegmenter(model)

@@ -8,13 +8,13 @@ from typing import Protocol, runtime_checkable
 
 from sqlalchemy import select
 
+from masklet.backends.protocol import Model
 from masklet.engine.intake import open_known
 from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.store import Store, as_media, media_row
 from masklet.engine.tables import MediaRow, ProposalRow
 from masklet.engine.writing import Prepared, new_object_id, new_task, prepare
 from masklet.errors import FormatError, MaskletError
-from masklet.model.sam2 import Sam2
 from masklet.predict.automatic import AutomaticSettings
 from masklet.predict.everything import EverythingSettings, track_everything
 from masklet.predict.second_pass import track_back
@@ -64,7 +64,7 @@ class LocalFinder:
         both_ways: track each masklet back from its end too, for the gate that compares the two.
     """
 
-    net: Sam2
+    net: Model
     settings: EverythingSettings = field(default_factory=EverythingSettings)
     proposals: AutomaticSettings | None = None
     both_ways: bool = True

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+from masklet.backends.protocol import Model
 from masklet.evaluate.protocols import Interactive
 from masklet.evaluate.scoring import SequenceScorer
 from masklet.evaluate.simulators import correct
 from masklet.masks.clicks import Click
-from masklet.model.sam2 import Sam2
 from masklet.predict.objects import memory_policy
 from masklet.predict.passes import Direction
 from masklet.predict.session import VideoSession
@@ -65,7 +65,7 @@ class Round:
         }
 
 
-def open_session(model: Sam2, video: FrameSource, protocol: Interactive) -> VideoSession:
+def open_session(model: Model, video: FrameSource, protocol: Interactive) -> VideoSession:
     """A session for the protocol: offline every frame recalls all corrected frames, also later ones."""
     policy = memory_policy(protocol.memory, model.config)
     if protocol.mode == "offline":

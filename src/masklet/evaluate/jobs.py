@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from masklet.backends.protocol import Model
 from masklet.errors import FormatError
 from masklet.evaluate.export import Export
 from masklet.evaluate.films import Reel, film_strip, numbered, spread, tile
@@ -24,7 +25,6 @@ from masklet.evaluate.subjects import Predictions
 from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.io.datasets.label_maps import LabelMapSequence, ObjectFolderSequence
 from masklet.masks.rle import decode_masks
-from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.types import FrameMasks, Picture, Rle
 
@@ -53,7 +53,7 @@ class Job:
     export: Export | None = None
     scored: bool = True
 
-    def run(self, item: VideoSequence | ImageSample, model: Sam2 | None, tell: Tell) -> tuple[Record, Draw | None]:
+    def run(self, item: VideoSequence | ImageSample, model: Model | None, tell: Tell) -> tuple[Record, Draw | None]:
         """Work through one item.
 
         Raises:
@@ -79,7 +79,7 @@ class Job:
         return hashlib.sha256(f"{item!r}\0{given}".encode()).hexdigest()
 
     def _tracked(
-        self, sequence: VideoSequence, model: Sam2 | None, record: Record, tell: Tell
+        self, sequence: VideoSequence, model: Model | None, record: Record, tell: Tell
     ) -> tuple[Record, Draw | None]:
         """Masks of all objects in one run over the video, whether the model makes them or they are given."""
         if self.predictions is not None:
@@ -106,7 +106,7 @@ class Job:
         return record, lambda: _film(sequence, [scorer], reel)
 
     def _interactive(
-        self, sequence: VideoSequence, model: Sam2, record: Record, tell: Tell
+        self, sequence: VideoSequence, model: Model, record: Record, tell: Tell
     ) -> tuple[Record, Draw | None]:
         assert isinstance(self.protocol, Interactive)
         scorers, reel = [], Reel()
@@ -128,7 +128,7 @@ class Job:
         tell(sequence.num_frames)
         return record, lambda: _film(sequence, scorers, reel)
 
-    def _picture(self, sample: ImageSample, model: Sam2 | None, tell: Tell) -> tuple[Record, Draw | None]:
+    def _picture(self, sample: ImageSample, model: Model | None, tell: Tell) -> tuple[Record, Draw | None]:
         if not isinstance(self.protocol, ImageClicks):
             raise FormatError(f"{self.protocol.name} is a protocol for videos, got pictures; choose image-clicks")
         record = Record(name=sample.name, source=self.source(sample))
@@ -166,7 +166,7 @@ def is_exclusive(sequence: VideoSequence) -> bool:
     return isinstance(sequence, LabelMapSequence) and not isinstance(sequence, ObjectFolderSequence)
 
 
-def _needed(model: Sam2 | None) -> Sam2:
+def _needed(model: Model | None) -> Model:
     assert model is not None, "only given masks need no model"
     return model
 

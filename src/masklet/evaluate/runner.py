@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import masklet
+from masklet.backends.protocol import Model
 from masklet.errors import FormatError
 from masklet.evaluate.export import Export
 from masklet.evaluate.jobs import Job
@@ -21,11 +22,10 @@ from masklet.evaluate.protocols import Given, ImageClicks, Protocol, describe
 from masklet.evaluate.records import RECORD_VERSION, RecordStore, key_of
 from masklet.evaluate.results import Evaluation
 from masklet.evaluate.scoring import RULES
-from masklet.evaluate.subjects import Predictions, Subject, model_entry
+from masklet.evaluate.subjects import Predictions, Subject, model_entry, model_of
 from masklet.evaluate.workers import Item, Worker, in_processes, units
 from masklet.io.datasets import ImageDataset, VideoDataset
 from masklet.io.draft import writing
-from masklet.model.sam2 import Sam2
 from masklet.predict.spec import ModelSpec
 
 
@@ -84,7 +84,7 @@ def evaluate(
     folder = None if out is None else Path(out)
     job = _job(dataset, subject, protocol, export)
     _check(dataset, job, running, folder)
-    model = subject.load() if isinstance(subject, ModelSpec) else subject if isinstance(subject, Sam2) else None
+    model = model_of(subject)
     setup = _setup(dataset, job, model)
     if folder is not None:
         with writing(folder):
@@ -137,7 +137,7 @@ def _check(dataset: VideoDataset | ImageDataset, job: Job, running: Running, out
         check_complete(job.predictions.folder, list(dataset.names))
 
 
-def _setup(dataset: VideoDataset | ImageDataset, job: Job, model: Sam2 | None) -> dict[str, Any]:
+def _setup(dataset: VideoDataset | ImageDataset, job: Job, model: Model | None) -> dict[str, Any]:
     """All that the numbers depend on, as far as anybody knows."""
     return {
         "dataset": {"name": dataset.name, "split": dataset.split},
@@ -161,7 +161,7 @@ def _is_done(item: Item, job: Job, store: RecordStore) -> bool:
 
 
 def _work(
-    job: Job, subject: Subject, model: Sam2 | None, todo: Sequence[Item], store: RecordStore, running: Running
+    job: Job, subject: Subject, model: Model | None, todo: Sequence[Item], store: RecordStore, running: Running
 ) -> None:
     total, done = sum(units(item, job) for item in todo), 0
 
@@ -172,7 +172,7 @@ def _work(
             running.progress(done, total)
 
     if running.workers > 1 and len(todo) > 1:
-        if isinstance(subject, Sam2):
+        if not isinstance(subject, ModelSpec | Predictions):
             raise ValueError("workers load their own models: pass a ModelSpec")
         spec = subject if isinstance(subject, ModelSpec) else None
         in_processes(job, spec, todo, store, min(running.workers, len(todo)), tell)

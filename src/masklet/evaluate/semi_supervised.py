@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from masklet.backends.protocol import Model
 from masklet.evaluate.protocols import SemiSupervised
 from masklet.evaluate.simulators import box_prompt, correct
 from masklet.io import RecordedSource
 from masklet.io.datasets import VideoSequence
 from masklet.masks.clicks import center_click
-from masklet.model.sam2 import Sam2
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Prompts, Region
@@ -19,7 +19,9 @@ Starts = Mapping[int, Mapping[ObjectId, Region]]
 """Frame -> the true masks of the objects that begin there."""
 
 
-def track(model: Sam2, sequence: VideoSequence, protocol: SemiSupervised, *, non_overlap: bool) -> Iterator[FrameMasks]:
+def track(
+    model: Model, sequence: VideoSequence, protocol: SemiSupervised, *, non_overlap: bool
+) -> Iterator[FrameMasks]:
     """Track all objects of a sequence; yields its frames in order, from the first prompt on or earlier.
 
     Several clicks on a frame need a session, in which each corrects the answer before. One answer for each object is
@@ -48,7 +50,7 @@ def first_masks(sequence: VideoSequence) -> Starts:
     return starts
 
 
-def _streamed(model: Sam2, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
+def _streamed(model: Model, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
     tracker = StreamTracker(model, memory=protocol.memory, postprocess=protocol.postprocess)
     for index, frame in enumerate(video):
         yield tracker.step(frame, {i: _prompt(truth, protocol) for i, truth in starts.get(index, {}).items()})
@@ -62,7 +64,7 @@ def _prompt(truth: Region, protocol: SemiSupervised) -> Prompts:
     return Prompts.click(*center_click(truth))
 
 
-def _clicked(model: Sam2, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
+def _clicked(model: Model, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
     session = VideoSession(model, video, memory=protocol.memory, postprocess=protocol.postprocess)
     marks = sorted(starts)
     for mark, end in zip(marks, [*marks[1:], len(video)], strict=True):

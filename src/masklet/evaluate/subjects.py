@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from masklet.backends.mirrored import MirroredModel
+from masklet.backends.protocol import Model
 from masklet.model.metadata import config_to_json
 from masklet.model.sam2 import Sam2
 from masklet.predict.spec import ModelSpec
@@ -26,25 +28,34 @@ class Predictions:
     folder: Path
 
 
-Subject = Sam2 | ModelSpec | Predictions
+Subject = Sam2 | MirroredModel | ModelSpec | Predictions
 
 
-def model_entry(model: Sam2) -> dict[str, Any]:
+def model_of(subject: Subject) -> Model | None:
+    """The model to be measured, loaded; None where masks are scored as they are."""
+    if isinstance(subject, ModelSpec):
+        return subject.load()
+    return None if isinstance(subject, Predictions) else subject
+
+
+def model_entry(model: Model) -> dict[str, Any]:
     """A model as it stands in results; ``sha256`` is over names, shapes and values of its weights as loaded."""
     return {
         "name": model.config.full_name,
         "sha256": fingerprint(model),
         "input_size": model.config.image_size,
         "device": model.device.type,
-        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "dtype": str(model.dtype).removeprefix("torch."),
         "config": json.loads(config_to_json(model.config)),
     }
 
 
-def fingerprint(model: Sam2) -> str:
+def fingerprint(model: Model) -> str:
     """SHA-256 of a model's weights, whatever file they came from."""
+    within = model.model if isinstance(model, MirroredModel) else model
+    assert isinstance(within, Sam2), "a subject is made of torch modules"
     code = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(within.state_dict().items()):
         code.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         code.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return code.hexdigest()

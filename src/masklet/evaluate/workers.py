@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from masklet.backends.protocol import Model
 from masklet.errors import DeviceError
 from masklet.evaluate.jobs import Draw, Job, Tell
 from masklet.evaluate.records import Record, RecordStore
 from masklet.evaluate.summary import score_of
 from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.io.draft import Draft, writing
-from masklet.model.sam2 import Sam2
 from masklet.predict.spec import ModelSpec
 
 WORST = 6
@@ -38,7 +38,7 @@ class Worker:
     """
 
     job: Job
-    model: Sam2 | None
+    model: Model | None
     store: RecordStore
     _worst: list[tuple[float, str]] = field(default_factory=list)
 

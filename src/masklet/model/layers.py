@@ -153,6 +153,18 @@ class Pointwise(nn.Conv2d):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return pointwise(x, self.weight, self.bias)
 
+    def after(self, first: Pointwise, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        """Convolve what ``first`` makes of ``x``, with both as one whose weights are the product of both.
+
+        What lies between, which can be many times larger, is never made.
+        """
+        weight, bias = first.weight.flatten(1).float(), first.bias
+        mine = self.weight.flatten(1).float()
+        assert bias is not None
+        assert self.bias is not None
+        moved = self.bias.float() + mine @ bias.float()
+        return pointwise(x, (mine @ weight).to(x.dtype)[..., None, None], moved.to(x.dtype))
+
 
 class Mlp(nn.Module):
     """Linear layers with an activation between them.

@@ -70,7 +70,11 @@ class TwoWayTransformer(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """Paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks."""
+    """Paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks.
+
+    The skip features depend on the picture alone, so the image encoder makes them, once, with ``conv_s0`` and
+    ``conv_s1`` (`Neck`).
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -90,12 +94,6 @@ class MaskDecoder(nn.Module):
         self.output_hypernetworks_mlps = nn.ModuleList(Mlp((dim, dim, dim, dim // 8)) for _ in range(NUM_CANDIDATES))
         self.iou_prediction_head = Mlp((dim, 256, 256, NUM_CANDIDATES))
         self.pred_obj_score_head = Mlp((dim, dim, dim, 1))
-
-    def skips(
-        self, stride8: Float[Tensor, "b c h8 w8"], stride4: Float[Tensor, "b c h4 w4"]
-    ) -> tuple[Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c4 h4 w4"]]:
-        """The fine features as `draw` adds them; they depend on the picture alone, so they are made once."""
-        return self.conv_s1(stride8), self.conv_s0(stride4)
 
     def draw(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import cast
 
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
@@ -15,21 +16,27 @@ from masklet.model.trunks.hiera import Hiera
 
 
 class Neck(nn.Module):
-    """1 x 1 convolutions of the trunk's features; the coarsest map is added to the next one and then dropped."""
+    """1 x 1 convolutions of the trunk's features; the coarsest map is added to the next one and then dropped.
+
+    The two finest maps serve the mask decoder alone, whose own convolutions of them are computed in the same step.
+    """
 
     def __init__(self, channels: tuple[int, int, int, int], dim: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Sequential(OrderedDict(conv=Pointwise(c, dim))) for c in reversed(channels))
 
-    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        stride4, stride8, stride16, stride32 = (
-            conv(x) for conv, x in zip(reversed(list(self.convs)), features, strict=True)
-        )
-        return stride4, stride8, stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
+    def forward(
+        self, features: list[Tensor], skips: tuple[Pointwise, Pointwise]
+    ) -> tuple[Float[Tensor, "b c4 h4 w4"], Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c h w"]]:
+        """Features at strides 4, 8 and 16 of those at 4, 8, 16 and 32; ``skips`` follow the first two."""
+        convs = [cast("Pointwise", stage[0]) for stage in reversed(cast("list[nn.Sequential]", list(self.convs)))]
+        fine = [skip.after(conv, x) for skip, conv, x in zip(skips, convs, features, strict=False)]
+        stride16, stride32 = (conv(x) for conv, x in zip(convs[2:], features[2:], strict=True))
+        return fine[0], fine[1], stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
 
 
 class ImageEncoder(nn.Module):
-    """Pixels (b, 3, s, s) to features at strides 4, 8 and 16."""
+    """Pixels (b, 3, s, s) to features at strides 4, 8 and 16, the first two as the mask decoder takes them."""
 
     def __init__(self, trunk: HieraConfig | EfficientNetConfig, dim: int) -> None:
         super().__init__()
@@ -37,7 +44,7 @@ class ImageEncoder(nn.Module):
         self.neck = Neck(trunk.channels, dim)
 
     def forward(
-        self, pixels: Float[Tensor, "b 3 s s"]
-    ) -> tuple[Float[Tensor, "b c h4 w4"], Float[Tensor, "b c h8 w8"], Float[Tensor, "b c h w"]]:
-        stride4, stride8, stride16 = self.neck(self.trunk(pixels))
+        self, pixels: Float[Tensor, "b 3 s s"], skips: tuple[Pointwise, Pointwise]
+    ) -> tuple[Float[Tensor, "b c4 h4 w4"], Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c h w"]]:
+        stride4, stride8, stride16 = self.neck(self.trunk(pixels), skips)
         return stride4, stride8, stride16

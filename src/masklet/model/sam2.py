@@ -65,8 +65,9 @@ class Sam2(nn.Module):
         """
         mean = pixels.new_tensor(self.config.pixel_mean)[:, None, None]
         std = pixels.new_tensor(self.config.pixel_std)[:, None, None]
-        stride4, stride8, embedding = self.image_encoder(((pixels - mean) / std).to(self.dtype))
-        stride8, stride4 = self.sam_mask_decoder.skips(stride8, stride4)
+        decoder = self.sam_mask_decoder
+        skips = decoder.conv_s0, decoder.conv_s1
+        stride4, stride8, embedding = self.image_encoder(((pixels - mean) / std).to(self.dtype), skips)
         return ImageFeatures(embedding, stride8, stride4)
 
     def condition(self, features: ImageFeatures, memory: MemoryTokens | None) -> ImageFeatures:

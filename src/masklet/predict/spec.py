@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.mirrored import MirroredModel
+from masklet.backends.protocol import Model
 from masklet.predict.load import load
 from masklet.predict.speed import Speed
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model that every worker loads for itself; fields as in `masklet.load`."""
+    """A model that every worker loads for itself.
+
+    Attributes:
+        mirror: whether it looks at every picture twice (`masklet.MirroredModel`).
+        name, weights, device, dtype, image_size, speed: as in `masklet.load`.
+    """
 
     name: str = "nano"
     weights: Path | None = None
@@ -20,10 +26,11 @@ class ModelSpec:
     dtype: str = "float32"
     image_size: int | None = None
     speed: Speed = "exact"
+    mirror: bool = False
 
-    def load(self) -> Sam2:
+    def load(self) -> Model:
         """The model; see `masklet.load`."""
-        return load(
+        model = load(
             self.name,
             weights=self.weights,
             device=self.device,
@@ -31,3 +38,4 @@ class ModelSpec:
             image_size=self.image_size,
             speed=self.speed,
         )
+        return MirroredModel(model) if self.mirror else model

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import masklet
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.studio import faults
 from masklet.studio.desk import Desk, hex_color
 from masklet.studio.effects import Background, Foreground
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/api", tags=["studio"])
 
 
 def create_app(
-    model: Sam2 | Sequence[Sam2],
+    model: Model | Sequence[Model],
     settings: Settings,
     *,
     page: bool = True,
@@ -65,7 +65,7 @@ def create_app(
         OutputError: the folder cannot be used.
         FormatError: the file that keeps the tokens is damaged.
     """
-    desk = Desk([model] if isinstance(model, Sam2) else list(model), settings)
+    desk = Desk(list(model) if isinstance(model, Sequence) else [model], settings)
     app = FastAPI(
         title="masklet studio",
         version=masklet.__version__,

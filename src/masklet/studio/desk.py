@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from masklet.backends.protocol import Model
 from masklet.io import color_of
-from masklet.model.sam2 import Sam2
 from masklet.studio.cleaning import Cleaning, clean_masks
 from masklet.studio.faults import ConflictError
 from masklet.studio.hub import Hub
@@ -44,7 +44,7 @@ class Desk:
         hub, jobs: events and long work.
     """
 
-    def __init__(self, models: Sequence[Sam2], settings: Settings) -> None:
+    def __init__(self, models: Sequence[Model], settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings)
         self.record = Record(self.store, settings.undo_steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.pixels import frame_tensor
 from masklet.studio.kept import Kept
@@ -31,7 +31,7 @@ class MediaFeatures:
         shared: where they are kept.
     """
 
-    def __init__(self, model: Sam2, media_id: str, frames: FrameSource, shared: SharedFeatures) -> None:
+    def __init__(self, model: Model, media_id: str, frames: FrameSource, shared: SharedFeatures) -> None:
         self._model, self._media_id, self._frames, self._shared = model, media_id, frames, shared
 
     def __getitem__(self, frame_index: int) -> ImageFeatures:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from masklet.model.sam2 import Sam2
+from masklet.backends.protocol import Model
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
@@ -76,7 +76,7 @@ class Device:
         features: what the encoder has seen, shared by all projects.
     """
 
-    def __init__(self, model: Sam2, record: Record, viewers: Viewers, settings: Settings, name: str) -> None:
+    def __init__(self, model: Model, record: Record, viewers: Viewers, settings: Settings, name: str) -> None:
         self.model = model
         self.segmenter = ImageSegmenter(model)
         self.worker = Worker(name, waiting_calls=settings.waiting_calls)

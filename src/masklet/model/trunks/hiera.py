@@ -15,8 +15,9 @@ from masklet.model.config import HieraConfig
 from masklet.model.layers import Mlp, dense, eager_cpu
 
 STRIP_TOKENS = 16384
-"""About so many tokens at a time go through the blocks that only attend within windows: their results fit into memory
-that is at hand, while larger ones would be fetched from the system, page by page, each time."""
+"""About so many tokens at a time, or half as many of four bytes, go through the blocks that only attend within windows:
+their results fit into memory that is at hand, while larger ones would be fetched from the system, page by page, each
+time."""
 
 
 def _pool(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
@@ -43,8 +44,8 @@ def _join_windows(x: Float[Tensor, "bn side side c"], height: int, width: int) -
 
 
 def _strip(x: Float[Tensor, "b h w c"], side: int) -> int:
-    """Rows of a strip of whole windows with about `STRIP_TOKENS` tokens."""
-    return side * max(STRIP_TOKENS // (x.shape[2] * side), 1)
+    """Rows of a strip of whole windows with about `STRIP_TOKENS` tokens, or fewer where they are larger."""
+    return side * max(2 * STRIP_TOKENS // (x.element_size() * x.shape[2] * side), 1)
 
 
 class WindowAttention(nn.Module):
