@@ -1,6 +1,6 @@
 """Resident memory of `StreamTracker` over a long stream: 3 objects, one forgotten and one added on the way.
 
-    python benchmarks/memory.py [--frames 10000] [--size 96] [--model nano] [--json]
+    python benchmarks/memory.py [--frames 10000] [--size 96] [--model nano] [--memory plain] [--json]
 
 Prints the curve; the run fails where memory grows by 20 MB or more after frame 200. With the embedded model at 96 px
 10,000 frames take some ten minutes on 2 cores. On systems without /proc the peak is taken, which can only be larger.
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 import masklet
+from masklet.tracking.policies import NAMES, PolicyName
 from masklet.types import Picture, Prompts
 
 WARM = 200
@@ -62,11 +63,11 @@ def prompts_at(index: int, frames: int) -> dict[int, Prompts]:
     return {i: boxes[i] for i in asked}
 
 
-def run(model: str, size: int, frames: int) -> dict[int, float]:
+def run(model: str, size: int, frames: int, memory: PolicyName) -> dict[int, float]:
     """Frame index -> resident memory in MB, about 50 of them."""
     draw = np.random.default_rng(0)
     background = (draw.integers(60, 140, (HEIGHT, 1, 3)) + draw.integers(0, 60, (1, WIDTH, 3))).astype(np.uint8)
-    tracker = masklet.StreamTracker(masklet.load(model, image_size=size))
+    tracker = masklet.StreamTracker(masklet.load(model, image_size=size), memory=memory)
     curve: dict[int, float] = {}
     for index in range(frames):
         if index == frames // 3:
@@ -82,18 +83,20 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--size", type=int, default=96, help="side of the model's input in pixels")
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--memory", default="plain", choices=NAMES, help="memory policy")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     options = parser.parse_args()
     if options.frames <= WARM:
         parser.error(f"expected more than {WARM} frames, got {options.frames}")
     started = time.perf_counter()
-    curve = run(options.model, options.size, options.frames)
+    curve = run(options.model, options.size, options.frames, options.memory)
     seconds = time.perf_counter() - started
     growth = max(value for index, value in curve.items() if index >= WARM) - curve[WARM]
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     if options.json:
-        facts = {"model": options.model, "size": options.size, "frames": options.frames, "seconds": round(seconds, 1)}
+        facts = {name: getattr(options, name) for name in ("model", "memory", "size", "frames")}
+        facts["seconds"] = round(seconds, 1)
         print(
             json.dumps({**facts, "growth_mb": round(growth, 2), "curve_mb": curve, "machine": machine, "date": today})
         )
@@ -102,7 +105,8 @@ def main() -> int:
         for index, value in curve.items():
             bar = "#" * round(40 * (value - lowest) / max(highest - lowest, 1.0))
             print(f"frame {index:6d}  {value:8.1f} MB  {bar}")
-        print(f"{options.model} at {options.size} px, {options.frames} frames in {seconds:.0f} s; {machine}; {today}")
+        asked = f"{options.model} at {options.size} px, {options.memory}"
+        print(f"{asked}, {options.frames} frames in {seconds:.0f} s; {machine}; {today}")
         print(f"growth after frame {WARM}: {growth:.1f} MB (allowed: less than {ALLOWED_MB:.0f} MB)")
     return int(growth >= ALLOWED_MB)
 
