@@ -77,7 +77,7 @@ Mirror = Annotated[
     bool,
     typer.Option(
         "--mirror",
-        help="Look at every picture mirrored too and take the mean: better masks in twice the time.",
+        help="Look at every picture mirrored too and take the mean: often better, in twice the time.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]
