@@ -38,6 +38,7 @@ from masklet.backends.protocol import Model
 from masklet.evaluate.metrics.frames import FrameMetric
 from masklet.evaluate.subjects import fingerprint
 from masklet.model.tensors import ImageFeatures
+from masklet.predict.spec import ModelSpec
 from masklet.tracking.policies import NAMES, PolicyName
 from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, Prompts
@@ -62,8 +63,7 @@ class SharedEncoder:
 
 def load(options: argparse.Namespace) -> Model:
     """The model asked for."""
-    model = masklet.load(options.model, image_size=options.size)
-    return masklet.MirroredModel(model) if options.mirror else model
+    return ModelSpec(name=options.model, image_size=options.size, mirror=options.mirror).load()
 
 
 def shared(model: Model) -> Model:

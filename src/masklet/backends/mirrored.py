@@ -26,13 +26,13 @@ class MirroredModel:
     """
 
     def __init__(self, model: Model) -> None:
-        within = model.config
+        config = model.config
         self.model = model
         self.config: ModelConfig = replace(
-            within,
-            name=f"{within.name}-mirrored",
-            embed_dim=2 * within.embed_dim,
-            memory_dim=2 * within.memory_dim,
+            config,
+            name=f"{config.name}-mirrored",
+            embed_dim=2 * config.embed_dim,
+            memory_dim=2 * config.memory_dim,
         )
 
     @property
@@ -90,6 +90,11 @@ class MirroredModel:
         flipped = replace(chosen, pointer=mirrored, logits=chosen.logits.flip(-1))
         other = self.model.encode_memory(mirror, flipped, prompted=prompted)
         return torch.cat([mine, other.flip(-1)], dim=1)
+
+
+def within(model: Model) -> Model:
+    """The model that holds the weights, whether it looks once or twice."""
+    return model.model if isinstance(model, MirroredModel) else model
 
 
 def _joined(plain: ImageFeatures, mirrored: ImageFeatures) -> ImageFeatures:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from masklet.backends.mirrored import MirroredModel
+from masklet.backends.mirrored import MirroredModel, within
 from masklet.backends.protocol import Model
 from masklet.model.metadata import config_to_json
 from masklet.model.sam2 import Sam2
@@ -52,10 +52,10 @@ def model_entry(model: Model) -> dict[str, Any]:
 
 def fingerprint(model: Model) -> str:
     """SHA-256 of a model's weights, whatever file they came from."""
-    within = model.model if isinstance(model, MirroredModel) else model
-    assert isinstance(within, Sam2), "a subject is made of torch modules"
+    holder = within(model)
+    assert isinstance(holder, Sam2), "a subject is made of torch modules"
     code = hashlib.sha256()
-    for name, tensor in sorted(within.state_dict().items()):
+    for name, tensor in sorted(holder.state_dict().items()):
         code.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         code.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return code.hexdigest()

@@ -70,18 +70,17 @@ def _by_exponential(
     """
     if float(_largest(q, keys)) > MODEST:
         return False
-    scores = q.new_empty(min(FLOAT_QUERIES, len(q)), BLOCK_KEYS)
+    scores = q.new_empty(min(FLOAT_QUERIES, len(q)) * BLOCK_KEYS)
     weight = q.new_zeros(len(q), 1)
     out.zero_()
     for some, total, answers in zip(*(part.split(FLOAT_QUERIES) for part in (q, weight, out)), strict=True):
         for some_keys, values in zip(keys.split(BLOCK_KEYS), v.split(BLOCK_KEYS), strict=True):
-            block = scores.flatten()[: len(some) * len(some_keys)].view(len(some), len(some_keys))
+            block = scores[: len(some) * len(some_keys)].view(len(some), len(some_keys))
             torch.mm(some, some_keys.mT, out=block).exp_()
             total.add_(block.sum(dim=1, keepdim=True))
             answers.addmm_(block, values)
     out.div_(weight)
-    least, most = weight.aminmax()
-    return SAFE[0] < float(least) and float(most) < SAFE[1]
+    return _between(weight, SAFE)
 
 
 def _by_sigmoid(
@@ -105,5 +104,10 @@ def _by_sigmoid(
     width = v.shape[1]
     weight = sums[:, width : width + 1]
     out.copy_(sums[:, :width] / weight)
+    return _between(weight, EXACT)
+
+
+def _between(weight: Float[Tensor, "n 1"], bounds: tuple[float, float]) -> bool:
+    """Whether all sums of weights lie where they prove the average right."""
     least, most = weight.aminmax()
-    return EXACT[0] < float(least) and float(most) < EXACT[1]
+    return bounds[0] < float(least) and float(most) < bounds[1]

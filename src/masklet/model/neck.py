@@ -30,9 +30,9 @@ class Neck(nn.Module):
     ) -> tuple[Float[Tensor, "b c4 h4 w4"], Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c h w"]]:
         """Features at strides 4, 8 and 16 of those at 4, 8, 16 and 32; ``skips`` follow the first two."""
         convs = [cast("Pointwise", stage[0]) for stage in reversed(cast("list[nn.Sequential]", list(self.convs)))]
-        fine = [skip.after(conv, x) for skip, conv, x in zip(skips, convs, features, strict=False)]
+        stride4, stride8 = (skip.after(conv, x) for skip, conv, x in zip(skips, convs[:2], features[:2], strict=True))
         stride16, stride32 = (conv(x) for conv, x in zip(convs[2:], features[2:], strict=True))
-        return fine[0], fine[1], stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
+        return stride4, stride8, stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
 
 
 class ImageEncoder(nn.Module):

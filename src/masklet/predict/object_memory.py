@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from masklet.backends.mirrored import MirroredModel
+from masklet.backends.mirrored import within
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, OutputError, WeightsError
 from masklet.model.sam2 import Sam2
@@ -222,8 +222,8 @@ def _read_course(facts: dict[str, Any] | None) -> Course | None:
 def fingerprint(model: Model) -> str:
     """The model's name, the side of its input, and a digest of weights that its memories depend on."""
     name = f"{model.config.full_name} at {model.config.image_size} px"
-    within = model.model if isinstance(model, MirroredModel) else model
-    if not isinstance(within, Sam2):  # another run time: its weights are out of sight
+    holder = within(model)
+    if not isinstance(holder, Sam2):  # another run time: its weights are out of sight
         return name
-    weights = torch.cat([within.maskmem_tpos_enc.flatten(), within.no_mem_embed.flatten(), within.no_obj_ptr.flatten()])
+    weights = torch.cat([holder.maskmem_tpos_enc.flatten(), holder.no_mem_embed.flatten(), holder.no_obj_ptr.flatten()])
     return f"{name} ({hashlib.sha256(weights.float().cpu().numpy().tobytes()).hexdigest()[:12]})"
