@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint, few, read_checkpoint
 from masklet.model.config import ModelConfig
+from masklet.model.heap import keep_freed_memory
 from masklet.model.sam2 import Sam2
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -52,6 +53,8 @@ def fill(
 ) -> Sam2:
     """A model in eval mode that holds copies of a checkpoint's tensors, cast to ``dtype``.
 
+    On a processor the heap keeps freed memory from now on (`heap.keep_freed_memory`).
+
     Raises:
         WeightsError: see `check_fit`.
     """
@@ -66,6 +69,8 @@ def fill(
                 target.copy_(tensors[name])
             else:
                 target.zero_()  # batch norm's counters
+    if torch.device(device).type == "cpu":
+        keep_freed_memory()
     return model.eval()
 
 

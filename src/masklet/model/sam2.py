@@ -67,7 +67,8 @@ class Sam2(nn.Module):
         std = pixels.new_tensor(self.config.pixel_std)[:, None, None]
         decoder = self.sam_mask_decoder
         skips = decoder.conv_s0, decoder.conv_s1
-        stride4, stride8, embedding = self.image_encoder(((pixels - mean) / std).to(self.dtype), skips)
+        normalized = torch.addcmul(-mean / std, pixels, 1 / std).to(self.dtype)
+        stride4, stride8, embedding = self.image_encoder(normalized, skips)
         return ImageFeatures(embedding, stride8, stride4)
 
     def condition(self, features: ImageFeatures, memory: MemoryTokens | None) -> ImageFeatures:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 import zlib
 from collections import OrderedDict
@@ -12,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from masklet.backends.protocol import Model
+from masklet.model.heap import give_back_memory
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
@@ -165,7 +163,7 @@ class Device:
         for project_id in unused:
             self.drop(project_id)
         if self.features.expire(before) or unused or trim:
-            return_memory()
+            give_back_memory()
 
     def _make_room(self) -> None:
         idle = [project_id for project_id, live in self._live.items() if not live.busy]
@@ -177,14 +175,6 @@ class Device:
         self.worker.close()
         for project_id in list(self._live):
             self.drop(project_id)
-
-
-def return_memory() -> None:
-    """Give freed memory back to the system, where its allocator keeps it otherwise (glibc)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 def device_of(devices: list[Device], project_id: str) -> Device:

@@ -25,7 +25,7 @@ def looks(features: ImageFeatures, masks: Bool[Tensor, "b k s s"]) -> Float[Tens
     """
     coarse, fine = (level.detach().float() for level in (features.embedding, features.stride8))
     coarse = coarse - coarse.mean((2, 3), keepdim=True)
-    coarse = coarse / (coarse.std((2, 3), correction=0, keepdim=True) + SPREAD)
+    coarse = coarse / (coarse.square().mean((2, 3), keepdim=True).sqrt() + SPREAD)  # `std` is slower by much
     halves = [_mean_under(level, masks) for level in (coarse, fine)]
     return F.normalize(torch.cat(halves, dim=-1), dim=-1)
 
