@@ -2,14 +2,17 @@
 
     python benchmarks/memory.py [--frames 10000] [--size 96] [--model nano] [--memory plain] [--json]
 
-Prints the curve; the run fails where memory grows by 20 MB or more after frame 200. With the embedded model at 96 px
-10,000 frames take some ten minutes on 2 cores. On systems without /proc the peak is taken, which can only be larger.
+Prints the curve; the run fails where memory grows by 20 MB or more while the objects stay the same, 200 frames after
+they last changed or later: another number of objects has other shapes, and torch keeps programs for each of them. With
+the embedded model at 96 px 10,000 frames take some ten minutes on 2 cores. On systems without /proc the peak is taken,
+which can only be larger.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -73,9 +76,23 @@ def run(model: str, size: int, frames: int, memory: PolicyName) -> dict[int, flo
         if index == frames // 3:
             tracker.forget(2)
         tracker.step(picture(index, background), prompts_at(index, frames))
-        if index % max(frames // 50, 1) == 0 or index in (WARM, frames - 1):
+        if index % max(frames // 50, 1) == 0 or any(index in (first, last) for first, last in stretches(frames)):
             curve[index] = resident_mb()
     return curve
+
+
+def stretches(frames: int) -> list[tuple[int, int]]:
+    """First and last frame of each time during which the objects stay the same, without its first frames."""
+    ends = (0, frames // 3, frames // 2, frames)
+    return [(first + WARM, last - 1) for first, last in itertools.pairwise(ends)]
+
+
+def growth(curve: dict[int, float], frames: int) -> float:
+    """How much memory grows in all stretches together, in MB."""
+    return sum(
+        max(value for index, value in curve.items() if first <= index <= last) - curve[first]
+        for first, last in stretches(frames)
+    )
 
 
 def main() -> int:
@@ -86,20 +103,18 @@ def main() -> int:
     parser.add_argument("--memory", default="plain", choices=NAMES, help="memory policy")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     options = parser.parse_args()
-    if options.frames <= WARM:
-        parser.error(f"expected more than {WARM} frames, got {options.frames}")
+    if options.frames < 10 * WARM:
+        parser.error(f"expected {10 * WARM} frames or more, got {options.frames}")
     started = time.perf_counter()
     curve = run(options.model, options.size, options.frames, options.memory)
     seconds = time.perf_counter() - started
-    growth = max(value for index, value in curve.items() if index >= WARM) - curve[WARM]
+    grown, more = growth(curve, options.frames), max(curve.values()) - curve[WARM]
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     if options.json:
         facts = {name: getattr(options, name) for name in ("model", "memory", "size", "frames")}
         facts["seconds"] = round(seconds, 1)
-        print(
-            json.dumps({**facts, "growth_mb": round(growth, 2), "curve_mb": curve, "machine": machine, "date": today})
-        )
+        print(json.dumps({**facts, "growth_mb": round(grown, 2), "curve_mb": curve, "machine": machine, "date": today}))
     else:
         lowest, highest = min(curve.values()), max(curve.values())
         for index, value in curve.items():
@@ -107,8 +122,9 @@ def main() -> int:
             print(f"frame {index:6d}  {value:8.1f} MB  {bar}")
         asked = f"{options.model} at {options.size} px, {options.memory}"
         print(f"{asked}, {options.frames} frames in {seconds:.0f} s; {machine}; {today}")
-        print(f"growth after frame {WARM}: {growth:.1f} MB (allowed: less than {ALLOWED_MB:.0f} MB)")
-    return int(growth >= ALLOWED_MB)
+        print(f"growth while objects stay the same: {grown:.1f} MB (allowed: less than {ALLOWED_MB:.0f} MB)")
+        print(f"highest above frame {WARM}: {more:.1f} MB")
+    return int(grown >= ALLOWED_MB)
 
 
 if __name__ == "__main__":
