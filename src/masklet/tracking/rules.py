@@ -145,7 +145,7 @@ class Likeness(Rule):
     Likeness is the cosine similarity of a look with the one of these most like it.
 
     Attributes:
-        least: likeness below which the object is absent at once.
+        least: likeness below which the object is absent at once, until it is trusted again.
         trusted: likeness below which a `Gate` passes a frame over,
         patience: and the object is absent after so many such frames in a row, until it is trusted again.
         delay: a trusted look is one of the object's own when so many trusted frames have followed it. Without a gate
@@ -155,7 +155,7 @@ class Likeness(Rule):
     least: float = 0.75
     trusted: float = 0.85
     patience: int = 12
-    delay: int = 6
+    delay: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

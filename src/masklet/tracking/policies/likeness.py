@@ -31,17 +31,18 @@ def is_there(state: State, evidence: Evidence, candidate: int, at: Moment, polic
         return False
     if rule is None:
         return True
-    alike = evidence.alike[candidate]
-    return bool(alike >= rule.least and (alike >= rule.trusted or _in_a_row(state, at) <= rule.patience))
+    alike = float(evidence.alike[candidate])
+    return alike >= rule.trusted or _doubt(state, alike, at, rule) <= rule.patience
 
 
 def mark(state: State, alike: float, at: Moment, rule: Likeness) -> None:
     """Note whether a frame can be trusted."""
     state.unlike.pop(at.frame_index, None)
     if alike < rule.trusted:
-        state.unlike[at.frame_index] = _in_a_row(state, at)
+        state.unlike[at.frame_index] = _doubt(state, alike, at, rule)
 
 
-def _in_a_row(state: State, at: Moment) -> int:
-    """How many frames in a row are unlike the object, if this one is."""
-    return state.unlike.get(at.frame_index + (1 if at.reverse else -1), 0) + 1
+def _doubt(state: State, alike: float, at: Moment, rule: Likeness) -> int:
+    """How many frames in a row are unlike the object, this one with them; beyond patience once one is something else."""
+    before = state.unlike.get(at.frame_index + (1 if at.reverse else -1), 0)
+    return max(before, 0 if alike >= rule.least else rule.patience) + 1

@@ -50,7 +50,8 @@ class State:
         areas: of frames where it was visible, as shares of the frame.
         anchors: tracked frames that are lasting memories, in the order they became so.
         overlaps: of frames chosen by motion: overlap of the mask's box with the predicted one.
-        unlike: of frames whose mask was unlike the prompted ones: how many these were in a row.
+        unlike: of frames whose mask was unlike the object: how many these were in a row, and more where one was
+            something else.
         course: where it is going, or None.
         origin: the frame from which strides are counted.
     """
