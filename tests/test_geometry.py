@@ -49,8 +49,8 @@ def test_mask_keeps_what_is_at_least_half_inside() -> None:
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.data())
-def test_no_mask_becomes_empty(height: int, width: int, data: st.DataObject) -> None:
-    mask = torch.zeros(2, 1, height, width, dtype=torch.bool)
+def test_no_mask_becomes_empty_but_an_empty_one(height: int, width: int, data: st.DataObject) -> None:
+    mask = torch.zeros(3, 1, height, width, dtype=torch.bool)
     y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     mask[0, 0, y, x] = True
     mask[1] = True
@@ -58,6 +58,7 @@ def test_no_mask_becomes_empty(height: int, width: int, data: st.DataObject) -> 
     assert set(found.unique().tolist()) <= {0, 1}
     assert found[0].any()
     assert found[1].all()
+    assert not found[2].any()
     place = found[0, 0].nonzero().float().mean(dim=0) + 0.5
     assert abs(float(place[0]) - (y + 0.5) * 32 / height) <= 1 + 16 / height
     assert abs(float(place[1]) - (x + 0.5) * 32 / width) <= 1 + 16 / width

@@ -30,12 +30,12 @@ def stretch(pixels: Float[Tensor, "b c h w"], image_size: int) -> Float[Tensor, 
 def mask_to_model(mask: Bool[Tensor, "b 1 h w"], image_size: int) -> Float[Tensor, "b 1 s s"]:
     """A mask of a picture to the square frame: 1 where at least half of the area is inside, else 0.
 
-    A mask so thin that nothing of it would be left keeps the place of its greatest coverage, so that a prompt
-    never becomes empty.
+    A mask so thin that nothing of it would be left keeps the place of its greatest coverage: only an empty one becomes
+    empty.
     """
     coverage = stretch(mask.float(), image_size)
     peak = coverage.amax(dim=(-2, -1), keepdim=True)
-    return (coverage >= torch.clamp(peak, max=0.5)).float()
+    return ((coverage > 0) & (coverage >= torch.clamp(peak, max=0.5))).float()
 
 
 def logits_to_picture(logits: Float[Tensor, "b n s s"], size: Size) -> Float[Tensor, "b n h w"]:

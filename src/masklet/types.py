@@ -64,19 +64,19 @@ def _no_labels() -> Int64[np.ndarray, "0"]:
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What a person says about one object on one frame: clicks, a box, or a mask (paper section 4).
+    """What a person says about one object on one frame: clicks, a box, a mask (paper section 4), or that it is absent.
 
-    Build it with `click`, `from_box` or `from_mask` and add clicks with `and_click`. A mask is the truth and stands
-    alone; to correct a mask, prompt the same frame again with clicks.
+    Build it with `click`, `from_box`, `from_mask` or `absent` and add clicks with `and_click`. A mask is the truth and
+    stands alone; to correct a mask, prompt the same frame again with clicks.
 
     Attributes:
         points: (n, 2) float32, (x, y) in pixels; the centre of the top-left pixel is (0, 0).
         labels: (n,) int64, 1 for a positive click, 0 for a negative one.
         box: (4,) float32, (x0, y0, x1, y1) in pixels, or None.
-        mask: (h, w) bool at the size of the picture, or None.
+        mask: (h, w) bool at the size of the picture, or None; all False where the object is absent.
 
     Raises:
-        PromptError: values that are not finite, labels other than 0 and 1, an inverted or empty box, an empty mask,
+        PromptError: values that are not finite, labels other than 0 and 1, an inverted or empty box,
             a mask together with clicks or a box, or nothing at all.
     """
 
@@ -115,8 +115,29 @@ class Prompts:
 
     @classmethod
     def from_mask(cls, mask: Bool[np.ndarray, "h w"]) -> Prompts:
-        """A mask at the size of the picture; any numeric array works, values other than 0 are inside."""
-        return cls(mask=mask)
+        """A mask at the size of the picture; any numeric array works, values other than 0 are inside.
+
+        Raises:
+            PromptError: it is empty, or no mask.
+        """
+        said = cls(mask=mask)
+        if said.is_absent:
+            raise PromptError("mask is empty: at least one pixel must be inside (where the object is absent say that)")
+        return said
+
+    @classmethod
+    def absent(cls, size: Size) -> Prompts:
+        """The object is not on this frame of ``size`` (height, width), and is not followed beyond it.
+
+        A pass shows it again where it is prompted again, or, with a memory policy that asks for likeness
+        (``memory="auto"``), where it looks like itself. What a pass the other way said stays.
+        """
+        return cls(mask=np.zeros(size, bool))
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether they say that the object is not on this frame."""
+        return self.mask is not None and not self.mask.any()
 
     def and_click(self, x: float, y: float, *, positive: bool = True) -> Prompts:
         """The same prompts with one more click."""
@@ -168,10 +189,7 @@ def _checked_mask(values: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "h w"]:
         raise PromptError(f"expected a mask of shape (height, width), got {mask.shape}")
     if mask.dtype != bool and not np.isfinite(mask).all():
         raise PromptError("mask must hold finite numbers, got NaN or infinity")
-    mask = mask.astype(bool)
-    if not mask.any():
-        raise PromptError("mask is empty: at least one pixel must be inside")
-    return mask
+    return mask.astype(bool)
 
 
 @dataclass(frozen=True, eq=False)

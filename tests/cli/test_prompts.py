@@ -108,6 +108,32 @@ def test_a_frame_that_is_not_named_is_the_first_one() -> None:
     assert mask.tolist() == LEFT.tolist()
 
 
+def test_absent_by_words_and_in_a_file(tmp_path: Path) -> None:
+    said = {
+        "schema": "masklet/prompts",
+        "version": 1,
+        "objects": [{"id": 2, "prompts": [{"frame": 7, "absent": True}]}],
+    }
+    file = tmp_path / "prompts.json"
+    file.write_text(json.dumps(said))
+    book = parse_all(["1,2"], [], [], [file], absent=["9", "3@5"])
+    prompts = book.at(0, masks, (30, 40))
+    assert {(frame, i) for frame, each in prompts.items() for i, one in each.items() if one.is_absent} == {
+        (7, 2), (9, 1), (5, 3),
+    }  # fmt: skip
+    assert not prompts[0][1].is_absent
+    with pytest.raises(PromptError, match="in a picture"):
+        book.at(0, masks)
+    with pytest.raises(PromptError, match="object 1 on frame 9: expected either that it is absent or where it is"):
+        parse_all(["@9:1,2"], [], [], [], absent=["9"]).at(0, masks, (30, 40))
+
+
+@pytest.mark.parametrize("words", ["", "x", "1@", "@5", "1@2:3", "0@4", "-1"])
+def test_absent_in_other_words(words: str) -> None:
+    with pytest.raises(PromptError, match="--absent"):
+        parse_all([], [], [], [], absent=[words])
+
+
 @pytest.mark.parametrize(
     ("clicks", "boxes", "mask_words", "message"),
     [

@@ -28,6 +28,7 @@ Script = dict[int, dict[int, Prompts]]
 CLICK = Prompts.click(15, 15)
 BOX = Prompts.from_box(30, 10, 60, 40)
 MASK = Prompts.from_mask(np.pad(np.ones((14, 14), bool), ((8, 26), (8, 50))))
+ABSENT = Prompts.absent((48, 72))
 NEGATIVE = Prompts.click(40, 20, positive=False)
 
 SCRIPTS: dict[str, Script] = {
@@ -38,6 +39,7 @@ SCRIPTS: dict[str, Script] = {
     "corrected while tracked": {0: {1: CLICK}, 9: {1: NEGATIVE}, 22: {1: BOX}, 23: {1: Prompts.click(30, 25)}},
     "replaced by a mask": {0: {1: CLICK}, 12: {1: MASK}},
     "all corrected at once": {0: {1: CLICK, 2: BOX}, 10: {1: NEGATIVE, 2: Prompts.click(30, 20)}},
+    "absent and back": {0: {1: CLICK}, 8: {1: ABSENT}, 15: {1: Prompts.click(20, 20)}},
     "prompted on every second frame": {t: {1: Prompts.click(15 + t, 15 + t // 2)} for t in range(0, 28, 2)},
 }
 

@@ -54,6 +54,25 @@ def test_a_drawn_mask_is_shown_exactly(studio: Any) -> None:
     assert answer["prompt"]["mask"] == MASK
 
 
+def test_an_object_that_is_not_on_a_frame(studio: Any) -> None:
+    """It stays away from there on until it is prompted again, also after the tracker was made anew."""
+    project = studio.project()
+    studio.say(project, 0, mask=MASK)
+    studio.track(project)
+    nothing = to_coco(Rle.from_mask(np.zeros((48, 72), bool)))
+    answer = studio.say(project, 4, object_id=1, mask=nothing)
+    assert answer["frame"]["objects"]["1"]["mask"] == nothing
+    assert answer["prompt"]["mask"] == nothing
+    for way in ("undo", "redo"):
+        studio.call("POST", f"projects/{project}/{way}")
+    studio.say(project, 7, object_id=1, mask=MASK, replace=True)
+    studio.track(project)
+    frames = [studio.call("GET", f"projects/{project}/frames/{t}")["frame"]["objects"]["1"]["mask"] for t in range(8)]
+    assert [from_coco(mask).area > 0 for mask in frames[4:]] == [False, False, False, True]
+    assert frames[0] == frames[7] == MASK
+    assert "not there: Object 1, frame 4" in str(studio.call("GET", f"projects/{project}/history"))
+
+
 def test_candidates_of_a_click_and_choosing_one(studio: Any) -> None:
     project = studio.project()
     click = {"x": 15, "y": 16, "positive": True}

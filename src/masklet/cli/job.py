@@ -168,7 +168,7 @@ def prepare(
     frames = range(span.start, stop)
     if not frames:
         raise FrameRangeError(f"expected --start below --end, got {span.start} and {stop}: {_shown(source, video)}")
-    prompts = book.at(frames[-1] if span.direction == "reverse" else frames[0], read_mask)
+    prompts = book.at(frames[-1] if span.direction == "reverse" else frames[0], read_mask, video.size)
     check(prompts, video.size, frames)
     return Job(
         source=source,

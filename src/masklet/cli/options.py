@@ -22,6 +22,14 @@ Masks = Annotated[
     list[str],
     typer.Option("--mask", metavar="[OBJ@FRAME:]FILE", help="The object's mask: a picture, black outside."),
 ]
+Absences = Annotated[
+    list[str],
+    typer.Option(
+        "--absent",
+        metavar="[OBJ@]FRAME",
+        help="The object is absent from this frame on, until it is prompted again.",
+    ),
+]
 PromptFiles = Annotated[
     list[Path],
     typer.Option(

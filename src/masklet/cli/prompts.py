@@ -1,4 +1,4 @@
-"""What the user points at: the words of --click, --box and --mask, and files of prompts."""
+"""What the user points at: the words of --click, --box, --mask and --absent, and files of prompts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ _PLACE = re.compile(
     r"(?:(?P<object>\d{1,9})(?:@(?P<frame>\d{1,9}))?:|@(?P<only_frame>\d{1,9}):)?(?P<rest>.*)", re.DOTALL
 )
 
+_FRAME = re.compile(r"(?:(?P<object>\d{1,9})@)?(?P<frame>\d{1,9})")
+
 FORMS = {
     "click": "x,y or x,y,- (numbers, in pixels)",
     "box": "x0,y0,x1,y1 (numbers, in pixels)",
     "mask": "a picture file",
 }
 
-Kind = Literal["click", "box", "mask"]
+Kind = Literal["click", "box", "mask", "absent"]
 FrameIndex = int
 
 
@@ -42,7 +44,7 @@ class Said:
         object_id: the object.
         frame_index: the frame, or None for the one where tracking starts.
         kind: what it is.
-        values: (x, y, label) of a click, (x0, y0, x1, y1) of a box, nothing for a mask.
+        values: (x, y, label) of a click, (x0, y0, x1, y1) of a box, else nothing.
         path: of a mask.
     """
 
@@ -61,13 +63,14 @@ class PromptBook:
     names: dict[ObjectId, str]
 
     def at(
-        self, first: FrameIndex, read_mask: Callable[[Path], np.ndarray]
+        self, first: FrameIndex, read_mask: Callable[[Path], np.ndarray], size: Size | None = None
     ) -> dict[FrameIndex, dict[ObjectId, Prompts]]:
         """Prompts by frame and object.
 
         Args:
             first: the frame meant where none was named.
             read_mask: reads a mask file.
+            size: (height, width) of the frames of a video; None for a picture, in which nothing can be absent.
 
         Raises:
             PromptError: nothing was said, prompts of one object on one frame contradict each other, or are impossible.
@@ -82,7 +85,7 @@ class PromptBook:
         prompts: dict[FrameIndex, dict[ObjectId, Prompts]] = {}
         for (frame_index, object_id), together in sorted(groups.items()):
             try:
-                prompts.setdefault(frame_index, {})[object_id] = _together(together, read_mask)
+                prompts.setdefault(frame_index, {})[object_id] = _together(together, read_mask, size)
             except PromptError as error:
                 raise PromptError(f"object {object_id} on frame {frame_index}: {error}") from None
         return prompts
@@ -114,6 +117,8 @@ def parse(kind: Kind, words: str) -> Said:
     Raises:
         PromptError: not of that form.
     """
+    if kind == "absent":
+        return _parse_absent(words)
     found = _PLACE.fullmatch(words)
     assert found is not None, "every part is optional"
     frame, rest = found["frame"] or found["only_frame"], found["rest"].strip()
@@ -139,15 +144,32 @@ def parse(kind: Kind, words: str) -> Said:
     return Said(object_id, frame_index, kind, (*numbers, label) if kind == "click" else numbers)
 
 
-def parse_all(clicks: Sequence[str], boxes: Sequence[str], masks: Sequence[str], files: Sequence[Path]) -> PromptBook:
+def _parse_absent(words: str) -> Said:
+    found = _FRAME.fullmatch(words.strip())
+    if found is None:
+        raise PromptError(f"--absent {reprlib.repr(words)}: expected [OBJ@]FRAME, such as 2@40")
+    object_id = int(found["object"] or 1)
+    if object_id < 1:
+        raise PromptError(f"--absent {reprlib.repr(words)}: objects are numbered from 1")
+    return Said(object_id, int(found["frame"]), "absent")
+
+
+def parse_all(
+    clicks: Sequence[str],
+    boxes: Sequence[str],
+    masks: Sequence[str],
+    files: Sequence[Path],
+    *,
+    absent: Sequence[str] = (),
+) -> PromptBook:
     """Everything said on the command line and in prompt files.
 
     Raises:
         PromptError: words that are not of their form.
         FormatError: a prompt file that is unreadable, or not of its form.
     """
-    kinds: tuple[tuple[Kind, Sequence[str]], ...] = (("click", clicks), ("box", boxes), ("mask", masks))
-    said = [parse(kind, words) for kind, all_words in kinds for words in all_words]
+    kinds: dict[Kind, Sequence[str]] = {"click": clicks, "box": boxes, "mask": masks, "absent": absent}
+    said = [parse(kind, words) for kind, all_words in kinds.items() for words in all_words]
     names: dict[ObjectId, str] = {}
     for file in files:
         book = read_prompts(file)
@@ -162,7 +184,7 @@ def read_prompts(path: Path) -> PromptBook:
         {"schema": "masklet/prompts", "version": 1, "objects": [
           {"id": 1, "name": "dog", "prompts": [
             {"frame": 0, "clicks": [[210, 350, 1], [200, 300, 0]], "box": [100, 200, 300, 400]},
-            {"frame": 40, "mask": "dog-40.png"}]}]}
+            {"frame": 40, "mask": "dog-40.png"}, {"frame": 70, "absent": true}]}]}
 
     ``name`` and ``frame`` may be left out; a click is x, y and 1 (inside) or 0 (not), in pixels; a mask file is looked
     for beside the prompt file.
@@ -189,11 +211,17 @@ def read_prompts(path: Path) -> PromptBook:
     return PromptBook(tuple(said), {object_id: name for object_id, name in names.items() if name})
 
 
-def _together(said: Iterable[Said], read_mask: Callable[[Path], np.ndarray]) -> Prompts:
+def _together(said: Iterable[Said], read_mask: Callable[[Path], np.ndarray], size: Size | None) -> Prompts:
     """One object's prompts on one frame as one value."""
-    by_kind: dict[Kind, list[Said]] = {"click": [], "box": [], "mask": []}
+    by_kind: dict[Kind, list[Said]] = {"click": [], "box": [], "mask": [], "absent": []}
     for one in said:
         by_kind[one.kind].append(one)
+    if by_kind["absent"]:
+        if any(by_kind[kind] for kind in by_kind if kind != "absent"):
+            raise PromptError("expected either that it is absent or where it is, got both")
+        if size is None:
+            raise PromptError("expected something to segment in a picture, got that it is absent")
+        return Prompts.absent(size)
     for kind in ("box", "mask"):
         if len(by_kind[kind]) > 1:
             raise PromptError(f"expected at most one {kind}, got {len(by_kind[kind])}")
@@ -201,13 +229,15 @@ def _together(said: Iterable[Said], read_mask: Callable[[Path], np.ndarray]) -> 
     box = next((np.array(one.values, np.float32) for one in by_kind["box"]), None)
     mask = next((read_mask(one.path) for one in by_kind["mask"] if one.path), None)
     points = np.array([click[:2] for click in clicks], np.float32).reshape(-1, 2)
+    if mask is not None and not (clicks or box is not None):
+        return Prompts.from_mask(mask)
     return Prompts(points, np.array([click[2] for click in clicks], np.int64), box, mask)
 
 
 def _said(object_id: ObjectId, value: object, folder: Path) -> list[Said]:
     """What one entry of a prompt file says."""
     what = f"a prompt of object {object_id}"
-    entry = _fields(value, what, {}, {"frame": int, "clicks": list, "box": list, "mask": str})
+    entry = _fields(value, what, {}, {"frame": int, "clicks": list, "box": list, "mask": str, "absent": bool})
     frame = entry.get("frame")
     if frame is not None and frame < 0:
         raise FormatError(f"expected 'frame' of {what} from 0, got {frame}")
@@ -219,8 +249,10 @@ def _said(object_id: ObjectId, value: object, folder: Path) -> list[Said]:
         said.append(Said(object_id, frame, "box", _numbers(entry["box"], (4,), "a box [x0, y0, x1, y1]")))
     if "mask" in entry:
         said.append(Said(object_id, frame, "mask", path=folder / entry["mask"]))
+    if entry.get("absent"):
+        said.append(Said(object_id, frame, "absent"))
     if not said:
-        raise FormatError(f"{what} says nothing: expected 'clicks', 'box' or 'mask'")
+        raise FormatError(f"{what} says nothing: expected 'clicks', 'box', 'mask' or 'absent'")
     return said
 
 

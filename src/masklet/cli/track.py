@@ -46,6 +46,7 @@ def track(
     click: options.Clicks = [],  # noqa: B006  typer copies it
     box: options.Boxes = [],  # noqa: B006
     mask: options.Masks = [],  # noqa: B006
+    absent: options.Absences = [],  # noqa: B006
     prompts: options.PromptFiles = [],  # noqa: B006
     output: options.Outputs = [],  # noqa: B006
     start: Annotated[int, typer.Option(min=0, help="The first frame.")] = 0,
@@ -107,7 +108,7 @@ def track(
 
         batch = Batch(
             videos=list(zip(videos, targets(videos, output, default="{name}-masklet.mp4"), strict=True)),
-            book=parse_all(click, box, mask, prompts),
+            book=parse_all(click, box, mask, prompts, absent=absent),
             span=Span(start, end, "reverse" if reverse else "both" if both else "forward"),
             masks=MaskOptions(
                 fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap, refine=refine

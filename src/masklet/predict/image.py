@@ -147,6 +147,8 @@ class ImageSegmenter:
             prompts.check_inside(image.size)
             if prompts.mask is not None and refine is not None:
                 raise PromptError("a mask stands alone: expected either a mask or refine, got both")
+            if prompts.is_absent:
+                raise PromptError("expected something to segment, but the prompt says that the object is absent")
             start = None if previous is None else previous[row : row + 1]
             if prompts.mask is not None:
                 start = self._as_logits(prompts, image.features.image_size)

@@ -13,6 +13,8 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.model.config import ModelConfig
+from masklet.model.sam2 import MEMORY_BIAS
+from masklet.model.select import NO_OBJECT_LOGIT
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.pixels import mask_tensor, prompt_tensors
 from masklet.tracking.memory import MemoryBank
@@ -92,6 +94,15 @@ def respond(
         ]
         chosen |= by_object(clicked, settle(model, *answers(model, looked, tensors)))
     return {i: chosen[i] for i in prompts}
+
+
+def nothing(model: Model) -> ChosenMask:
+    """What is shown of an object after a person said that it is absent: an empty mask."""
+    side = model.config.image_size // 4
+    logits = torch.full((1, 1, side, side), NO_OBJECT_LOGIT, device=model.device)
+    pointer = torch.zeros(1, model.config.embed_dim, device=model.device, dtype=model.dtype)
+    certain = logits.new_ones(1)
+    return ChosenMask(logits, certain, pointer, MEMORY_BIAS * certain)
 
 
 def by_object(object_ids: list[ObjectId], chosen: ChosenMask) -> dict[ObjectId, ChosenMask]:

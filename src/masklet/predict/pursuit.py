@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from masklet.predict.object_memory import ObjectMemory
+from masklet.predict.objects import nothing
 from masklet.predict.past import Past
 from masklet.predict.track import Told, Track, results_of
 from masklet.tracking.policies import Branch, CutDetector, Moment, branch, commit, prompted, prune, select
@@ -49,14 +52,19 @@ class Pursuit:
             self.cuts.see(frame_index, past.features[frame_index])
         at = self.moment(frame_index, reverse=reverse)
         tracks: dict[ObjectId, Track] = {}
+        gone: dict[ObjectId, list[Branch]] = {}
         for i in due:
             track = past.tracks[i]
             if frame_index in track.prompts:
                 self._meet_prompt(past, i, at)
+            elif self.policy.likeness is None and track.is_gone(frame_index, reverse=reverse):
+                # What a pass the other way said of it stands: that one came from where the object is.
+                if frame_index not in track.results or track.visited.get(frame_index, reverse) == reverse:
+                    gone[i] = [self._pass_over(past, i, at)]
             elif select(track.belief.best, at, self.policy) is not None:
                 track.belief.arrive(at)
                 tracks[i] = track
-        return self._follow(past, tracks, at) if tracks else {}
+        return gone | (self._follow(past, tracks, at) if tracks else {})
 
     def memory(self, past: Past, object_id: ObjectId) -> ObjectMemory:
         """What is remembered of an object after the last frame on which it was tracked; its maps are there."""
@@ -92,7 +100,18 @@ class Pursuit:
         track.visited[at.frame_index] = at.reverse
         if self.policy.rules:
             track.belief.arrive(at)
-            prompted(track.belief, past.remembered(object_id, at.frame_index), at, self.policy)
+            said = track.prompts[at.frame_index]
+            mask = nothing(past.model) if said.is_absent else past.remembered(object_id, at.frame_index)
+            prompted(track.belief, mask, at, self.policy)
+
+    def _pass_over(self, past: Past, object_id: ObjectId, at: Moment) -> Branch:
+        """Come to a frame on which an object is absent, because a person said so on an earlier one."""
+        track = past.tracks[object_id]
+        story = track.belief.settle()
+        story.bank.drop([at.frame_index])
+        track.belief.arrive(at)
+        track.visited[at.frame_index] = at.reverse
+        return Branch(story, nothing(past.model), torch.tensor([1.0, 1.0, 0.0]))
 
     def prune(self, past: Past, frame_index: int, *, reverse: bool) -> None:
         """Drop the spatial memories which no later frame of the pass recalls."""

@@ -118,7 +118,8 @@ class VideoSession:
             track.belief.settle()
             if not self.policy.keep_memories:
                 track.doubt(frame_index)
-        banks = {i: (self._tracks[i].bank, mask) for i, mask in answered.items()}
+            track.bank.drop([frame_index] if asked.is_absent else [])
+        banks = {i: (self._tracks[i].bank, answered[i]) for i, asked in merged.items() if not asked.is_absent}
         keep(self.model, features, frame_index, banks, prompted=True)
         return self._collect(frame_index, answered)
 
@@ -340,7 +341,8 @@ class VideoSession:
         recalls = {i: self._pursuit.recall(track, frame_index) for i, track in tracks.items()}
         self._past.restore((i, tracks[i].bank, recall) for i, recall in recalls.items() if recall)
         looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
-        known = {i: self._past.stored_logits(i, frame_index) for i in tracks if frame_index in tracks[i].results}
+        again = [i for i, track in tracks.items() if not track.starts_afresh(frame_index)]
+        known = {i: self._past.stored_logits(i, frame_index) for i in again}
         return {i: Start(looked.embedding[[row]], known.get(i)) for row, i in enumerate(tracks)}
 
     def _collect(

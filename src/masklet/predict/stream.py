@@ -16,7 +16,7 @@ from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.ahead import AHEAD, FEW, SideEncoder, pays, pulled
 from masklet.predict.confidence import Signs, with_confidence
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import Start, check_prompts, keep, memory_policy, respond
+from masklet.predict.objects import Start, check_prompts, keep, memory_policy, nothing, respond
 from masklet.predict.pixels import checked_picture, frame_tensor
 from masklet.predict.results import Frame, PostProcess, frame_masks
 from masklet.tracking.policies import (
@@ -78,6 +78,7 @@ class StreamTracker:
         self.signs: dict[ObjectId, Signs] = {}
         self._beliefs: dict[ObjectId, Belief] = {}
         self._cuts = CutDetector(self.policy.cuts) if self.policy.cuts else None
+        self._gone: set[ObjectId] = set()
         self._next = 0
         self._size: Size | None = None
 
@@ -108,6 +109,7 @@ class StreamTracker:
             UnknownObjectError: it is not being tracked.
         """
         self._belief(object_id)
+        self._gone.discard(object_id)
         del self._beliefs[object_id]
 
     def memory(self, object_id: ObjectId) -> ObjectMemory:
@@ -225,7 +227,9 @@ class StreamTracker:
     ) -> dict[ObjectId, ChosenMask]:
         """Follow every object, answer the prompts, remember both, and forget what no later frame recalls."""
         at = self._moment(features)
-        seen = {i: b for i, b in self._beliefs.items() if i not in prompts or prompts[i].mask is None}
+        gone = set() if self.policy.likeness else self._gone - set(prompts)
+        drawn = {i for i, asked in prompts.items() if asked.mask is not None}
+        seen = {i: b for i, b in self._beliefs.items() if i not in gone | drawn}
         for belief in self._beliefs.values():
             belief.arrive(at)
         ways: dict[ObjectId, list[Branch]] = {}
@@ -237,17 +241,21 @@ class StreamTracker:
             branches = branch(self.model, features, looked, list(seen.values()), at, self.policy)
             ways = dict(zip(seen, branches, strict=True))
             best = [row for row, (i, story) in enumerate(stories) if i in prompts and story is seen[i].best]
-            starts = {(i := stories[row][0]): Start(looked.embedding[[row]], ways[i][0].chosen.logits) for row in best}
+            for row in best:
+                i = stories[row][0]
+                hidden = i in self._gone and not (self.policy.likeness and (ways[i][0].chosen.logits > 0).any())
+                starts[i] = Start(looked.embedding[[row]], None if hidden else ways[i][0].chosen.logits)
         fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]
         if fresh:
             starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))
         answered = respond(self.model, features, prompts, starts, size)
+        self._gone = (self._gone - set(prompts)) | {i for i, asked in prompts.items() if asked.is_absent}
         followed = [(seen[i], each) for i, each in ways.items() if i not in answered]
         commit(self.model, features, followed, at, self.policy)
-        self._adopt(features, answered, at)
+        self._adopt(features, answered, {i for i in answered if prompts[i].is_absent}, at)
         self._prune(at.next)
         self.signs = {i: Signs.of(each) for i, each in ways.items() if i not in answered}
-        final = {i: each[0].chosen for i, each in ways.items()} | answered
+        final = {i: each[0].chosen for i, each in ways.items()} | answered | {i: nothing(self.model) for i in gone}
         return {i: final[i] for i in self._beliefs}
 
     def _belief(self, object_id: ObjectId) -> Belief:
@@ -263,11 +271,13 @@ class StreamTracker:
         self._cuts.forget(self._next)
         return self._cuts.moment(self._next)
 
-    def _adopt(self, features: ImageFeatures, answered: dict[ObjectId, ChosenMask], at: Moment) -> None:
-        """Remember what a person prompted."""
+    def _adopt(
+        self, features: ImageFeatures, answered: dict[ObjectId, ChosenMask], absent: set[ObjectId], at: Moment
+    ) -> None:
+        """Remember what a person prompted; that an object is absent tells nothing of how it looks."""
         for i in answered:
             self._beliefs.setdefault(i, Belief(last=self._next)).settle()
-        together = {i: (self._beliefs[i].best.bank, mask) for i, mask in answered.items()}
+        together = {i: (self._beliefs[i].best.bank, mask) for i, mask in answered.items() if i not in absent}
         keep(self.model, features, self._next, together, prompted=True)
         for i, mask in answered.items():
             prompted(self._beliefs[i], mask, at, self.policy)

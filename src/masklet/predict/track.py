@@ -139,6 +139,20 @@ class Track:
             box=before.box if prompts.box is None else prompts.box,
         )
 
+    def is_gone(self, frame_index: int, *, reverse: bool) -> bool:
+        """Whether the last thing said before a frame, in the order of a pass, is that the object is absent."""
+        before = [i for i in self.prompts if (i > frame_index if reverse else i < frame_index)]
+        return bool(before) and self.prompts[min(before) if reverse else max(before)].is_absent
+
+    def starts_afresh(self, frame_index: int) -> bool:
+        """Whether clicks have no answer to correct: nothing is known of a frame, or a person said "absent"."""
+        if frame_index not in self.results:
+            return True
+        if frame_index in self.prompts:
+            return self.prompts[frame_index].is_absent
+        gone = self.is_gone(frame_index, reverse=self.visited.get(frame_index, False))
+        return gone and not self.results[frame_index].mask.area
+
     def doubt(self, frame_index: int) -> None:
         """Forget the memories of tracked frames that came out of a pass through this frame: it has changed."""
         downstream = [

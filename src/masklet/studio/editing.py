@@ -94,6 +94,8 @@ def remove_object(desk: Desk, live: Live, project_id: str, object_id: ObjectId) 
 def say(desk: Desk, device: Device, live: Live, project_id: str, said: Said) -> dict[str, Any]:
     """Prompt an object, and answer with every mask of the frame."""
     prompts = said.prompts()
+    if prompts.is_absent and not said.object_id:
+        raise PromptError("mask is empty: a new object must be somewhere on its first frame")
     with desk.store.session() as session:
         row = _prompted_object(desk, session, project_id, said)
         replace = said.replace or said.mask is not None
@@ -221,6 +223,8 @@ def _shown(desk: Desk, project_id: str, said: Said, object_id: ObjectId) -> Sequ
 
 
 def _called(said: Said) -> str:
+    if said.mask is not None and not said.mask.area:
+        return "not there:"
     if said.mask is not None:
         return "choose a candidate for" if said.candidate else "draw"
     return "box" if said.box is not None else "click on"

@@ -57,7 +57,7 @@ def read_prompts(clicks: Sequence[Click], box: Sequence[float] | None, mask: Rle
     if mask is not None:
         if box is not None:
             raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks or a box")
-        return Prompts.from_mask(mask.to_mask())
+        return Prompts(mask=mask.to_mask())  # an empty one says that the object is absent
     points = np.array([click[:2] for click in clicks], np.float32).reshape(-1, 2)
     labels = np.array([int(click[2]) for click in clicks], np.int64)
     return Prompts(points, labels, None if box is None else np.asarray(box, np.float32))

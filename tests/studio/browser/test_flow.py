@@ -76,6 +76,7 @@ def test_the_whole_way(studio: Any, open_page: Callable[..., Page], picture_of: 
     assert studio.get(project)["objects"][1]["num_frames"] == 19
     add_a_third_while_tracking_and_cancel(page, picture)
     wait_for_track(page, studio, project, 4)
+    say_that_it_is_gone(page, studio, project)
     find_everything_after_a_reload(page)
 
 
@@ -135,6 +136,21 @@ def add_a_third_while_tracking_and_cancel(page: Page, picture: Any) -> None:
     expect(page.locator("#objects li")).to_have_count(3)
     page.keyboard.press("Escape")  # closes the readings of the click
     page.keyboard.press("Escape")  # stops tracking
+
+
+def say_that_it_is_gone(page: Page, studio: Any, project: str) -> None:
+    """From frame 20 on; and take that back."""
+    page.locator("#objects li").first.click()
+    go(page, 20)
+    page.get_by_role("button", name="Not on this frame").click()
+    expect_lane(page, 0, "prompts on 3$")
+    assert studio.get(f"{project}/frames/20")["frame"]["objects"]["1"]["state"] == "absent"
+    page.keyboard.press("Control+z")
+    expect_lane(page, 0, "prompts on 2$")
+    page.keyboard.press("x")
+    expect_lane(page, 0, "prompts on 3$")
+    page.keyboard.press("Delete")
+    expect_lane(page, 0, "prompts on 2$")
 
 
 def find_everything_after_a_reload(page: Page) -> None:

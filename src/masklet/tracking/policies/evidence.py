@@ -58,8 +58,11 @@ def weigh(
 
 
 def settled(chosen: ChosenMask) -> list[Evidence]:
-    """The evidence of masks that are no longer in question: one candidate for each object."""
+    """The evidence of masks that are no longer in question: one candidate for each object.
+
+    One that is absent is unlike the object, so that nothing is shown again before it looks like it.
+    """
     masks, iou = (chosen.logits > 0).cpu().numpy(), chosen.iou.float().cpu().numpy()
-    sure = np.ones((len(chosen), 1), np.float32)
-    rows = zip(masks, iou[:, None], sure, chosen.object_score.tolist(), strict=True)
+    sure = (chosen.object_score > 0).float().cpu().numpy()
+    rows = zip(masks, iou[:, None], sure[:, None], chosen.object_score.tolist(), strict=True)
     return [Evidence(*row) for row in rows]

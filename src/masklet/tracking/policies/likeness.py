@@ -43,6 +43,6 @@ def mark(state: State, alike: float, at: Moment, rule: Likeness) -> None:
 
 
 def _doubt(state: State, alike: float, at: Moment, rule: Likeness) -> int:
-    """How many frames in a row are unlike the object, this one with them; beyond patience once one is something else."""
+    """How many frames in a row are unlike the object, with this one; beyond patience once one is something else."""
     before = state.unlike.get(at.frame_index + (1 if at.reverse else -1), 0)
     return max(before, 0 if alike >= rule.least else rule.patience) + 1

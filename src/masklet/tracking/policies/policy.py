@@ -119,8 +119,7 @@ def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Mo
         else:
             state.overlaps.pop(i, None)
     if policy.likeness is not None:
-        alike = 1.0 if prompted else float(evidence.alike[choice.candidate])
-        mark(state, alike, at, policy.likeness)
+        mark(state, float(evidence.alike[choice.candidate]), at, policy.likeness)
     if rule is not None and visible:
         state.areas[i] = float(evidence.areas[choice.candidate])
 

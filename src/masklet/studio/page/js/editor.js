@@ -174,6 +174,7 @@ export class Editor {
   }
 
   #bindHeader() {
+    byId("absent").addEventListener("click", () => this.tools.absent());
     const name = /** @type {HTMLInputElement} */ (byId("project-name"));
     name.addEventListener("change", () => this.session.changeProject({ name: name.value.trim() || this.session.project.media.name }));
     name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());

@@ -23,6 +23,7 @@ export function shortcutsOf(editor) {
     viewer.request();
   };
   const media = () => store.state.project?.media;
+  const many = () => (media()?.num_frames ?? 1) > 1;
   const step = (/** @type {number} */ frames) => () => player.step(frames);
   /** @type {Shortcut[]} */
   const shortcuts = [];
@@ -33,6 +34,7 @@ export function shortcutsOf(editor) {
   add("Tools", "[", "Smaller brush", () => editor.sizeBrush(1 / 1.25));
   add("Tools", "]", "Larger brush", () => editor.sizeBrush(1.25));
   add("Tools", "G", "Everything on this frame", () => proposals.toggle());
+  add("Tools", "X", "Not on this frame", () => many() && editor.tools.absent());
   add("Tools", "C", "Next reading of the click", () => editor.nextCandidate());
   add("Tools", "Enter", "Take the reading, or add what was picked", () => editor.accept());
   add("Tools", "K", "Crosshair for the keyboard", () => cursor.toggle());
@@ -57,7 +59,6 @@ export function shortcutsOf(editor) {
   add("Frames", ".", "Next doubtful frame", () => review.jump(1));
   add("Frames", ",", "Previous doubtful frame", () => review.jump(-1));
 
-  const many = () => (media()?.num_frames ?? 1) > 1;
   add("Tracking", "T", "Track forward", () => many() && trackBar.track("forward"));
   add("Tracking", "Shift T", "Track backward", () => many() && trackBar.track("backward"));
   add("Tracking", "Alt T", "Track both ways", () => many() && trackBar.track("both"));

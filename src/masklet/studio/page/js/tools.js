@@ -7,6 +7,7 @@
 /** @import {Gestures} from "./input.js" */
 /** @import {Point} from "./viewport.js" */
 
+import { encodeMask } from "./rle.js";
 import { toast } from "./toast.js";
 
 const DRAG = 4; // pixels of the screen after which a press is a drag
@@ -92,6 +93,19 @@ export class Tools {
     await this.session.prompt(frame, { object_id: active ?? 0, box: [x0, y0, x1, y1] });
   }
 
+  /** The object is not on this frame. */
+  async absent() {
+    const { frame, active, project } = this.store.state;
+    if (!project || this.#locked()) return;
+    if (active === null) {
+      toast("Choose the object that is not on this frame.");
+      return;
+    }
+    const { width, height } = project.media;
+    const counts = encodeMask(new Uint8Array(width * height), width, height);
+    await this.session.prompt(frame, { object_id: active, mask: { size: [height, width], counts } });
+  }
+
   /**
    * @param {Point} at
    * @param {PointerEvent} event
@@ -150,7 +164,7 @@ export class Tools {
     const { frame, active } = this.store.state;
     const mask = this.viewer.brush.take();
     if (mask) await this.session.prompt(frame, { object_id: active ?? 0, mask });
-    else toast("Nothing is left of the mask: hide or delete the object instead.");
+    else toast("Nothing is left of the mask: press X if the object is not on this frame.");
     this.viewer.brush.drop();
     this.viewer.request();
   }
