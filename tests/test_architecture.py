@@ -26,6 +26,7 @@ NAMED_SUITES = {
     "catalogue",
     "examples",
     "fuzz",
+    "policy_benchmarks",
     "public_api",
     "skips",
     "stress",

@@ -1,15 +1,27 @@
-"""Which policy a name means, and which prompts are taken."""
+"""Which policy a name means, which prompts are taken, and what becomes of an object that is said to be absent."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from jaxtyping import UInt8
 
 from masklet.errors import PromptError
+from masklet.io import ArrayVideo
 from masklet.model.presets import TEST_TINY
+from masklet.model.sam2 import Sam2
+from masklet.predict.image import ImageSegmenter
 from masklet.predict.objects import check_prompts, memory_policy
+from masklet.predict.session import VideoSession
+from masklet.predict.stream import StreamTracker
 from masklet.tracking.recall import MemoryPolicy
 from masklet.types import Prompts
+
+Clip = UInt8[np.ndarray, "t h w 3"]
+BOX = Prompts.from_box(8, 8, 22, 22)
+ABSENT = Prompts.absent((48, 72))
 
 
 def test_plain_is_what_the_model_was_trained_for() -> None:
@@ -44,3 +56,144 @@ def test_prompts_that_are_taken() -> None:
 def test_object_ids_that_are_not(object_id: object) -> None:
     with pytest.raises(PromptError, match="object ids are positive integers"):
         check_prompts({object_id: Prompts.click(1, 1)}, (4, 6))  # type: ignore[dict-item]
+
+
+def session_with(model: Sam2, clip: Clip, said: dict[int, Prompts], **options: Any) -> VideoSession:
+    session = VideoSession(model, ArrayVideo(clip[:16]), **options)
+    for frame, prompts in said.items():
+        session.prompt(frame, object_id=1, prompts=prompts)
+    return session
+
+
+def areas(session: VideoSession) -> list[int]:
+    """Of the object on each frame that has a result."""
+    return [mask.area for _, mask in sorted(session.masklets()[1].frames.items())]
+
+
+@pytest.mark.parametrize("memory", ["plain", "gated", "distractor", "motion", "tree"])
+def test_absent_until_prompted_again(nano: Sam2, clip: Clip, memory: Any) -> None:
+    session = session_with(nano, clip, {0: BOX, 5: ABSENT, 9: BOX}, memory=memory)
+    seen = [bool(out[1].any()) for out in session.propagate()]
+    assert seen[:5] == [True] * 5
+    assert seen[5:9] == [False] * 4
+    assert seen[9]
+    found = session.masklets()[1]
+    assert found.confidence is not None
+    assert found.presence[5] == pytest.approx(0, abs=1e-4)
+    assert found.confidence[5] == 1.0
+    assert all(found.presence[t] < 0.01 for t in range(6, 9))
+
+
+def test_what_was_tracked_beyond_is_taken_back(nano: Sam2, clip: Clip) -> None:
+    session = session_with(nano, clip, {0: BOX})
+    list(session.propagate())
+    before = areas(session)
+    assert all(before)
+    session.prompt(6, object_id=1, prompts=ABSENT)
+    list(session.propagate(start=6))
+    assert areas(session) == before[:6] + [0] * 10
+    session.clear(6, object_id=1)
+    list(session.propagate())
+    assert areas(session) == before
+
+
+def test_a_pass_leaves_what_one_the_other_way_said(nano: Sam2, clip: Clip) -> None:
+    """Frames before the absence came from the first prompt, those after it from the second."""
+    session = session_with(nano, clip, {0: BOX, 12: BOX})
+    list(session.propagate("both"))
+    before = areas(session)
+    session.prompt(6, object_id=1, prompts=ABSENT)
+    list(session.propagate("both"))
+    after = areas(session)
+    assert after[:6] == before[:6]
+    assert after[6] == 0
+    assert after[12] == before[12]
+    late = session_with(nano, clip, {12: BOX, 6: ABSENT})
+    seen = {out.frame_index: bool(out[1].any()) for out in late.propagate("reverse")}
+    assert [seen[t] for t in range(13)] == [False] * 7 + [True] * 6
+
+
+def test_it_tells_nothing_of_how_the_object_looks(nano: Sam2, clip: Clip) -> None:
+    """What follows a new prompt is the same whether the object was said to be absent or not asked for before."""
+    plain = session_with(nano, clip, {0: BOX, 9: BOX})
+    list(plain.propagate(end=6))
+    list(plain.propagate(start=9))
+    told = session_with(nano, clip, {0: BOX, 6: ABSENT, 9: BOX})
+    list(told.propagate(end=6))
+    list(told.propagate(start=9))
+    assert areas(told)[-7:] == areas(plain)[-7:]
+
+
+def test_the_click_after_it_starts_afresh(nano: Sam2, clip: Clip) -> None:
+    """Nothing is corrected: there was no mask."""
+    click = Prompts.click(16, 16)
+    session = session_with(nano, clip, {0: BOX, 4: ABSENT})
+    list(session.propagate())
+    on_it, beyond = (session.preview(frame, {1: click})[1] for frame in (4, 7))
+    assert on_it.any()
+    assert beyond.any()
+
+
+def test_it_comes_back_by_itself_where_likeness_is_asked_for(nano: Sam2, clip: Clip) -> None:
+    """A still picture: the object looks like itself on the next frame."""
+    still = np.repeat(clip[:1], 6, axis=0)
+    session = VideoSession(nano, ArrayVideo(still), memory="auto")
+    mask = np.zeros((48, 72), bool)
+    mask[8:24, 8:24] = True
+    session.prompt(0, object_id=1, prompts=Prompts.from_mask(mask))
+    session.prompt(2, object_id=1, prompts=ABSENT)
+    looks = [out for out in session.propagate() if out.frame_index == 2]
+    assert not looks[0][1].any()
+    assert set(session.masklets()[1].frames) == set(range(6))
+
+
+@pytest.mark.parametrize("memory", ["plain", "tree", "auto"])
+def test_a_stream_says_the_same(nano: Sam2, clip: Clip, memory: Any) -> None:
+    said = {0: BOX, 4: ABSENT, 9: Prompts.click(20, 18)}
+    tracker = StreamTracker(nano, memory=memory)
+    seen = [tracker.step(clip[t], {1: said[t]} if t in said else None)[1] for t in range(4)]
+    session = VideoSession(nano, ArrayVideo(clip[:16]), memory=memory)
+    at = 0
+    recorded: dict[int, Any] = {}
+    for frame, prompts in said.items():
+        recorded |= {out.frame_index: out[1] for out in session.propagate(start=at, end=frame + 1)} if frame else {}
+        session.prompt(frame, object_id=1, prompts=prompts)
+        at = frame
+    recorded |= {out.frame_index: out[1] for out in session.propagate(start=at)}
+    seen += [tracker.step(clip[t], {1: said[t]} if t in said else None)[1] for t in range(4, 16)]
+    for t, mask in enumerate(seen):
+        np.testing.assert_array_equal(mask, recorded[t], err_msg=str(t))
+
+
+def test_a_stream_forgets_with_the_object(nano: Sam2, clip: Clip) -> None:
+    tracker = StreamTracker(nano)
+    tracker.step(clip[0], {1: BOX})
+    tracker.step(clip[1], {1: ABSENT})
+    assert not tracker.step(clip[2])[1].any()
+    tracker.forget(1)
+    tracker.step(clip[3], {1: BOX})
+    assert tracker.step(clip[4])[1].any()
+
+
+def test_a_session_written_down_goes_on(nano: Sam2, clip: Clip) -> None:
+    session = session_with(nano, clip, {0: BOX, 5: ABSENT})
+    list(session.propagate(end=8))
+    states = {t: session.frame_state(1, t) for t in range(8)}
+    again = VideoSession(nano, ArrayVideo(clip[:16]))
+    again.restore(1, states)
+    list(again.propagate(start=5))
+    list(session.propagate(start=5))
+    assert areas(again) == areas(session)
+    assert not any(areas(again)[5:])
+
+
+def test_where_it_means_nothing(nano: Sam2, clip: Clip) -> None:
+    segmenter = ImageSegmenter(nano)
+    with pytest.raises(PromptError, match="absent"):
+        segmenter.segment(segmenter.encode(clip[0]), ABSENT)
+    with pytest.raises(PromptError, match="expected a mask of 72x48"):
+        session_with(nano, clip, {0: Prompts.absent((10, 10))})
+    with pytest.raises(PromptError, match="mask is empty"):
+        Prompts.from_mask(np.zeros((48, 72), bool))
+    assert ABSENT.is_absent
+    assert not BOX.is_absent
