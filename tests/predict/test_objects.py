@@ -84,14 +84,16 @@ def test_absent_until_prompted_again(nano: Sam2, clip: Clip, memory: Any) -> Non
     assert all(found.presence[t] < 0.01 for t in range(6, 9))
 
 
-def test_what_was_tracked_beyond_is_taken_back(nano: Sam2, clip: Clip) -> None:
-    session = session_with(nano, clip, {0: BOX})
+@pytest.mark.parametrize("with_logits", [False, True])
+def test_what_was_tracked_beyond_is_taken_back(nano: Sam2, clip: Clip, *, with_logits: bool) -> None:
+    session = session_with(nano, clip, {0: BOX}, with_logits=with_logits)
     list(session.propagate())
     before = areas(session)
     assert all(before)
     session.prompt(6, object_id=1, prompts=ABSENT)
     list(session.propagate(start=6))
     assert areas(session) == before[:6] + [0] * 10
+    assert not session.masks(9)[1].any()
     session.clear(6, object_id=1)
     list(session.propagate())
     assert areas(session) == before

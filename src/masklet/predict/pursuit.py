@@ -106,12 +106,13 @@ class Pursuit:
 
     def _pass_over(self, past: Past, object_id: ObjectId, at: Moment) -> Branch:
         """Come to a frame on which an object is absent, because a person said so on an earlier one."""
-        track = past.tracks[object_id]
+        track, mask = past.tracks[object_id], nothing(past.model)
+        past.store(at.frame_index, {object_id: mask})
         story = track.belief.settle()
         story.bank.drop([at.frame_index])
         track.belief.arrive(at)
         track.visited[at.frame_index] = at.reverse
-        return Branch(story, nothing(past.model), torch.tensor([1.0, 1.0, 0.0]))
+        return Branch(story, mask, torch.tensor([1.0, 1.0, 0.0]))
 
     def prune(self, past: Past, frame_index: int, *, reverse: bool) -> None:
         """Drop the spatial memories which no later frame of the pass recalls."""
