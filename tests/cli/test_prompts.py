@@ -116,7 +116,9 @@ def test_absent_by_words_and_in_a_file(tmp_path: Path) -> None:
     }
     file = tmp_path / "prompts.json"
     file.write_text(json.dumps(said))
-    book = parse_all(["1,2"], [], [], [file], absent=["9", "3@5"])
+    with pytest.raises(PromptError, match="object 2 is only said to be absent"):
+        parse_all(["1,2"], [], [], [file]).at(0, masks, (30, 40))
+    book = parse_all(["1,2", "2:4,5", "3:5,6"], [], [], [file], absent=["9", "3@5"])
     prompts = book.at(0, masks, (30, 40))
     assert {(frame, i) for frame, each in prompts.items() for i, one in each.items() if one.is_absent} == {
         (7, 2), (9, 1), (5, 3),

@@ -78,6 +78,11 @@ class PromptBook:
         """
         if not self.said:
             raise PromptError("nothing to segment: give a --click, a --box, a --mask or a file of --prompts")
+        somewhere = {one.object_id for one in self.said if one.kind != "absent"}
+        for nowhere in (one.object_id for one in self.said if one.object_id not in somewhere):
+            raise PromptError(
+                f"object {nowhere} is only said to be absent: say with a --click, --box or --mask where it is"
+            )
         groups: dict[tuple[FrameIndex, ObjectId], list[Said]] = {}
         for one in self.said:
             frame_index = first if one.frame_index is None else one.frame_index

@@ -69,7 +69,7 @@ class PreviewIn(Said):
 
 
 class PromptIn(PreviewIn):
-    """What is said about an object; 0 makes a new one."""
+    """What is said about an object; 0 makes a new one. An empty mask says that the object is not on this frame."""
 
     mask: RleIn | None = None
     replace: bool = False
