@@ -177,6 +177,17 @@ def test_a_stream_forgets_with_the_object(nano: Sam2, clip: Clip) -> None:
     assert tracker.step(clip[4])[1].any()
 
 
+@pytest.mark.parametrize("memory", ["plain", "auto"])
+def test_what_was_never_there_is_nowhere(nano: Sam2, clip: Clip, memory: Any) -> None:
+    tracker = StreamTracker(nano, memory=memory)
+    assert not tracker.step(clip[0], {1: ABSENT})[1].any()
+    assert not tracker.step(clip[1])[1].any()
+    assert tracker.step(clip[2], {1: BOX})[1].any()
+    session = session_with(nano, clip, {0: ABSENT, 2: BOX}, memory=memory)
+    seen = {out.frame_index: 1 in out.object_ids and bool(out[1].any()) for out in session.propagate()}
+    assert [seen.get(t, False) for t in range(3)] == [False, False, True]
+
+
 def test_a_session_written_down_goes_on(nano: Sam2, clip: Clip) -> None:
     session = session_with(nano, clip, {0: BOX, 5: ABSENT})
     list(session.propagate(end=8))

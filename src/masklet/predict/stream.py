@@ -227,7 +227,7 @@ class StreamTracker:
     ) -> dict[ObjectId, ChosenMask]:
         """Follow every object, answer the prompts, remember both, and forget what no later frame recalls."""
         at = self._moment(features)
-        gone = set() if self.policy.likeness else self._gone - set(prompts)
+        gone = {i for i in self._gone - set(prompts) if not self._looks_out(self._beliefs[i], at)}
         drawn = {i for i, asked in prompts.items() if asked.mask is not None}
         seen = {i: b for i, b in self._beliefs.items() if i not in gone | drawn}
         for belief in self._beliefs.values():
@@ -263,6 +263,10 @@ class StreamTracker:
             known = ", ".join(map(str, self._beliefs)) or "none"
             raise UnknownObjectError(f"object {object_id} is not being tracked (objects: {known})")
         return self._beliefs[object_id]
+
+    def _looks_out(self, belief: Belief, at: Moment) -> bool:
+        """Whether an object that was said to be absent is looked for, and anything is known of it."""
+        return self.policy.likeness is not None and select(belief.best, at, self.policy) is not None
 
     def _moment(self, features: ImageFeatures) -> Moment:
         if self._cuts is None:
