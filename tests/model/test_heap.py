@@ -47,8 +47,7 @@ def run(*argv: str, **environment: str) -> tuple[str, float, float]:
 
 
 def test_freed_memory_is_kept_and_given_back_when_asked_for() -> None:
-    _, fresh, _ = run()
-    assert fresh > 100e6  # otherwise there would be nothing to do
+    """Whether it is given back without that depends on what happens to lie above it."""
     kept, fresh, back = run("keep")
     assert kept == "True"
     assert fresh < 10e6
