@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 STEPS = """
-import resource, sys
+import resource
 from pathlib import Path
 import torch
 from masklet.model.heap import give_back_memory, keep_freed_memory
@@ -22,7 +22,7 @@ from masklet.model.heap import give_back_memory, keep_freed_memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
-kept = keep_freed_memory() if "keep" in sys.argv else None
+kept = keep_freed_memory()
 def step():
     blocks = [torch.ones(5 << 20, dtype=torch.uint8) for _ in range(30)]  # 150 MB at once, as a step of a model
 for _ in range(3):
@@ -37,10 +37,10 @@ print(kept, faults * resource.getpagesize(), held - resident())
 """
 
 
-def run(*argv: str, **environment: str) -> tuple[str, float, float]:
+def run(**environment: str) -> tuple[str, float, float]:
     """What `keep_freed_memory` said, bytes of fresh memory in each step, and bytes that were given back at last."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "GLIBC_"))}
-    command = [sys.executable, "-c", STEPS, *argv]
+    command = [sys.executable, "-c", STEPS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean | environment)
     kept, fresh, back = done.stdout.split()
     return kept, float(fresh), float(back)
@@ -48,7 +48,7 @@ def run(*argv: str, **environment: str) -> tuple[str, float, float]:
 
 def test_freed_memory_is_kept_and_given_back_when_asked_for() -> None:
     """Whether it is given back without that depends on what happens to lie above it."""
-    kept, fresh, back = run("keep")
+    kept, fresh, back = run()
     assert kept == "True"
     assert fresh < 10e6
     assert back > 100e6
@@ -58,4 +58,4 @@ def test_freed_memory_is_kept_and_given_back_when_asked_for() -> None:
     ("name", "value"), [("MALLOC_TRIM_THRESHOLD_", "131072"), ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=131072")]
 )
 def test_settings_of_the_environment_are_obeyed(name: str, value: str) -> None:
-    assert run("keep", **{name: value})[0] == "False"
+    assert run(**{name: value})[0] == "False"

@@ -127,12 +127,10 @@ def parse(kind: Kind, words: str) -> Said:
     found = _PLACE.fullmatch(words)
     assert found is not None, "every part is optional"
     frame, rest = found["frame"] or found["only_frame"], found["rest"].strip()
-    object_id = int(found["object"] or 1)
     problem = PromptError(f"--{kind} {reprlib.repr(words)}: expected [OBJ@FRAME:] and {FORMS[kind]}")
     if not rest:
         raise problem
-    if object_id < 1:
-        raise PromptError(f"--{kind} {reprlib.repr(words)}: objects are numbered from 1")
+    object_id = _object_id(kind, words, found["object"])
     frame_index = None if frame is None else int(frame)
     if kind == "mask":
         return Said(object_id, frame_index, kind, path=Path(rest))
@@ -153,10 +151,14 @@ def _parse_absent(words: str) -> Said:
     found = _FRAME.fullmatch(words.strip())
     if found is None:
         raise PromptError(f"--absent {reprlib.repr(words)}: expected [OBJ@]FRAME, such as 2@40")
-    object_id = int(found["object"] or 1)
+    return Said(_object_id("absent", words, found["object"]), int(found["frame"]), "absent")
+
+
+def _object_id(kind: Kind, words: str, named: str | None) -> ObjectId:
+    object_id = int(named or 1)
     if object_id < 1:
-        raise PromptError(f"--absent {reprlib.repr(words)}: objects are numbered from 1")
-    return Said(object_id, int(found["frame"]), "absent")
+        raise PromptError(f"--{kind} {reprlib.repr(words)}: objects are numbered from 1")
+    return object_id
 
 
 def parse_all(

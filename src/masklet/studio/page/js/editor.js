@@ -160,6 +160,7 @@ export class Editor {
       return element;
     });
     strip.prepend(...buttons);
+    byId("absent").addEventListener("click", () => this.tools.absent());
     this.store.watch(["tool"], () => {
       for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.tool === this.store.state.tool));
       this.viewer.canvas.dataset.tool = this.store.state.tool;
@@ -174,7 +175,6 @@ export class Editor {
   }
 
   #bindHeader() {
-    byId("absent").addEventListener("click", () => this.tools.absent());
     const name = /** @type {HTMLInputElement} */ (byId("project-name"));
     name.addEventListener("change", () => this.session.changeProject({ name: name.value.trim() || this.session.project.media.name }));
     name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());

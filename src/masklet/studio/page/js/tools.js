@@ -7,7 +7,7 @@
 /** @import {Gestures} from "./input.js" */
 /** @import {Point} from "./viewport.js" */
 
-import { encodeMask } from "./rle.js";
+import { countsOf } from "./rle.js";
 import { toast } from "./toast.js";
 
 const DRAG = 4; // pixels of the screen after which a press is a drag
@@ -102,8 +102,8 @@ export class Tools {
       return;
     }
     const { width, height } = project.media;
-    const counts = encodeMask(new Uint8Array(width * height), width, height);
-    await this.session.prompt(frame, { object_id: active, mask: { size: [height, width], counts } });
+    const nothing = { size: [height, width], counts: countsOf([width * height]) };
+    await this.session.prompt(frame, { object_id: active, mask: nothing });
   }
 
   /**
