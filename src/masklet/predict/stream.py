@@ -249,10 +249,11 @@ class StreamTracker:
         if fresh:
             starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))
         answered = respond(self.model, features, prompts, starts, size)
-        self._gone = (self._gone - set(prompts)) | {i for i, asked in prompts.items() if asked.is_absent}
+        absent = {i for i, asked in prompts.items() if asked.is_absent}
+        self._gone = (self._gone - set(prompts)) | absent
         followed = [(seen[i], each) for i, each in ways.items() if i not in answered]
         commit(self.model, features, followed, at, self.policy)
-        self._adopt(features, answered, {i for i in answered if prompts[i].is_absent}, at)
+        self._adopt(features, answered, absent, at)
         self._prune(at.next)
         self.signs = {i: Signs.of(each) for i, each in ways.items() if i not in answered}
         final = {i: each[0].chosen for i, each in ways.items()} | answered | {i: nothing(self.model) for i in gone}
