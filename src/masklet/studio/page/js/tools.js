@@ -1,6 +1,6 @@
 /** What a gesture means with each tool: clicks, boxes and strokes become prompts. */
 
-/** @import {State, Tool} from "./types.js" */
+/** @import {Rle, State, Tool} from "./types.js" */
 /** @import {Store} from "./store.js" */
 /** @import {Session} from "./session.js" */
 /** @import {Viewer} from "./viewer.js" */
@@ -102,6 +102,7 @@ export class Tools {
       return;
     }
     const { width, height } = project.media;
+    /** @type {Rle} */
     const nothing = { size: [height, width], counts: countsOf([width * height]) };
     await this.session.prompt(frame, { object_id: active, mask: nothing });
   }
