@@ -79,6 +79,22 @@ def test_what_is_drawn_stays(studio: Any) -> None:
     assert area(studio.say(project, 3, mask={"size": [48, 72], "counts": mask.counts.decode()})) == 402
 
 
+def test_what_was_undone_is_not_shown_again(studio: Any) -> None:
+    """The number of a row is given to another one when the row is gone."""
+    project = studio.project()
+    studio.call("PATCH", f"projects/{project}", json={"specks": 3})
+    studio.say(project, 0, box=[8, 8, 30, 30])
+    studio.track(project)
+    studio.masks(project)  # every mask was shown once
+    for _ in range(2):
+        studio.call("POST", f"projects/{project}/undo")
+    studio.say(project, 0, box=[40, 10, 60, 40])
+    studio.track(project)
+    shown = studio.masks(project)
+    studio.desk.clean.expire(time.monotonic() + 1)
+    assert studio.masks(project) == shown
+
+
 def test_what_is_smaller_than_a_speck_is_not_seen(studio: Any, project: str) -> None:
     with sqlite3.connect(studio.desk.store.path) as database:
         database.execute("UPDATE frame SET prompt = NULL WHERE project_id = ?", (project,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,8 +16,8 @@ from masklet.studio.states import is_drawn
 from masklet.studio.tables import FrameRow, ProjectRow
 from masklet.types import Rle, Size
 
-Masks = Kept[tuple[int, "Cleaning"], Rle]
-"""Clean masks by the row they come from."""
+Masks = Kept[tuple[bytes, Size, "Cleaning"], Rle]
+"""Clean masks by the digest of what they come from: numbers of rows are given again when the rows are gone."""
 
 
 def clean_masks() -> Masks:
@@ -59,10 +60,11 @@ class Cleaning:
         for row in rows if self.specks or self.holes else ():
             if is_drawn(row):
                 continue
-            mask = kept.get((row.row, self))
+            key = blake2b(row.mask, digest_size=16).digest(), size, self
+            mask = kept.get(key)
             if mask is None:
                 mask = self.mask(Rle(size, row.mask))
-                kept.put((row.row, self), mask)
+                kept.put(key, mask)
             make_transient(row)  # nobody can write it back
             row.mask, row.area = mask.counts, mask.area
         return rows
