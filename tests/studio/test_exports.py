@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from masklet.io import open_video
 from masklet.io.outputs import read_result
 from masklet.masks.rle import from_coco
 from masklet.studio.exports import EXPORT_FORMS
+from masklet.studio.jobs import Job, Steps
 
 NEEDS_A_MAP = {name for name, form in EXPORT_FORMS.items() if form.kind == "map"}
 NEEDS_LIBRARIES = {"parquet.parquet", "exr"}
@@ -47,6 +51,17 @@ def fetched(studio: Any, job: Any) -> bytes:
     return bytes(answer.content)
 
 
+@contextmanager
+def held_up(studio: Any) -> Iterator[None]:
+    """Inside, exports are in line."""
+    gate = threading.Event()
+    studio.desk.exporter.call("", gate.wait)
+    try:
+        yield
+    finally:
+        gate.set()
+
+
 @pytest.mark.parametrize("form", sorted(set(EXPORT_FORMS) - NEEDS_A_MAP - NEEDS_LIBRARIES))
 def test_every_form_is_made(studio: Any, project: str, form: str) -> None:
     job = export(studio, project, form)
@@ -71,6 +86,56 @@ def test_masks_are_read_back_equal(studio: Any, project: str, tmp_path: Path) ->
     assert masklets[1].prompted == (3,)
     shown = studio.masks(project)
     assert {f: {i: m.frames[f].counts.decode() for i, m in masklets.items()} for f in range(2, 6)} == shown
+
+
+@pytest.fixture
+def drawn(studio: Any) -> str:
+    """An object that was prompted on frame 3, then on frame 5."""
+    name: str = studio.project()
+    studio.say(name, 3, box=[8, 8, 30, 30])
+    studio.say(name, 5, box=[8, 8, 30, 30], object_id=1)
+    return name
+
+
+def test_an_export_is_of_what_was_ordered(studio: Any, drawn: str, tmp_path: Path) -> None:
+    shown = studio.masks(drawn)
+    with held_up(studio):
+        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"form": "rle.json"})
+        studio.call("PATCH", f"projects/{drawn}", json={"specks": 1000, "name": "other"})
+        studio.call("POST", f"projects/{drawn}/undo")
+        studio.call("POST", f"projects/{drawn}/undo")
+    job = studio.finished(job)
+    assert job["result"]["name"] == "wandering square.rle.json"
+    file = tmp_path / "result.json"
+    file.write_bytes(fetched(studio, job))
+    [masklet] = read_result(file).masklets.values()
+    assert masklet.prompted == (3, 5)
+    assert {f: {1: masklet.frames[f].counts.decode()} for f in (3, 5)} == shown
+
+
+def test_an_export_of_what_is_gone_fails(studio: Any, drawn: str) -> None:
+    """An edit after undo takes the number of the revision that was ordered."""
+    with held_up(studio):
+        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"form": "rle.json"})
+        studio.call("POST", f"projects/{drawn}/undo")
+        studio.say(drawn, 6, box=[30, 10, 60, 40], object_id=1)
+    job = studio.finished(job)
+    assert (job["state"], job["error"]["type"]) == ("failed", "ConflictError")
+    assert "edited after an undo" in job["error"]["message"]
+
+
+def nothing() -> Steps:
+    """A job without work."""
+    yield
+    return None
+
+
+def test_what_is_being_tracked_is_not_exported(studio: Any, drawn: str) -> None:
+    with held_up(studio):
+        studio.desk.jobs.start(Job(project_id=drawn, kind="track"), studio.desk.exporter, nothing)
+        status, kind, words = studio.refused("POST", f"projects/{drawn}/exports", json={"form": "rle.json"})
+    assert (status, kind) == (409, "ConflictError")
+    assert "being tracked" in words
 
 
 def test_label_maps_are_zipped(studio: Any, project: str) -> None:

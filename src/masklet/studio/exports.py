@@ -17,12 +17,14 @@ from masklet.io.encoder import FORMS as VIDEO_FORMS
 from masklet.io.forms import FOLDER, FORMS, Form
 from masklet.io.images import write_image
 from masklet.io.results import Provenance
+from masklet.studio.cleaning import Cleaning
 from masklet.studio.desk import Desk
 from masklet.studio.effects import Effects, frame_masks, no_masks
-from masklet.studio.faults import BusyError, NotFoundError
+from masklet.studio.faults import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, Steps
 from masklet.studio.library import open_media, safe_name
-from masklet.studio.tables import MediaRow
+from masklet.studio.record import Pin
+from masklet.studio.tables import MediaRow, ProjectRow
 from masklet.types import FrameMasks, ObjectId, Picture
 
 EXPORTS_IN_LINE = 4
@@ -145,21 +147,40 @@ class Order:
     effects: Effects = field(default_factory=Effects)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A project as it was when its export was ordered: edits and undo go on, and what is written does not change.
+
+    Attributes:
+        project: its name, markers and cleaning.
+        media: what it is on.
+        at: its revision.
+    """
+
+    project: ProjectRow
+    media: MediaRow
+    at: Pin
+
+
 def start_export(desk: Desk, project_id: str, order: Order) -> Job:
-    """Put an export in line.
+    """Put an export of a project in line, as the project is now.
 
     Raises:
         NotFoundError: no such project, form or object.
+        ConflictError: it is being tracked, so that its masks are still changing.
         FrameRangeError: a range without frames or outside the media.
     """
     if order.form not in EXPORT_FORMS:
         raise NotFoundError(f"there is no form {order.form[:40]!r}; expected one of {', '.join(EXPORT_FORMS)}")
+    at = desk.record.pin(project_id)
+    if desk.jobs.active(project_id, "track"):  # those that come later write into a later revision
+        raise ConflictError("the project is being tracked: export it when that has ended, or stop it")
     project, media = desk.store.project(project_id)
     start = project.start if order.start is None else order.start
     end = project.end if order.end is None else order.end
     if not 0 <= start < end <= media.num_frames:
         raise FrameRangeError(f"expected 0 <= start < end <= {media.num_frames}, got start {start} and end {end}")
-    known = {row.object_id for row in desk.record.objects(project_id)}
+    known = {row.object_id for row in desk.record.objects(project_id, at=at)}
     missing = sorted(set(order.objects or ()) - known)
     if missing:
         raise NotFoundError(f"there is no object {missing[0]} in this project")
@@ -167,18 +188,23 @@ def start_export(desk: Desk, project_id: str, order: Order) -> Job:
     if len(desk.jobs.active(project_id, "export")) >= EXPORTS_IN_LINE:
         raise BusyError("several exports of this project are being made: wait for one of them, or cancel it")
     _remove_old(desk)
+    subject = Subject(project=project, media=media, at=at)
     job = Job(project_id=project_id, kind="export", total=end - start)
-    return desk.jobs.start(job, desk.exporter, lambda: _steps(desk, job, order, media, safe_name(project.name)))
+    return desk.jobs.start(job, desk.exporter, lambda: _steps(desk, job, order, subject))
 
 
-def _steps(desk: Desk, job: Job, order: Order, media: MediaRow, name: str) -> Steps:
+def _steps(desk: Desk, job: Job, order: Order, subject: Subject) -> Steps:
     form = EXPORT_FORMS[order.form]
     folder = desk.settings.exports / job.id
     with writing(folder):
         folder.mkdir()
-    made = folder / (name + form.ending)
-    with open_media(media.path) as source:
-        yield from (_written if form.name else _drawn)(desk, job, order, source, made)
+    made = folder / (safe_name(subject.project.name) + form.ending)
+    with open_media(subject.media.path) as source:
+        frames = _frames(desk, job, order, subject, source)
+        if form.name:
+            yield from _written(desk, order, subject, frames, made, source)
+        else:
+            yield from _drawn(order, frames, made)
     file = made
     if made.is_dir():
         files = sorted(path for path in made.rglob("*") if path.is_file())
@@ -191,44 +217,52 @@ def _steps(desk: Desk, job: Job, order: Order, media: MediaRow, name: str) -> St
     return {"url": f"/api/exports/{job.id}/{quote(file.name)}", "name": file.name, "bytes": file.stat().st_size}
 
 
-def _written(desk: Desk, job: Job, order: Order, source: RecordedSource, path: Path) -> Iterator[None]:
+Frames = Iterator[tuple[Picture | None, FrameMasks]]
+"""What is written, one after the other."""
+
+
+def _written(
+    desk: Desk, order: Order, subject: Subject, frames: Frames, path: Path, like: RecordedSource
+) -> Iterator[None]:
     """By a writer of `masklet.io`; frames with effects go there without masks, so that it has nothing to add."""
     form = EXPORT_FORMS[order.form]
-    rows = desk.record.objects(job.project_id)
-    prompted = {i: tuple(frames) for i, (_, frames) in desk.record.object_frames(job.project_id).items()}
+    rows = desk.record.objects(subject.project.id, at=subject.at)
+    prompted = desk.record.prompted_frames(subject.project.id, subject.at)
     wanted = {row.object_id for row in rows if order.objects is None or row.object_id in order.objects}
     provenance = Provenance(
         names={row.object_id: row.name for row in rows if row.object_id in wanted},
-        prompted={i: frames for i, frames in prompted.items() if i in wanted},
+        prompted={i: tuple(said) for i, said in prompted.items() if i in wanted},
         model=desk.devices[0].model.config.full_name,
     )
     target = f"{path}/" if form.ending.endswith(FOLDER) else str(path)
-    with open_writer(target, form=form.name, like=source, provenance=provenance) as sink:
-        for picture, masks in _frames(desk, job, order, source):
+    with open_writer(target, form=form.name, like=like, provenance=provenance) as sink:
+        for picture, masks in frames:
             if form.effects:
                 assert picture is not None
-                sink.write(order.effects.draw(picture, masks), no_masks(masks.frame_index, source.size))
+                sink.write(order.effects.draw(picture, masks), no_masks(masks.frame_index, like.size))
             else:
                 sink.write(picture, masks)
             yield
 
 
-def _drawn(desk: Desk, job: Job, order: Order, source: RecordedSource, folder: Path) -> Iterator[None]:
+def _drawn(order: Order, frames: Frames, folder: Path) -> Iterator[None]:
     with writing(folder):
         folder.mkdir()
-    for picture, masks in _frames(desk, job, order, source):
+    for picture, masks in frames:
         assert picture is not None
         write_image(folder / f"{masks.frame_index:05d}.png", order.effects.draw(picture, masks))
         yield
 
 
-def _frames(desk: Desk, job: Job, order: Order, source: RecordedSource) -> Iterator[tuple[Picture | None, FrameMasks]]:
+def _frames(desk: Desk, job: Job, order: Order, subject: Subject, source: RecordedSource) -> Frames:
+    cleaning = Cleaning.of(subject.project)
     pictures = EXPORT_FORMS[order.form].pictures
     assert order.start is not None
     assert order.end is not None
     for first in range(order.start, order.end, CHUNK):
         last = min(first + CHUNK, order.end)
-        rows = desk.frames(job.project_id, first, last, order.objects)
+        found = desk.record.frames(job.project_id, first, last, order.objects, subject.at)
+        rows = cleaning.rows(found, source.size, desk.clean)
         for index in range(first, last):
             masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
             yield source[index] if pictures else None, masks

@@ -144,9 +144,11 @@ def touch(session: Session, touched: Touched) -> None:
     session.info.setdefault("touched", []).append(touched)
 
 
-def alive(table: type[ObjectRow] | type[FrameRow], project: ProjectRow) -> ColumnElement[bool]:
-    """The rows of a project that are to be seen at its revision."""
-    revision = project.revision
+def alive(
+    table: type[ObjectRow] | type[FrameRow], project: ProjectRow, revision: int | None = None
+) -> ColumnElement[bool]:
+    """The rows of a project that are to be seen at its revision, or at another one."""
+    revision = project.revision if revision is None else revision
     living = table.died.is_(None) | (table.died > revision)
     return (table.project_id == project.id) & (table.born + 0 <= revision) & living  # by no index: nearly all are
 

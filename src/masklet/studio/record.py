@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -14,6 +15,18 @@ from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow, StepRow
 from masklet.types import ObjectId
 
 Versioned = (ObjectRow, FrameRow)
+
+
+class Pin(NamedTuple):
+    """A revision to be read later on.
+
+    Attributes:
+        revision: its number.
+        made: when its edit was; after undo the next edit takes the same number again.
+    """
+
+    revision: int
+    made: str | None
 
 
 class Edit:
@@ -175,11 +188,29 @@ class Record:
             query = select(StepRow).where(StepRow.project_id == project_id).order_by(StepRow.revision)
             return project.revision, list(session.scalars(query))
 
-    def objects(self, project_id: str) -> list[ObjectRow]:
-        """Objects by id."""
+    def pin(self, project_id: str) -> Pin:
+        """The revision of a project, to be read later whatever is edited or undone meanwhile.
+
+        A job that is tracking goes on writing into the revision it has begun.
+        """
         with self.store.session() as session:
             project, _ = found(session, project_id)
-            query = select(ObjectRow).where(alive(ObjectRow, project)).order_by(ObjectRow.object_id, ObjectRow.born)
+            return Pin(project.revision, _made(session, project, project.revision))
+
+    def _seen(self, session: Session, project: ProjectRow, at: Pin | None) -> int:
+        """The revision that is to be read; `ConflictError` if it is gone."""
+        if at is None:
+            return project.revision
+        if at.revision < project.revision - self._undo_steps or _made(session, project, at.revision) != at.made:
+            raise ConflictError("the project as it was is gone: it was edited after an undo, or too often; try again")
+        return at.revision
+
+    def objects(self, project_id: str, *, at: Pin | None = None) -> list[ObjectRow]:
+        """Objects by id, now or at a revision; `ConflictError` if that is gone."""
+        with self.store.session() as session:
+            project, _ = found(session, project_id)
+            these = alive(ObjectRow, project, self._seen(session, project, at))
+            query = select(ObjectRow).where(these).order_by(ObjectRow.object_id, ObjectRow.born)
             return list({row.object_id: row for row in session.scalars(query)}.values())
 
     def highest_id(self, session: Session, project_id: str) -> int:
@@ -194,12 +225,22 @@ class Record:
             session.execute(update(ObjectRow).where(these).values(**flags))
 
     def frames(
-        self, project_id: str, start: int, end: int, objects: Collection[ObjectId] | None = None
+        self,
+        project_id: str,
+        start: int,
+        end: int,
+        objects: Collection[ObjectId] | None = None,
+        at: Pin | None = None,
     ) -> list[FrameRow]:
-        """What is known of frames ``start`` to ``end - 1``, by frame and object."""
+        """What is known of frames ``start`` to ``end - 1``, by frame and object, now or at a revision.
+
+        Raises:
+            ConflictError: the revision is gone.
+        """
         with self.store.session() as session:
             project, _ = found(session, project_id)
-            query = select(FrameRow).where(alive(FrameRow, project), FrameRow.frame >= start, FrameRow.frame < end)
+            these = alive(FrameRow, project, self._seen(session, project, at))
+            query = select(FrameRow).where(these, FrameRow.frame >= start, FrameRow.frame < end)
             if objects is not None:
                 query = query.where(FrameRow.object_id.in_(objects))
             rows = session.scalars(query.order_by(FrameRow.frame, FrameRow.object_id, FrameRow.born)).all()
@@ -217,6 +258,16 @@ class Record:
             rows = session.scalars(select(FrameRow).where(mine))  # in order, it would not be by the index of prompts
             return newest(sorted(rows, key=lambda row: (row.frame, row.born)))
 
+    def prompted_frames(self, project_id: str, at: Pin) -> dict[ObjectId, list[int]]:
+        """The frames on which something was said, by object, at a revision; `ConflictError` if that is gone."""
+        with self.store.session() as session:
+            project, _ = found(session, project_id)
+            these = alive(FrameRow, project, self._seen(session, project, at)) & FrameRow.prompt.is_not(None)
+            frames: dict[ObjectId, set[int]] = {}
+            for object_id, frame in session.execute(select(FrameRow.object_id, FrameRow.frame).where(these)):
+                frames.setdefault(object_id, set()).add(frame)
+        return {object_id: sorted(those) for object_id, those in frames.items()}
+
     def said(self, project_id: str, object_id: ObjectId) -> list[tuple[int, int]]:
         """(frame, revision at which it was said) of the same."""
         with self.store.session() as session:
@@ -225,6 +276,12 @@ class Record:
             return sorted(
                 (frame, born) for frame, born in session.execute(select(FrameRow.frame, FrameRow.born).where(mine))
             )
+
+
+def _made(session: Session, project: ProjectRow, revision: int) -> str | None:
+    """When the edit of a revision was made; None where it is no step that undo can take back."""
+    step = session.get(StepRow, (project.id, revision))
+    return None if step is None else step.created
 
 
 def newest(rows: Sequence[FrameRow]) -> list[FrameRow]:

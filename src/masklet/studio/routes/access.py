@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
@@ -37,11 +38,19 @@ def check_frame(media: MediaRow, frame: int) -> None:
         raise FrameRangeError(f"{media.name} has frames 0 to {media.num_frames - 1}, got frame {frame}")
 
 
-def ready(document: object, status: int = 200, etag: str = "") -> JSONResponse:
+def ready(document: object, status: int = 200) -> JSONResponse:
     """JSON made of plain values; nothing is checked again."""
-    return JSONResponse(
-        document, status, headers={"ETag": etag, "Cache-Control": "private, no-cache"} if etag else None
-    )
+    return JSONResponse(document, status)
+
+
+def unless_known(request: Request, document: object) -> Response:
+    """JSON that is sent unless the caller has it already, told by what it says: after undo numbers come again."""
+    answer: Response = ready(document)
+    etag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:24]}"'
+    if fresh(request, etag):
+        answer = Response(status_code=304)
+    answer.headers.update({"ETag": etag, "Cache-Control": "private, no-cache"})
+    return answer
 
 
 def fresh(request: Request, etag: str) -> bool:

@@ -13,7 +13,7 @@ from masklet.errors import FrameRangeError
 from masklet.studio import editing
 from masklet.studio.desk import Desk, media_entry
 from masklet.studio.faults import ConflictError
-from masklet.studio.routes.access import Desks, Id, Number, fresh, ready
+from masklet.studio.routes.access import Desks, Id, Number, ready, unless_known
 from masklet.studio.schemas import (
     MAX_INDEX,
     FrameOut,
@@ -131,11 +131,8 @@ def masks(
 def lanes(request: Request, desk: Desks, project_id: Id) -> Response:
     """Where each object is present, absent or uncertain, and the frames worth a look."""
     row, media = desk.store.project(project_id)
-    etag = f'"{project_id}-{row.revision}-{row.changed}"'
-    if fresh(request, etag) and not desk.jobs.active(project_id, "track"):
-        return Response(status_code=304, headers={"ETag": etag})
     found = timeline(desk.record.lanes.of(project_id), specks=row.specks)
-    return ready({"revision": row.revision, "num_frames": media.num_frames, **found}, etag=etag)
+    return unless_known(request, {"revision": row.revision, "num_frames": media.num_frames, **found})
 
 
 @router.post("/{project_id}/undo", response_model=ProjectOut)

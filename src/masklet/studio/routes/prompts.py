@@ -14,7 +14,7 @@ from masklet.studio.desk import Desk
 from masklet.studio.editing import Said
 from masklet.studio.effects import frame_masks, object_colors
 from masklet.studio.proposals import start_proposing
-from masklet.studio.routes.access import Desks, Frame, Id, Number, check_frame, fresh, ready
+from masklet.studio.routes.access import Desks, Frame, Id, Number, check_frame, fresh, ready, unless_known
 from masklet.studio.routes.media import PICTURES, looked, picture
 from masklet.studio.schemas import (
     AnswerOut,
@@ -40,13 +40,9 @@ def results(request: Request, desk: Desks, project_id: Id, frame: Frame) -> Resp
     row, media = desk.store.project(project_id)
     check_frame(media, frame)
     rows = desk.frames(project_id, frame, frame + 1)
-    newest = max((r.row for r in rows), default=0)
-    etag = f'"{project_id}-{row.revision}-{newest}-{row.specks}-{row.holes}"'
-    if fresh(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
     prompts = {str(r.object_id): prompt_entry(r) for r in rows if r.prompt is not None}
     document = {"revision": row.revision, "frame": frame_json(frame, rows, (media.height, media.width))}
-    return ready(document | {"prompts": prompts}, etag=etag)
+    return unless_known(request, document | {"prompts": prompts})
 
 
 @router.post("/prompts", response_model=AnswerOut)
@@ -130,15 +126,15 @@ def rendered(
     look: Annotated[RenderIn, Query()],
 ) -> Response:
     """A frame with effects, exactly as an export draws it."""
-    row, media = desk.store.project(project_id)
-    check_frame(media, frame)
+    media = _media(desk, project_id, frame)
     wanted = None if look.objects is None else [int(i) for i in look.objects.split(",")]
     rows = desk.frames(project_id, frame, frame + 1, wanted)
-    newest = max((r.row for r in rows), default=0)
-    key = hashlib.sha256(f"{project_id} {frame} {row.changed} {newest} {look}".encode()).hexdigest()[:24]
+    colors = object_colors(desk.record.objects(project_id))
+    drawn_from = [(r.object_id, colors.get(r.object_id), r.mask) for r in rows]
+    key = hashlib.sha256(f"{media.id} {media.version} {frame} {drawn_from} {look}".encode()).hexdigest()[:24]
     if fresh(request, f'"{key}"'):
         return Response(status_code=304, headers={"ETag": f'"{key}"'})
-    effects = look.effects(object_colors(desk.record.objects(project_id)))
+    effects = look.effects(colors)
     drawn = effects.draw(desk.viewers.frame(media, frame), frame_masks(frame, rows, (media.height, media.width)))
     return picture(looked(drawn, look), look.format, key, "private, no-cache")
 
