@@ -126,7 +126,7 @@ def test_an_export_of_what_is_gone_fails(studio: Any, drawn: str) -> None:
 
 def nothing() -> Steps:
     """A job without work."""
-    yield
+    yield None
     return None
 
 

@@ -150,7 +150,10 @@ def add_masks(
 
 
 def move(desk: Desk, device: Device, live: Live, project_id: str, step: int) -> None:
-    """Undo or redo an edit; nothing of the project may be running."""
+    """Undo or redo an edit; nothing of the project may be running.
+
+    Locks do not hold it up: they keep new edits from an object, not an earlier one from being taken back.
+    """
     if live.busy:
         raise ConflictError("the project is being tracked: cancel that first")
     device.renew(live, project_id, desk.record.move(project_id, step))

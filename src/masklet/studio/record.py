@@ -213,6 +213,10 @@ class Record:
             query = select(ObjectRow).where(these).order_by(ObjectRow.object_id, ObjectRow.born)
             return list({row.object_id: row for row in session.scalars(query)}.values())
 
+    def locked(self, project_id: str) -> set[ObjectId]:
+        """The objects that nobody may change."""
+        return {row.object_id for row in self.objects(project_id) if row.locked}
+
     def highest_id(self, session: Session, project_id: str) -> int:
         """The highest object id a project has ever used: ids are not given twice, so that undo brings no confusion."""
         query = select(func.max(ObjectRow.object_id)).where(ObjectRow.project_id == project_id)

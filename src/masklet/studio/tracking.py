@@ -121,7 +121,7 @@ def _total(live: Live, course: Course, span: range, prompted: Mapping[ObjectId, 
     )
 
 
-def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set[ObjectId]]) -> Steps:
+def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, Collection[ObjectId]]) -> Steps:
     course, span, chosen = asked
     outcome: dict[str, Any] = {"frames": 0, "stopped": "cancelled"}
     job.result = outcome
@@ -132,14 +132,16 @@ def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set
             words = "track again" if course.until_agree else f"track {course.direction}"
             job.revision = desk.record.begin(session, job.project_id, words).revision
         desk.changed(job.project_id, job.revision, "project")
-        joining = Joining(chosen, known=live.tracker.object_ids) if course.objects is None else chosen
+        going = Going(chosen, known=live.tracker.object_ids if course.objects is None else None)
+        going.leave(desk.record.locked(job.project_id))
         with live.source.onward():
-            for out in _outputs(desk, live, job, (course, span, joining)):
+            for out in _outputs(desk, live, job, (course, span, going)):
                 _write(desk, live, job, out)
                 outcome["frames"] += 1
                 job.done += 1
                 job.message = f"frame {out.frame_index}"
                 yield None
+                going.leave(desk.record.locked(job.project_id))
         job.total = job.done
         return outcome | {"stopped": "agreed" if course.until_agree else "end"}
     except Exception as error:
@@ -152,34 +154,60 @@ def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, set
             desk.changed(job.project_id, job.revision, "prompts")
 
 
-class Joining(set[ObjectId]):
-    """Chosen objects, and every one that comes later: what is prompted while a job runs joins it.
+class Going(set[ObjectId]):
+    """The objects that a job tracks: what is prompted while it runs joins it, what is locked leaves it.
 
     Args:
         chosen: from the start.
-        known: the objects there were when it started.
+        known: the objects there were when it started, None where no other joins.
     """
 
-    def __init__(self, chosen: Collection[ObjectId], *, known: Collection[ObjectId]) -> None:
+    def __init__(self, chosen: Collection[ObjectId], *, known: Collection[ObjectId] | None) -> None:
         super().__init__(chosen)
-        self._known = frozenset(known)
+        self._known = None if known is None else frozenset(known)
+        self._left: set[ObjectId] = set()
 
     def __contains__(self, object_id: object) -> bool:
-        return super().__contains__(object_id) or object_id not in self._known
+        joined = self._known is not None and object_id not in self._known
+        return object_id not in self._left and (joined or super().__contains__(object_id))
+
+    def leave(self, objects: Collection[ObjectId]) -> None:
+        """Track these no more."""
+        self._left |= set(objects)
 
 
-def _outputs(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, set[ObjectId]]) -> Iterator[FrameMasks]:
-    course, span, chosen = asked
-    if not any(i in chosen for i in live.tracker.object_ids):  # deleted while the job was in line
-        return
+def _outputs(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, Going]) -> Iterator[FrameMasks]:
+    course, span, going = asked
     if course.until_agree:
-        assert course.frame is not None
-        before = {i: Earlier(desk.record, job.project_id, i, live.size) for i in chosen}
-        yield from retrack(live.tracker, course.frame, objects=set(chosen), within=span, before=before)
+        yield from _until_agreed(desk, live, job, asked)
         return
     for direction, start, end in _legs(course, span, live.tracker.num_frames):
-        if any(i in chosen for i in live.tracker.object_ids):
-            yield from live.tracker.propagate(direction, start=start, end=end, objects=chosen)
+        if not _left_over(live, going):  # deleted or locked while the job was in line, or in the leg before
+            return
+        for out in live.tracker.propagate(direction, start=start, end=end, objects=going):
+            yield out
+            if not _left_over(live, going):
+                return
+
+
+def _until_agreed(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, Going]) -> Iterator[FrameMasks]:
+    """Objects whose results change after a correction; when one of several leaves, the others begin again."""
+    course, span, going = asked
+    assert course.frame is not None
+    before = {i: Earlier(desk.record, job.project_id, i, live.size) for i in _left_over(live, going)}
+    while before:
+        for out in retrack(live.tracker, course.frame, objects=set(before), within=span, before=before):
+            yield out
+            if not before.keys() <= _left_over(live, going):
+                break
+        else:
+            return
+        before = {i: earlier for i, earlier in before.items() if i in _left_over(live, going)}
+
+
+def _left_over(live: Live, going: Going) -> set[ObjectId]:
+    """The objects that are still there to be tracked."""
+    return {i for i in live.tracker.object_ids if i in going}
 
 
 class Earlier(Mapping[int, Rle]):

@@ -137,7 +137,7 @@ def lanes(request: Request, desk: Desks, project_id: Id) -> Response:
 
 @router.post("/{project_id}/undo", response_model=ProjectOut)
 async def undo(desk: Desks, project_id: Id) -> JSONResponse:
-    """Take back the last edit; what is being tracked is cancelled first."""
+    """Take back the last edit, also of objects that were locked since; what is being tracked is cancelled first."""
     return await _move(desk, project_id, -1)
 
 
