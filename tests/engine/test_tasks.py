@@ -96,6 +96,17 @@ def test_nobody_judges_their_own_work(queue: Queue, media: Media, masklet_of: Ma
     assert queue.take("bob", [VERIFY]) is not None
 
 
+@pytest.mark.parametrize("frame", [-1, 10**6])
+def test_a_verdict_is_about_frames_that_are_there(
+    queue: Queue, media: Media, masklet_of: MakeMasklet, frame: int
+) -> None:
+    task = to_verify(queue, masklet_of(media, GOOD))
+    lease = taken(queue, "bob", VERIFY)
+    with pytest.raises(TaskError, match=f"expected frames from 0 to {media.num_frames - 1} for task {task}"):
+        queue.judge(lease, Verdict(outcome="unsatisfactory", by="bob", frames=(0, frame)), key="v")
+    assert queue.store.task(task).state is VERIFY
+
+
 @pytest.mark.parametrize(("outcome", "end"), [("satisfactory", DONE), ("reject", REJECTED)])
 def test_ends_are_ends(queue: Queue, media: Media, masklet_of: MakeMasklet, outcome: Any, end: TaskState) -> None:
     task = to_verify(queue, masklet_of(media, GOOD))

@@ -14,9 +14,10 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from PIL import Image
 
 from masklet.engine.intake import Terms, add_media
-from masklet.engine.records import TaskState
+from masklet.engine.records import MaskletVersion, TaskState, Work
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.errors import FormatError
@@ -25,7 +26,7 @@ from masklet.studio.app import create_app
 from masklet.studio.faults import ForbiddenError, NotFoundError, TokenError
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
-from masklet.studio.workplace import phase_of
+from masklet.studio.workplace import masklet_rows, phase_of
 from masklet.types import Masklet, Prompts, Rle
 
 
@@ -211,6 +212,114 @@ def test_a_restart_finds_everybody_at_work(office: Office, tiny: Sam2) -> None:
         assert later.call("cem", "GET", "team")["held"] == [task]
         later.call("cem", "POST", f"team/tasks/{task['task']}/submit", 204, json={})
     assert len(office.queue.store.versions(task["task"])) == 1
+
+
+def pictures(folder: Path) -> Path:
+    """A folder of two pictures."""
+    folder.mkdir()
+    for index in range(2):
+        Image.new("RGB", (72, 48), (index * 90, 50, 50)).save(folder / f"{index}.png")
+    return folder
+
+
+def test_media_that_are_gone_hold_nobody_up(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = pictures(tmp_path / "leaf")
+    add_media(office.queue.store, [folder], Terms(objects=1, priority=5))
+    folder.rename(tmp_path / "away")
+    task = office.take("cem")
+    assert (task["task"], task["frames"]) == (1, [])
+    assert [record.getMessage()[:24] for record in caplog.records] == ["task 3 is passed over: c"]
+    assert [event.what for event in office.queue.store.history(3)] == ["created", "taken", "released"]
+    assert [one["task"] for one in office.call("cem", "GET", "team")["held"]] == [1]
+    for _ in range(2):
+        office.call("cem", "POST", f"team/tasks/{office.take('cem')['task']}/decline", 204, json={"note": "no"})
+    error = office.call("cem", "POST", "team/next", 415, json={"role": "annotate"})["error"]
+    assert error["message"].startswith("leaf cannot be opened")
+    assert str(tmp_path) not in error["message"]
+    (tmp_path / "away").rename(folder)
+    assert office.take("cem")["task"] == 3
+
+
+def test_a_lease_whose_media_is_gone_is_given_back(office: Office, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "leaf")
+    add_media(office.queue.store, [folder], Terms(objects=1, priority=5))
+    lease = office.queue.take("cem")  # the studio was stopped before it made a project of it
+    assert lease is not None
+    folder.rename(tmp_path / "away")
+    assert office.call("cem", "GET", "team")["held"] == []
+    assert office.queue.held() == []
+
+
+def test_where_the_object_is_absent_is_said_last(office: Office) -> None:
+    lease = office.queue.take("dee", [TaskState.SELECT])
+    assert lease is not None
+    said = {0: Prompts.absent((48, 72)), 2: Prompts.from_box(8, 8, 30, 30)}
+    office.queue.select(lease, said, key="k")
+    task = office.take("cem")
+    [entry] = office.call("cem", "GET", f"projects/{task['project']}")["objects"]
+    assert entry["prompted"] == [0, 2]
+
+
+def test_a_task_that_cannot_be_opened_leaves_nothing(office: Office) -> None:
+    lease = office.queue.take("dee", [TaskState.SELECT])
+    assert lease is not None
+    office.queue.select(lease, {99: Prompts.click(1, 1)}, key="k")
+    assert office.call("cem", "POST", "team/next", 404, json={"role": "annotate"})
+    assert office.queue.held() == []
+    assert office.app.state.desk.store.projects() == []
+
+
+def test_an_object_that_is_nowhere_is_not_handed_in(office: Office) -> None:
+    task = office.take("ana")
+    path = f"projects/{task['project']}/frames/0/prompts"
+    office.call("ana", "POST", path, json={"object_id": 0, "box": [8, 8, 30, 30]})
+    nothing = {"size": [48, 72], "counts": [48 * 72]}
+    office.call("ana", "POST", path, json={"object_id": 1, "mask": nothing})
+    error = office.call("ana", "POST", f"team/tasks/{task['task']}/submit", 409, json={})["error"]
+    assert "on no frame" in error["message"]
+
+
+def test_a_masklet_whose_only_prompts_are_absent_ones_can_be_tracked_on() -> None:
+    mask, nothing = Rle.from_mask(np.eye(4, dtype=bool)), Rle.from_mask(np.zeros((4, 4), bool))
+    masklet = Masklet(1, (4, 4), {0: nothing, 1: mask})
+    work = Work(author="ana", phase="3", prompts={0: Prompts.absent((4, 4))})
+    rows = masklet_rows(MaskletVersion(id=1, task=1, media="", masklet=masklet, work=work))
+    assert [row.prompt is not None for row in rows] == [True, True]
+
+
+def test_calls_at_once_give_one_task(office: Office) -> None:
+    here, ana = office.app.state.workplace, office.app.state.team.people["ana"]
+    start, given = threading.Barrier(6), []
+
+    def take() -> None:
+        start.wait()
+        given.append(here.take(ana, "annotate"))
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({entry["project"] for entry in given}) == len(office.queue.held("ana")) == 1
+    assert len(office.app.state.desk.store.projects()) == 1
+
+
+def test_jobs_results_and_media_are_their_owners(office: Office) -> None:
+    task = office.take("cem")
+    office.mask("cem", task["project"])
+    media = office.call("cem", "GET", f"projects/{task['project']}")["media"]["id"]
+    job = office.call("cem", "POST", f"projects/{task['project']}/exports", 202, json={"form": "csv.csv"})["id"]
+    assert office.app.state.desk.jobs.job(job).ended.wait(60)
+    name = office.call("cem", "GET", f"jobs/{job}")["result"]["name"]
+    assert office.call("cem", "GET", f"media/{media}")["num_frames"] == 12
+    for method, path in (
+        ("GET", f"jobs/{job}"),
+        ("DELETE", f"jobs/{job}"),
+        ("GET", f"exports/{job}/{name}"),
+        ("GET", f"media/{media}"),
+        ("GET", f"media/{media}/frames/0"),
+    ):
+        office.call("ana", method, path, 404)
 
 
 def test_people_see_their_tasks_and_nothing_else(office: Office) -> None:

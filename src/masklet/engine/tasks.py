@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,13 @@ class Queue:
     # --- leases ---
 
     def take(
-        self, worker: str, states: Sequence[TaskState] = STAGES, *, media: str | None = None, task: int | None = None
+        self,
+        worker: str,
+        states: Sequence[TaskState] = STAGES,
+        *,
+        media: str | None = None,
+        task: int | None = None,
+        without: Collection[str] = (),
     ) -> Lease | None:
         """The next task for a person, theirs until the lease ends; None where there is none for them.
 
@@ -73,37 +79,33 @@ class Queue:
             states: what they would do.
             media: only tasks of this content hash.
             task: only this one.
+            without: no tasks of these content hashes.
         """
         if not worker.strip():
             raise TaskError("expected the name of a person who takes a task, got none")
+        wanted = [] if task is None else [TaskRow.id == task]
+        wanted += [] if media is None else [_of_media([media])]
+        wanted += [~_of_media(without)] if without else []
+        golden = media is None and task is None
         with self.store.change() as change:
             for state in (state for state in states if not state.ended):
-                row = self._next(change, worker, state, media, task)
+                row = self._gold(change, worker, wanted) if golden and state is TaskState.ANNOTATE else None
+                row = row or self._next(change, worker, state, wanted)
                 if row is not None:
                     return self._give(change, row, worker)
         return None
 
     def _next(
-        self, change: Change, worker: str, state: TaskState, media: str | None, task: int | None
+        self, change: Change, worker: str, state: TaskState, wanted: Sequence[ColumnElement[bool]]
     ) -> TaskRow | None:
-        if state is TaskState.ANNOTATE and media is None and task is None:
-            gold = self._gold(change, worker)
-            if gold is not None:
-                return gold
         theirs = TaskRow.only_for.is_(None) | (TaskRow.only_for == worker)
-        query = select(TaskRow).where(*_free(state, change.at), theirs)
+        query = select(TaskRow).where(*_free(state, change.at), theirs, *wanted)
         if state is TaskState.VERIFY:
             made = exists().where(MaskletRow.task_id == TaskRow.id, MaskletRow.author == worker)
             query = query.where(TaskRow.author != worker, ~made)
-        if media is not None:
-            query = query.where(
-                TaskRow.media_id == select(MediaRow.id).where(MediaRow.content == media).scalar_subquery()
-            )
-        if task is not None:
-            query = query.where(TaskRow.id == task)
         return change.session.scalar(query.order_by(*ORDER).limit(1).with_for_update(skip_locked=True, of=TaskRow))
 
-    def _gold(self, change: Change, worker: str) -> TaskRow | None:
+    def _gold(self, change: Change, worker: str, wanted: Sequence[ColumnElement[bool]]) -> TaskRow | None:
         """A gold task that the person has not had, when it is time for one."""
         every = self.settings.gold_every
         count = change.session.get(TallyRow, (f"person:{worker}", "annotated"))
@@ -111,6 +113,7 @@ class Queue:
             return None
         had = select(TaskRow.gold).where(TaskRow.only_for == worker, TaskRow.gold.is_not(None))
         query = select(TaskRow).where(TaskRow.kind == TaskKind.GOLD, TaskRow.gold.is_(None), TaskRow.id.not_in(had))
+        query = query.where(*wanted)
         known = change.session.scalar(query.order_by(TaskRow.id).limit(1))
         if known is None:
             return None
@@ -243,7 +246,8 @@ class Queue:
         """A verdict was given on the newest version.
 
         Raises:
-            TaskError: the task is not held any more, waits for no verdict, or the judge is another person.
+            TaskError: the task is not held any more, waits for no verdict, the judge is another person, or the media
+                has no such frame.
         """
         if verdict.by != lease.worker:
             raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but {verdict.by} says they judged it")
@@ -251,6 +255,7 @@ class Queue:
             row = _locked(change.session, lease.task.id)
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.VERIFY)
+                _check_frames(change.session, row, verdict.frames)
                 wrong = list(dict.fromkeys([*verdict.frames, *json.loads(row.frames)]))[:MAX_DOUBTFUL]
                 row.frames = json.dumps(wrong)
                 phase = change.session.scalars(select(MaskletRow.phase).where(MaskletRow.id == row.version)).one()
@@ -274,10 +279,7 @@ class Queue:
         with self.store.change() as change:
             row = _locked(change.session, task)
             _check_open(row)
-            count = change.session.get_one(MediaRow, row.media_id).num_frames
-            outside = [index for index in frames if not 0 <= index < count]
-            if outside:
-                raise TaskError(f"expected frames from 0 to {count - 1} for task {task}, got {outside[0]}")
+            _check_frames(change.session, row, frames)
             worst = sorted(frames, key=lambda index: (-frames[index], index))
             row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_DOUBTFUL])
             row.doubt = max([row.doubt, *frames.values()])
@@ -312,6 +314,11 @@ def _free(state: TaskState, at: float) -> tuple[ColumnElement[bool], ...]:
     return TaskRow.state == state, TaskRow.until.is_(None) | (TaskRow.until <= at)
 
 
+def _of_media(contents: Collection[str]) -> ColumnElement[bool]:
+    """Of tasks: that they are about media of these contents."""
+    return TaskRow.media_id.in_(select(MediaRow.id).where(MediaRow.content.in_(contents)))
+
+
 def _lease(session: Session, row: TaskRow) -> Lease:
     content = session.get_one(MediaRow, row.media_id).content
     return Lease(task=as_task(row, content), worker=row.worker or "", token=row.token or "", until=row.until or 0.0)
@@ -330,6 +337,13 @@ def _is_new(session: Session, row: TaskRow, key: str) -> bool:
     if told not in (None, row.id):
         raise TaskError(f"the key {key!r} was used for task {told}, got it for task {row.id}")
     return told is None
+
+
+def _check_frames(session: Session, row: TaskRow, frames: Iterable[int]) -> None:
+    count = session.get_one(MediaRow, row.media_id).num_frames
+    outside = [index for index in frames if not 0 <= index < count]
+    if outside:
+        raise TaskError(f"expected frames from 0 to {count - 1} for task {row.id}, got {outside[0]}")
 
 
 def _check_open(row: TaskRow) -> None:

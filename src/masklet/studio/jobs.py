@@ -98,6 +98,12 @@ class Jobs:
             raise NotFoundError(f"there is no job {job_id}")
         return found
 
+    def project_of(self, job_id: str) -> str | None:
+        """Whose a job is, None if there is none of that id."""
+        with self._lock:
+            job = self._jobs.get(job_id)
+        return None if job is None else job.project_id
+
     def knows(self, job_id: str) -> bool:
         """Whether a job is still kept."""
         with self._lock:

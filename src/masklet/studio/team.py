@@ -6,7 +6,7 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,6 +19,8 @@ from masklet.studio.security import SAFE_METHODS, new_token
 Role = Literal["annotate", "review"]
 ROLES: tuple[Role, ...] = get_args(Role)
 PROJECT = re.compile(r"^/api/projects/([^/]+)(/|$)")
+JOB = re.compile(r"^/api/(?:jobs|exports)/([^/]+)")
+MEDIA = re.compile(r"^/api/media/([^/]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,15 @@ class Team:
 
     Attributes:
         owners: the projects that are open, and whose they are.
+        media: and on which media.
+        project_of: the project of a job, or None.
     """
 
     def __init__(self, people: Mapping[str, Person]) -> None:
         self.people = dict(people)
         self.owners: dict[str, str] = {}
+        self.media: dict[str, str] = {}
+        self.project_of: Callable[[str], str | None] = lambda job: None
 
     @classmethod
     def at(cls, folder: Path, people: list[Person]) -> Team:
@@ -95,17 +101,22 @@ class Team:
         """Raise unless a person may make a call: people work on the tasks they hold, and on nothing else.
 
         Raises:
-            NotFoundError: a project of another.
+            NotFoundError: a project of another, its jobs, results and media.
             ForbiddenError: what tasks bring by themselves.
         """
         project = PROJECT.match(path)
         if project and self.owners.get(project[1]) != person.name:
             raise NotFoundError(f"there is no project {project[1][:40]} for you: take a task first")
+        job, media = JOB.match(path), MEDIA.match(path)
+        if job and self.owners.get(self.project_of(job[1]) or "") != person.name:
+            raise NotFoundError(f"there is no job {job[1][:40]} of yours")
         removing = project is not None and not project[2] and method == "DELETE"
         bringing = path in ("/api/projects", "/api/media") or path.startswith(("/api/folders", "/api/local"))
         changing = path.startswith("/api/media/") and method not in SAFE_METHODS
         if removing or bringing or changing:
             raise ForbiddenError("in a data engine's studio media and projects come and go with the tasks")
+        if media and media[1] not in {self.media.get(mine) for mine, who in self.owners.items() if who == person.name}:
+            raise NotFoundError(f"there is no media {media[1][:40]} in your tasks")
 
 
 def _tokens(path: Path) -> dict[str, str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import select
 
 from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verdict, Work
 from masklet.engine.tasks import Queue
-from masklet.errors import TaskError
+from masklet.errors import MaskletError, MediaError, TaskError
 from masklet.predict.track import FrameState, Result
 from masklet.studio.desk import Desk, hex_color
 from masklet.studio.editing import Said, say
@@ -31,6 +34,24 @@ OBJECT = 1
 
 CERTAIN = 1e-6
 
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_turn(
+    method: Callable[Concatenate[Workplace, Person, P], T],
+) -> Callable[Concatenate[Workplace, Person, P], T]:
+    """One call of a person after the other: two at once would take two tasks, or open one twice."""
+
+    @wraps(method)
+    def waiting(here: Workplace, person: Person, /, *args: P.args, **options: P.kwargs) -> T:
+        with here.turns[person.name]:
+            return method(here, person, *args, **options)
+
+    return waiting
+
 
 class Workplace:
     """The tasks of a data engine in a studio.
@@ -39,38 +60,83 @@ class Workplace:
         queue: gives tasks out and takes them back.
         team: who works here.
         desk: where projects are.
+
+    Attributes:
+        turns: of each person.
     """
 
     def __init__(self, queue: Queue, team: Team, desk: Desk) -> None:
         self.queue, self.team, self.desk = queue, team, desk
+        self._broken: set[str] = set()
+        self.turns = {name: threading.Lock() for name in team.people}
         with desk.store.session() as session:
             team.owners.update({row.project_id: row.person for row in session.scalars(select(WorkRow))})
+        team.media.update({project: desk.store.project(project)[1].id for project in team.owners})
+        team.project_of = desk.jobs.project_of
 
     # --- giving out ---
 
+    @in_turn
     def overview(self, person: Person) -> dict[str, Any]:
         """What a person holds, how much there is to do, and what they have done."""
         tallies = self.queue.store.tallies()
         waiting = tallies.get("task", {})
         mine = tallies.get(f"person:{person.name}", {})
+        held = [self._opened(person, lease) for lease in self.queue.held(person.name)]
         return {
             "person": {"name": person.name, "roles": list(person.roles)},
-            "held": [self.entry(person, lease) for lease in self.queue.held(person.name)],
+            "held": [entry for entry in held if entry is not None],
             "waiting": {role: round(sum(waiting.get(state, 0) for state in STATES[role])) for role in person.roles},
             "done": {what: round(mine.get(what, 0)) for what in ("annotated", "verified")},
         }
 
+    @in_turn
     def take(self, person: Person, role: Role) -> dict[str, Any] | None:
         """The next task for a person, as a project; None where there is none for them.
 
+        Tasks whose media cannot be opened go back, and are passed over until it can.
+
         Raises:
             ForbiddenError: it is not their role.
+            MediaError: there are only tasks on media that cannot be opened.
         """
         if role not in person.roles:
             raise ForbiddenError(f"{person.name} may {' and '.join(person.roles)} here, not {role}")
-        held = [lease for lease in self.queue.held(person.name) if lease.task.state in STATES[role]]
-        lease = held[0] if held else self.queue.take(person.name, STATES[role])
-        return None if lease is None else self.entry(person, lease)
+        for lease in self.queue.held(person.name):
+            entry = self._opened(person, lease) if lease.task.state in STATES[role] else None
+            if entry is not None:
+                return entry
+        without = self._broken = {content for content in self._broken if not self._is_there(content)}
+        while (next_one := self.queue.take(person.name, STATES[role], without=without)) is not None:
+            entry = self._opened(person, next_one)
+            if entry is not None:
+                return entry
+            without = without | {next_one.task.media}
+        lost = [content for content in without if self.queue.upcoming(STATES[role], media=content, limit=1)]
+        if lost:
+            name = self.queue.store.media(lost[0]).name
+            raise MediaError(f"{name} cannot be opened, and no other task is waiting: tell who runs the studio")
+        return None
+
+    def _opened(self, person: Person, lease: Lease) -> dict[str, Any] | None:
+        """A task as the page takes it; one that cannot be opened goes back, and the log says why."""
+        try:
+            return self.entry(person, lease)
+        except MaskletError as error:
+            self.queue.release(lease)
+            if not isinstance(error, MediaError):
+                raise
+            log.warning("task %d is passed over: %s", lease.task.id, error)
+            self._broken = self._broken | {lease.task.media}
+            return None
+
+    def _is_there(self, content: str) -> bool:
+        media = self.queue.store.media(content)
+        try:
+            self.desk.library.listed(Path(media.path), media.name)
+        except MediaError:
+            return False
+        return True
 
     def entry(self, person: Person, lease: Lease) -> dict[str, Any]:
         """A task as the page takes it; its project is made where there is none."""
@@ -98,19 +164,30 @@ class Workplace:
         media = self.queue.store.media(task.media)
         row = self.desk.library.listed(Path(media.path), media.name)
         project = self.desk.store.add_project(row, f"Task {task.id} · {media.name}")
+        try:
+            self._fill(project, lease)
+            with self.desk.store.session() as session:
+                session.add(WorkRow(project_id=project, task=task.id, person=person.name, lease=lease.token))
+        except BaseException:
+            self.desk.remove_project(project)
+            raise
+        self.team.owners[project], self.team.media[project] = person.name, row.id
+        return project
+
+    def _fill(self, project: str, lease: Lease) -> None:
+        """What is known of a task's object."""
+        task = lease.task
+        if task.version is None:
+            shown = {frame: said for frame, said in task.prompts.items() if not said.is_absent}
+            absent = {frame: said for frame, said in task.prompts.items() if said.is_absent and shown}
+            for frame, said in [*sorted(shown.items()), *sorted(absent.items())]:  # it is somewhere before it is away
+                self._say(project, frame, said)
+            return
         with self.desk.store.session() as session:
             edit = self.desk.record.resume(session, project, 0)  # before the first step, which undo cannot take back
-            if task.version is not None:
-                version = self.queue.store.version(task.version)
-                made = edit.add_object(task.name or "Object 1", hex_color(OBJECT), OBJECT)
-                made.locked = task.state is TaskState.VERIFY
-                edit.put_frames(masklet_rows(version))
-            session.add(WorkRow(project_id=project, task=task.id, person=person.name, lease=lease.token))
-        self.team.owners[project] = person.name
-        if task.version is None:
-            for frame, said in sorted(task.prompts.items()):
-                self._say(project, frame, said)
-        return project
+            made = edit.add_object(task.name or "Object 1", hex_color(OBJECT), OBJECT)
+            made.locked = task.state is TaskState.VERIFY
+            edit.put_frames(masklet_rows(self.queue.store.version(task.version)))
 
     def _say(self, project: str, frame: int, prompts: Prompts) -> None:
         """What whoever picked the object said of it."""
@@ -128,6 +205,7 @@ class Workplace:
 
     def _close(self, project: str) -> None:
         self.team.owners.pop(project, None)
+        self.team.media.pop(project, None)
         self.desk.remove_project(project)
 
     # --- taking back ---
@@ -154,18 +232,21 @@ class Workplace:
         lease, _ = self.lease(person, task_id)
         return {"seconds_left": max(0, round(self.queue.renew(lease).until - self.queue.store.clock()))}
 
+    @in_turn
     def release(self, person: Person, task_id: int) -> None:
         """Give a task back undone."""
         lease, project = self.lease(person, task_id)
         self.queue.release(lease)
         self._close(project)
 
+    @in_turn
     def decline(self, person: Person, task_id: int, note: str) -> None:
         """There is nothing to annotate."""
         lease, project = self.lease(person, task_id)
         self.queue.decline(lease, key=f"{lease.token}-decline", note=note)
         self._close(project)
 
+    @in_turn
     def judge(self, person: Person, task_id: int, outcome: Any, note: str, frames: Sequence[int]) -> None:
         """A verdict on a masklet."""
         lease, project = self.lease(person, task_id)
@@ -173,6 +254,7 @@ class Workplace:
         self.queue.judge(lease, verdict, key=f"{lease.token}-judge")
         self._close(project)
 
+    @in_turn
     def submit(self, person: Person, task_id: int, seconds: float | None) -> None:
         """Hand in the masklet of a task's project.
 
@@ -216,6 +298,8 @@ class Workplace:
         [entry] = entries
         _, media = self.desk.store.project(project)
         rows = self.desk.frames(project, 0, media.num_frames, [entry["id"]])
+        if not any(row.area for row in rows):
+            raise ConflictError("the object is on no frame: click it where it is, or say why it cannot be annotated")
         size = media.height, media.width
         prompts = {row.frame: prompts_of(json.loads(row.prompt))[0] for row in rows if row.prompt is not None}
         drawn = all(said.mask is not None for said in prompts.values()) and len(prompts) == len(rows)
@@ -247,7 +331,7 @@ def masklet_rows(version: MaskletVersion) -> list[FrameRow]:
     """A masklet as the frames of a project; where nobody prompted it, its surest frame is taken as it is."""
     masklet, prompts = version.masklet, dict(version.work.prompts)
     seen = [frame for frame, mask in masklet.frames.items() if mask.area]
-    if seen and not any(frame in masklet.frames for frame in prompts):
+    if seen and not any(frame in masklet.frames and not said.is_absent for frame, said in prompts.items()):
         surest = max(seen, key=lambda frame: (masklet.iou.get(frame, 0.0), masklet.frames[frame].area))
         prompts[surest] = Prompts.from_mask(masklet.frames[surest].to_mask())
     rows = []
