@@ -20,7 +20,7 @@ from typing import Any
 import av
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 expect.set_options(timeout=30_000)
 
@@ -192,6 +192,32 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def _matters(kind: str, text: str) -> bool:
     """Whether a line of the console is a fault; answers with a refusal are part of what is tested."""
     return kind in ("error", "warning") and "the server responded with a status of" not in text
+
+
+class Held:
+    """Calls of a page that reach the server only when they are let go."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._waiting: list[Route] | None = []
+        page.route(address, self._take)
+
+    def _take(self, route: Route) -> None:
+        if self._waiting is None:
+            route.continue_()
+        else:
+            self._waiting.append(route)
+
+    def release(self) -> None:
+        """Let all go, and hold no more."""
+        waiting, self._waiting = self._waiting or [], None
+        for route in waiting:
+            route.continue_()
+
+
+@pytest.fixture
+def hold() -> Callable[[Page, str], Held]:
+    """Holds the calls of a page to addresses of a form."""
+    return Held
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 /** The calls of the server, one method each; a failed one throws the server's sentence. */
 
-/** @import {About, Box, Candidate, Click, Effects, FrameResult, Job, Media, Project, ProjectEntry, Prompt, PromptAnswer, PromptRequest, Role, Task, TeamAnswer, TimelineAnswer, TrackedObject, TrackRequest, Rle} from "./types.js" */
+/** @import {About, Box, Candidate, Click, Effects, FrameAnswer, FrameResult, Job, Media, Project, ProjectEntry, PromptAnswer, PromptRequest, Role, Task, TeamAnswer, TimelineAnswer, TrackedObject, TrackRequest, Rle} from "./types.js" */
 
 export class ApiError extends Error {
   /**
@@ -149,7 +149,7 @@ export class Api {
   /**
    * @param {string} id
    * @param {number} frame
-   * @returns {Promise<{revision: number, frame: FrameResult, prompts: Record<string, Prompt>}>}
+   * @returns {Promise<FrameAnswer>}
    */
   frame(id, frame) {
     return this.#call("GET", `/projects/${id}/frames/${frame}`);

@@ -22,7 +22,7 @@ const LOOK = "masklet.look";
 /** @type {Store<State>} */
 const store = new Store(/** @type {State} */ ({
   about: null, project: null, frame: 0, playing: false, active: null, tool: "include", brush: 40, prompts: {},
-  preview: null, candidates: [], candidate: -1, proposals: [], picked: new Set(), review: [], jobs: [], busy: false,
+  preview: null, candidates: [], clicked: null, candidate: -1, proposals: [], picked: new Set(), review: [], jobs: [], busy: false,
   online: true, effects: PLAIN, drawn: 0, corrected: null,
 }));
 

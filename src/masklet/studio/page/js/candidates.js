@@ -27,7 +27,11 @@ export class Candidates {
     this.list = byId("candidate-list");
     byId("keep-candidate").addEventListener("click", () => store.set({ candidates: [], candidate: -1 }));
     store.watch(["candidates"], () => this.#rebuild());
-    store.watch(["frame", "playing"], () => store.set({ candidates: [], candidate: -1 }));
+    store.watch(["frame", "active", "playing"], () => {
+      const { candidates, clicked, frame, active, playing } = store.state;
+      const away = playing || clicked?.frame !== frame || clicked.object !== active;
+      if (away && candidates.length) store.set({ candidates: [], candidate: -1 });
+    });
     store.watch(["candidate"], () => viewer.request());
   }
 
@@ -37,13 +41,15 @@ export class Candidates {
 
   /** @param {number} index */
   async take(index) {
-    const { candidates, active, frame, prompts } = this.store.state;
+    const { candidates, clicked, prompts } = this.store.state;
     const chosen = candidates[index];
-    if (!chosen || active === null) return;
-    const clicks = prompts[active]?.clicks ?? [];
-    await this.session.prompt(frame, { object_id: active, mask: chosen.mask, clicks, replace: true, candidate: true });
-    this.store.set({ candidates, candidate: -1 }); // another one may still be taken
-    this.#mark(index);
+    if (!chosen || !clicked) return;
+    const target = { frame: clicked.frame, object: { id: clicked.object } };
+    const clicks = prompts[clicked.object]?.clicks ?? [];
+    const answer = await this.session.prompt(target, { mask: chosen.mask, clicks, replace: true, candidate: true });
+    if (!answer || this.store.state.candidates !== candidates) return;
+    this.store.set({ candidate: -1 });
+    this.#mark(index); // another one may still be taken
   }
 
   #rebuild() {

@@ -2,6 +2,7 @@
 
 /** @import {Viewer} from "./viewer.js" */
 /** @import {Tools} from "./tools.js" */
+/** @import {Target} from "./session.js" */
 /** @import {State} from "./types.js" */
 /** @import {Store} from "./store.js" */
 /** @import {Point} from "./viewport.js" */
@@ -9,7 +10,7 @@
 import { announce } from "./toast.js";
 
 export class KeyCursor {
-  /** First corner of a box. @type {Point | null} */
+  /** First corner of a box, and what it was meant for. @type {{at: Point, target: Target} | null} */
   #corner = null;
 
   /**
@@ -57,7 +58,7 @@ export class KeyCursor {
       const x = Math.min(width - 1, Math.max(0, at.x + way[0] * step));
       const y = Math.min(height - 1, Math.max(0, at.y + way[1] * step));
       this.viewer.crosshair = { x, y };
-      if (this.#corner) this.viewer.box = { from: this.#corner, to: { x, y } };
+      if (this.#corner) this.viewer.box = { from: this.#corner.at, to: { x, y } };
       announce(`${Math.round(x)}, ${Math.round(y)}`);
     } else if (event.key === "Enter") this.#press(at, event.shiftKey);
     else if (event.key === "Escape") this.hide();
@@ -75,11 +76,11 @@ export class KeyCursor {
     const { tool } = this.store.state;
     if (tool !== "box") this.tools.click(at, !exclude && tool !== "exclude");
     else if (this.#corner) {
-      this.tools.box(this.#corner, at);
+      this.tools.box(this.#corner.at, at, this.#corner.target);
       this.#corner = null;
       this.viewer.box = null;
     } else {
-      this.#corner = at;
+      this.#corner = { at, target: this.tools.session.target };
       announce("First corner set; Enter sets the other one");
     }
   }

@@ -78,8 +78,7 @@ export class Editor {
 
   /** @param {string} id */
   async open(id) {
-    this.player.pause();
-    this.frames.clear();
+    this.#leave();
     await this.session.open(id);
     const { media } = this.session.project;
     Object.assign(this.player, { length: media.num_frames, fps: media.fps ?? 12, times: [], frame: 0 });
@@ -95,8 +94,14 @@ export class Editor {
   }
 
   close() {
-    this.player.pause();
+    this.#leave();
     this.session.close();
+  }
+
+  #leave() {
+    this.player.pause();
+    this.tools.abandon();
+    this.viewer.brush.clear();
     this.frames.clear();
   }
 
@@ -229,8 +234,8 @@ export class Editor {
     });
     byId("editor").addEventListener("change", ({ target }) => target instanceof HTMLSelectElement && leaveFocus());
     store.watch(["busy"], () => document.body.setAttribute("aria-busy", String(store.state.busy)));
-    for (const event of ["pointerdown", "keydown"]) {
-      byId("timeline").addEventListener(event, () => this.trackBar.stay());
+    for (const place of ["timeline", "view", "review"]) {
+      for (const event of ["pointerdown", "keydown"]) byId(place).addEventListener(event, () => this.trackBar.stay());
     }
   }
 

@@ -31,7 +31,7 @@ export class Exports {
     byId("export").addEventListener("click", () => this.show());
     byId("start-export").addEventListener("click", () => this.#start());
     byId("cancel-export").addEventListener("click", () => this.#cancel());
-    session.onJob((job) => job.kind === "export" && this.#heard(job));
+    session.jobs.listen((job) => job.kind === "export" && this.#heard(job));
     store.watch(["about"], () => this.#forms());
   }
 
@@ -113,7 +113,7 @@ export class Exports {
     try {
       const job = await this.session.api.export(project.id, { form: form.form, objects, start, end, ...styled });
       this.#job = job.id;
-      this.session.watchJob(job);
+      this.session.jobs.changed(job);
     } catch (error) {
       complain(error);
     }

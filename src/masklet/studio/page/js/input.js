@@ -74,6 +74,8 @@ export function listen(viewer, gestures) {
   canvas.addEventListener("pointerup", lift);
   canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", () => gestures.hover(null));
+  // where text is selected, a press on the picture would drag the selection and cancel the gesture
+  canvas.addEventListener("dragstart", (event) => event.preventDefault());
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
   canvas.addEventListener(

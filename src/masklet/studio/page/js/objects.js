@@ -25,7 +25,8 @@ export class Objects {
   /** The next click makes a new object. */
   begin() {
     const { tool } = this.store.state;
-    this.store.set({ active: null, candidates: [], tool: tool === "exclude" || tool === "erase" || tool === "pan" ? "include" : tool });
+    this.session.begin();
+    if (tool === "exclude" || tool === "erase" || tool === "pan") this.store.set({ tool: "include" });
   }
 
   /** @param {number} place in the list, from 0 */

@@ -31,7 +31,7 @@ export class Proposals {
     this.everything.addEventListener("click", () => this.toggle());
     byId("add-proposals").addEventListener("click", () => this.adopt());
     byId("close-proposals").addEventListener("click", () => this.close());
-    session.onJob((job) => this.#arrived(job));
+    session.jobs.listen((job) => this.#arrived(job));
     store.watch(["proposals"], () => this.#rebuild());
     store.watch(["picked"], () => this.#mark());
     store.watch(["proposals", "picked"], () => viewer.request());
@@ -54,7 +54,7 @@ export class Proposals {
       this.#frame = frame;
       this.everything.classList.add("working");
       announce("Looking for everything on this frame");
-      this.session.watchJob(job);
+      this.session.jobs.changed(job);
     } catch (error) {
       complain(error);
     }

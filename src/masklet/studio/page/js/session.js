@@ -1,27 +1,31 @@
 /** One open project: what the server knows of it, kept in step, and everything that can be done to it. */
 
 /** @import {Api} from "./api.js" */
-/** @import {Candidate, Job, PromptAnswer, PromptRequest, Rle, State, TrackedObject, TrackRequest} from "./types.js" */
+/** @import {Candidate, FrameAnswer, Job, PromptAnswer, PromptRequest, Rle, State, TrackedObject, TrackRequest} from "./types.js" */
 /** @import {Store} from "./store.js" */
 
 import { ApiError } from "./api.js";
 import { Events } from "./events.js";
+import { Jobs } from "./jobs.js";
 import { Results } from "./results.js";
 import { announce, complain, toast } from "./toast.js";
+import { Turns } from "./turns.js";
+
+/**
+ * What a prompt is about, from the moment it was meant: later the frame in sight and the active object may be others.
+ *
+ * @typedef {{frame: number, object: {id: number}}} Target id: 0 until the new object has one
+ * @typedef {Omit<PromptRequest, "object_id">} Said
+ */
 
 export class Session {
   /** @type {Events | null} */
   #events = null;
   #refreshing = 0;
   #connected = false;
-  #work = Promise.resolve();
-  /** Changes that are under way, and those ever begun. */
-  #turns = 0;
-  #begun = 0;
-  /** @type {Map<string, Job>} */
-  #ended = new Map();
-  /** @type {Set<(job: Job) => void>} */
-  #jobListeners = new Set();
+  #turns;
+  /** The object that the next prompt makes; all prompts meant for it share it, and with it the number it gets. */
+  #fresh = { id: 0 };
   /** @type {Set<(frame: number) => void>} */
   #trackListeners = new Set();
   /** @type {(answer: {seq: number, mask?: Rle, presence?: number, iou?: number}) => void} */
@@ -38,6 +42,9 @@ export class Session {
   constructor(api, store) {
     this.api = api;
     this.store = store;
+    this.jobs = new Jobs(api, store);
+    this.jobs.listen(({ kind, state }) => kind === "track" && state !== "waiting" && state !== "running" && this.refreshSoon());
+    this.#turns = new Turns((busy) => store.set({ busy }));
     const limit = () => store.state.about?.limits.masks_frames ?? 64;
     this.results = new Results(
       async (start, end) => {
@@ -68,7 +75,8 @@ export class Session {
   async open(id) {
     this.close();
     const project = await this.api.project(id);
-    this.store.set({ project, jobs: project.jobs, frame: 0, active: project.objects[0]?.id ?? null });
+    this.store.set({ project, frame: 0, active: project.objects[0]?.id ?? null });
+    this.jobs.listed(project.jobs);
     this.#connected = false;
     this.results.setTimeline(await this.#timeline());
     await this.loadPrompts();
@@ -85,12 +93,9 @@ export class Session {
     clearTimeout(this.#refreshing);
     this.results.setTimeline({ revision: 0, num_frames: 0, lanes: [], review: [] });
     this.results.expire();
-    this.store.set({ project: null, prompts: {}, candidates: [], proposals: [], review: [], jobs: [], corrected: null });
-  }
-
-  /** @param {(job: Job) => void} listener */
-  onJob(listener) {
-    this.#jobListeners.add(listener);
+    this.jobs.clear();
+    this.#fresh = { id: 0 };
+    this.store.set({ project: null, prompts: {}, candidates: [], proposals: [], review: [], corrected: null });
   }
 
   /** @param {(frame: number) => void} listener called with each frame that was tracked */
@@ -119,22 +124,37 @@ export class Session {
     return this.#events?.hover(question) ?? 0;
   }
 
+  /** @returns {Target} what a prompt is about that is meant now */
+  get target() {
+    const { frame, active } = this.store.state;
+    return { frame, object: active === null ? this.#fresh : { id: active } };
+  }
+
+  /** The next prompt makes a new object, whatever prompts are still under way. */
+  begin() {
+    this.#fresh = { id: 0 };
+    this.store.set({ active: null, candidates: [] });
+  }
+
   /**
    * Say something about an object on a frame; one after the other, in the order of the clicks.
    *
-   * @param {number} frame
-   * @param {PromptRequest} request
-   * @returns {Promise<PromptAnswer | null>} null when it failed; the person has been told
+   * @param {Target} target
+   * @param {Said | ((there: FrameAnswer) => Said | null)} said what, or what to say to what is there when it is its
+   *   turn: the page may not have loaded it, and what was asked for before may have changed it; null: nothing
+   * @returns {Promise<PromptAnswer | null>} null when nothing was said or it failed; the person has been told
    */
-  prompt(frame, request) {
-    return this.#inTurn(async () => {
-      const object = request.object_id || this.store.state.active || 0;
-      const wasTracked = (this.results.lanes.get(object)?.codes ?? []).some(
-        (code, at) => code !== 0 && !this.results.lanes.get(object)?.prompted.has(at),
-      );
-      const answer = await this.api.prompt(this.id, frame, { ...request, object_id: object });
-      this.#answered(frame, answer, object);
-      if (wasTracked) this.store.set({ corrected: { object, frame } });
+  prompt({ frame, object }, said) {
+    return this.#inTurn(async (id) => {
+      const request = typeof said === "function" ? said(await this.api.frame(id, frame)) : said;
+      if (!request) return null;
+      const lane = this.results.lanes.get(object.id);
+      const wasTracked = (lane?.codes ?? []).some((code, at) => code !== 0 && !lane?.prompted.has(at));
+      const answer = await this.api.prompt(id, frame, { ...request, object_id: object.id });
+      if (!this.#isOpen(id)) return null;
+      if (!object.id && answer.object) this.#became(object, answer.object.id);
+      this.#answered(frame, answer, object.id, request.candidate);
+      if (wasTracked) this.store.set({ corrected: { object: object.id, frame } });
       return answer;
     });
   }
@@ -146,8 +166,9 @@ export class Session {
    * @param {number} object
    */
   clear(frame, object) {
-    return this.#inTurn(async () => {
-      const answer = await this.api.clearPrompt(this.id, frame, object);
+    return this.#inTurn(async (id) => {
+      const answer = await this.api.clearPrompt(id, frame, object);
+      if (!this.#isOpen(id)) return;
       this.#answered(frame, answer, object);
       this.results.expire();
     });
@@ -156,14 +177,17 @@ export class Session {
   /**
    * @param {number} frame
    * @param {Candidate[]} chosen
+   * @returns {Promise<TrackedObject[] | null>} null when it failed; the person has been told
    */
   adopt(frame, chosen) {
-    return this.#inTurn(async () => {
-      const answer = await this.api.addObjects(this.id, frame, chosen.map(({ mask }) => mask));
+    return this.#inTurn(async (id) => {
+      const answer = await this.api.addObjects(id, frame, chosen.map(({ mask }) => mask));
+      if (!this.#isOpen(id)) return null;
       this.results.put(answer.frame, true);
       const first = answer.objects[0];
       if (first) this.store.set({ active: first.id });
       this.refreshSoon();
+      return answer.objects;
     });
   }
 
@@ -182,14 +206,14 @@ export class Session {
   /** @param {TrackRequest} request */
   track(request) {
     return this.#inTurn(async () => {
-      this.#jobChanged(await this.api.track(this.id, request));
+      this.jobs.changed(await this.api.track(this.id, request));
       this.store.set({ corrected: null });
     });
   }
 
   /** @param {Job} job */
   cancel(job) {
-    return this.#try(async () => this.#jobChanged(await this.api.cancel(job.id)));
+    return this.#try(async () => this.jobs.changed(await this.api.cancel(job.id)));
   }
 
   /**
@@ -222,29 +246,24 @@ export class Session {
     return this.#inTurn(async () => this.store.set({ project: await this.api.changeProject(this.id, change) }));
   }
 
-  /** @param {Job} job */
-  watchJob(job) {
-    this.#jobChanged(job);
-  }
-
   refreshSoon() {
     clearTimeout(this.#refreshing);
-    this.#refreshing = setTimeout(() => (this.#turns ? this.refreshSoon() : this.#try(() => this.#refresh())), 60);
+    this.#refreshing = setTimeout(() => (this.#turns.waiting ? this.refreshSoon() : this.#try(() => this.#refresh())), 60);
   }
 
   async #refresh() {
     const id = this.id;
-    const begun = this.#begun;
+    const { begun } = this.#turns;
     const [project, timeline] = await Promise.all([this.api.project(id), this.#timeline()]);
     if (this.store.state.project?.id !== id) return;
-    if (begun !== this.#begun) {
+    if (begun !== this.#turns.begun) {
       this.refreshSoon(); // something was changed meanwhile: this answer may be older
       return;
     }
     const ids = new Set(project.objects.map((object) => object.id));
     const { active } = this.store.state;
-    const jobs = project.jobs.filter((job) => !this.#ended.has(job.id));
-    this.store.set({ project, jobs, active: active !== null && ids.has(active) ? active : null });
+    this.store.set({ project, active: active !== null && ids.has(active) ? active : null });
+    this.jobs.listed(project.jobs);
     this.results.setTimeline(timeline);
     await this.loadPrompts();
   }
@@ -256,29 +275,44 @@ export class Session {
   }
 
   /**
+   * A new object has its number; it becomes the active one, unless another was chosen or begun meanwhile.
+   *
+   * @param {{id: number}} object
+   * @param {number} id
+   */
+  #became(object, id) {
+    object.id = id;
+    if (object !== this.#fresh) return;
+    this.#fresh = { id: 0 };
+    if (this.store.state.active === null) this.store.set({ active: id });
+  }
+
+  /**
    * @param {number} frame
    * @param {PromptAnswer} answer
-   * @param {number} object
+   * @param {number} id of the object
+   * @param {boolean} [isReading] whether a reading was taken: the others stay to be taken
    */
-  #answered(frame, answer, object) {
+  #answered(frame, answer, id, isReading = false) {
     this.results.put(answer.frame, true);
-    const id = answer.object?.id ?? object;
     if (answer.object) {
       const objects = [...this.project.objects.filter((one) => one.id !== id), answer.object];
       this.store.set({ project: { ...this.project, objects } });
     }
     if (frame === this.store.state.frame) {
       const { [id]: _, ...others } = this.store.state.prompts;
-      this.store.set({ prompts: answer.prompt ? { ...others, [id]: answer.prompt } : others });
+      this.store.set({ prompts: answer.prompt ? { ...others, [id]: answer.prompt } : others, preview: null });
+      if (id === this.store.state.active && !isReading) {
+        this.store.set({ candidates: answer.candidates ?? [], candidate: -1, clicked: { frame, object: id } });
+      }
     }
-    this.store.set({ active: id, candidates: answer.candidates ?? [], candidate: -1, preview: null });
     this.refreshSoon();
   }
 
   /** @param {any} message */
   #take(message) {
     if (message.type === "preview") this.onPreview(message);
-    else if (message.type === "job") this.#jobChanged(message.job);
+    else if (message.type === "job") this.jobs.changed(message.job);
     else if (message.type === "frame") {
       this.results.put(message.frame, false);
       for (const listener of this.#trackListeners) listener(message.frame.frame);
@@ -295,7 +329,7 @@ export class Session {
   #greeted({ revision, jobs }) {
     if (this.#connected || jobs.length || revision !== this.project.revision) this.#changed(true);
     this.#connected = true;
-    this.store.set({ jobs });
+    this.#try(() => this.jobs.greeted(jobs));
   }
 
   /** @param {boolean} masks whether masks may have changed too */
@@ -304,38 +338,19 @@ export class Session {
     this.refreshSoon();
   }
 
-  /**
-   * A quick job's end may arrive before the answer that it was begun.
-   *
-   * @param {Job} told
-   */
-  #jobChanged(told) {
-    const job = this.#ended.get(told.id) ?? told;
-    const others = this.store.state.jobs.filter(({ id }) => id !== job.id);
-    const open = job.state === "waiting" || job.state === "running";
-    if (!open) this.#ended.set(job.id, job);
-    this.store.set({ jobs: open ? [...others, job] : others });
-    if (!open && job.kind === "track") this.refreshSoon();
-    for (const listener of this.#jobListeners) listener(job);
+  /** @param {string} id of a project */
+  #isOpen(id) {
+    return this.store.state.project?.id === id;
   }
 
   /**
    * @template T
-   * @param {() => Promise<T>} action
+   * @param {(id: string) => Promise<T>} action gets the project it was asked for; left out when that was left meanwhile
    * @returns {Promise<T | null>}
    */
   #inTurn(action) {
-    this.#turns += 1;
-    this.#begun += 1;
-    this.store.set({ busy: true });
-    const turn = this.#work.then(async () => {
-      const result = await this.#try(action);
-      this.#turns -= 1;
-      this.store.set({ busy: this.#turns > 0 });
-      return result;
-    });
-    this.#work = turn.then(() => {});
-    return turn;
+    const { id } = this;
+    return this.#turns.take(() => this.#try(async () => (this.#isOpen(id) ? action(id) : null)));
   }
 
   /**

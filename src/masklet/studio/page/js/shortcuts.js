@@ -47,17 +47,19 @@ export function shortcutsOf(editor) {
   add("Objects", "Del", "Clear what was said on this frame", () => editor.clearPrompt());
   add("Objects", "Shift Del", "Delete the object", () => editor.deleteObject());
 
+  const go = (/** @type {string} */ keys, /** @type {string} */ does, /** @type {() => void} */ run) =>
+    add("Frames", keys, does, () => (trackBar.stay(), run()));
   add("Frames", "Space", "Play or pause", () => player.toggle());
-  add("Frames", "←", "One frame back", step(-1));
-  add("Frames", "→", "One frame on", step(1));
-  add("Frames", "Shift ←", "Ten frames back", step(-10));
-  add("Frames", "Shift →", "Ten frames on", step(10));
-  add("Frames", "Home", "To the beginning", () => transport.edge(-1));
-  add("Frames", "End", "To the end", () => transport.edge(1));
+  go("←", "One frame back", step(-1));
+  go("→", "One frame on", step(1));
+  go("Shift ←", "Ten frames back", step(-10));
+  go("Shift →", "Ten frames on", step(10));
+  go("Home", "To the beginning", () => transport.edge(-1));
+  go("End", "To the end", () => transport.edge(1));
   add("Frames", "I", "Set the in marker", () => transport.mark("in"));
   add("Frames", "O", "Set the out marker", () => transport.mark("out"));
-  add("Frames", ".", "Next doubtful frame", () => review.jump(1));
-  add("Frames", ",", "Previous doubtful frame", () => review.jump(-1));
+  go(".", "Next doubtful frame", () => review.jump(1));
+  go(",", "Previous doubtful frame", () => review.jump(-1));
 
   add("Tracking", "T", "Track forward", () => many() && trackBar.track("forward"));
   add("Tracking", "Shift T", "Track backward", () => many() && trackBar.track("backward"));

@@ -2,15 +2,18 @@
 
 /** @import {Rle, State, Tool} from "./types.js" */
 /** @import {Store} from "./store.js" */
-/** @import {Session} from "./session.js" */
+/** @import {Session, Target} from "./session.js" */
 /** @import {Viewer} from "./viewer.js" */
 /** @import {Gestures} from "./input.js" */
 /** @import {Point} from "./viewport.js" */
 
-import { countsOf } from "./rle.js";
-import { toast } from "./toast.js";
+import { painted } from "./brush.js";
+import { areaOf, countsOf } from "./rle.js";
+import { announce, toast } from "./toast.js";
 
 const DRAG = 4; // pixels of the screen after which a press is a drag
+
+/** @typedef {{start: Point, tool: Tool, target: Target, picks: boolean}} Gesture what it was meant for when it began */
 
 /** @type {{tool: Tool, icon: string, label: string, key: string, hint: string}[]} */
 export const TOOLS = [
@@ -23,8 +26,8 @@ export const TOOLS = [
 ];
 
 export class Tools {
-  /** @type {Point | null} */
-  #start = null;
+  /** @type {Gesture | null} */
+  #gesture = null;
 
   /**
    * @param {{store: Store<State>, session: Session, viewer: Viewer, pick: (at: Point) => void,
@@ -50,7 +53,7 @@ export class Tools {
   }
 
   abandon() {
-    this.#start = null;
+    this.#gesture = null;
     this.viewer.box = null;
     this.viewer.brush.drop();
     this.viewer.request();
@@ -59,52 +62,60 @@ export class Tools {
   /**
    * @param {Point} at in the picture
    * @param {boolean} positive
+   * @param {Target} [target]
    */
-  async click(at, positive) {
+  async click(at, positive, target = this.session.target) {
     const { viewer, session, store } = this;
-    const { frame, active, prompts } = store.state;
-    if (!viewer.viewport.contains(at) || this.#locked()) return;
+    const { frame, object } = target;
+    if (!viewer.viewport.contains(at) || this.#locked(target)) return;
     const click = { ...this.#pixel(at), positive };
-    if (!positive && active === null) {
+    if (!positive && !object.id) {
       toast("Include something first: an object cannot begin with what it is not.");
       return;
     }
-    viewer.pending = click;
+    const pending = { frame, click };
+    viewer.pending = pending;
     store.set({ preview: null });
     viewer.request();
-    const first = active === null || !prompts[active];
-    await session.prompt(frame, { object_id: active ?? 0, clicks: [click], candidates: first });
-    viewer.pending = null;
+    const first = !object.id || !store.state.prompts[object.id];
+    await session.prompt(target, { clicks: [click], candidates: first });
+    if (viewer.pending === pending) viewer.pending = null; // a newer click waits for its own answer
     viewer.request();
   }
 
   /**
    * @param {Point} from
    * @param {Point} to
+   * @param {Target} [target]
    */
-  async box(from, to) {
-    const { frame, active } = this.store.state;
-    if (this.#locked()) return;
+  async box(from, to, target = this.session.target) {
+    if (this.#locked(target)) return;
     const a = this.#pixel(from);
     const b = this.#pixel(to);
     const [x0, x1] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
     const [y0, y1] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
     if (x1 - x0 < 1 || y1 - y0 < 1) return;
-    await this.session.prompt(frame, { object_id: active ?? 0, box: [x0, y0, x1, y1] });
+    await this.session.prompt(target, { box: [x0, y0, x1, y1] });
   }
 
   /** The object is not on this frame. */
   async absent() {
-    const { frame, active, project } = this.store.state;
-    if (!project || this.#locked()) return;
-    if (active === null) {
+    const { project } = this.store.state;
+    const { target } = this.session;
+    if (!project || this.#locked(target)) return;
+    if (!target.object.id) {
       toast("Choose the object that is not on this frame.");
       return;
     }
     const { width, height } = project.media;
     /** @type {Rle} */
     const nothing = { size: [height, width], counts: countsOf([width * height]) };
-    await this.session.prompt(frame, { object_id: active, mask: nothing });
+    await this.session.prompt(target, ({ prompts }) => {
+      const mask = prompts[target.object.id]?.mask;
+      if (!mask || areaOf(mask)) return { mask: nothing };
+      announce("Already said: it is not on this frame");
+      return null;
+    });
   }
 
   /**
@@ -112,27 +123,32 @@ export class Tools {
    * @param {PointerEvent} event
    */
   #begin(at, event) {
-    const { tool, proposals, active, frame, project, playing } = this.store.state;
+    const { tool, proposals, project, playing } = this.store.state;
     if (!project) return false;
     if (playing) {
       this.pause();
       return false;
     }
-    this.#start = at;
-    if (proposals.length) return true;
-    if (tool !== "brush" && tool !== "erase") return true;
-    if (this.#locked() || event.button === 2) return false;
-    const mask = active === null ? undefined : this.session.results.at(frame)?.objects[active]?.mask;
-    this.viewer.brush.begin(project.media, mask, this.viewer.activeColor);
-    this.#paint(at);
+    const { target } = this.session;
+    const paints = tool === "brush" || tool === "erase";
+    const picks = proposals.length > 0;
+    if (paints && !picks && (event.button === 2 || this.#locked(target))) return false;
+    this.#gesture = { start: at, tool, target, picks };
+    if (paints && !picks) {
+      const mask = this.session.results.at(target.frame)?.objects[target.object.id]?.mask;
+      const { activeColor: color, brush } = this.viewer;
+      const stroke = { target, points: [], diameter: this.store.state.brush, erase: tool === "erase", color };
+      brush.begin(project.media, mask, stroke);
+      this.#paint(at);
+    }
     return true;
   }
 
   /** @param {Point} at */
   #move(at) {
-    const { tool, proposals } = this.store.state;
-    if (!this.#start || proposals.length) return;
-    if (tool === "box") this.viewer.box = { from: this.#start, to: at };
+    if (!this.#gesture || this.#gesture.picks) return;
+    const { start, tool } = this.#gesture;
+    if (tool === "box") this.viewer.box = { from: start, to: at };
     else if (tool === "brush" || tool === "erase") this.#paint(at);
   }
 
@@ -141,39 +157,48 @@ export class Tools {
    * @param {PointerEvent} event
    */
   #end(at, event) {
-    const { tool, proposals } = this.store.state;
-    const start = this.#start;
-    this.#start = null;
+    const gesture = this.#gesture;
+    this.#gesture = null;
     this.viewer.box = null;
-    if (!start) return;
+    if (!gesture) return;
+    const { start, tool, target, picks } = gesture;
     const moved = Math.hypot(at.x - start.x, at.y - start.y) * this.viewer.viewport.scale;
-    if (proposals.length) this.pick(at);
-    else if (tool === "box" && moved > DRAG) this.box(start, at);
+    if (picks) this.pick(at);
+    else if (tool === "box" && moved > DRAG) this.box(start, at, target);
     else if (tool === "brush" || tool === "erase") this.#finishStroke();
-    else if (moved <= DRAG * 2) this.click(at, tool !== "exclude" && event.button !== 2 && !event.altKey);
+    else if (moved <= DRAG * 2) this.click(at, tool !== "exclude" && event.button !== 2 && !event.altKey, target);
   }
 
   /** @param {Point} at */
   #paint(at) {
-    const { tool, brush } = this.store.state;
     this.viewer.ring = at;
-    this.viewer.brush.paint(at, { diameter: brush, color: this.viewer.activeColor, erase: tool === "erase" });
+    this.viewer.brush.paint(at);
     this.viewer.request();
   }
 
+  /** The stroke goes onto the mask that is there when it is its turn, which the page may not know yet. */
   async #finishStroke() {
-    const { frame, active } = this.store.state;
-    const mask = this.viewer.brush.take();
-    if (mask) await this.session.prompt(frame, { object_id: active ?? 0, mask });
-    else toast("Nothing is left of the mask: press X if the object is not on this frame.");
-    this.viewer.brush.drop();
+    const { brush } = this.viewer;
+    const stroke = brush.end();
+    const size = this.store.state.project?.media;
+    if (!stroke || !size) return;
+    const { target } = stroke;
+    await this.session.prompt(target, ({ frame }) => {
+      const mask = painted(size, frame.objects[target.object.id]?.mask, stroke);
+      if (!mask) toast("Nothing is left of the mask: press X if the object is not on this frame.");
+      return mask && { mask };
+    });
+    brush.settle(stroke);
     this.viewer.request();
   }
 
-  /** Whether the object does not take prompts; the person is told. */
-  #locked() {
-    const { project, active } = this.store.state;
-    const object = project?.objects.find(({ id }) => id === active);
+  /**
+   * Whether the object does not take prompts; the person is told.
+   *
+   * @param {Target} target
+   */
+  #locked(target) {
+    const object = this.store.state.project?.objects.find(({ id }) => id === target.object.id);
     if (object?.locked) toast(`${object.name} is locked: unlock it, or press N to begin another object.`);
     return object?.locked ?? false;
   }

@@ -35,7 +35,7 @@ export class TrackBar {
     byId("retrack").addEventListener("click", () => this.retrack());
     byId("cancel-track").addEventListener("click", () => this.cancel());
     session.onTracked((frame) => this.#follow(frame));
-    session.onJob((job) => job.kind === "track" && this.#finished(job));
+    session.jobs.listen((job) => job.kind === "track" && this.#finished(job));
     store.watch(["jobs", "project", "corrected"], () => this.#show());
   }
 

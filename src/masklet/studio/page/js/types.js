@@ -21,6 +21,7 @@
  *   candidate?: boolean}} PromptRequest
  * @typedef {{revision: number, frame: FrameResult, prompt: Prompt | null, candidates?: Candidate[],
  *   object?: TrackedObject}} PromptAnswer
+ * @typedef {{revision: number, frame: FrameResult, prompts: Record<string, Prompt>}} FrameAnswer
  * @typedef {{object_id: number, runs: [number, number, Presence][], prompted: number[]}} LaneRuns
  * @typedef {{frame: number, object_id: number, reason: string, score: number}} Doubt
  * @typedef {{revision: number, num_frames: number, lanes: LaneRuns[], review: Doubt[]}} TimelineAnswer
@@ -56,6 +57,7 @@
  * @property {Record<string, Prompt>} prompts what was said on the frame in sight, by object
  * @property {Preview | null} preview what a click under the pointer would give
  * @property {Candidate[]} candidates other readings of the last click
+ * @property {{frame: number, object: number} | null} clicked what that click was about
  * @property {number} candidate the reading in sight, -1: as it is
  * @property {Candidate[]} proposals everything on the frame in sight
  * @property {ReadonlySet<number>} picked proposals that are to become objects

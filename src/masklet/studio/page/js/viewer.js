@@ -1,6 +1,6 @@
 /** The picture on the screen: the frame with effects, masks, previews and prompts, drawn when something changed. */
 
-/** @import {State} from "./types.js" */
+/** @import {Click, State} from "./types.js" */
 /** @import {Store} from "./store.js" */
 /** @import {Frames} from "./frames.js" */
 /** @import {Results} from "./results.js" */
@@ -25,7 +25,7 @@ export class Viewer {
   ring = null;
   /** The cursor that keys move, in the picture. @type {Point | null} */
   crosshair = null;
-  /** A click that has no answer yet. @type {{x: number, y: number, positive: boolean} | null} */
+  /** A click that has no answer yet. @type {{frame: number, click: Click} | null} */
   pending = null;
   /** Draw soon. */
   request = soon(() => {
@@ -108,7 +108,7 @@ export class Viewer {
     this.#drawMasks();
     this.#drawProposals();
     this.#drawPreview();
-    if (this.brush.canvas) this.#place(this.brush.canvas, true, 0.6);
+    if (this.brush.canvas && this.#isPainted) this.#place(this.brush.canvas, true, 0.6);
     drawing.setTransform(this.density, 0, 0, this.density, 0, 0);
     this.#drawPrompts();
   }
@@ -153,10 +153,16 @@ export class Viewer {
     return { step, thickness: Math.max(1, Math.round(1.6 / (scale * step))) };
   }
 
+  /** Whether what is painted belongs to the frame in sight. */
+  get #isPainted() {
+    return Boolean(this.brush.canvas) && this.brush.target?.frame === this.store.state.frame;
+  }
+
   #drawMasks() {
     const { frame, project, active, effects, drawn, candidate, candidates, proposals } = this.store.state;
     if (!project || !drawsOverlay(effects) || proposals.length) return;
-    const replaced = this.brush.canvas || candidates[candidate] ? active : null;
+    const painted = this.#isPainted ? (this.brush.target?.object.id ?? null) : null;
+    const replaced = candidates[candidate] ? active : painted;
     const outline = effects.object === "outline" ? (effects.color ?? "") : null;
     const look = { opacity: effects.strength, active, without: replaced, outline };
     const overlay = this.overlay.masks(this.results.at(frame), project.objects, look, {
@@ -189,7 +195,7 @@ export class Viewer {
   }
 
   #drawPrompts() {
-    const { prompts, active, project, playing, proposals } = this.store.state;
+    const { prompts, active, project, playing, proposals, frame } = this.store.state;
     const { drawing, viewport } = this;
     if (!playing && project && !proposals.length) {
       for (const object of project.objects) {
@@ -197,8 +203,8 @@ export class Viewer {
         if (prompt && !object.hidden) drawPrompt(drawing, viewport, prompt, object.color, object.id === active);
       }
     }
-    if (this.pending) {
-      const waiting = { clicks: [this.pending], box: null, mask: null };
+    if (this.pending?.frame === frame) {
+      const waiting = { clicks: [this.pending.click], box: null, mask: null };
       drawPrompt(drawing, viewport, waiting, this.activeColor, true, 0.6);
     }
     if (this.box) drawBox(drawing, viewport, this.box.from, this.box.to, this.activeColor, true);

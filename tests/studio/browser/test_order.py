@@ -1,0 +1,249 @@
+"""Answers that come late: what was meant for one frame and one object reaches those, and nothing that is newer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import Bool
+from playwright.sync_api import Page, expect
+
+from masklet.types import Rle
+
+pytestmark = pytest.mark.slow
+
+DOG, WOMAN = (210, 150), (110, 130)
+FIRST, SECOND, THIRD = ((60, 40), (120, 40)), ((60, 220), (120, 220)), ((360, 40), (420, 40))
+"""Strokes; each has the middle between its ends inside."""
+
+
+@pytest.fixture(scope="module")
+def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
+    return start_studio(short_clip)
+
+
+@pytest.fixture
+def project(studio: Any, open_page: Callable[..., Page]) -> Iterator[tuple[Page, str]]:
+    """A page on the clip without any object, and the project's address in the API."""
+    page = open_page(studio.url)
+    page.wait_for_selector('#view[data-frame="0"]')
+    address = f"/projects/{page.url.rsplit('/', 1)[1]}"
+    yield page, address
+    for one in studio.get(address)["objects"]:
+        studio.send("DELETE", f"{address}/objects/{one['id']}")
+
+
+def saved(page: Page, count: int) -> None:
+    """Wait until so many objects are listed and nothing is under way."""
+    expect(page.locator("#objects li")).to_have_count(count)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+
+
+def mask_at(studio: Any, address: str, frame: int) -> Bool[np.ndarray, "h w"]:
+    """The mask of the only object."""
+    (found,) = studio.get(f"{address}/frames/{frame}")["frame"]["objects"].values()
+    return Rle((found["mask"]["size"][0], found["mask"]["size"][1]), found["mask"]["counts"].encode()).to_mask()
+
+
+def painted(mask: Bool[np.ndarray, "h w"]) -> list[bool]:
+    """Which of the three strokes are inside."""
+    return [bool(mask[y, (left + right) // 2]) for (left, y), (right, _) in (FIRST, SECOND, THIRD)]
+
+
+def prompted(studio: Any, address: str) -> list[list[int]]:
+    """The frames of each object about which something was said."""
+    return [one["prompted"] for one in studio.get(address)["objects"]]
+
+
+def track_to_the_end(page: Page) -> None:
+    """Wait for the end of tracking that has begun."""
+    expect(page.locator("#track-controls")).to_be_visible(timeout=60_000)
+
+
+def test_a_stroke_goes_onto_the_one_that_has_no_answer_yet(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    page.keyboard.press("d")
+    held = hold(page, "**/frames/0**")
+    picture_of(page).drag(*FIRST)
+    picture_of(page).drag(*SECOND)
+    held.release()
+    saved(page, 1)
+    assert painted(mask_at(studio, address, 0)) == [True, True, False]
+
+
+def test_an_answer_leaves_the_stroke_under_the_pointer(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    picture = picture_of(page)
+    page.keyboard.press("d")
+    held = hold(page, "**/frames/0**")
+    picture.drag(*FIRST)
+    page.mouse.move(*picture.at(*SECOND[0]))
+    page.mouse.down()
+    page.mouse.move(*picture.at(80, 220), steps=3)
+    held.release()
+    saved(page, 1)
+    page.mouse.move(*picture.at(*SECOND[1]), steps=3)
+    page.mouse.up()
+    saved(page, 1)
+    mask = mask_at(studio, address, 0)
+    assert painted(mask) == [True, True, False]
+    assert mask[220, 62:118].all()
+
+
+def test_a_stroke_after_undo_does_not_bring_back_what_was_undone(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    page.keyboard.press("d")
+    for stroke in (FIRST, SECOND):
+        picture_of(page).drag(*stroke)
+        saved(page, 1)
+    held = hold(page, "**/undo")
+    page.keyboard.press("Control+z")
+    picture_of(page).drag(*THIRD)
+    held.release()
+    saved(page, 1)
+    assert painted(mask_at(studio, address, 0)) == [True, False, True]
+
+
+def test_a_stroke_on_a_mask_that_is_not_loaded_keeps_it(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    page.keyboard.press("ArrowRight")
+    picture_of(page).shows(1)
+    page.keyboard.press("d")
+    picture_of(page).drag(*FIRST)
+    saved(page, 1)
+    loading = [hold(page, "**/frames/1"), hold(page, "**/masks?**")]
+    page.reload()
+    picture_of(page).shows(1)
+    page.keyboard.press("d")
+    picture_of(page).drag(*SECOND)
+    for held in loading:
+        held.release()
+    saved(page, 1)
+    assert painted(mask_at(studio, address, 1)) == [True, True, False]
+
+
+def test_readings_of_a_click_stay_on_its_frame(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    held = hold(page, "**/prompts")
+    picture_of(page).click(*DOG)
+    page.keyboard.press("ArrowRight")
+    picture_of(page).shows(1)
+    held.release()
+    saved(page, 1)
+    expect(page.locator("#candidates")).to_be_hidden()
+    assert prompted(studio, address) == [[0]]
+    picture_of(page).click(*DOG)
+    expect(page.locator("#candidates")).to_be_visible()
+    page.locator(".candidate").nth(1).click()
+    expect(page.locator(".candidate").nth(1)).to_have_attribute("aria-pressed", "true")
+    assert prompted(studio, address) == [[0, 1]]
+
+
+def test_a_stroke_stays_on_the_frame_where_it_began_while_tracking_goes_on(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+) -> None:
+    page, address = project
+    picture = picture_of(page)
+    frame = page.locator("#timeline-track")
+    picture.click(*DOG)
+    saved(page, 1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    page.mouse.move(*picture.at(*FIRST[0]))
+    page.keyboard.press("t")
+    expect(frame).not_to_have_attribute("aria-valuenow", "0")
+    page.mouse.down()
+    pressed = frame.get_attribute("aria-valuenow") or ""
+    track_to_the_end(page)
+    page.mouse.move(*picture.at(*FIRST[1]), steps=3)
+    page.mouse.up()
+    saved(page, 1)
+    assert frame.get_attribute("aria-valuenow") == pressed
+    assert prompted(studio, address) == [[0, int(pressed)]]
+
+
+def test_who_goes_elsewhere_while_tracking_stays_there(
+    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+) -> None:
+    page, _ = project
+    frame = page.locator("#timeline-track")
+    picture_of(page).click(*DOG)
+    saved(page, 1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    expect(frame).not_to_have_attribute("aria-valuenow", "0")
+    page.keyboard.press("Home")
+    track_to_the_end(page)
+    expect(frame).to_have_attribute("aria-valuenow", "0")
+
+
+def test_a_click_after_new_object_makes_another_one(
+    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, address = project
+    picture = picture_of(page)
+    held = hold(page, "**/prompts")
+    picture.click(*DOG)
+    picture.click(DOG[0] + 10, DOG[1])  # the same object still
+    page.keyboard.press("n")
+    picture.click(*WOMAN)
+    held.release()
+    saved(page, 2)
+    clicks = [len(prompt["clicks"]) for prompt in studio.get(f"{address}/frames/0")["prompts"].values()]
+    assert clicks == [2, 1]
+    expect(page.locator("#objects li").nth(1)).to_have_attribute("aria-current", "true")
+
+
+def test_an_answer_does_not_take_back_the_choice_of_another_object(
+    project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+) -> None:
+    page, _ = project
+    picture = picture_of(page)
+    picture.click(*DOG)
+    page.keyboard.press("n")
+    picture.click(*WOMAN)
+    saved(page, 2)
+    page.keyboard.press("1")
+    held = hold(page, "**/prompts")
+    picture.click(DOG[0] + 10, DOG[1])
+    page.keyboard.press("2")
+    held.release()
+    saved(page, 2)
+    expect(page.locator("#objects li").nth(1)).to_have_attribute("aria-current", "true")
+    expect(page.locator("#candidates")).to_be_hidden()
+
+
+def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]) -> None:
+    page, address = project
+    picture_of(page).click(*DOG)
+    saved(page, 1)
+    page.keyboard.press("ArrowRight")
+    for _ in range(2):
+        page.keyboard.press("x")
+        saved(page, 1)
+    steps = [one["label"] for one in studio.get(f"{address}/history")["steps"] if not one["undone"]]
+    assert steps[-1].startswith("not there")
+    assert not steps[-2].startswith("not there")
+
+
+def test_the_picture_takes_gestures_while_text_is_selected(
+    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+) -> None:
+    page, _ = project
+    page.keyboard.press("Control+a")  # a press on selected things would begin to drag them away
+    page.keyboard.press("b")
+    picture_of(page).drag((330, 20), (400, 80), (450, 130))
+    saved(page, 1)
