@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from masklet.errors import PromptError, UnknownObjectError
+from masklet.errors import FormatError, PromptError, UnknownObjectError
 from masklet.types import FrameMasks, FrameSource, Masklet, MaskSet, Prompts, Rle
 
 MASK = np.array([[0, 1, 1], [0, 0, 1]], bool)
@@ -64,6 +64,27 @@ def test_prompts_take_what_people_have() -> None:
         assert mask.dtype == bool
 
 
+@pytest.mark.usefixtures("untyped_caller")
+def test_one_point_needs_no_list() -> None:
+    prompts = Prompts(points=[3, 4], labels=1)  # type: ignore[arg-type]
+    assert (prompts.points.tolist(), prompts.labels.tolist()) == ([[3, 4]], [1])
+
+
+def test_prompts_do_not_change_with_the_callers_arrays() -> None:
+    points, labels, box, mask = (
+        np.ones((1, 2), np.float32),
+        np.ones(1, int),
+        np.arange(4, dtype=np.float32),
+        MASK.copy(),
+    )
+    clicked, drawn = Prompts(points, labels, box), Prompts.from_mask(mask)
+    points[:], labels[:], box[:], mask[:] = 9, 0, 9, False
+    assert (clicked.points.tolist(), clicked.labels.tolist()) == ([[1, 1]], [1])
+    assert clicked.box is not None
+    assert clicked.box.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(drawn.mask, MASK)
+
+
 REFUSED: list[tuple[Callable[[], object], str]] = [
     (Prompts, "expected a click, a box or a mask, got none of them"),
     (lambda: Prompts.click(float("nan"), 1), "points must be finite numbers, got [[nan, 1.0]]"),
@@ -78,7 +99,25 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Prompts.from_mask(np.zeros((3, 3), bool)), "mask is empty"),
     (lambda: Prompts.from_mask(np.ones((1, 3, 3), bool)), "expected a mask of shape (height, width), got (1, 3, 3)"),
     (lambda: Prompts.from_mask(np.full((3, 3), np.nan)), "mask must hold finite numbers"),
+    (lambda: Prompts.from_mask(MASK.astype(str)), "mask must hold numbers, got <U5"),
+    (lambda: Prompts.from_mask([[1, 0], [1]]), "expected a mask of shape (height, width), got rows of several lengths"),  # type: ignore[arg-type]
     (lambda: Prompts.from_mask(MASK).and_click(1, 1), "a mask stands alone"),
+    (
+        lambda: Prompts(np.zeros((2, 3), np.float32), np.ones(3, int)),
+        "expected points of shape (n, 2), x and y of each",
+    ),
+    (
+        lambda: Prompts(np.array([1, 2, 3], np.float32), np.array([1])),
+        "points of shape (n, 2), x and y of each, got (3,)",
+    ),
+    (lambda: Prompts(np.zeros((1, 1, 2), np.float32), np.array([1])), "points of shape (n, 2)"),
+    (lambda: Prompts([[1, 2], [3]], [1, 1]), "points must be numbers"),  # type: ignore[arg-type]
+    (lambda: Prompts([1, 2], "left"), "labels must be numbers"),  # type: ignore[arg-type]
+    (lambda: Prompts([1, 2], [0.5]), "labels must be 1 (positive) or 0 (negative), got 0.5"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent((-1, 5)), "expected a size (height, width) in whole pixels, got (-1, 5)"),
+    (lambda: Prompts.absent((4.0, 5.0)), "in whole pixels, got (4.0, 5.0)"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent(4), "in whole pixels, got 4"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent((4, 5, 3)), "in whole pixels, got (4, 5, 3)"),  # type: ignore[arg-type]
     (lambda: Prompts(box=np.array([0, 0, 1, 1], np.float32), mask=MASK), "a mask stands alone"),
 ]
 
@@ -129,6 +168,7 @@ def mask_set() -> MaskSet:
         (-1, [0.5]),
         (slice(1, None), [0.9, 0.5]),
         ([2, 0], [0.5, 0.2]),
+        ([], []),
         (np.array([True, False, True]), [0.2, 0.5]),
         (np.int64(0), [0.2]),
     ],
@@ -179,6 +219,12 @@ def test_label_map(object_ids: tuple[int, ...], labels: list[list[int]], dtype: 
     found = frame(*object_ids).label_map()
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, np.array(labels).reshape(-1, 3) if labels else np.zeros((2, 3)))
+
+
+def test_a_label_map_does_not_hold_every_id() -> None:
+    assert frame(65535).label_map().max() == 65535
+    with pytest.raises(FormatError, match="label maps hold object ids up to 65535, got 65536"):
+        frame(65536, 1).label_map()
 
 
 def test_masklet_starts_empty() -> None:

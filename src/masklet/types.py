@@ -10,10 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8, UInt16
 from pycocotools import mask as coco
 
-from masklet.errors import PromptError, UnknownObjectError
+from masklet.errors import FormatError, PromptError, UnknownObjectError
 
 ObjectId = int
 """Objects are named by positive integers, so that a label map (0 = background) can hold them."""
+
+MAX_LABEL = 65535
+"""The highest object id that a label map can hold."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -67,7 +70,8 @@ class Prompts:
     """What a person says about one object on one frame: clicks, a box, a mask (paper section 4), or that it is absent.
 
     Build it with `click`, `from_box`, `from_mask` or `absent` and add clicks with `and_click`. A mask is the truth and
-    stands alone; to correct a mask, prompt the same frame again with clicks.
+    stands alone; to correct a mask, prompt the same frame again with clicks. Arrays that are given are copied; a single
+    point may be given as (2,).
 
     Attributes:
         points: (n, 2) float32, (x, y) in pixels; the centre of the top-left pixel is (0, 0).
@@ -76,8 +80,8 @@ class Prompts:
         mask: (h, w) bool at the size of the picture, or None; all False where the object is absent.
 
     Raises:
-        PromptError: values that are not finite, labels other than 0 and 1, an inverted or empty box,
-            a mask together with clicks or a box, or nothing at all.
+        PromptError: values that are not finite, points of another shape, labels other than 0 and 1, an inverted or
+            empty box, a mask together with clicks or a box, or nothing at all.
     """
 
     points: Float32[np.ndarray, "n 2"] = field(default_factory=_no_points)
@@ -86,12 +90,12 @@ class Prompts:
     mask: Bool[np.ndarray, "h w"] | None = None
 
     def __post_init__(self) -> None:
-        points = _floats(self.points, "points").reshape(-1, 2) if np.size(self.points) else _no_points()
-        labels = np.asarray(self.labels).reshape(-1)
+        points, labels = _checked_points(self.points), _floats(self.labels, "labels").reshape(-1)
         if len(points) != len(labels):
             raise PromptError(f"expected one label for each point, got {len(points)} points and {len(labels)} labels")
         if not np.isin(labels, (0, 1)).all():
-            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got {sorted(set(labels.tolist()))}")
+            told = ", ".join(f"{label:g}" for label in np.unique(labels).tolist())
+            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got {told}")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels.astype(np.int64))
         if self.box is not None:
@@ -131,7 +135,12 @@ class Prompts:
 
         A pass shows it again where it is prompted again, or, with a memory policy that asks for likeness
         (``memory="auto"``), where it looks like itself. What a pass the other way said stays.
+
+        Raises:
+            PromptError: the size is not two positive whole numbers.
         """
+        if np.shape(size) != (2,) or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
+            raise PromptError(f"expected a size (height, width) in whole pixels, got {size!r}")
         return cls(mask=np.zeros(size, bool))
 
     @property
@@ -165,12 +174,21 @@ class Prompts:
 
 def _floats(values: object, what: str) -> Float32[np.ndarray, "..."]:
     try:
-        array = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError):
+        array = np.array(values, dtype=np.float32)  # a copy: the caller goes on using theirs
+    except (TypeError, ValueError, OverflowError):
         raise PromptError(f"{what} must be numbers, got {values!r}") from None
     if not np.isfinite(array).all():
         raise PromptError(f"{what} must be finite numbers, got {array.tolist()}")
     return array
+
+
+def _checked_points(values: object) -> Float32[np.ndarray, "n 2"]:
+    points = _floats(values, "points")
+    if not points.size:
+        return _no_points()
+    if points.shape != (2,) and (points.ndim != 2 or points.shape[1] != 2):
+        raise PromptError(f"expected points of shape (n, 2), x and y of each, got {points.shape}")
+    return points.reshape(-1, 2)
 
 
 def _checked_box(values: object) -> Float32[np.ndarray, "4"]:
@@ -184,10 +202,15 @@ def _checked_box(values: object) -> Float32[np.ndarray, "4"]:
 
 
 def _checked_mask(values: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "h w"]:
-    mask = np.asarray(values)
+    try:
+        mask = np.asarray(values)
+    except ValueError:
+        raise PromptError("expected a mask of shape (height, width), got rows of several lengths") from None
     if mask.ndim != 2:
         raise PromptError(f"expected a mask of shape (height, width), got {mask.shape}")
-    if mask.dtype != bool and not np.isfinite(mask).all():
+    if mask.dtype.kind not in "biuf":
+        raise PromptError(f"mask must hold numbers, got {mask.dtype}")
+    if not np.isfinite(mask).all():
         raise PromptError("mask must hold finite numbers, got NaN or infinity")
     return mask.astype(bool)
 
@@ -221,6 +244,7 @@ class MaskSet:
             chosen = np.array([int(index)])
         else:
             chosen = np.asarray(index)
+            chosen = chosen if chosen.size else chosen.astype(np.intp)  # an empty list would be of floats
         return MaskSet(
             masks=self.masks[chosen],
             iou=self.iou[chosen],
@@ -284,9 +308,14 @@ class FrameMasks:
         """(h, w) object ids, 0 for background; where masks overlap, the object listed last is seen.
 
         uint8 while every id is below 256, else uint16.
+
+        Raises:
+            FormatError: an id above 65535, which label maps do not hold.
         """
-        wide = max(self.object_ids, default=0) > 255
-        labels = np.zeros(self.masks.shape[1:], np.uint16 if wide else np.uint8)
+        highest = max(self.object_ids, default=0)
+        if highest > MAX_LABEL:
+            raise FormatError(f"label maps hold object ids up to {MAX_LABEL}, got {highest}")
+        labels = np.zeros(self.masks.shape[1:], np.uint16 if highest > 255 else np.uint8)
         for object_id, mask in zip(self.object_ids, self.masks, strict=True):
             labels[mask] = object_id
         return labels
