@@ -191,3 +191,5 @@ def test_only_finished_exports_can_be_fetched(studio: Any, project: str) -> None
     for path in (f"{'0' * 12}/{name}", f"{job['id']}/other.json", f"{job['id']}/..%2f..%2fstudio.sqlite"):
         assert studio.client.get(f"/api/exports/{path}").status_code == 404
     assert json.loads(studio.client.get(job["result"]["url"]).content)["schema"] == "masklet/rle"
+    (studio.desk.settings.exports / job["id"] / name).unlink()
+    assert studio.refused("GET", job["result"]["url"].removeprefix("/api/"))[:2] == (404, "NotFoundError")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,14 +78,24 @@ def test_projects_on_one_media_share_what_the_encoder_sees(small: Any) -> None:
     assert len(features) == 3
 
 
-def test_a_restart_goes_on_where_it_was(start: Any, small: Any, settings: Settings) -> None:
+def left_behind(settings: Settings, folder: Path) -> Settings:
+    """What a studio has written down until now, in another folder."""
+    with (
+        closing(sqlite3.connect(settings.database)) as here,
+        closing(sqlite3.connect(folder / "studio.sqlite")) as there,
+    ):
+        here.backup(there)
+    return replace(settings, folder=folder)
+
+
+def test_a_restart_goes_on_where_it_was(start: Any, small: Any, settings: Settings, tmp_path: Path) -> None:
     project, other = small.project(), small.project()
     for each in (project, other):
         small.click(each, 2, 15, 16)
         small.track(each, start=2, end=5)
         small.click(each, 4, 40, 20, object_id=1, positive=False)
     before = small.call("GET", f"projects/{project}"), small.masks(project)
-    again = start(replace(settings))
+    again = start(left_behind(settings, tmp_path))
     assert (again.call("GET", f"projects/{project}"), again.masks(project)) == before
     for served, each in ((small, other), (again, project)):
         served.track(each, start=4, end=7, frame=4)
@@ -94,13 +106,15 @@ def test_a_restart_goes_on_where_it_was(start: Any, small: Any, settings: Settin
     assert again.call("GET", f"projects/{project}")["undo"] == "track forward"
 
 
-def test_another_model_takes_the_prompts_by_their_masks(start: Any, small: Any, settings: Settings) -> None:
+def test_another_model_takes_the_prompts_by_their_masks(
+    start: Any, small: Any, settings: Settings, tmp_path: Path
+) -> None:
     project = small.project()
     small.say(project, 2, box=[8, 8, 30, 30])
     small.track(project, end=5)
     before = small.masks(project)
     other = Sam2(replace(TEST_TINY, image_size=96, name="another")).eval().requires_grad_(False)
-    again = start(replace(settings), model=other)
+    again = start(left_behind(settings, tmp_path), model=other)
     assert again.masks(project) == before
     assert again.track(project, start=2, end=7)["error"] is None
     after = again.masks(project)

@@ -204,9 +204,10 @@ def test_a_closed_tab_gives_the_task_to_another(office: Office) -> None:
 def test_a_restart_finds_everybody_at_work(office: Office, tiny: Sam2) -> None:
     task = office.take("cem")
     office.mask("cem", task["project"])
-    desk = office.app.state.desk
+    desk, people = office.app.state.desk, office.app.state.team.people
+    desk.close()
     app = create_app(tiny, desk.settings, queue=office.queue, people=[Person.parse("cem"), Person.parse("dee")])
-    assert app.state.team.people["cem"].token == office.app.state.team.people["cem"].token
+    assert app.state.team.people["cem"].token == people["cem"].token
     with serving(app) as url:
         later = Office(app, url, office.queue, office.clock)
         assert later.call("cem", "GET", "team")["held"] == [task]

@@ -62,7 +62,7 @@ def create_app(
         people: who works on the tasks; ``app.state.team`` knows their tokens, which stay the same for the folder.
 
     Raises:
-        OutputError: the folder cannot be used.
+        OutputError: the folder cannot be used, or another studio is using it.
         FormatError: the file that keeps the tokens is damaged.
     """
     desk = Desk(list(model) if isinstance(model, Sequence) else [model], settings)

@@ -17,6 +17,7 @@ from masklet.studio.faults import ConflictError
 from masklet.studio.hub import Hub
 from masklet.studio.jobs import Jobs
 from masklet.studio.library import Library
+from masklet.studio.lock import FolderLock
 from masklet.studio.record import Record
 from masklet.studio.sessions import Device, Live, device_of
 from masklet.studio.settings import Settings
@@ -36,6 +37,9 @@ class Desk:
         models: one for each device.
         settings: folders and limits.
 
+    Raises:
+        OutputError: the folder cannot be used, or another studio is using it.
+
     Attributes:
         store, record: the database, and what projects hold.
         library, viewers, pictures, clean: media, open for looking at, encoded frames, and masks without specks.
@@ -46,7 +50,12 @@ class Desk:
 
     def __init__(self, models: Sequence[Model], settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings)
+        self._lock = FolderLock(settings.folder)
+        try:
+            self.store = Store(settings)
+        except BaseException:
+            self._lock.release()
+            raise
         self.record = Record(self.store, settings.undo_steps)
         self.library = Library(self.store, settings)
         self.viewers = Viewers(frame_cache())
@@ -126,6 +135,7 @@ class Desk:
             device.close()
         self.viewers.close()
         self.store.close()
+        self._lock.release()
 
     # --- entries ---
 

@@ -284,6 +284,8 @@ def exported(desk: Desk, job_id: str, name: str) -> Path:
     path = desk.settings.exports / job.id / name
     if job.kind != "export" or job.state != "done" or job.result is None or job.result["name"] != name:
         raise NotFoundError("there is no such export")
+    if not path.is_file():
+        raise NotFoundError("the file of this export is gone: export again")
     return path
 
 
