@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from masklet.errors import MediaError
+from masklet.errors import FrameRangeError, MediaError
 from masklet.io import ArrayVideo
 from masklet.types import FrameSource
 
@@ -38,3 +40,22 @@ def test_a_list_of_frames_works_too() -> None:
 def test_what_is_no_video_is_refused(frames: list[np.ndarray], message: str) -> None:
     with pytest.raises(MediaError, match=message):
         ArrayVideo(frames)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_what_is_no_rate_is_refused(fps: float) -> None:
+    with pytest.raises(MediaError, match="more than 0 and at most 1000 frames per second, got"):
+        ArrayVideo(np.zeros((2, 6, 8, 3), np.uint8), fps=fps)
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize("index", [1.5, "0", None])
+def test_frames_are_asked_for_by_whole_numbers(index: Any) -> None:
+    with pytest.raises(FrameRangeError, match="whole numbers, got"):
+        ArrayVideo(np.zeros((2, 6, 8, 3), np.uint8))[index]
+
+
+@pytest.mark.usefixtures("untyped_caller")
+def test_numpy_counts_in_whole_numbers_too() -> None:
+    index: Any = np.int64(-1)
+    assert ArrayVideo(np.ones((2, 6, 8, 3), np.uint8))[index].max() == 1

@@ -31,6 +31,7 @@ def test_the_kind_of_source_is_seen_from_what_it_is(clips: Any, tmp_path: Path) 
         (folder, FolderVideo),
         (still, PictureFile),
         (np.zeros((2, 6, 8, 3), np.uint8), ArrayVideo),
+        ([np.zeros((6, 8, 3), np.uint8)] * 2, ArrayVideo),
     ):
         with open_video(source) as video:
             assert type(video) is kind
@@ -105,6 +106,13 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, make: Callable[[Path], Pat
         open_video(make(tmp_path))
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize("given", [None, 3, b"dog.mp4"])
+def test_what_is_no_name_is_refused(given: Any) -> None:
+    with pytest.raises(MediaError, match=f"the name of a video or an array of frames, got {type(given).__name__}"):
+        open_video(given)
 
 
 def test_sound_alone_is_no_video(clips: Any) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from masklet.errors import FrameRangeError, PromptError
-from masklet.predict.passes import Direction, Pass, plan_passes
+from masklet.errors import FrameRangeError, MediaError, PromptError
+from masklet.io import ArrayVideo
+from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
 
 PROMPTED = {1: [4], 2: [7, 9]}
 
@@ -32,6 +35,7 @@ def test_look_ahead_leaves_no_frame_out() -> None:
     assert plan_passes("forward", None, None, num_frames=12, prompted=PROMPTED, look_ahead=True)[0].frames == range(12)
 
 
+@pytest.mark.usefixtures("untyped_caller")
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -39,6 +43,8 @@ def test_look_ahead_leaves_no_frame_out() -> None:
         ({"end": 13}, FrameRangeError),
         ({"start": -1}, FrameRangeError),
         ({"end": 3}, FrameRangeError),
+        ({"start": 1.5}, FrameRangeError),
+        ({"end": "12"}, FrameRangeError),
         ({"prompted": {}}, PromptError),
     ],
 )
@@ -47,3 +53,17 @@ def test_nothing_to_run(options: dict[str, Any], error: type[Exception]) -> None
     start, end = asked.pop("start"), asked.pop("end")
     with pytest.raises(error):
         plan_passes("forward", start, end, num_frames=12, look_ahead=False, **asked)
+
+
+FRAMES = np.zeros((3, 6, 8, 3), np.uint8)
+
+
+def test_the_length_of_a_video() -> None:
+    assert recorded_length(ArrayVideo(FRAMES)) == 3
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize("given", ["dog.mp4", Path("dog.mp4"), FRAMES, list(FRAMES), None])
+def test_what_is_no_video_is_told_how_to_become_one(given: Any) -> None:
+    with pytest.raises(MediaError, match=r"masklet\.open_video.*masklet\.io\.ArrayVideo"):
+        recorded_length(given)

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
 from masklet.io.pictures import open_picture, opened_picture, reading_picture, to_rgb
-from masklet.io.source import RecordedSource
+from masklet.io.source import RecordedSource, checked_rate
 from masklet.types import Picture
 
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "TIFF"})
@@ -44,7 +44,9 @@ class PictureFile(RecordedSource):
         timed = self._count > 1 and duration > 0
         if timed and fps is not None:
             raise MediaError(f"frames per second are for pictures without times, not {path}")
-        super().__init__(self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else fps)
+        super().__init__(
+            self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else checked_rate(fps)
+        )
         self.time_base = Fraction(1, 1000) if timed else None
         self._starts: tuple[float, ...] | None = None
         self._image: Image.Image | None = None

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from masklet.errors import MediaError
-from masklet.io.source import RecordedSource
+from masklet.io.source import RecordedSource, checked_rate
 from masklet.types import Picture
 
 
@@ -20,7 +20,7 @@ class ArrayVideo(RecordedSource):
         fps: frames per second, or None where they have no clock.
 
     Raises:
-        MediaError: no frames, another shape or number type, or frames of different sizes.
+        MediaError: no frames, another shape or number type, frames of different sizes, or a rate that is none.
     """
 
     def __init__(self, frames: UInt8[np.ndarray, "t h w 3"] | Sequence[Picture], *, fps: float | None = None) -> None:
@@ -36,7 +36,7 @@ class ArrayVideo(RecordedSource):
                     f"got {shape[1]}x{shape[0]} at frame {index}"
                 )
         height, width, _ = frames[0].shape
-        super().__init__("the array", (height, width), fps)
+        super().__init__("the array", (height, width), checked_rate(fps))
         self._frames = frames
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from masklet.errors import MediaError
 from masklet.io.pictures import opened_picture, read_picture
-from masklet.io.source import RecordedSource
+from masklet.io.source import RecordedSource, checked_rate
 from masklet.types import Picture, Size
 
 PICTURE_SUFFIXES = frozenset(
@@ -50,7 +50,7 @@ class FolderVideo(RecordedSource):
                     f"expected pictures of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
                     f"got {other[1]}x{other[0]}: {file}"
                 )
-        super().__init__(str(path), size, fps)
+        super().__init__(str(path), size, checked_rate(fps))
         self.frame_names = tuple(file.name for file in self.files)
 
     def __len__(self) -> int:

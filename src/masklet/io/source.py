@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -24,6 +26,13 @@ READ_AHEAD_FRAMES = 8
 
 class MediaWarning(UserWarning):
     """Media was read, but not all that its header promises."""
+
+
+def checked_rate(fps: float | None) -> float | None:
+    """Frames per second as a caller gave them; `MediaError` where that is no rate."""
+    if fps is not None and not (0 < fps <= 1000 and math.isfinite(fps)):
+        raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {fps}")
+    return fps
 
 
 S = TypeVar("S", bound="RecordedSource")
@@ -92,8 +101,12 @@ class RecordedSource(ABC):
             return self._read(self.checked(index))
 
     def checked(self, index: int) -> int:
-        """``index`` counted from the start; `FrameRangeError` unless it lies in the video."""
+        """``index`` counted from the start; `FrameRangeError` unless it is a whole number and lies in the video."""
         count = len(self)
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise FrameRangeError(f"frames are counted in whole numbers, got {index!r}") from None
         if not -count <= index < count:
             raise FrameRangeError(f"frame {index} is outside {self.name}, which has {count} frames")
         return index % count

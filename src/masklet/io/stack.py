@@ -14,7 +14,7 @@ from masklet.errors import MediaError
 from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.pictures import check_pixels
 from masklet.io.scaling import Levels, Percentiles, Scale, checked_range
-from masklet.io.source import MediaWarning, RecordedSource
+from masklet.io.source import MediaWarning, RecordedSource, checked_rate
 from masklet.types import Picture, Size
 
 MEASURED_FRAMES = 16
@@ -93,6 +93,7 @@ class StackVideo(RecordedSource):
         self._opened = opened
         self._stack = stack = opened()
         try:
+            checked_rate(fps)
             check_pixels(stack.name, *stack.size)
             self.shown = chosen_channels(stack, channels)
             self._scale = stack.scale if scale is None else scale

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from masklet.io.live import LiveVideo
 from masklet.io.pictures import is_picture
 from masklet.io.raw import RawForm
 from masklet.io.scaling import Scale
-from masklet.io.source import RecordedSource
+from masklet.io.source import RecordedSource, checked_rate
 from masklet.io.stack import Channels, StackVideo
 from masklet.io.stacks import sequence_opener, stack_opener
+from masklet.types import Picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,7 @@ class ReadOptions:
     raw: RawForm | None = None
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not (0 < self.fps <= 1000 and math.isfinite(self.fps)):
-            raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {self.fps}")
+        checked_rate(self.fps)
         _ = self.choice
 
     @property
@@ -67,7 +67,7 @@ class ReadOptions:
 
 
 def open_video(
-    source: str | os.PathLike[str] | np.ndarray,
+    source: str | os.PathLike[str] | np.ndarray | Sequence[Picture],
     *,
     axis: str | None = None,
     channels: Channels | None = None,
@@ -81,7 +81,7 @@ def open_video(
         source: a video file of any container and codec FFmpeg knows; an animated or still picture file; a TIFF or Zarr
             stack; a folder of pictures, OpenEXR or TIFF (natural order of names); ``"camera:0"`` for the first camera;
             the ``rtsp://``, ``http://`` or ``https://`` address of a video; ``"-"`` for standard input; or a
-            (t, h, w, 3) uint8 RGB array.
+            (t, h, w, 3) uint8 RGB array, or a list of such frames.
         axis: which axis of a stack counts frames: ``"t"``, ``"z"``, ``"t,z=3"`` (one plane) or ``"t,z=max"`` (the
             greatest value along z); for GeoTIFF ``"band"``.
         channels: one channel of a stack, shown gray, or three as red, green and blue; by number from 0 or by name.
@@ -99,11 +99,13 @@ def open_video(
         MissingExtraError: a stack whose library is not installed.
     """
     options = ReadOptions(axis=axis, channels=channels, scale=scale, fps=fps, raw=raw)
-    if isinstance(source, np.ndarray):
+    if isinstance(source, np.ndarray | list | tuple):
         options.refuse("an array", fps=True)
         return ArrayVideo(source, fps=options.fps)
     if isinstance(source, str) and is_address(source):
         return _at_address(source, options)
+    if not isinstance(source, str | os.PathLike):
+        raise MediaError(f"expected the name of a video or an array of frames, got {type(source).__name__}")
     path = Path(source)
     try:
         path.stat()

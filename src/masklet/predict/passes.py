@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
@@ -33,8 +34,15 @@ def recorded_length(video: FrameSource) -> int:
     """The number of frames of a video.
 
     Raises:
-        MediaError: a live source, which has no length, or one without frames.
+        MediaError: no video, a live source, which has no length, or one without frames.
     """
+    try:
+        _height, _width = video.size
+    except (AttributeError, TypeError, ValueError):  # a name, frames in a list or an array: what people have at hand
+        raise MediaError(
+            f"expected a video, got {type(video).__name__}: open a file with masklet.open_video, "
+            "give frames in memory to masklet.io.ArrayVideo"
+        ) from None
     try:
         count = len(video)
     except TypeError:
@@ -64,12 +72,12 @@ def plan_passes(
         look_ahead: prompts of later frames are recalled too, so that there is something to track on every frame.
 
     Raises:
-        FrameRangeError: the range is empty, outside the video, or holds nothing to track.
+        FrameRangeError: the range is empty, outside the video, not of whole numbers, or holds nothing to track.
         PromptError: nothing was prompted.
     """
     if direction not in ("forward", "reverse", "both"):
         raise ValueError(f'direction must be "forward", "reverse" or "both", got {direction!r}')
-    low, high = 0 if start is None else start, num_frames if end is None else end
+    low, high = _whole(start, 0), _whole(end, num_frames)
     if not 0 <= low < high <= num_frames:
         raise FrameRangeError(f"expected 0 <= start < end <= {num_frames}, got start {low} and end {high}")
     if not prompted:
@@ -88,3 +96,10 @@ def plan_passes(
         where = f"prompts are on frames {min(first)} to {last}"
         raise FrameRangeError(f"nothing to track {direction} in frames {low} to {high - 1}: {where}")
     return [p for p in passes if len(p.frames)]
+
+
+def _whole(frame: int | None, otherwise: int) -> int:
+    try:
+        return otherwise if frame is None else operator.index(frame)
+    except TypeError:
+        raise FrameRangeError(f"frames are counted in whole numbers, got {frame!r}") from None
