@@ -65,6 +65,26 @@ def test_a_folder_of_images_is_walked_through(
     assert near[0] > 180, near
 
 
+def test_images_in_inner_folders_are_left_out_and_counted(
+    studio: Any, images: Path, tmp_path: Path, open_page: Callable[..., Page], picture_of: Callable[..., Any]
+) -> None:
+    inner = images / "other camera"
+    inner.mkdir()
+    for picture in images.glob("*.png"):
+        (inner / picture.name).write_bytes(picture.read_bytes())
+    page = open_page(studio.url)
+    page.locator("#folder-input").set_input_files(images)
+    picture_of(page, 160, 120).shows(0)
+    expect(page.locator("#last-index")).to_have_text("/ 2")
+    expect(page.locator("#news")).to_contain_text("Left out 3 images")
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    images.rename(outer / "disk")
+    page = open_page(studio.url)
+    page.locator("#folder-input").set_input_files(outer)
+    expect(page.locator("#alerts")).to_contain_text("6 images lie in folders inside this one")
+
+
 def test_a_dropped_file_is_opened(studio: Any, images: Path, open_page: Callable[..., Page]) -> None:
     page = open_page(studio.url)
     content = list((images / "disk 1.png").read_bytes())

@@ -20,6 +20,7 @@ def test_a_task_goes_from_hand_to_hand(
     short_clip: Path,
     open_page: Callable[..., Page],
     picture_of: Callable[[Page], Any],
+    hold: Callable[..., Any],
 ) -> None:
     studio = start_studio(short_clip, people="Ana:annotate Ben:review")
     tokens = json.loads((studio.folder / "team.json").read_text())
@@ -27,7 +28,10 @@ def test_a_task_goes_from_hand_to_hand(
     expect(ana.locator("#team-title")).to_have_text("Hello Ana")
     expect(ana.locator(".role-card")).to_have_count(1)
     assert "token" not in ana.url
+    held = hold(ana, "**/team/next")
     ana.get_by_role("button", name="Take the next task").click()
+    expect(ana.get_by_role("button", name="Take the next task")).to_be_disabled()
+    held.release()
     picture_of(ana).shows(0)
     ana.get_by_role("button", name="Hand in").click()
     expect(ana.locator("#alerts")).to_contain_text("There is no mask yet")

@@ -16,7 +16,8 @@ const KINDS = { video: "Video", pictures: "Pictures", mattes: "Mattes", annotati
 const VIDEOS = /\.(mp4|mov|mkv|webm)$/;
 
 export class Exports {
-  #job = "";
+  /** The export under way; "" while it is asked for. @type {string | null} */
+  #job = null;
 
   /**
    * @param {Store<State>} store
@@ -31,7 +32,11 @@ export class Exports {
     byId("export").addEventListener("click", () => this.show());
     byId("start-export").addEventListener("click", () => this.#start());
     byId("cancel-export").addEventListener("click", () => this.#cancel());
-    session.jobs.listen((job) => job.kind === "export" && this.#heard(job));
+    session.jobs.listen((job) => job.kind === "export" && this.#heard(job), () => {
+      this.#ended();
+      this.dialog.close();
+    });
+    byId("export-objects").addEventListener("change", () => this.#offerStart());
     store.watch(["about"], () => this.#forms());
   }
 
@@ -45,7 +50,6 @@ export class Exports {
       return h("label", { class: "check" },
         h("input", { type: "checkbox", value: object.id, checked: !object.hidden }), dot, object.name);
     }));
-    byId("export-empty").hidden = objects.length > 0;
     byId("export-objects-row").hidden = !objects.length;
     byId("export-range-row").hidden = media.num_frames < 2;
     const marked = project.in > 0 || project.out < media.num_frames;
@@ -57,6 +61,10 @@ export class Exports {
     say(byId("export-all-text"), `All ${counted(media.num_frames, "frame")}`);
     this.#offer(media.kind);
     this.#options();
+    this.#offerStart();
+    const running = this.store.state.jobs.find(({ kind }) => kind === "export"); // begun before the page was reloaded
+    if (running && this.#job === null) this.#job = running.id;
+    if (running) this.#heard(running);
     this.dialog.showModal();
     this.session.api.jobs(project.id).then((jobs) => this.#files(jobs)).catch(complain);
   }
@@ -101,22 +109,46 @@ export class Exports {
     byId("export-look").hidden = !this.form?.effects || this.look.plain;
   }
 
+  /** @returns {number[]} the objects that are ticked */
+  get #objects() {
+    const boxes = [...byId("export-objects").querySelectorAll("input")];
+    return boxes.filter((box) => box.checked).map((box) => Number(box.value));
+  }
+
+  /** There is nothing to start while one is under way, or without an object. */
+  #offerStart() {
+    const none = !this.#objects.length;
+    const { objects } = this.store.state.project ?? { objects: [] };
+    byId("export-empty").hidden = !none;
+    say(byId("export-empty"), objects.length ? "Tick at least one object." : "There is no object yet: click something in the picture first.");
+    /** @type {HTMLButtonElement} */ (byId("start-export")).disabled = none || this.#job !== null;
+  }
+
   async #start() {
     const { project, effects } = this.store.state;
     const { form } = this;
     if (!project || !form) return;
-    const boxes = [...byId("export-objects").querySelectorAll("input")];
-    const objects = boxes.filter((box) => box.checked).map((box) => Number(box.value));
+    const objects = this.#objects;
     const all = /** @type {HTMLInputElement} */ (byId("export-all")).checked;
     const [start, end] = all ? [0, project.media.num_frames] : [project.in, project.out];
     const styled = form.effects ? { effects } : {};
+    this.#job = "";
+    this.#offerStart();
     try {
       const job = await this.session.api.export(project.id, { form: form.form, objects, start, end, ...styled });
+      if (!this.session.isOpen(project.id)) return;
       this.#job = job.id;
       this.session.jobs.changed(job);
     } catch (error) {
+      if (this.session.isOpen(project.id)) this.#ended();
       complain(error);
     }
+  }
+
+  #ended() {
+    this.#job = null;
+    byId("export-progress").hidden = true;
+    this.#offerStart();
   }
 
   #cancel() {
@@ -128,14 +160,14 @@ export class Exports {
   #heard(job) {
     if (job.id !== this.#job) return;
     const open = job.state === "waiting" || job.state === "running";
-    byId("export-progress").hidden = !open;
-    /** @type {HTMLButtonElement} */ (byId("start-export")).disabled = open;
+    byId("export-progress").hidden = false;
+    this.#offerStart();
     const bar = /** @type {HTMLProgressElement} */ (byId("export-bar"));
     if (job.total) bar.max = job.total;
     if (job.total) bar.value = job.done;
     say(byId("export-text"), job.state === "waiting" ? "Waiting for its turn" : `Writing ${job.done} of ${job.total}`);
     if (open) return;
-    this.#job = "";
+    this.#ended();
     if (job.state === "failed") complain(new Error(job.error?.message ?? "The export failed."));
     this.session.api.jobs(job.project_id).then((jobs) => this.#files(jobs, job.state === "done" ? job.id : "")).catch(complain);
   }

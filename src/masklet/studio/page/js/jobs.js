@@ -11,6 +11,8 @@ export class Jobs {
   #ended = new Map();
   /** @type {Set<(job: Job) => void>} */
   #listeners = new Set();
+  /** @type {Set<() => void>} */
+  #leaving = new Set();
 
   /**
    * @param {Api} api
@@ -21,9 +23,13 @@ export class Jobs {
     this.store = store;
   }
 
-  /** @param {(job: Job) => void} listener called whenever a job changed */
-  listen(listener) {
+  /**
+   * @param {(job: Job) => void} listener called whenever a job changed
+   * @param {() => void} [left] called when the project was left: nothing more is heard of its jobs
+   */
+  listen(listener, left) {
     this.#listeners.add(listener);
+    if (left) this.#leaving.add(left);
   }
 
   /** @param {Job[]} jobs those under way, as the server lists them */
@@ -73,5 +79,6 @@ export class Jobs {
   clear() {
     this.#open.clear();
     this.store.set({ jobs: [] });
+    for (const left of this.#leaving) left();
   }
 }

@@ -13,8 +13,10 @@ import { areaOf, isInside } from "./rle.js";
 import { announce, complain, toast } from "./toast.js";
 
 export class Proposals {
-  #job = "";
+  /** The search under way; "" while it is asked for. @type {string | null} */
+  #job = null;
   #frame = -1;
+  #adding = false;
 
   /**
    * @param {Store<State>} store
@@ -31,7 +33,7 @@ export class Proposals {
     this.everything.addEventListener("click", () => this.toggle());
     byId("add-proposals").addEventListener("click", () => this.adopt());
     byId("close-proposals").addEventListener("click", () => this.close());
-    session.jobs.listen((job) => this.#arrived(job));
+    session.jobs.listen((job) => this.#arrived(job), () => this.#ended());
     store.watch(["proposals"], () => this.#rebuild());
     store.watch(["picked"], () => this.#mark());
     store.watch(["proposals", "picked"], () => viewer.request());
@@ -45,17 +47,21 @@ export class Proposals {
 
   async find() {
     const { frame, project } = this.store.state;
-    if (!project || this.#job) return;
+    if (!project || this.#job !== null) return;
     this.player.pause();
     this.store.set({ candidates: [], preview: null });
+    this.#job = "";
+    this.#frame = frame;
+    this.everything.classList.add("working");
     try {
       const job = await this.session.api.proposals(project.id, frame);
+      if (!this.session.isOpen(project.id)) return;
       this.#job = job.id;
-      this.#frame = frame;
-      this.everything.classList.add("working");
       announce("Looking for everything on this frame");
       this.session.jobs.changed(job);
     } catch (error) {
+      if (!this.session.isOpen(project.id)) return;
+      this.#ended();
       complain(error);
     }
   }
@@ -81,17 +87,24 @@ export class Proposals {
   async adopt() {
     const { proposals, picked } = this.store.state;
     const chosen = proposals.filter((_, index) => picked.has(index));
-    if (!chosen.length) return;
-    await this.session.adopt(this.#frame, chosen);
-    toast(`Added ${counted(chosen.length, "object")}.`);
+    if (!chosen.length || this.#adding) return;
+    this.#adding = true;
+    const added = await this.session.adopt(this.#frame, chosen);
+    this.#adding = false;
+    if (!added) return; // they stay to be tried again
+    toast(`Added ${counted(added.length, "object")}.`);
     this.close();
+  }
+
+  #ended() {
+    this.#job = null;
+    this.everything.classList.remove("working");
   }
 
   /** @param {Job} job */
   #arrived(job) {
     if (job.id !== this.#job || job.state === "waiting" || job.state === "running") return;
-    this.#job = "";
-    this.everything.classList.remove("working");
+    this.#ended();
     if (job.state === "failed") complain(new Error(job.error?.message ?? "Nothing could be proposed."));
     if (job.state !== "done" || this.store.state.frame !== this.#frame) return;
     const { proposals } = job.result;

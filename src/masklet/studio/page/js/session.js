@@ -93,9 +93,9 @@ export class Session {
     clearTimeout(this.#refreshing);
     this.results.setTimeline({ revision: 0, num_frames: 0, lanes: [], review: [] });
     this.results.expire();
-    this.jobs.clear();
     this.#fresh = { id: 0 };
     this.store.set({ project: null, prompts: {}, candidates: [], proposals: [], review: [], corrected: null });
+    this.jobs.clear();
   }
 
   /** @param {(frame: number) => void} listener called with each frame that was tracked */
@@ -151,7 +151,7 @@ export class Session {
       const lane = this.results.lanes.get(object.id);
       const wasTracked = (lane?.codes ?? []).some((code, at) => code !== 0 && !lane?.prompted.has(at));
       const answer = await this.api.prompt(id, frame, { ...request, object_id: object.id });
-      if (!this.#isOpen(id)) return null;
+      if (!this.isOpen(id)) return null;
       if (!object.id && answer.object) this.#became(object, answer.object.id);
       this.#answered(frame, answer, object.id, request.candidate);
       if (wasTracked) this.store.set({ corrected: { object: object.id, frame } });
@@ -168,7 +168,7 @@ export class Session {
   clear(frame, object) {
     return this.#inTurn(async (id) => {
       const answer = await this.api.clearPrompt(id, frame, object);
-      if (!this.#isOpen(id)) return;
+      if (!this.isOpen(id)) return;
       this.#answered(frame, answer, object);
       this.results.expire();
     });
@@ -182,7 +182,7 @@ export class Session {
   adopt(frame, chosen) {
     return this.#inTurn(async (id) => {
       const answer = await this.api.addObjects(id, frame, chosen.map(({ mask }) => mask));
-      if (!this.#isOpen(id)) return null;
+      if (!this.isOpen(id)) return null;
       this.results.put(answer.frame, true);
       const first = answer.objects[0];
       if (first) this.store.set({ active: first.id });
@@ -193,9 +193,10 @@ export class Session {
 
   /** @param {"undo" | "redo"} way */
   history(way) {
-    return this.#inTurn(async () => {
+    return this.#inTurn(async (id) => {
       const label = this.project[way];
-      const project = await this.api.history(this.id, way);
+      const project = await this.api.history(id, way);
+      if (!this.isOpen(id)) return;
       this.store.set({ project, corrected: null, candidates: [], candidate: -1 });
       this.results.expire();
       await this.#refresh();
@@ -205,8 +206,8 @@ export class Session {
 
   /** @param {TrackRequest} request */
   track(request) {
-    return this.#inTurn(async () => {
-      this.jobs.changed(await this.api.track(this.id, request));
+    return this.#inTurn(async (id) => {
+      this.jobs.changed(await this.api.track(id, request));
       this.store.set({ corrected: null });
     });
   }
@@ -223,16 +224,20 @@ export class Session {
   changeObject(object, change) {
     const objects = this.project.objects.map((one) => (one.id === object ? { ...one, ...change } : one));
     this.store.set({ project: { ...this.project, objects } });
-    return this.#inTurn(async () => {
-      await this.api.changeObject(this.id, object, change);
-      this.refreshSoon();
+    return this.#inTurn(async (id) => {
+      try {
+        await this.api.changeObject(id, object, change);
+      } finally {
+        this.refreshSoon(); // a change that was refused goes out of sight
+      }
     });
   }
 
   /** @param {TrackedObject} object */
   deleteObject(object) {
-    return this.#inTurn(async () => {
-      await this.api.deleteObject(this.id, object.id);
+    return this.#inTurn(async (id) => {
+      await this.api.deleteObject(id, object.id);
+      if (!this.isOpen(id)) return;
       this.store.set({ active: this.store.state.active === object.id ? null : this.store.state.active, candidates: [] });
       this.results.expire();
       await this.#refresh();
@@ -243,11 +248,20 @@ export class Session {
   /** @param {{name?: string, in?: number, out?: number, specks?: number, holes?: number}} change */
   changeProject(change) {
     this.store.set({ project: { ...this.project, ...change } });
-    return this.#inTurn(async () => this.store.set({ project: await this.api.changeProject(this.id, change) }));
+    return this.#inTurn(async (id) => {
+      try {
+        const project = await this.api.changeProject(id, change);
+        if (this.isOpen(id)) this.store.set({ project });
+      } catch (error) {
+        this.refreshSoon();
+        throw error;
+      }
+    });
   }
 
   refreshSoon() {
     clearTimeout(this.#refreshing);
+    if (!this.store.state.project) return;
     this.#refreshing = setTimeout(() => (this.#turns.waiting ? this.refreshSoon() : this.#try(() => this.#refresh())), 60);
   }
 
@@ -339,7 +353,7 @@ export class Session {
   }
 
   /** @param {string} id of a project */
-  #isOpen(id) {
+  isOpen(id) {
     return this.store.state.project?.id === id;
   }
 
@@ -350,7 +364,7 @@ export class Session {
    */
   #inTurn(action) {
     const { id } = this;
-    return this.#turns.take(() => this.#try(async () => (this.#isOpen(id) ? action(id) : null)));
+    return this.#turns.take(() => this.#try(async () => (this.isOpen(id) ? action(id) : null)));
   }
 
   /**

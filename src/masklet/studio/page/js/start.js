@@ -7,8 +7,8 @@
 import { button, byId, fill, h, say } from "./dom.js";
 import { counted } from "./format.js";
 import { icon } from "./icons.js";
-import { offered, projectOf, send } from "./media.js";
-import { complain } from "./toast.js";
+import { chosenFolder, offered, projectOf, send } from "./media.js";
+import { complain, toast } from "./toast.js";
 
 export class Start {
   /** @type {AbortController | null} */
@@ -25,11 +25,8 @@ export class Start {
     const folder = /** @type {HTMLInputElement} */ (byId("folder-input"));
     byId("choose-file").addEventListener("click", () => files.click());
     byId("choose-folder").addEventListener("click", () => folder.click());
-    files.addEventListener("change", () => this.#bring({ files: [...(files.files ?? [])], folder: null }, files));
-    folder.addEventListener("change", () => {
-      const all = [...(folder.files ?? [])];
-      this.#bring({ files: all, folder: all[0]?.webkitRelativePath.split("/")[0] ?? "Images" }, folder);
-    });
+    files.addEventListener("change", () => this.#bring({ files: [...(files.files ?? [])], folder: null, deeper: 0 }, files));
+    folder.addEventListener("change", () => this.#bring(chosenFolder(folder.files), folder));
     byId("cancel-upload").addEventListener("click", () => this.#sending?.abort());
     this.#acceptDrops();
   }
@@ -85,7 +82,7 @@ export class Start {
    * @param {HTMLInputElement} [input] is emptied, so that the same file can be chosen again
    */
   async #bring(offer, input) {
-    if (!offer.files.length || this.#sending) return;
+    if ((!offer.files.length && !offer.deeper) || this.#sending) return;
     this.#sending = new AbortController();
     const bar = /** @type {HTMLProgressElement} */ (byId("upload-bar"));
     byId("upload").hidden = false;
@@ -95,6 +92,7 @@ export class Start {
         say(byId("upload-text"), part < 1 ? `${text} · ${Math.round(part * 100)} %` : "Reading it");
       }, this.#sending.signal);
       this.open((await this.api.createProject(media.id)).id);
+      if (offer.deeper) toast(`Left out ${counted(offer.deeper, "image")} in folders inside this one.`);
     } catch (error) {
       complain(error);
     } finally {
@@ -119,7 +117,7 @@ export class Start {
       event.preventDefault();
       depth = 0;
       shade.hidden = true;
-      if (event.dataTransfer) this.#bring(await offered(event.dataTransfer).catch(() => ({ files: [], folder: null })));
+      if (event.dataTransfer) this.#bring(await offered(event.dataTransfer).catch(() => ({ files: [], folder: null, deeper: 0 })));
     });
   }
 }

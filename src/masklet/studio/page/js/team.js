@@ -70,11 +70,15 @@ export class Team {
     const words = mine ? "You hold a task." : count ? `${counted(count, "task")} waiting` : "Nothing is waiting";
     return h("li", { class: "role-card" }, h("h2", {}, title), h("p", {}, text),
       h("p", { class: "quiet-text number" }, words),
-      button({ label, text: true, class: "primary", disabled: !count && !mine, onclick: () => this.next(role) }));
+      button({ label, text: true, class: "primary", disabled: !count && !mine, onclick: (/** @type {Event} */ event) => this.next(role, /** @type {HTMLButtonElement} */ (event.currentTarget)) }));
   }
 
-  /** @param {Role} role */
-  async next(role) {
+  /**
+   * @param {Role} role
+   * @param {HTMLButtonElement} [pressed] rests while the answer is due; the queue makes a new one when it is shown again
+   */
+  async next(role, pressed) {
+    if (pressed) pressed.disabled = true;
     try {
       const task = await this.api.nextTask(role);
       if (task) location.hash = `#/p/${task.project}`;
@@ -84,6 +88,7 @@ export class Team {
         else await this.load();
       }
     } catch (error) {
+      if (pressed) pressed.disabled = false;
       complain(error);
     }
   }
