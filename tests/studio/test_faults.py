@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
+import socket
+import time
 from typing import Any
 
 import pytest
@@ -83,6 +86,22 @@ def test_bodies_that_are_not_what_they_should_be(studio: Any, body: bytes) -> No
         status, _, message = studio.refused("POST", path, content=body, headers=header)
         assert 400 <= status < 500
         assert message
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_and_no_traceback(
+    studio: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = studio.url.removeprefix("http://").split(":")
+    head = f"POST /api/media?name=a.mp4 HTTP/1.1\r\nHost: {host}:{port}\r\nX-Masklet: 1\r\n"
+    before = sorted(studio.desk.settings.media.iterdir())
+    with socket.create_connection((host, int(port))) as caller:
+        caller.sendall(f"{head}Content-Length: 1000000\r\n\r\nabc".encode())
+        while sorted(studio.desk.settings.media.iterdir()) == before:
+            time.sleep(0.01)
+    while sorted(studio.desk.settings.media.iterdir()) != before:
+        time.sleep(0.01)
+    studio.call("GET", "health")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_full_disk_is_a_sentence_and_the_project_stays_sound(studio: Any, full_disk: Any) -> None:

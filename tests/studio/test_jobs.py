@@ -70,6 +70,18 @@ def test_failed(jobs: Jobs, worker: Worker, error: Exception, kind: str, words: 
     assert "secret" not in job.error["message"]
 
 
+def test_what_was_cancelled_has_not_failed(jobs: Jobs, worker: Worker) -> None:
+    """Its project was deleted while it made a step."""
+
+    def steps() -> Steps:
+        yield None
+        jobs.cancel(jobs.of("p")[0])
+        raise NotFoundError("there is no project p")
+
+    job = run(jobs, worker, steps())
+    assert (job.state, job.error) == ("cancelled", None)
+
+
 def test_cancelled_between_steps(jobs: Jobs, worker: Worker) -> None:
     ends: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from masklet.errors import MediaError
 from masklet.studio.library import content_key, safe_name
+from masklet.studio.serve import open_given
 from masklet.studio.settings import Settings
 
 
@@ -146,9 +149,72 @@ def test_content_key(tmp_path: Path) -> None:
     assert content_key(file) != first
 
 
+def test_another_file_in_its_place_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(video_file.read_bytes())
+    studio = start(Settings(folder=tmp_path / "studio", offered=(clip,)))
+    studio.media = studio.call("POST", "local", 201, json={"path": str(clip)})["id"]
+    project = studio.project()
+    clip.touch()  # the same under another date
+    assert studio.client.get(f"/api/media/{studio.media}/frames/0").status_code == 200
+    studio.desk.viewers.forget(studio.media)
+    studio.desk.viewers.seen.expire(time.monotonic() + 1)
+    clip.write_bytes(png())
+    said = {"object_id": 0, "clicks": [{"x": 1, "y": 1}]}
+    status, kind, message = studio.refused("POST", f"projects/{project}/frames/1/prompts", json=said)
+    assert (status, kind) == (415, "MediaError")
+    assert "clip.mp4 is another one by now: expected 12 frames of 72x48, got 1 frames of 40x30" in message
+    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "rle.json"}))
+    assert (job["state"], job["error"]["message"]) == ("failed", message)
+
+
+def test_long_names(studio: Any, video_file: Path) -> None:
+    """Systems allow 255 bytes; these are 300."""
+    long = "漢" * 100
+    content = video_file.read_bytes()
+    media = studio.call("POST", "media", 201, params={"name": f"{long}.mp4"}, content=content)
+    assert media["name"] == f"{long}.mp4"
+    project = studio.call("POST", "projects", 201, json={"media_id": media["id"]})["id"]
+    studio.click(project, 0, 15, 16)
+    for form in ("rle.json", "davis", "overlay.mp4"):
+        order = {"form": form, "start": 0, "end": 2}
+        job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json=order))
+        assert (job["state"], job["error"]) == ("done", None)
+        assert studio.client.get(job["result"]["url"]).status_code == 200
+    folder = studio.call("POST", "folders", 201, json={"name": long})["id"]
+    for index in (10, 9):
+        studio.call("PUT", f"folders/{folder}/{long[:90]}{index}.png", 204, content=png(shade=index))
+    media = studio.call("POST", f"folders/{folder}/close", 201)
+    assert media["num_frames"] == 2
+    first = Image.open(io.BytesIO(studio.client.get(f"/api/media/{media['id']}/frames/0").content))
+    assert np.asarray(first).mean() < 9.5  # in the order of their numbers
+
+
+def test_names_that_are_no_text_are_not_offered(start: Any, tmp_path: Path, video_file: Path) -> None:
+    offered = tmp_path / "offered"
+    offered.mkdir()
+    (offered / "clip.mp4").write_bytes(video_file.read_bytes())
+    odd = Path(os.fsdecode(os.fsencode(offered) + b"/caf\xe9.mp4"))
+    try:
+        odd.write_bytes(video_file.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    studio = start(Settings(folder=tmp_path / "studio", offered=(offered, odd)))
+    assert [entry["name"] for entry in studio.call("GET", "local")["files"]] == ["clip.mp4"]
+    with pytest.raises(MediaError, match="expected a name in UTF-8"):
+        open_given(studio.app, [odd])
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("dog", "dog"), ("../a/b", "_a_b"), ('x"; rm -rf', "x_ rm -rf"), ("...", "file"), ("é ü", "é ü")],
+    [
+        ("漢" * 100, "漢" * 60),
+        ("dog", "dog"),
+        ("../a/b", "_a_b"),
+        ('x"; rm -rf', "x_ rm -rf"),
+        ("...", "file"),
+        ("é ü", "é ü"),
+    ],
 )
 def test_safe_name(name: str, safe: str) -> None:
     assert safe_name(name) == safe

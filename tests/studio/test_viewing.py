@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from masklet.io import open_video
-from masklet.studio.viewing import MediaFrames, Viewers, encoded, frame_cache, picture_cache
+from masklet.studio.viewing import Form, MediaFrames, Viewers, encoded, frame_cache, picture_cache
 
 
 def picture(answer: Any) -> Image.Image:
@@ -41,6 +42,13 @@ def test_sizes_and_forms(studio: Any) -> None:
     for query in ({"width": 3}, {"quality": 0}, {"format": "png"}, {"height": 5}):
         assert studio.refused("GET", path.removeprefix("/api/"), params=query)[:2] == (422, "RequestError")
     assert studio.refused("GET", f"media/{studio.media}/frames/12")[:2] == (404, "FrameRangeError")
+
+
+@pytest.mark.parametrize(("form", "size"), [("jpeg", (65_500, 2)), ("webp", (16_383, 1))])
+def test_a_picture_that_no_form_can_hold_is_shrunk(form: Form, size: tuple[int, int]) -> None:
+    for pixels in (np.zeros((2, 70_000, 3), np.uint8), np.zeros((70_000, 2, 3), np.uint8)):
+        shown = Image.open(io.BytesIO(encoded(pixels, width=None, quality=50, form=form)))
+        assert shown.size == (size if pixels.shape[1] > 2 else size[::-1])
 
 
 def test_browsers_keep_pictures(studio: Any) -> None:

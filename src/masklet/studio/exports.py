@@ -22,7 +22,7 @@ from masklet.studio.desk import Desk
 from masklet.studio.effects import Effects, frame_masks, no_masks
 from masklet.studio.faults import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, Steps
-from masklet.studio.library import open_media, safe_name
+from masklet.studio.library import open_listed, safe_name
 from masklet.studio.record import Pin
 from masklet.studio.tables import MediaRow, ProjectRow
 from masklet.types import FrameMasks, ObjectId, Picture
@@ -199,7 +199,7 @@ def _steps(desk: Desk, job: Job, order: Order, subject: Subject) -> Steps:
     with writing(folder):
         folder.mkdir()
     made = folder / (safe_name(subject.project.name) + form.ending)
-    with open_media(subject.media.path) as source:
+    with open_listed(subject.media) as source:
         frames = _frames(desk, job, order, subject, source)
         if form.name:
             yield from _written(desk, order, subject, frames, made, source)

@@ -6,11 +6,12 @@ import errno
 import sqlite3
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputError, TaskError, UnknownObjectError
 
@@ -137,8 +138,14 @@ def install(app: FastAPI) -> None:
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"error": {"type": "RequestError", "message": _first(error)}}, 422)
 
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it
+
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, MaskletError):  # while the body was read
+            return answer(error.__cause__)
         kinds = {404: ("NotFoundError", "there is nothing at this address")}
         kinds |= {405: ("RequestError", f"{request.method} is not possible at this address")}
         kind, message = kinds.get(error.status_code, ("RequestError", "the request cannot be read"))

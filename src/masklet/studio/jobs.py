@@ -151,7 +151,10 @@ class Jobs:
         except Exception as error:  # a job's errors are told where its progress is
             if told(error) is None:
                 log.exception("job %s (%s) failed", job.id, job.kind)
-            job.state, job.error = "failed", entry(error)
+            if job.cancelling.is_set() and told(error) is not None:  # its project was deleted while it made a step
+                job.state = "cancelled"
+            else:
+                job.state, job.error = "failed", entry(error)
         finally:
             job.ended_at = time.monotonic()
             job.ended.set()

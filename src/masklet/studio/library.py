@@ -27,6 +27,9 @@ SUFFIXES = tuple(sorted({*VIDEO_SUFFIXES, *PICTURE_SUFFIXES}))
 
 NAME_FILE = ".name"
 
+NAME_BYTES = 180
+"""Of a file name; systems allow 255, and endings and marks of drafts come to it."""
+
 CACHE_BYTES = 32 * 2**20
 """Decoded frames that one open video keeps."""
 
@@ -51,6 +54,24 @@ def open_media(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) 
         except BaseException:
             source.close()
             raise
+    return source
+
+
+def open_listed(media: MediaRow, *, cache_bytes: int = CACHE_BYTES) -> RecordedSource:
+    """A media as it was listed. One that was written anew with as many frames of that size is taken for the same.
+
+    Raises:
+        MediaError: it cannot be read, or is another one by now; where it lies is not told.
+    """
+    try:
+        source = open_media(media.path, cache_bytes=cache_bytes)
+    except MediaError as error:
+        raise MediaError(str(error).replace(media.path, media.name)) from None
+    got, expected = (len(source), *source.size), (media.num_frames, media.height, media.width)
+    if got != expected:
+        source.close()
+        was, found = (f"{count} frames of {width}x{height}" for count, height, width in (expected, got))
+        raise MediaError(f"{media.name} is another one by now: expected {was}, got {found}; put the old file back")
     return source
 
 
@@ -96,7 +117,7 @@ class Library:
                 found += [{"path": str(path), "name": path.name, "kind": "folder"}] if pictures else []
             elif path.exists():
                 found.append({"path": str(path), "name": path.name, "kind": "file"})
-        return found
+        return [entry for entry in found if is_utf8(entry["path"])]
 
     def open_local(self, path: str) -> MediaRow:
         """A file or folder that was offered, listed once for each content.
@@ -201,7 +222,26 @@ def upload_suffix(name: str) -> str:
 
 def safe_name(name: str) -> str:
     """A file name without anything that a path or a shell could take for something else."""
-    return re.sub(r"[^\w. -]+", "_", name).strip(" .")[:120] or "file"
+    known = re.sub(r"[^\w. -]+", "_", name).strip(" .").encode("utf-8", "replace")[:NAME_BYTES]
+    return known.decode("utf-8", "ignore").rstrip(" .") or "file"
+
+
+def picture_name(name: str) -> str:
+    """The name under which a picture of a folder is kept; of a long one the end, which tells its place among others."""
+    path = Path(name)
+    if len(name.encode("utf-8", "replace")) <= NAME_BYTES:
+        return name
+    end = path.stem.encode("utf-8", "replace")[-NAME_BYTES // 2 :].decode("utf-8", "ignore")
+    return f"{end}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:12]}{path.suffix}"
+
+
+def is_utf8(path: str) -> bool:
+    """Whether a path of this machine can be written down and shown: names may be any bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_text(path: Path, name: str) -> None:

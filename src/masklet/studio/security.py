@@ -122,7 +122,7 @@ class Guard:
                 f"the studio is not called {_shown(host)}: open it by its address, or start it with --host"
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not _is_at(origin, host):
             raise ForbiddenError("this call comes from another page than the studio's")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and path.startswith("/api"):
             raise ForbiddenError("this call comes from another page than the studio's")
@@ -207,6 +207,14 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+def _is_at(origin: str, host: str) -> bool:
+    """Whether a page's origin is where the call goes to."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _shown(host: str) -> str:

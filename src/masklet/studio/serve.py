@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from masklet.errors import MediaError, OutputError
 from masklet.studio.desk import Desk
+from masklet.studio.library import is_utf8
 from masklet.studio.security import new_token
 
 GRACE_SECONDS = 3
@@ -81,6 +82,8 @@ def open_given(app: FastAPI, media: Sequence[Path]) -> str | None:
         if not path.exists():
             raise MediaError(f"cannot open {str(path)!r}: there is no such file or folder")
         place = str(path.resolve())
+        if not is_utf8(place):
+            raise MediaError(f"cannot open {place!r}: expected a name in UTF-8, rename it")
         if place not in {entry["path"] for entry in desk.library.local()}:
             continue
         row = desk.library.open_local(place)

@@ -15,11 +15,14 @@ from PIL import Image
 from masklet.errors import MediaError
 from masklet.io import RecordedSource
 from masklet.studio.kept import Kept
-from masklet.studio.library import open_media
+from masklet.studio.library import open_listed
 from masklet.studio.tables import MediaRow
 from masklet.types import Picture, Size
 
 Form = Literal["jpeg", "webp"]
+
+LONGEST: dict[Form, int] = {"jpeg": 65_500, "webp": 16_383}
+"""Pixels of a side that a form can hold."""
 
 TRACKER_CACHE_BYTES = 8 * 2**20
 """Decoded frames that the source of a tracker keeps; it reads onward."""
@@ -62,7 +65,7 @@ class Viewers:
             if known is not None:
                 self._open[media.id] = known[0], time.monotonic()
                 return known[0]
-        opened = open_media(media.path)
+        opened = open_listed(media)
         with self._lock:
             source, _ = self._open.setdefault(media.id, (opened, time.monotonic()))
             extra = [self._open.popitem(last=False)[1][0]] if len(self._open) > self._most else []
@@ -149,7 +152,7 @@ class MediaFrames:
     @contextmanager
     def onward(self) -> Iterator[None]:
         """Inside, frames are read in order by a decoder of its own, and not kept for others."""
-        with open_media(self._media.path, cache_bytes=TRACKER_CACHE_BYTES) as source:
+        with open_listed(self._media, cache_bytes=TRACKER_CACHE_BYTES) as source:
             self._onward = source
             try:
                 yield
@@ -158,10 +161,12 @@ class MediaFrames:
 
 
 def encoded(picture: Picture, *, width: int | None, quality: int, form: Form) -> bytes:
-    """A picture as the bytes of a file, shrunk to ``width`` pixels where it is wider."""
+    """A picture as the bytes of a file, shrunk to ``width`` pixels where it is wider, and to what the form can hold."""
     image = Image.fromarray(picture)
-    if width is not None and width < image.width:
-        image = image.resize((width, max(1, round(image.height * width / image.width))), Image.Resampling.BILINEAR)
+    scale = min(LONGEST[form] / max(image.size), 1.0 if width is None else width / image.width)
+    if scale < 1:
+        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        image = image.resize(size, Image.Resampling.BILINEAR)
     data = io.BytesIO()
     if form == "webp":
         image.save(data, "WEBP", quality=quality, method=0)

@@ -14,7 +14,7 @@ from masklet.errors import MediaError
 from masklet.io.folder import PICTURE_SUFFIXES
 from masklet.studio.desk import Desk, media_entry
 from masklet.studio.faults import UploadError
-from masklet.studio.library import safe_name, upload_suffix
+from masklet.studio.library import picture_name, safe_name, upload_suffix
 from masklet.studio.routes.access import Desks, Frame, Id, check_frame, fresh
 from masklet.studio.schemas import FolderIn, LocalIn, LookIn, MediaOut
 from masklet.studio.tables import MediaRow
@@ -118,7 +118,7 @@ async def add_picture(request: Request, desk: Desks, folder_id: Id, filename: st
     files = await to_thread.run_sync(lambda: [file.stat().st_size for file in folder.iterdir()])
     if len(files) > desk.settings.folder_files:
         raise UploadError(f"a folder holds at most {desk.settings.folder_files} pictures")
-    await _received(request, folder / filename, max(0, desk.settings.upload_bytes - sum(files)))
+    await _received(request, folder / picture_name(filename), max(0, desk.settings.upload_bytes - sum(files)))
 
 
 @router.post("/folders/{folder_id}/close", status_code=201)
