@@ -220,6 +220,25 @@ def test_wrong_words(run: Run, arguments: tuple[str, ...], code: int, message: s
     assert len([line for line in done.err.splitlines() if "error" in line]) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("prioritize", "team", "7", "--to", "9" * 20),
+        ("prioritize", "team", "9" * 20, "--to", "1"),
+        ("propose", "team", "--priority", "9" * 20),
+        ("add", "team", "x", "--priority", "9" * 20),
+        ("status", "team", "--task", "9" * 20),
+        ("gold", "team", "9" * 20),
+        ("review", "team", "--as", "ann", "--task", "9" * 20),
+    ],
+)
+def test_numbers_that_no_database_takes(run: Run, arguments: tuple[str, ...]) -> None:
+    run("engine", "init", "team")
+    done = run("engine", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "Invalid value for" in done.err
+
+
 def test_newer_project(run: Run, tmp_path: Path) -> None:
     run("engine", "init", "team")
     connection = sqlite3.connect(tmp_path / "team" / FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,30 @@ def films(tmp_path: Path, clip: UInt8[np.ndarray, "t h w 3"]) -> Path:
     whole = (folder / "two.mp4").read_bytes()
     (folder / "two-half.mp4").write_bytes(whole[: len(whole) // 2])
     return folder
+
+
+def test_a_name_that_is_no_text_harms_no_other(store: Store, films: Path) -> None:
+    folder = films.parent / "mixed"
+    folder.mkdir()
+    shutil.copy(films / "one.mp4", folder / "one.mp4")
+    try:
+        shutil.copy(films / "two.mp4", os.fsdecode(os.fsencode(folder) + b"/caf\xe9.mp4"))
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    intake = add_media(store, find_media([folder]))
+    assert [media.name for media in intake.added] == ["one"]
+    [(path, reason)] = intake.failed.items()
+    assert path.endswith("caf\\xe9.mp4")
+    assert path in reason
+    assert reason.startswith("expected a name in UTF-8")
+
+
+def test_links_that_lead_back_are_not_followed(films: Path) -> None:
+    found = find_media([films])
+    (films / "again").symlink_to(films)
+    (films / "pictures" / "up").symlink_to(films)
+    (films / "itself").symlink_to("itself")
+    assert find_media([films]) == found
 
 
 def test_one_bad_file_harms_no_other(store: Store, films: Path) -> None:

@@ -51,6 +51,9 @@ def working(*, as_json: bool = False) -> Iterator[None]:
         yield
 
 
+LARGEST = 2**31 - 1
+"""What every database takes for a whole number."""
+
 Place = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's folder, or postgresql://USER@HOST/NAME.")]
 Workers = Annotated[
     int,
@@ -93,7 +96,9 @@ def add(
     objects: Annotated[
         int, typer.Option(min=0, help="Open so many tasks to pick and annotate an object, for each video.")
     ] = 0,
-    priority: Annotated[int, typer.Option(help="Of these tasks; higher ones are given out first.")] = 0,
+    priority: Annotated[
+        int, typer.Option(min=-LARGEST, max=LARGEST, help="Of these tasks; higher ones are given out first.")
+    ] = 0,
     into: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="What comes from the network is kept here.", show_default="PROJECT/media"),
@@ -121,7 +126,7 @@ def propose(
     max_objects: Annotated[int, typer.Option(min=1, help="In each video, the best so many.")] = 64,
     every: Annotated[int, typer.Option(min=1, help="Look for new things every so many frames.")] = 30,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the next N media.")] = None,
-    priority: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
+    priority: Annotated[int, typer.Option(min=-LARGEST, max=LARGEST, help="Of the tasks.")] = 0,
     both_ways: Annotated[
         bool,
         typer.Option(
@@ -163,7 +168,9 @@ def propose(
 @engine.command(epilog=EXIT_CODE_HELP)
 def gold(
     place: Place,
-    task: Annotated[list[int], typer.Argument(metavar="TASK...", help="Tasks whose masklet was accepted.")],
+    task: Annotated[
+        list[int], typer.Argument(metavar="TASK...", max=LARGEST, help="Tasks whose masklet was accepted.")
+    ],
     as_json: options.AsJson = False,
 ) -> None:
     """Take accepted masklets as known answers: mixed in among the tasks, they show how well people agree with them."""
@@ -177,7 +184,9 @@ def gold(
 def status(
     place: Place,
     *,
-    task: Annotated[int | None, typer.Option(metavar="N", help="Tell the history of one task instead.")] = None,
+    task: Annotated[
+        int | None, typer.Option(metavar="N", max=LARGEST, help="Tell the history of one task instead.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Tell how far the project is: tasks, masklets by phase, people."""
@@ -196,7 +205,9 @@ def review(
     place: Place,
     *,
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are.")],
-    task: Annotated[int | None, typer.Option(metavar="N", help="This task.", show_default="the next one")] = None,
+    task: Annotated[
+        int | None, typer.Option(metavar="N", max=LARGEST, help="This task.", show_default="the next one")
+    ] = None,
     verdict: Annotated[
         str | None,
         typer.Option(help="satisfactory, unsatisfactory or reject; without it you are asked.", show_default=False),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from masklet.cli import options
-from masklet.cli.engine import Place, engine, working
+from masklet.cli.engine import LARGEST, Place, engine, working
 from masklet.cli.errors import EXIT_CODE_HELP
 
 
@@ -38,11 +38,18 @@ def tasks(
 @engine.command(epilog=EXIT_CODE_HELP)
 def prioritize(
     place: Place,
-    task: Annotated[list[int] | None, typer.Argument(metavar="TASK...", help="These tasks.")] = None,
+    task: Annotated[list[int] | None, typer.Argument(metavar="TASK...", max=LARGEST, help="These tasks.")] = None,
     *,
     to: Annotated[
         int | None,
-        typer.Option("--to", metavar="N", help="Their priority; higher ones go first.", show_default="as it is"),
+        typer.Option(
+            "--to",
+            metavar="N",
+            min=-LARGEST,
+            max=LARGEST,
+            help="Their priority; higher ones go first.",
+            show_default="as it is",
+        ),
     ] = None,
     video: Annotated[
         str | None, typer.Option("--video", metavar="NAME", help="All open tasks of this one.", show_default=False)

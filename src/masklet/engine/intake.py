@@ -99,7 +99,7 @@ def add_media(
         try:
             media = read_media(path, given)
         except MediaError as error:
-            intake.failed[str(path)] = str(error)
+            intake.failed[_shown(path)] = str(error)
         else:
             with store.change() as change:
                 add(change, media, given, intake)
@@ -182,24 +182,31 @@ def find_media(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise MediaError(f"cannot open {path}: no such file or folder")
-        found += _below(path.resolve()) if path.is_dir() else [path.resolve()]
+        found += _below(path.resolve(), set()) if path.is_dir() else [path.resolve()]
     return list(dict.fromkeys(found))
 
 
-def _below(folder: Path) -> list[Path]:
+def _below(folder: Path, seen: set[Path]) -> list[Path]:
+    """In a folder; those that were ``seen`` are not entered again, because links may lead back."""
+    place = folder.resolve()
+    if place in seen:
+        return []
+    seen.add(place)
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if any(path.suffix.lower() in PICTURE_SUFFIXES for path in inside):
         return [folder]
     videos = [path for path in inside if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
-    return videos + [media for path in inside if path.is_dir() for media in _below(path)]
+    return videos + [media for path in inside if path.is_dir() for media in _below(path, seen)]
 
 
 def read_media(path: Path, terms: Terms) -> Media:
     """What is to be known of a video or folder of pictures.
 
     Raises:
-        MediaError: it cannot be read to its end.
+        MediaError: it cannot be read to its end, or its name cannot be written down.
     """
+    if _shown(path) != str(path):
+        raise MediaError(f"expected a name in UTF-8: rename {_shown(path)}")
     content, num_bytes = fingerprint(path)
     with opened(path) as source:
         num_frames, fps, size = len(source), source.fps, source.size
@@ -214,6 +221,11 @@ def read_media(path: Path, terms: Terms) -> Media:
         license=terms.license,
         split=terms.split or split_of(content, val=terms.val_share, test=terms.test_share),
     )
+
+
+def _shown(path: Path) -> str:
+    """A path that can be printed and kept, whatever its bytes are."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def split_of(content: str, *, val: float, test: float) -> Split:
