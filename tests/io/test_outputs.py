@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masklet.errors import FormatError, OutputError
 from masklet.io import (
     FORMS,
     ArrayVideo,
     CutoutWriter,
+    Form,
     GeoReference,
     LabelMapWriter,
     OverlayWriter,
@@ -28,6 +32,7 @@ from masklet.io.formats.cvat import CvatWriter
 from masklet.io.formats.tables import CsvWriter
 from masklet.io.formats.yolo import YoloWriter
 from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter
+from masklet.io.writer import FrameRuns
 from masklet.types import FrameMasks, Picture
 
 NAMES = [
@@ -107,6 +112,74 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, me
 
     assert "\n" not in str(caught.value)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.mp4"]
+
+
+STREAMED = ("o.overlay.mp4", "o.alpha.mov", "o.csv", "o.parquet", "o.ctc/", "o.geojson", "o.gpkg")
+"""Forms that are written as the frames come."""
+
+
+FOLDERS = ["o.alpha/", *(form.file_name("o") for form in FORMS.values() if form.is_folder and form.name != "ctc")]
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_last_masks_of_a_frame_replace_its_file(clips: Any, masks_at: Any, tmp_path: Path, name: str) -> None:
+    writings = {
+        "again": [masks_at(4), masks_at(5), masks_at(4, ids=(2,))],
+        "once": [masks_at(4, ids=(2,)), masks_at(5)],
+    }
+    for place, written in writings.items():
+        (tmp_path / place).mkdir()
+        with open_any(f"{tmp_path}/{place}/{name}") as writer:
+            for masks in written:
+                writer.write(clips.numbered(masks.frame_index), masks)
+            assert writer.num_frames == 2
+
+    assert contents(tmp_path / "again") == contents(tmp_path / "once")
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS.values() if form.read and not form.is_folder])
+def test_the_last_masks_of_a_frame_replace_those_before(masks_at: Any, tmp_path: Path, form: Form) -> None:
+    first, last, other = masks_at(4), replace(masks_at(5, ids=(2,)), frame_index=4), masks_at(8)
+    results = []
+    for place, written in {"again": [first, other, last], "once": [last, other]}.items():
+        path = tmp_path / form.file_name(place)
+        with open_writer(path) as writer:
+            for masks in written:
+                writer.write(None, masks)
+            assert writer.num_frames == 2
+        results.append({i: (one.frames, one.presence, one.iou) for i, one in read_result(path).masklets.items()})
+
+    assert results[0] == results[1]
+    assert any(frames.get(4) == last.rles()[2] for frames, _, _ in results[0].values())
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_what_is_written_as_it_comes_refuses_a_frame_again(
+    clips: Any, masks_at: Any, tmp_path: Path, name: str
+) -> None:
+    with open_any(f"{tmp_path}/{name}") as writer:
+        for index in (4, 5):
+            writer.write(clips.numbered(index), masks_at(index))
+        with pytest.raises(OutputError, match=r"frame 4 comes again|expected frame 6 next .*, got 4") as caught:
+            writer.write(clips.numbered(4), masks_at(4))
+
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.lists(st.integers(-1, 9)))
+def test_frames_are_remembered_in_any_order(indices: list[int]) -> None:
+    frames = FrameRuns()
+    for index in indices:
+        frames.add(index)
+
+    assert [index for index in range(-2, 11) if index in frames] == sorted(set(indices))
+    assert all(stop < start for stop, start in zip(frames.stops, frames.starts[1:], strict=False))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -62,6 +62,10 @@ class PngMatteWriter(EdgedWriter):
             pixels = self._pixels(np.asarray(alpha_of(mask, self._edge, frame)))
             save_picture(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", pixels, self.FORM)
 
+    def _make_room(self, frame_index: int) -> None:
+        for file in self._draft.path.glob(f"*/{frame_index:05d}.{self.SUFFIX}"):
+            file.unlink()
+
     def _pixels(self, alpha: np.ndarray) -> np.ndarray:
         return np.asarray(np.rint(alpha * 255), np.uint8)
 

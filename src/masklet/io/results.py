@@ -193,6 +193,12 @@ class Gathering:
             if score is not None and not np.isnan(score):
                 values[frame_index] = _short(score)
 
+    def drop(self, frame_index: int) -> None:
+        """Take back what is known of a frame; the objects stay."""
+        for masklet in self._masklets.values():
+            for values in (masklet.frames, masklet.presence, masklet.iou):
+                values.pop(frame_index, None)
+
     def object(self, object_id: ObjectId) -> Masklet:
         """The masklet of an object; a new one is empty.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +24,10 @@ class Writer(ABC):
     Use it in a ``with`` block: leaving it normally finishes the result; leaving it by Ctrl-C finishes what is done;
     any other exception leaves nothing behind. Without a block, call `finish` or `discard`.
 
+    Frames may come in any order, and again, as those that `propagate("both")` goes through twice: the last masks of a
+    frame replace all that was written of it. Videos, tables, GeoJSON, GeoPackage and the Cell Tracking Challenge's form
+    are written as the frames come, and refuse a frame that comes again.
+
     Args:
         path: the file or folder to write.
         folder: whether it is a folder.
@@ -31,7 +36,7 @@ class Writer(ABC):
 
     Attributes:
         path: where the result will be.
-        num_frames: how many frames were written.
+        num_frames: how many frames were written, each counted once.
         provenance: may be set until the first frame is written.
     """
 
@@ -49,6 +54,8 @@ class Writer(ABC):
             if source is not None and self.path.exists() and self.path.samefile(source):
                 raise OutputError(f"cannot write {self.path}: it is the source of the frames")
         self.num_frames = 0
+        self._frames = FrameRuns()
+        self._replaces = False
         self.provenance = provenance or Provenance()
         self._like = like
         self._facts: dict[str, Any] | None = None
@@ -59,18 +66,23 @@ class Writer(ABC):
         """Add one frame with its masks; the picture may be None where only masks are written.
 
         Raises:
-            OutputError: it cannot be written (nothing is left behind), or the writer is finished.
+            OutputError: it cannot be written, or comes again where the form refuses that (nothing is left behind), or
+                the writer is finished.
         """
         if not self._open:
             raise OutputError(f"cannot write {self.path}: it is already finished")
         try:
             with writing(self.path):
+                self._replaces = masks.frame_index in self._frames
+                if self._replaces:
+                    self._make_room(masks.frame_index)
                 self._write(frame, masks)
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt):
                 self.discard()
             raise
-        self.num_frames += 1
+        self.num_frames += not self._replaces
+        self._frames.add(masks.frame_index)
 
     def finish(self) -> None:
         """Complete the result and move it into place; finishing twice is harmless.
@@ -100,6 +112,13 @@ class Writer(ABC):
     def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
         """Write one frame to the draft."""
 
+    def _make_room(self, frame_index: int) -> None:
+        """Take back what was written of a frame that comes again; `OutputError` where that is on its way already."""
+        raise OutputError(
+            f"cannot write {self.path}: frame {frame_index} comes again, and this form is written as the frames come "
+            "(after a pass both ways, write VideoSession.masks of each frame)"
+        )
+
     def _complete(self) -> None:  # noqa: B027  many forms need nothing
         """Write what comes after the last frame."""
 
@@ -123,6 +142,39 @@ class Writer(ABC):
             self.finish()
         else:
             self.discard()
+
+
+class FrameRuns:
+    """Frame numbers as runs: those of a pass take no room, however long it is.
+
+    Attributes:
+        starts: of the runs, in order.
+        stops: one more than the last number of each.
+    """
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.stops: list[int] = []
+
+    def __contains__(self, index: int) -> bool:
+        place = bisect_right(self.starts, index) - 1
+        return place >= 0 and index < self.stops[place]
+
+    def add(self, index: int) -> None:
+        """Take in a number; harmless where it is in already."""
+        if index in self:
+            return
+        place = bisect_right(self.starts, index)
+        after = place < len(self.starts) and self.starts[place] == index + 1
+        if place and self.stops[place - 1] == index:
+            self.stops[place - 1] = self.stops.pop(place) if after else index + 1
+            if after:
+                del self.starts[place]
+        elif after:
+            self.starts[place] = index
+        else:
+            self.starts.insert(place, index)
+            self.stops.insert(place, index + 1)
 
 
 class GatheringWriter(Writer):
@@ -150,6 +202,9 @@ class GatheringWriter(Writer):
             self._gathering.add(masks)
         except FormatError as error:
             raise OutputError(f"cannot write {self.path}: {error}") from None
+
+    def _make_room(self, frame_index: int) -> None:
+        self._gathering.drop(frame_index)
 
     def _complete(self) -> None:
         self._save(self._gathering.result(self.provenance, **video_facts(self._like, self._gathering.stop)))
@@ -196,6 +251,9 @@ class FolderWriter(Writer):
                 )
         super().__init__(folder, folder=True, like=like, provenance=provenance)
 
+    def _make_room(self, frame_index: int) -> None:
+        """Nothing by itself: the frame's file is written over."""
+
     def _complete(self) -> None:
         for old in _files_below(self.path) if self.path.is_dir() else ():
             if self.OWN.fullmatch(old):
@@ -204,7 +262,7 @@ class FolderWriter(Writer):
     def _new_file(self, name: str) -> Path:
         """Where in the draft a file goes; `OutputError` where one of that name is already, of another frame."""
         place = self._draft.path / name
-        if place.exists():
+        if place.exists() and not self._replaces:
             raise OutputError(f"cannot write {self.path}: two frames would be called {name}")
         return place
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import Writer
-from masklet.masks.rle import checked, encode_masks
+from masklet.io.writer import GatheringWriter
+from masklet.masks.rle import checked
 from masklet.types import FrameMasks, Picture, Rle
 
 MAX_BYTES = 2**29
@@ -21,7 +22,7 @@ IGNORED = 10000
 """The id of regions that evaluators leave out."""
 
 
-class MotsWriter(Writer):
+class MotsWriter(GatheringWriter):
     """A MOTS file: ``frame id class height width run-lengths``, the id being 1000 times the class plus the object.
 
     Objects named "car" are of class 1, "pedestrian" or "person" of class 2, all others of class 3. Where masks overlap,
@@ -34,16 +35,18 @@ class MotsWriter(Writer):
     def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
         if max(masks.object_ids, default=0) > 999:
             raise OutputError(f"cannot write {self.path}: MOTS files hold object ids up to 999")
-        height, width = masks.masks.shape[1:]
-        label_map = masks.label_map()
-        seen = [label_map == object_id for object_id in masks.object_ids]
-        rles = encode_masks(np.stack(seen)) if seen else []
-        with self._draft.path.open("a", encoding="ascii") as file:
-            for object_id, rle in zip(masks.object_ids, rles, strict=True):
-                if rle.area:
-                    number = CLASSES.get(self.provenance.names.get(object_id, "").casefold(), OTHER_CLASS)
-                    line = f"{masks.frame_index} {1000 * number + object_id} {number} {height} {width}"
-                    file.write(f"{line} {rle.counts.decode()}\n")
+        ids = np.array(masks.object_ids, np.int64).reshape(-1, 1, 1)
+        super()._write(frame, replace(masks, masks=masks.label_map() == ids))
+
+    def _save(self, result: Result) -> None:
+        with self._draft.path.open("w", encoding="ascii") as file:
+            for index in result.frame_indices:
+                for object_id, masklet in result.masklets.items():
+                    rle = masklet.frames.get(index)
+                    if rle is not None and rle.area:
+                        number = CLASSES.get(masklet.name.casefold(), OTHER_CLASS)
+                        place = f"{index} {1000 * number + object_id} {number} {rle.size[0]} {rle.size[1]}"
+                        file.write(f"{place} {rle.counts.decode()}\n")
 
 
 def read_mots(path: str | os.PathLike[str]) -> Result:

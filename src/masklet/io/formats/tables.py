@@ -39,7 +39,7 @@ class _Seen:
 
 
 class TableWriter(Writer):
-    """Measurements, written as the frames come.
+    """Measurements, written as the frames come; one that comes again is refused.
 
     ==================  ==================================================================================
     frame, time_s       the frame and its time; empty where there is no clock
