@@ -39,7 +39,7 @@ parity:
 	bash scripts/peers
 
 # These take a data set, or the results of another; their first lines say how to call them.
-GIVEN_DATA := clicks.py confidence.py policies.py refine.py stress.py
+GIVEN_DATA := clicks.py confidence.py corrections.py policies.py refine.py stress.py
 
 bench: $(READY)
 	set -e; for file in $(filter-out $(addprefix benchmarks/,$(GIVEN_DATA)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done

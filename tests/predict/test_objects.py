@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from masklet.io import ArrayVideo
 from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
-from masklet.predict.objects import check_prompts, memory_policy
+from masklet.predict.objects import checked_prompts, memory_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
+from masklet.tracking.policies import named
 from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.rules import Likeness
 from masklet.types import Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -46,16 +49,16 @@ def test_refused_policies(memory: object, message: str) -> None:
 
 @pytest.mark.usefixtures("untyped_caller")
 def test_prompts_that_are_taken() -> None:
-    check_prompts({}, (4, 6))
-    check_prompts({1: Prompts.click(6, 4)}, (4, 6))
-    check_prompts({np.int64(2): Prompts.from_box(0, 0, 6, 4)}, (4, 6))  # type: ignore[dict-item]
+    checked_prompts({}, (4, 6))
+    checked_prompts({1: Prompts.click(6, 4)}, (4, 6))
+    checked_prompts({np.int64(2): Prompts.from_box(0, 0, 6, 4)}, (4, 6))  # type: ignore[dict-item]
 
 
 @pytest.mark.usefixtures("untyped_caller")
 @pytest.mark.parametrize("object_id", [0, -1, 1.0, "1", None, True])
 def test_object_ids_that_are_not(object_id: object) -> None:
     with pytest.raises(PromptError, match="object ids are positive integers"):
-        check_prompts({object_id: Prompts.click(1, 1)}, (4, 6))  # type: ignore[dict-item]
+        checked_prompts({object_id: Prompts.click(1, 1)}, (4, 6))  # type: ignore[dict-item]
 
 
 def session_with(model: Sam2, clip: Clip, said: dict[int, Prompts], **options: Any) -> VideoSession:
@@ -208,3 +211,37 @@ def test_where_it_means_nothing(nano: Sam2, clip: Clip) -> None:
         Prompts.from_mask(np.zeros((48, 72), bool))
     assert ABSENT.is_absent
     assert not BOX.is_absent
+
+
+def test_the_only_prompt_says_absent_after_all(nano: Sam2, clip: Clip) -> None:
+    """What was tracked from it before does not stand."""
+    session = session_with(nano, clip, {0: BOX}, memory="auto")
+    list(session.propagate())
+    session.prompt(0, object_id=1, prompts=ABSENT)
+    list(session.propagate())
+    assert not any(areas(session))
+
+
+def test_with_auto_too_a_pass_leaves_what_one_the_other_way_said(nano: Sam2, clip: Clip) -> None:
+    session = session_with(nano, clip, {0: BOX}, memory="auto")
+    list(session.propagate())
+    before = areas(session)
+    session.prompt(6, object_id=1, prompts=ABSENT)
+    session.prompt(12, object_id=1, prompts=Prompts.from_box(20, 14, 34, 28))
+    list(session.propagate("reverse"))
+    assert areas(session)[:6] == before[:6]
+
+
+def test_rules_learn_from_a_correction_at_once(nano: Sam2, clip: Clip) -> None:
+    """A pass that goes on behind a corrected frame hides the object no more than one that comes through it."""
+    rules = named("auto", nano.config)
+    strict = replace(rules, likeness=Likeness(least=0.0, trusted=1.0, patience=3))
+    seen = []
+    for start in (6, 7):
+        session = session_with(nano, clip, {0: BOX}, memory=strict)
+        list(session.propagate(end=7))
+        session.prompt(6, object_id=1, prompts=Prompts.from_box(14, 11, 28, 25))
+        list(session.propagate(start=start))
+        seen.append(areas(session)[7:])
+    assert seen[0] == seen[1]
+    assert any(seen[0][:3])

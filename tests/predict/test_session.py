@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from masklet.errors import FrameRangeError, MaskletError, MediaError, PromptError, UnknownObjectError
+from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputError, PromptError, UnknownObjectError
 from masklet.io import ArrayVideo
 from masklet.masks.clicks import center_click
 from masklet.model.sam2 import Sam2
@@ -29,6 +29,7 @@ from masklet.predict.passes import Direction
 from masklet.predict.pixels import frame_tensor
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
+from masklet.predict.stream import StreamTracker
 from masklet.tracking import answers, settle
 from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, Prompts, Rle
@@ -847,3 +848,121 @@ def test_a_pass_that_is_given_up_leaves_no_thread(tiny: Sam2, clip: Clip, worker
     del going
     assert workers() == 0
     torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("broken_off", ["break", "cancel"])
+def test_a_pass_that_is_broken_off_does_not_come_back(tiny: Sam2, clip: Clip, broken_off: str) -> None:
+    """What its stories told of frames is not told again at the end of a later pass."""
+    session = VideoSession(tiny, ArrayVideo(clip[:20]), memory="tree")
+    session.prompt(0, object_id=1, prompts=Prompts.click(15, 15))
+    done: list[int] = []
+    cancel = (lambda: len(done) == 12) if broken_off == "cancel" else None
+    for out in session.propagate(cancel=cancel):
+        done.append(out.frame_index)
+        if broken_off == "break" and len(done) == 12:
+            break
+    mask = np.zeros((48, 72), bool)
+    mask[20:30, 40:50] = True
+    session.prompt(3, object_id=1, prompts=Prompts.from_mask(mask))
+    other = VideoSession(tiny, ArrayVideo(clip[:20]), memory="tree")
+    other.prompt(0, object_id=1, prompts=Prompts.click(15, 15))
+    list(other.propagate(end=12))
+    other.prompt(3, object_id=1, prompts=Prompts.from_mask(mask))
+    for each in (session, other):
+        list(each.propagate())
+    assert session.masklets()[1].frames == other.masklets()[1].frames
+
+
+def test_a_cleared_prompt_is_in_no_story(tiny: Sam2, clip: Clip) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip[:20]), memory="tree")
+    for frame in (0, 2):
+        session.prompt(frame, object_id=1, prompts=Prompts.click(15 + frame, 15 + frame))
+    list(session.propagate(end=12))
+    session.clear(0, 1)
+    assert {0 in story.bank for story in session._tracks[1].belief.distinct} == {False}
+
+
+@pytest.mark.usefixtures("untyped_caller")
+def test_numbers_from_arrays_are_numbers(tiny: Sam2, clip: Clip) -> None:
+    """Ids and frames as `np.unique` gives them; what is written later takes plain ones."""
+    session = VideoSession(tiny, ArrayVideo(clip[:4]))
+    one: Any = np.int64(1)
+    session.prompt(one - 1, object_id=one, prompts=Prompts.click(15, 15))
+    assert [type(i) for i in session.object_ids] == [int]
+    assert [type(out.frame_index) for out in session.propagate()] == [int] * 4
+    assert {type(t) for t in session.masklets()[1].frames} == {int}
+    session.resume(one, object_id=one + 1, memory=session.memory(1))
+    assert [type(i) for i in session.object_ids] == [int, int]
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize("frame", [1.5, "0", None, 99, -1])
+def test_frames_that_are_none(tiny: Sam2, clip: Clip, frame: Any) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip[:4]))
+    with pytest.raises(FrameRangeError, match="frames 0 to 3"):
+        session.prompt(frame, object_id=1, prompts=Prompts.click(15, 15))
+    with pytest.raises(FrameRangeError, match="frames 0 to 3"):
+        session.masks(frame)
+
+
+@pytest.mark.usefixtures("untyped_caller")
+@pytest.mark.parametrize("object_id", [0, -1, 1.5, "a", True])
+def test_ids_that_are_none(tiny: Sam2, clip: Clip, object_id: Any) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip[:4]))
+    session.prompt(0, object_id=1, prompts=Prompts.click(15, 15))
+    memory, states = session.memory(1), {0: session.frame_state(1, 0)}
+    with pytest.raises(PromptError, match="object ids are positive integers"):
+        session.resume(0, object_id=object_id, memory=memory)
+    with pytest.raises(PromptError, match="object ids are positive integers"):
+        session.restore(object_id, states)
+    with pytest.raises(PromptError, match="object ids are positive integers"):
+        StreamTracker(tiny).resume(object_id, memory)
+    assert session.object_ids == (1,)
+
+
+def test_restored_objects_keep_their_place(tiny: Sam2, clip: Clip) -> None:
+    session = VideoSession(tiny, ArrayVideo(clip[:4]))
+    for i in (1, 2):
+        session.prompt(0, object_id=i, prompts=Prompts.click(12 + 4 * i, 15))
+    before = session.masks(0)
+    session.restore(1, {0: session.frame_state(1, 0)})
+    assert session.object_ids == (1, 2)
+    np.testing.assert_array_equal(session.masks(0).masks, before.masks)
+
+
+class FillingStore(LogitStore):
+    """One whose disk may be full."""
+
+    full = False
+
+    def put(self, logits: Mapping[tuple[int, int], Any]) -> None:
+        if self.full:
+            raise OutputError("no room")
+        super().put(logits)
+
+
+def test_an_object_stays_where_there_is_no_room_to_restore_it(tiny: Sam2, clip: Clip) -> None:
+    store = FillingStore()
+    session = VideoSession(tiny, ArrayVideo(clip[:4]), logits=store)
+    before = session.prompt(0, object_id=1, prompts=CLICK)
+    store.full = True
+    with pytest.raises(OutputError):
+        session.restore(1, {0: session.frame_state(1, 0)})
+    np.testing.assert_array_equal(session.masks(0).masks, before.masks)
+
+
+def test_what_is_shown_does_not_change_what_is_tracked(nano: Sam2, clip: Clip) -> None:
+    """A mask that cleaning hides is a mask to be corrected."""
+    seen = []
+    for specks in (0, 5000):
+        session = VideoSession(
+            nano, ArrayVideo(clip[:12]), memory="auto", postprocess=PostProcess(remove_specks=specks)
+        )
+        session.prompt(0, object_id=1, prompts=Prompts.from_box(8, 8, 22, 22))
+        session.prompt(4, object_id=1, prompts=Prompts.absent((48, 72)))
+        list(session.propagate())
+        session.prompt(8, object_id=1, prompts=Prompts.click(20, 18))
+        logits = session.frame_state(1, 8).logits
+        assert logits is not None
+        seen.append(logits)
+    np.testing.assert_array_equal(seen[0], seen[1])

@@ -128,8 +128,7 @@ def first_steps(watch: Watch, steps: Iterable[object], count: int) -> None:
 
 def sam2(build: str, model: str, folder: Path, dtype: str) -> tuple[Any, Any]:
     """A model of the public package by its own builder, and the context it runs in: autocast for bfloat16."""
-    with contextlib.suppress(ImportError):
-        __import__("tvshim")
+    _declare_operators()
     module = __import__("sam2.build_sam", fromlist=[build])
     built = getattr(module, build)(CONFIGS[model], None, device="cpu")
     weights = torch.load(folder / "weights.pt", weights_only=True)["model"]
@@ -247,9 +246,14 @@ def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any
     return {}
 
 
-def _transformers() -> Any:
+def _declare_operators() -> None:
+    """Where torchvision was built for another torch, a module on the path may stand in for its operators."""
     with contextlib.suppress(ImportError):
         __import__("tvshim")
+
+
+def _transformers() -> Any:
+    _declare_operators()
     library: Any = __import__("transformers")
     library.logging.set_verbosity_error()
     return library

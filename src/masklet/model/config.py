@@ -89,6 +89,11 @@ class ModelConfig:
     pixel_std: tuple[float, float, float] = IMAGENET_STD
 
     @property
+    def guided_corrections(self) -> bool:
+        """Whether clicks that correct a mask are helped (`predict.corrections`): of a model unsure of what clicks mean."""
+        return not self.ranked_clicks
+
+    @property
     def full_name(self) -> str:
         """Name with family and revision, as `masklet.load` takes it: "sam2.1-tiny", "nano"."""
         if isinstance(self.trunk, EfficientNetConfig):

@@ -8,7 +8,7 @@ from typing import Literal, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from masklet.backends.protocol import Model
@@ -17,6 +17,7 @@ from masklet.geometry import stretch
 from masklet.model.select import candidates as choose_candidates
 from masklet.model.select import pick, stability
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
+from masklet.predict.corrections import corrected
 from masklet.predict.pixels import mask_tensor, picture_tensor, prompt_tensors
 from masklet.predict.refine import second_look
 from masklet.predict.results import PostProcess, full_size
@@ -132,10 +133,12 @@ class ImageSegmenter:
         prediction, ranked = answers(self.model, image.features, tensors)
         if ambiguous is not None:
             ranked = torch.full_like(ranked, ambiguous)
-        sets = [
-            self._mask_set(prediction.rows([row]), ranked[row : row + 1], image, candidates, said)
-            for row, said in enumerate(asked)
-        ]
+        sets = []
+        for row, (said, told) in enumerate(zip(asked, tensors, strict=True)):
+            low_res, iou = self._chosen(prediction.rows([row]), ranked[[row]], candidates)
+            if candidates == 1 and self.model.config.guided_corrections:
+                low_res = corrected(low_res, told.mask_logits, said, image.size)
+            sets.append(self._mask_set(low_res, iou, image, said))
         return sets[0] if isinstance(prompts, Prompts) else sets
 
     def _tensors(self, image: EncodedImage, asked: list[Prompts], refine: MaskSet | None) -> list[PromptTensors]:
@@ -171,15 +174,19 @@ class ImageSegmenter:
             raise PromptError(f"refine needs low_res logits of shape ({count}, {side}, {side}), got {came}")
         return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
-    def _mask_set(
-        self, prediction: MaskPrediction, ranked: Tensor, image: EncodedImage, candidates: Literal[1, 3], said: Prompts
-    ) -> MaskSet:
+    def _chosen(
+        self, prediction: MaskPrediction, ranked: Tensor, candidates: Literal[1, 3]
+    ) -> tuple[Float[Tensor, "n 1 s s"], Float[Tensor, " n"]]:
+        """Logits and predicted IoU of the answer, or of all that are sensible, best first."""
         if candidates == 1:
             chosen = pick(prediction, *choose_candidates(prediction, ranked, self.model.config.min_stability))
-            low_res, iou = chosen.logits, chosen.iou
-        else:
-            order = prediction.iou[0, 1:].argsort(descending=True) + 1
-            low_res, iou = prediction.logits[0, order][:, None], prediction.iou[0, order]
+            return chosen.logits, chosen.iou
+        order = prediction.iou[0, 1:].argsort(descending=True) + 1
+        return prediction.logits[0, order][:, None], prediction.iou[0, order]
+
+    def _mask_set(
+        self, low_res: Float[Tensor, "n 1 s s"], iou: Float[Tensor, " n"], image: EncodedImage, said: Prompts
+    ) -> MaskSet:
         logits, steady = full_size(low_res, image.size), stability(low_res[:, 0], STABILITY_OFFSET)
         if self.postprocess.refine:
             if image.picture is None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from masklet.backends.mirrored import within
 from masklet.backends.protocol import Model
-from masklet.errors import FormatError, OutputError, WeightsError
+from masklet.errors import FormatError, OutputError, PromptError, WeightsError
 from masklet.model.sam2 import Sam2
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.policies import Belief, Hypothesis, State
@@ -48,11 +48,17 @@ class ObjectMemory:
 
     @classmethod
     def of(cls, model: Model, story: Hypothesis, following: int, kept: Collection[int]) -> ObjectMemory:
-        """Of one story; ``kept`` are the frames that may still be recalled. Stories beside it are not remembered."""
+        """Of one story; ``kept`` are the frames that may still be recalled. Stories beside it are not remembered.
+
+        Raises:
+            PromptError: nothing is remembered, because the object was only said to be absent.
+        """
         bank = MemoryBank()
         for i in sorted(set(kept)):
             if i in story.bank:
                 bank.put(i, story.bank[i], prompted=i in story.bank.prompted)
+        if not (bank.prompted or bank.recent):
+            raise PromptError("nothing is remembered of the object: it was only said to be absent")
         return cls(fingerprint(model), following, bank, story.state.copy())
 
     def mirrored(self) -> ObjectMemory:

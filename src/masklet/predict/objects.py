@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
@@ -16,24 +14,13 @@ from masklet.model.config import ModelConfig
 from masklet.model.sam2 import MEMORY_BIAS
 from masklet.model.select import NO_OBJECT_LOGIT
 from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.predict.corrections import Start, corrected, told
 from masklet.predict.pixels import mask_tensor, prompt_tensors
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.policies import NAMES, PolicyName, named
 from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.step import answers, remember, settle
 from masklet.types import ObjectId, Prompts, Size
-
-
-class Start(NamedTuple):
-    """What an answer to clicks or a box starts from.
-
-    Attributes:
-        embedding: the frame as seen with the object's memory.
-        previous: mask logits to be corrected, or None for a first look.
-    """
-
-    embedding: Float[Tensor, "1 c h w"]
-    previous: Float[Tensor, "1 1 s s"] | None
 
 
 def memory_policy(memory: PolicyName | MemoryPolicy, config: ModelConfig) -> MemoryPolicy:
@@ -50,18 +37,26 @@ def memory_policy(memory: PolicyName | MemoryPolicy, config: ModelConfig) -> Mem
     return memory
 
 
-def check_prompts(prompts: Mapping[ObjectId, Prompts], size: Size) -> None:
-    """Raise `PromptError` unless ids are positive integers and every prompt fits a frame of ``size``."""
+def checked_prompts(prompts: Mapping[ObjectId, Prompts], size: Size) -> dict[ObjectId, Prompts]:
+    """The same by plain integers; `PromptError` unless these are ids and every prompt fits a frame of ``size``."""
     if not isinstance(prompts, Mapping):
         raise PromptError(
             f"expected prompts by object id, such as {{1: Prompts.click(210, 350)}}, got {type(prompts).__name__}"
         )
+    checked = {}
     for object_id, asked in prompts.items():
-        if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer) or object_id < 1:
-            raise PromptError(f"object ids are positive integers, got {object_id!r}")
+        checked[checked_id(object_id)] = asked
         if not isinstance(asked, Prompts):
             raise PromptError(f"expected Prompts for object {object_id}, got {type(asked).__name__}")
         asked.check_inside(size)
+    return checked
+
+
+def checked_id(object_id: ObjectId) -> ObjectId:
+    """The same as a plain integer; `PromptError` unless it is positive."""
+    if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer) or object_id < 1:
+        raise PromptError(f"object ids are positive integers, got {object_id!r}")
+    return int(object_id)
 
 
 def respond(
@@ -89,10 +84,15 @@ def respond(
         chosen |= by_object(masked, adopted)
     if clicked:
         looked = features.with_embedding(torch.cat([starts[i].embedding for i in clicked]))
-        tensors = [
-            prompt_tensors(prompts[i], size, image_size, device=device, previous=starts[i].previous) for i in clicked
-        ]
-        chosen |= by_object(clicked, settle(model, *answers(model, looked, tensors)))
+        guided = model.config.guided_corrections
+        said = {i: told(prompts[i], starts[i], size) if guided else prompts[i] for i in clicked}
+        tensors = [prompt_tensors(said[i], size, image_size, device=device, previous=starts[i].shown) for i in clicked]
+        answered = by_object(clicked, settle(model, *answers(model, looked, tensors)))
+        for i, answer in answered.items() if guided else ():
+            start = starts[i]
+            logits = corrected(answer.logits, start.previous, prompts[i], size, apart=start.apart)
+            answered[i] = replace(answer, logits=logits)
+        chosen |= answered
     return {i: chosen[i] for i in prompts}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from masklet.predict.corrections import Start
 from masklet.predict.object_memory import ObjectMemory
 from masklet.predict.objects import nothing
 from masklet.predict.past import Past
@@ -14,7 +15,7 @@ from masklet.predict.track import Told, Track, results_of
 from masklet.tracking.policies import Branch, CutDetector, Moment, branch, commit, prompted, prune, select
 from masklet.tracking.recall import MemoryPolicy, Recall
 from masklet.tracking.step import look
-from masklet.types import FrameMasks, ObjectId
+from masklet.types import FrameMasks, ObjectId, Prompts
 
 
 @dataclass(eq=False)
@@ -42,6 +43,24 @@ class Pursuit:
             return None
         return select(track.belief.best, self.moment(frame_index, reverse=track.visited[frame_index]), self.policy)
 
+    def starts(self, past: Past, tracks: Mapping[ObjectId, Track], frame_index: int) -> dict[ObjectId, Start]:
+        """What answers start from: with memory and the last logits where the frame was tracked, else afresh."""
+        if not tracks:
+            return {}
+        guided = past.model.config.guided_corrections  # without memory
+        recalls = {i: None if guided else self.recall(track, frame_index) for i, track in tracks.items()}
+        past.restore((i, tracks[i].bank, recall) for i, recall in recalls.items() if recall)
+        memories = [(tracks[i].bank, recall) for i, recall in recalls.items()]
+        looked = look(past.model, past.features[frame_index], memories, self.policy)
+        again = [i for i, track in tracks.items() if not track.starts_afresh(frame_index)]
+        known = {i: past.stored_logits(i, frame_index) for i in again}
+        hidden = {i for i in known if tracks[i].is_passed_over(frame_index) and not (known[i] > 0).any()}
+        known = {i: logits for i, logits in known.items() if i not in hidden}
+        return {
+            i: Start(looked.embedding[[row]], known.get(i), i in known and track.was_tracked(frame_index))
+            for row, (i, track) in enumerate(tracks.items())
+        }
+
     def visit(self, past: Past, frame_index: int, reverse: bool, due: list[ObjectId]) -> dict[ObjectId, list[Branch]]:
         """Come to a frame of a pass.
 
@@ -57,11 +76,14 @@ class Pursuit:
             track = past.tracks[i]
             if frame_index in track.prompts:
                 self._meet_prompt(past, i, at)
-            elif self.policy.likeness is None and track.is_gone(frame_index, reverse=reverse):
-                # What a pass the other way said of it stands: that one came from where the object is.
-                if frame_index not in track.results or track.visited.get(frame_index, reverse) == reverse:
-                    gone[i] = [self._pass_over(past, i, at)]
-            elif select(track.belief.best, at, self.policy) is not None:
+                continue
+            absent = track.is_gone(frame_index, reverse=reverse)
+            if absent and frame_index in track.results and track.visited.get(frame_index, reverse) != reverse:
+                continue  # what a pass the other way said of it stands: that one came from where the object is
+            known = select(track.belief.best, at, self.policy) is not None
+            if absent and not (known and self.policy.likeness):
+                gone[i] = [self._pass_over(past, i, at)]
+            elif known:
                 track.belief.arrive(at)
                 tracks[i] = track
         return gone | (self._follow(past, tracks, at) if tracks else {})
@@ -94,12 +116,26 @@ class Pursuit:
             }
         return dict(zip(tracks, ways, strict=True))
 
+    def learn(self, past: Past, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> None:
+        """Objects were prompted: what the rules made of this frame before, if a pass came through it, is no more."""
+        for i in prompts:
+            track = past.tracks[i]
+            if frame_index in track.visited:
+                track.belief.settle().state.course = None
+                self._take_in(past, i, self.moment(frame_index, reverse=track.visited[frame_index]))
+
     def _meet_prompt(self, past: Past, object_id: ObjectId, at: Moment) -> None:
         """Pass a frame that a person prompted."""
         track = past.tracks[object_id]
         track.visited[at.frame_index] = at.reverse
         if self.policy.rules:
             track.belief.arrive(at)
+            self._take_in(past, object_id, at)
+
+    def _take_in(self, past: Past, object_id: ObjectId, at: Moment) -> None:
+        """Have the rules learn from what was said."""
+        track = past.tracks[object_id]
+        if self.policy.rules:
             said = track.prompts[at.frame_index]
             mask = nothing(past.model) if said.is_absent else past.remembered(object_id, at.frame_index)
             prompted(track.belief, mask, at, self.policy)

@@ -24,6 +24,7 @@ from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
 from masklet.model.select import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
+from masklet.predict.corrections import obey
 from masklet.predict.pixels import checked_picture, prompt_tensors
 from masklet.tracking.step import answers
 from masklet.types import FrameMasks, Picture, Prompts, Size
@@ -39,21 +40,6 @@ FLAT = 1e-3
 
 RAMP = 1 / 16
 """Share of a crop's side over which it fades in from its border."""
-
-SURE = 1.5
-"""Logit that a click gets where the answer contradicts it."""
-
-CLICKED = 0.2
-"""How far such a click reaches (standard deviation), as a share of the square root of the mask's area."""
-
-SMALLEST = 64
-"""Pixels that a mask counts as at least, so that a click in a tiny one reaches somewhere."""
-
-APART = 3.0
-"""Nor farther than this part of the way to the nearest click that says the opposite."""
-
-SHARPEST = 0.5
-"""Spread in pixels that a click has at least."""
 
 Start = Literal["memory", "mask", "both"]
 Logits = Float32[np.ndarray, "n h w"]
@@ -154,7 +140,7 @@ def second_look(
             cells = (mine[0][0].side if mine else math.sqrt(logits[row].size)) / (side // 4)
             finer[row] = _following(finer[row], picture, max(1, round(refinement.detail * cells)))
         if (told := prompts[row]) is not None:
-            _obey(finer[row], told)
+            obey(finer[row], told)
     return finer
 
 
@@ -325,26 +311,6 @@ def _merged(
     share = np.float32(weight) * np.minimum(weights, 1)
     mean = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
     return np.asarray(share * mean + (1 - share) * known)
-
-
-def _obey(logits: Float32[np.ndarray, "h w"], said: Prompts) -> None:
-    """Have the mask agree with every click, in place: what contradicts it yields around it, and less farther away."""
-    spread = CLICKED * math.sqrt(max(int(np.count_nonzero(logits > 0)), SMALLEST))
-    for point, label in zip(said.points, said.labels, strict=True):
-        column, row = (min(int(place), length - 1) for place, length in zip(point, logits.shape[::-1], strict=True))
-        sign = 1 if label else -1
-        contradiction = -sign * float(logits[row, column])
-        if contradiction < 0:
-            continue
-        others = np.linalg.norm(said.points[said.labels != label] - point, axis=1)
-        mine = max(min(spread, others.min(initial=math.inf) / APART), SHARPEST)
-        reach = math.ceil(4 * mine)
-        rows, columns = (slice(max(place - reach, 0), place + reach + 1) for place in (row, column))
-        window = logits[rows, columns]
-        down = np.arange(rows.start, rows.start + window.shape[0]) - row
-        across = np.arange(columns.start, columns.start + window.shape[1]) - column
-        near = np.multiply.outer(*(np.exp(-(away**2) / (2 * mine**2)) for away in (down, across)))
-        window += (sign * (contradiction + SURE) * near).astype(np.float32)
 
 
 def _following(logits: Float32[np.ndarray, "h w"], picture: Picture, radius: int) -> Float32[np.ndarray, "h w"]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+import numpy as np
 import torch
 
 from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.confidence import Signs, with_confidence
+from masklet.predict.corrections import Start, guided
 from masklet.predict.feature_cache import FeatureCache, FrameFeatures, sharing, visiting
 from masklet.predict.image import EncodedImage
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import Start, check_prompts, keep, memory_policy, respond
+from masklet.predict.objects import checked_id, checked_prompts, keep, memory_policy, respond
 from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
 from masklet.predict.past import Past
 from masklet.predict.pursuit import Pursuit, settle, tell
@@ -22,7 +24,6 @@ from masklet.predict.results import Frame, PostProcess, frame_masks
 from masklet.predict.track import FrameState, Track, results_of
 from masklet.tracking.policies import PolicyName
 from masklet.tracking.recall import MemoryPolicy
-from masklet.tracking.step import look
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 
@@ -110,29 +111,31 @@ class VideoSession:
             FrameRangeError: no such frame.
             PromptError: prompts that do not fit the frame. Nothing has changed then.
         """
-        features, merged, answered = self._answer(frame_index, prompts, replace)
+        frame_index = self._checked_frame(frame_index)
+        features, merged, starts, answered = self._answer(frame_index, prompts, replace)
         self._past.store(frame_index, answered)
         for i, asked in merged.items():
             track = self._tracks.setdefault(i, Track())
-            track.prompts[frame_index] = asked
+            track.say(frame_index, asked, corrects=i in starts and starts[i].tracked)
             track.belief.settle()
             if not self.policy.keep_memories:
                 track.doubt(frame_index)
             track.bank.drop([frame_index] if asked.is_absent else [])
         banks = {i: (self._tracks[i].bank, answered[i]) for i, asked in merged.items() if not asked.is_absent}
         keep(self.model, features, frame_index, banks, prompted=True)
+        self._pursuit.learn(self._past, frame_index, merged)
         return self._collect(frame_index, answered)
 
     @torch.inference_mode()
     def preview(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
         """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
-        _, merged, answered = self._answer(frame_index, prompts)
+        _, merged, _, answered = self._answer(frame_index, prompts)
         return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, given=merged)
 
     @torch.inference_mode()
     def look_at(self, frame_index: int) -> EncodedImage:
         """A frame for `ImageSegmenter.segment`: what could be prompted there, whatever is tracked."""
-        self._check_frame(frame_index)
+        frame_index = self._checked_frame(frame_index)
         return EncodedImage(self.model.condition(self.features[frame_index], None), self.size)
 
     def propagate(
@@ -180,22 +183,24 @@ class VideoSession:
     ) -> Iterator[FrameMasks]:
         total, done = sum(len(p.frames) for p in passes), 0
         for current in passes:
-            for frame_index in visiting(self.features, current.frames, len(self._tracks)):
-                if cancel is not None and cancel():
-                    return
-                with sharing(self.features):
-                    out = self._visit(frame_index, current, objects)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-                yield out
-            for i, track in self._tracks.items():
-                for frame_index in settle(track):
-                    self._logits.drop((i, frame_index))
+            try:
+                for frame_index in visiting(self.features, current.frames, len(self._tracks)):
+                    if cancel is not None and cancel():
+                        return
+                    with sharing(self.features):
+                        out = self._visit(frame_index, current, objects)
+                    done += 1
+                    if progress is not None:
+                        progress(done, total)
+                    yield out
+            finally:  # a pass that is broken off has told what it has told
+                for i, track in self._tracks.items():
+                    for frame_index in settle(track):
+                        self._logits.drop((i, frame_index))
 
     def masks(self, frame_index: int) -> FrameMasks:
         """The results so far on one frame."""
-        self._check_frame(frame_index)
+        frame_index = self._checked_frame(frame_index)
         self.remind(frame_index)
         return self._collect(frame_index, {})
 
@@ -244,7 +249,7 @@ class VideoSession:
             WeightsError: the memory is of another model, other weights or another input size.
             PromptError: the object is there already.
         """
-        self._check_frame(frame_index)
+        frame_index, object_id = self._checked_frame(frame_index), checked_id(object_id)
         if object_id in self._tracks:
             raise PromptError(f"object {object_id} is there already: forget it first, or take another id")
         belief = memory.belief(self.model, frame_index, continues=continues)
@@ -276,26 +281,29 @@ class VideoSession:
             PromptError: no frame is prompted, or masks, logits and pointers do not fit the video and the model.
             UnknownObjectError: there is no such object to join.
         """
-        for frame_index, state in frames.items():
-            self._check_frame(frame_index)
+        object_id = checked_id(object_id)
+        frames = {self._checked_frame(frame_index): state for frame_index, state in frames.items()}
+        for state in frames.values():
             state.check(self.size, self.model.config)
         if not join and all(state.prompts is None for state in frames.values()):
             raise PromptError("an object without any prompt cannot be restored")
         track = self._track(object_id) if join else Track(name=name)
-        if not join and object_id in self._tracks:
-            self.forget(object_id)
         frames = {i: state for i, state in frames.items() if i not in track.results}
-        self._logits.put({(object_id, i): state.logits for i, state in frames.items() if state.logits is not None})
+        written = {(object_id, i): state.logits for i, state in frames.items() if state.logits is not None}
+        self._logits.put(written)  # first, because it fails where there is no room
+        if not join and object_id in self._tracks:
+            for i in self._tracks[object_id].results:
+                if (object_id, i) not in written:
+                    self._logits.drop((object_id, i))
         track.restore(frames, like=torch.empty(1, dtype=self.model.dtype, device=self.model.device))
         self._tracks[object_id] = track
 
     def _answer(
         self, frame_index: int, prompts: Mapping[ObjectId, Prompts], replace: bool = False
-    ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, ChosenMask]]:
-        """The frame, everything said about it with these prompts, and the model's answer. Nothing changes."""
-        self._check_frame(frame_index)
-        self.remind(frame_index)
-        check_prompts(prompts, self.size)
+    ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, Start], dict[ObjectId, ChosenMask]]:
+        """The frame, everything said about it with these prompts, the model's answer and its start. Nothing changes."""
+        self.remind(self._checked_frame(frame_index))
+        prompts = checked_prompts(prompts, self.size)
         tracks = {i: self._tracks.get(i) or Track() for i in prompts}
         for i, track in tracks.items():
             if frame_index < track.begins:
@@ -303,9 +311,11 @@ class VideoSession:
         again = {i for i in tracks if replace and frame_index in tracks[i].prompts}
         merged = {i: p if i in again else tracks[i].merged(frame_index, p) for i, p in prompts.items()}
         features = self.features[frame_index]
-        starts = self._starts({i: tracks[i] for i in merged if merged[i].mask is None}, features, frame_index)
-        starts = {i: start._replace(previous=None) if i in again else start for i, start in starts.items()}
-        return features, merged, respond(self.model, features, merged, starts, self.size)
+        starts = self._pursuit.starts(self._past, {i: tracks[i] for i in merged if merged[i].mask is None}, frame_index)
+        boxed = {i for i, p in prompts.items() if p.box is not None and self.model.config.guided_corrections}
+        starts = {i: start.afresh if i in again | boxed else start for i, start in starts.items()}
+        starts = guided(self.model, features, merged, starts, self.size)
+        return features, merged, starts, respond(self.model, features, merged, starts, self.size)
 
     @torch.inference_mode()
     def _visit(self, frame_index: int, current: Pass, objects: Collection[ObjectId] | None) -> FrameMasks:
@@ -331,19 +341,6 @@ class VideoSession:
     @property
     def _past(self) -> Past:
         return Past(self.model, self._tracks, self._logits, self.features)
-
-    def _starts(
-        self, tracks: Mapping[ObjectId, Track], features: ImageFeatures, frame_index: int
-    ) -> dict[ObjectId, Start]:
-        """What answers start from: with memory and the last logits where the frame was tracked, else afresh."""
-        if not tracks:
-            return {}
-        recalls = {i: self._pursuit.recall(track, frame_index) for i, track in tracks.items()}
-        self._past.restore((i, tracks[i].bank, recall) for i, recall in recalls.items() if recall)
-        looked = look(self.model, features, [(tracks[i].bank, recall) for i, recall in recalls.items()], self.policy)
-        again = [i for i, track in tracks.items() if not track.starts_afresh(frame_index)]
-        known = {i: self._past.stored_logits(i, frame_index) for i in again}
-        return {i: Start(looked.embedding[[row]], known.get(i)) for row, i in enumerate(tracks)}
 
     def _collect(
         self,
@@ -395,6 +392,7 @@ class VideoSession:
             raise UnknownObjectError(f"there is no object {object_id} (objects: {known})")
         return self._tracks[object_id]
 
-    def _check_frame(self, frame_index: int) -> None:
-        if not 0 <= frame_index < self.num_frames:
-            raise FrameRangeError(f"the video has frames 0 to {self.num_frames - 1}, got frame {frame_index}")
+    def _checked_frame(self, frame_index: int) -> int:
+        if not isinstance(frame_index, int | np.integer) or not 0 <= frame_index < self.num_frames:
+            raise FrameRangeError(f"the video has frames 0 to {self.num_frames - 1}, got frame {frame_index!r}")
+        return int(frame_index)

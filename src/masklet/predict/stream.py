@@ -15,8 +15,9 @@ from masklet.errors import MediaError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.ahead import AHEAD, FEW, SideEncoder, pays, pulled
 from masklet.predict.confidence import Signs, with_confidence
+from masklet.predict.corrections import Start, guided
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import Start, check_prompts, keep, memory_policy, nothing, respond
+from masklet.predict.objects import checked_id, checked_prompts, keep, memory_policy, nothing, respond
 from masklet.predict.pixels import checked_picture, frame_tensor
 from masklet.predict.results import Frame, PostProcess, frame_masks
 from masklet.tracking.policies import (
@@ -132,8 +133,9 @@ class StreamTracker:
 
         Raises:
             WeightsError: the memory is of another model, other weights or another input size.
-            PromptError: the object is being tracked already.
+            PromptError: the object is being tracked already, or its id is no positive integer.
         """
+        object_id = checked_id(object_id)
         if object_id in self._beliefs:
             raise PromptError(f"object {object_id} is being tracked already: forget it first, or take another id")
         self._beliefs[object_id] = memory.belief(self.model, self._next, continues=continues)
@@ -201,8 +203,7 @@ class StreamTracker:
     ) -> FrameMasks:
         """As `step`; ``features`` are those of the frame where a worker makes them."""
         size = self._checked_size(frame)
-        check_prompts(asked, size)
-        prompts = dict(asked)
+        prompts = checked_prompts(asked, size)
         chosen: dict[ObjectId, ChosenMask] = {}
         self.signs = {}
         if prompts or self._beliefs:
@@ -244,10 +245,11 @@ class StreamTracker:
             for row in best:
                 i = stories[row][0]
                 hidden = i in self._gone and not (self.policy.likeness and (ways[i][0].chosen.logits > 0).any())
-                starts[i] = Start(looked.embedding[[row]], None if hidden else ways[i][0].chosen.logits)
+                starts[i] = Start(looked.embedding[[row]], None if hidden else ways[i][0].chosen.logits, tracked=True)
         fresh = [i for i, asked in prompts.items() if asked.mask is None and i not in starts]
         if fresh:
-            starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding, None))
+            starts |= dict.fromkeys(fresh, Start(self.model.condition(features, None).embedding))
+        starts = guided(self.model, features, prompts, starts, size)
         answered = respond(self.model, features, prompts, starts, size)
         absent = {i for i, asked in prompts.items() if asked.is_absent}
         self._gone = (self._gone - set(prompts)) | absent

@@ -85,6 +85,8 @@ class FrameState:
             raise PromptError(f"expected a pointer of {width} numbers, got {self.pointer.size}: another model's?")
         if self.prompts is not None:
             self.prompts.check_inside(size)
+            if self.pointer is None and not self.prompts.is_absent:
+                raise PromptError("expected the pointer of a prompted frame, got none")
 
 
 @dataclass(eq=False)
@@ -96,6 +98,7 @@ class Track:
         prompts: by frame; everything said about that frame so far.
         belief: its memories. A frame that was tracked before a later correction reached it has a result but no memory.
         results: by frame.
+        corrected: prompted frames whose prompts correct what a pass found.
         visited: frames a pass went through, and whether that pass ran in reverse.
         resumed: the frame from which on it is followed as remembered from elsewhere, or None.
         told: what each story that is still believed says of the frames of this pass, the newest first.
@@ -105,6 +108,7 @@ class Track:
     prompts: dict[int, Prompts] = field(default_factory=dict)
     belief: Belief = field(default_factory=Belief)
     results: dict[int, Result] = field(default_factory=dict)
+    corrected: set[int] = field(default_factory=set)
     visited: dict[int, bool] = field(default_factory=dict)
     resumed: int | None = None
     told: dict[Hypothesis, Told] = field(default_factory=dict)
@@ -146,12 +150,22 @@ class Track:
 
     def starts_afresh(self, frame_index: int) -> bool:
         """Whether clicks have no answer to correct: nothing is known of a frame, or a person said "absent"."""
-        if frame_index not in self.results:
-            return True
-        if frame_index in self.prompts:
-            return self.prompts[frame_index].is_absent
-        gone = self.is_gone(frame_index, reverse=self.visited.get(frame_index, False))
-        return gone and not self.results[frame_index].mask.area
+        asked = self.prompts.get(frame_index)
+        return frame_index not in self.results or (asked is not None and asked.is_absent)
+
+    def is_passed_over(self, frame_index: int) -> bool:
+        """Whether a pass came to a frame after a person had said that the object is absent."""
+        reverse = self.visited.get(frame_index, False)
+        return frame_index not in self.prompts and self.is_gone(frame_index, reverse=reverse)
+
+    def was_tracked(self, frame_index: int) -> bool:
+        """Whether the mask of a frame is what a pass found, or a correction of it."""
+        return frame_index in (self.corrected if frame_index in self.prompts else self.results)
+
+    def say(self, frame_index: int, prompts: Prompts, *, corrects: bool) -> None:
+        """Note everything said about a frame, and whether that corrects what a pass found."""
+        self.prompts[frame_index] = prompts
+        (self.corrected.add if corrects else self.corrected.discard)(frame_index)
 
     def doubt(self, frame_index: int) -> None:
         """Forget the memories of tracked frames that came out of a pass through this frame: it has changed."""
@@ -171,7 +185,9 @@ class Track:
         if frame_index not in self.prompts:
             said = ", ".join(map(str, sorted(self.prompts)))
             raise PromptError(f"frame {frame_index} has no prompts to clear (prompted frames: {said})")
+        self.belief.settle()  # no other story may remember it
         del self.prompts[frame_index]
+        self.corrected.discard(frame_index)
         self.results.pop(frame_index, None)
         self.visited.pop(frame_index, None)
         self.bank.drop([frame_index])
