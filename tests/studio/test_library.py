@@ -149,6 +149,22 @@ def test_content_key(tmp_path: Path) -> None:
     assert content_key(file) != first
 
 
+def test_where_a_picture_lies_is_not_told(start: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    for index in range(2):
+        (folder / f"{index}.png").write_bytes(png())
+    studio = start(Settings(folder=tmp_path / "studio", offered=(folder,)))
+    studio.media = studio.call("POST", "local", 201, json={"path": str(folder)})["id"]
+    project = studio.project()
+    (folder / "1.png").write_bytes(b"damaged")
+    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "overlay.png"}))
+    message = studio.refused("GET", f"media/{studio.media}/frames/1")[2]
+    for told in (message, job["error"]["message"]):
+        assert f"cells{os.sep}1.png" in told
+        assert str(tmp_path) not in told
+
+
 def test_another_file_in_its_place_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(video_file.read_bytes())

@@ -53,6 +53,29 @@ def seen(record: Record, project: str) -> dict[tuple[int, int], float]:
     return {(row.object_id, row.frame): row.presence for row in record.frames(project, 0, 100)}
 
 
+def test_a_pinned_revision_is_read_until_it_is_gone(tmp_path: Path) -> None:
+    record, project = opened(tmp_path, undo_steps=3)
+    start = record.pin(project)
+    put(record, project, frame(1, 0, 0.1))
+    pin = record.pin(project)
+    put(record, project, frame(1, 0, 0.2), frame(1, 1, 0.2))
+    assert [row.presence for row in record.frames(project, 0, 9, at=pin)] == [0.1]
+    record.move(project, -1)
+    record.move(project, -1)
+    assert [row.presence for row in record.frames(project, 0, 9, at=pin)] == [0.1]
+    assert record.frames(project, 0, 9, at=start) == []
+    put(record, project, frame(1, 0, 0.3))  # takes the number of the pinned one
+    for read in (lambda: record.frames(project, 0, 9, at=pin), lambda: record.objects(project, at=pin)):
+        with pytest.raises(ConflictError, match="is gone"):
+            read()
+    assert record.frames(project, 0, 9, at=start) == []
+    for mark in (0.4, 0.5, 0.6):
+        put(record, project, frame(1, 0, mark))
+    with pytest.raises(ConflictError, match="too often"):
+        record.prompted_frames(project, start)
+    record.store.close()
+
+
 def test_undo_redo_and_a_new_edit(record: tuple[Record, str]) -> None:
     rows, project = record
     put(rows, project, frame(1, 0, 0.1), frame(1, 1, 0.1), label="first")

@@ -22,7 +22,7 @@ from masklet.studio.desk import Desk
 from masklet.studio.effects import Effects, frame_masks, no_masks
 from masklet.studio.faults import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, Steps
-from masklet.studio.library import open_listed, safe_name
+from masklet.studio.library import by_name, open_listed, safe_name
 from masklet.studio.record import Pin
 from masklet.studio.tables import MediaRow, ProjectRow
 from masklet.types import FrameMasks, ObjectId, Picture
@@ -265,7 +265,9 @@ def _frames(desk: Desk, job: Job, order: Order, subject: Subject, source: Record
         rows = cleaning.rows(found, source.size, desk.clean)
         for index in range(first, last):
             masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
-            yield source[index] if pictures else None, masks
+            with by_name(subject.media):
+                picture = source[index] if pictures else None
+            yield picture, masks
             job.done += 1
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from masklet.errors import MediaError
@@ -63,16 +65,23 @@ def open_listed(media: MediaRow, *, cache_bytes: int = CACHE_BYTES) -> RecordedS
     Raises:
         MediaError: it cannot be read, or is another one by now; where it lies is not told.
     """
-    try:
+    with by_name(media):
         source = open_media(media.path, cache_bytes=cache_bytes)
-    except MediaError as error:
-        raise MediaError(str(error).replace(media.path, media.name)) from None
     got, expected = (len(source), *source.size), (media.num_frames, media.height, media.width)
     if got != expected:
         source.close()
         was, found = (f"{count} frames of {width}x{height}" for count, height, width in (expected, got))
         raise MediaError(f"{media.name} is another one by now: expected {was}, got {found}; put the old file back")
     return source
+
+
+@contextmanager
+def by_name(media: MediaRow) -> Iterator[None]:
+    """What cannot be read inside is told by the media's name: where it lies is nobody's business."""
+    try:
+        yield
+    except MediaError as error:
+        raise MediaError(str(error).replace(media.path, media.name)) from None
 
 
 def content_key(path: Path) -> str:

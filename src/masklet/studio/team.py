@@ -115,7 +115,8 @@ class Team:
         changing = path.startswith("/api/media/") and method not in SAFE_METHODS
         if removing or bringing or changing:
             raise ForbiddenError("in a data engine's studio media and projects come and go with the tasks")
-        if media and media[1] not in {self.media.get(mine) for mine, who in self.owners.items() if who == person.name}:
+        theirs = {its for project, its in list(self.media.items()) if self.owners.get(project) == person.name}
+        if media and media[1] not in theirs:
             raise NotFoundError(f"there is no media {media[1][:40]} in your tasks")
 
 

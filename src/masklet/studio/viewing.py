@@ -15,7 +15,7 @@ from PIL import Image
 from masklet.errors import MediaError
 from masklet.io import RecordedSource
 from masklet.studio.kept import Kept
-from masklet.studio.library import open_listed
+from masklet.studio.library import by_name, open_listed
 from masklet.studio.tables import MediaRow
 from masklet.types import Picture, Size
 
@@ -82,7 +82,8 @@ class Viewers:
         """
         frame = self.seen.get((media.id, index))
         if frame is None:
-            frame = self._read(media, index)
+            with by_name(media):
+                frame = self._read(media, index)
             self.seen.put((media.id, index), frame)
         return frame
 
@@ -147,7 +148,10 @@ class MediaFrames:
         if self._onward is None:
             return self._viewers.frame(self._media, index)
         seen = self._viewers.seen.get((self._media.id, index))
-        return self._onward[index] if seen is None else seen
+        if seen is not None:
+            return seen
+        with by_name(self._media):
+            return self._onward[index]
 
     @contextmanager
     def onward(self) -> Iterator[None]:
