@@ -95,6 +95,36 @@ def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> N
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+def test_a_window_of_320_pixels_is_enough(
+    studio: Any, axe: str, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]
+) -> None:
+    page = open_page(studio.url, viewport={"width": 320, "height": 640})
+    sideways = "() => document.documentElement.scrollWidth - innerWidth"
+    expect(page.locator("#local-list li")).to_have_count(2)
+    assert page.evaluate(sideways) <= 0
+    page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
+    picture = picture_of(page)
+    picture.shows(0)
+    page.keyboard.press("n")
+
+    def below_the_picture(name: str) -> bool:
+        view, other = page.locator("#view").bounding_box(), page.locator(name).bounding_box()
+        assert view is not None
+        assert other is not None
+        return other["y"] >= view["y"] + view["height"] and other["x"] >= 0 and other["x"] + other["width"] <= 320
+
+    assert below_the_picture("#hint")
+    picture.click(210, 150)
+    expect(page.locator("#candidates")).to_be_visible()
+    assert below_the_picture("#candidates")
+    assert page.evaluate(sideways) <= 0
+    assert faults(page, axe) == []
+    page.get_by_role("button", name="Export", exact=True).click()
+    expect(page.locator("#start-export")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+z")
+
+
 def test_single_keys_can_be_switched_off(studio: Any, open_page: Callable[..., Page]) -> None:
     page = open_page(studio.url)
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
