@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from masklet.errors import FrameRangeError, PromptError
+from masklet.errors import FrameRangeError, MediaError, PromptError
 from masklet.io import ArrayVideo
 from masklet.model.sam2 import Sam2
 from masklet.predict.detector import DetectingTracker, DetectionRules, Detections, Roster, detect_and_track
@@ -118,41 +118,6 @@ def test_no_more_than_so_many() -> None:
     assert sorted(roster.meet(look(box(0), box(30), box(60)), {}, SIZE).prompts) == [1, 2]
 
 
-def test_detections() -> None:
-    mask = np.zeros((2, *SIZE), bool)
-    mask[0, 10:20, 30:50] = True
-    made = Detections(masks=mask)
-    assert made.boxes is not None
-    np.testing.assert_array_equal(made.boxes, [[30, 10, 50, 20], [0, 0, 0, 0]])
-    asked = made.prompts(0, SIZE)
-    assert asked is not None
-    np.testing.assert_array_equal(asked.mask, mask[0])
-    assert made.prompts(1, SIZE) is None
-    cut = look((-5, -5, 300, 20)).prompts(0, SIZE)
-    assert cut is not None
-    np.testing.assert_array_equal(cut.box, [0, 0, 128, 20])
-    assert look((200, 0, 300, 20)).prompts(0, SIZE) is None
-    assert len(Detections()) == 0
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda: Detections(np.zeros((2, 4)), scores=np.ones(3)),
-            "as many boxes as scores, labels and masks, got 2, 3, 2",
-        ),
-        (lambda: Detections(np.zeros((1, 4)), labels=()), "got 1, 1, 0"),
-        (lambda: Detections(np.full((1, 4), np.nan)), "4 finite numbers"),
-        (lambda: Detections(np.zeros((2, 3))), "4 finite numbers"),
-    ],
-)
-@pytest.mark.usefixtures("untyped_caller")
-def test_refused_detections(make: Callable[[], Detections], message: str) -> None:
-    with pytest.raises(PromptError, match=message):
-        make()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"every": 0}, "every must be at least 1, got 0"), ({"match": 0.7}, "expected 0 < match <= agree <= 1")],
@@ -201,6 +166,47 @@ def test_a_person_joins_in(nano: Sam2) -> None:
     out = tracker.step(frames()[0], {4: Prompts.click(40, 48)})
     assert out.object_ids == (4,)
     assert tracker.step(frames()[1]).object_ids == (4,)
+
+
+@pytest.mark.parametrize(
+    ("picture", "prompts", "found", "error"),
+    [
+        (frames()[1], {7: Prompts.click(999, 5)}, look(), PromptError),
+        (frames()[1], {0: Prompts.click(9, 5)}, look(), PromptError),
+        (frames()[1][:50], {}, look(), MediaError),
+        ([[1]], {}, look(), MediaError),
+        (frames()[1], {}, Detections(masks=np.ones((1, 9, 9), bool)), PromptError),
+    ],
+)
+@pytest.mark.usefixtures("untyped_caller")
+def test_a_refused_frame_changes_nothing(
+    nano: Sam2, picture: Any, prompts: dict[int, Prompts], found: Detections, error: type[Exception]
+) -> None:
+    looks = [scripted(0, frames()[0]), found, look(box(30, 34, 28), labels=("disc",))]
+    tracker = DetectingTracker(StreamTracker(nano), lambda index, picture: looks.pop(0), DetectionRules(every=1))
+    tracker.step(frames()[0])
+    with pytest.raises(error):
+        tracker.step(picture, prompts)
+
+    if len(looks) == 2:  # it was refused before the detector saw it
+        looks.pop(0)
+    assert tracker.tracker.object_ids == (1,)
+    assert tracker.labels == {1: "disc"}
+    assert tracker.roster.known[1].found == 1
+    assert tracker.step(frames()[1]).object_ids == (1,)  # the second look that finds it
+
+
+def test_a_look_that_agrees_keeps_what_is_known_of_motion(nano: Sam2) -> None:
+    def detector(index: int, picture: Picture) -> Detections:
+        return look(box(26 + 4 * index, 34, 28))
+
+    looking, plain = (VideoSession(nano, ArrayVideo(frames(8)), memory="motion") for _ in range(2))
+    outs = list(detect_and_track(looking, detector, DetectionRules(every=3, confirm=1)))
+    plain.prompt(0, object_id=1, prompts=Prompts.from_box(26, 34, 54, 62))
+    for out, expected in zip(outs, plain.propagate(), strict=True):
+        np.testing.assert_array_equal(out.masks, expected.masks)
+    courses = [session.memory(1).state.course for session in (looking, plain)]
+    assert [course is not None and course.stable for course in courses] == [8, 8]
 
 
 def test_recorded(nano: Sam2) -> None:

@@ -3,85 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Float32
 from scipy.optimize import linear_sum_assignment
 
-from masklet.errors import FrameRangeError, PromptError
+from masklet.errors import FrameRangeError, MediaError
 from masklet.masks.boxes import box_iou, boxes_of_masks, nms
+from masklet.predict.detections import Detections, Detector, boxes_in
+from masklet.predict.objects import checked_prompts
+from masklet.predict.pixels import checked_picture
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Picture, Prompts, Size
+
+__all__ = ["DetectingTracker", "DetectionRules", "Detections", "Detector", "detect_and_track"]
 
 Box = Float32[np.ndarray, "4"]
 
 DOUBLE = 0.8
 """Two objects whose boxes overlap by a larger IoU are one: the one that the last look missed goes, or the younger."""
-
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What a detector found on one frame.
-
-    Attributes:
-        boxes: (n, 4), (x0, y0, x1, y1) in pixels; made from the masks where they are not given.
-        masks: (n, h, w) bool at the size of the frame, or None.
-        scores: (n,), 0 to 1; 1 where they are not given.
-        labels: what each of them is; "" where they are not given.
-
-    Raises:
-        PromptError: numbers that do not fit each other, or are not finite.
-    """
-
-    boxes: Float32[np.ndarray, "n 4"] | None = None
-    masks: Bool[np.ndarray, "n h w"] | None = None
-    scores: Float32[np.ndarray, " n"] | None = None
-    labels: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.masks is not None:
-            object.__setattr__(self, "masks", np.asarray(self.masks, bool))
-        boxes = boxes_of_masks(_stack(self.masks)) if self.boxes is None else np.asarray(self.boxes, np.float32)
-        boxes = boxes if boxes.size else np.zeros((0, 4), np.float32)
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-            raise PromptError(f"expected boxes of 4 finite numbers (x0, y0, x1, y1), got {boxes.tolist()}")
-        scores = np.ones(len(boxes), np.float32) if self.scores is None else np.asarray(self.scores, np.float32)
-        labels = ("",) * len(boxes) if self.labels is None else tuple(self.labels)
-        lengths = {len(boxes), len(scores), len(labels), len(boxes) if self.masks is None else len(self.masks)}
-        if len(lengths) > 1:
-            raise PromptError(
-                f"expected as many boxes as scores, labels and masks, got {len(boxes)}, {len(scores)}, {len(labels)}"
-                + ("" if self.masks is None else f" and {len(self.masks)}")
-            )
-        for name, value in (("boxes", boxes), ("scores", scores), ("labels", labels)):
-            object.__setattr__(self, name, value)
-
-    def __len__(self) -> int:
-        return len(self.labels or ())
-
-    def prompts(self, row: int, size: Size) -> Prompts | None:
-        """One of them as a prompt for a frame of ``size``, cut off at the border; None where nothing is left."""
-        if self.masks is not None:
-            return Prompts.from_mask(self.masks[row]) if self.masks[row].any() else None
-        x0, y0, x1, y1 = np.clip(_boxes(self)[row], 0, [size[1], size[0]] * 2).tolist()
-        return Prompts.from_box(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
-
-
-def _boxes(detections: Detections) -> Float32[np.ndarray, "n 4"]:
-    assert detections.boxes is not None, "made when they were put together"
-    return detections.boxes
-
-
-def _stack(masks: Shaped[np.ndarray, "n h w"] | None) -> Bool[np.ndarray, "n h w"]:
-    return np.zeros((0, 1, 1), bool) if masks is None else np.asarray(masks, bool).reshape(-1, *masks.shape[-2:])
-
-
-Detector = Callable[[int, Picture], Detections]
-"""Looks at a frame, given with its index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +104,12 @@ class Roster:
         self.known: dict[ObjectId, Known] = {}
         self._last_id = 0
 
+    def copy(self) -> Roster:
+        """One that goes on alone."""
+        other = Roster(self.rules)
+        other.known, other._last_id = {i: replace(known) for i, known in self.known.items()}, self._last_id
+        return other
+
     def adopt(self, object_id: ObjectId) -> None:
         """Take over an object that a person prompted."""
         self.known.setdefault(object_id, Known()).given = True
@@ -193,7 +143,7 @@ class Roster:
         prompts: dict[ObjectId, Prompts | None] = {}
         for r, c in pairs.items():
             known = self.known[ids[c]]
-            known.found, known.missed, known.place = known.found + 1, 0, _boxes(detections)[found[r]]
+            known.found, known.missed, known.place = known.found + 1, 0, boxes_in(detections)[found[r]]
             if tracked[r, c] < self.rules.agree:
                 prompts[ids[c]] = detections.prompts(found[r], size)
         strayed = {ids[c] for r, c in pairs.items() if tracked[r, c] < self.rules.match}
@@ -212,13 +162,13 @@ class Roster:
             return {}
         self._last_id += 1
         labels = detections.labels or ()
-        self.known[self._last_id] = Known(labels[row], found=1, place=_boxes(detections)[row])
+        self.known[self._last_id] = Known(labels[row], found=1, place=boxes_in(detections)[row])
         return {self._last_id: asked}
 
     def _sound(self, detections: Detections) -> list[int]:
         """The detections worth looking at, best first, each object once."""
         assert detections.scores is not None
-        kept = nms(_boxes(detections), detections.scores, DOUBLE)
+        kept = nms(boxes_in(detections), detections.scores, DOUBLE)
         return [int(row) for row in kept if detections.scores[row] >= self.rules.min_score]
 
     def _overlaps(
@@ -227,7 +177,7 @@ class Roster:
         """IoU of detections with a box of each object; 0 where it has none, or both have labels that differ."""
         nowhere = np.zeros(4, np.float32)
         places = np.array([nowhere if box is None else box for box in boxes], np.float32).reshape(-1, 4)
-        iou = box_iou(_boxes(detections)[found], places)
+        iou = box_iou(boxes_in(detections)[found], places)
         labels = detections.labels or ()
         for (r, row), (c, i) in itertools.product(enumerate(found), enumerate(ids)):
             if labels[row] and self.known[i].label and labels[row] != self.known[i].label:
@@ -278,6 +228,7 @@ class DetectingTracker:
         self.tracker = tracker
         self.detector = detector
         self.roster = Roster(rules or DetectionRules())
+        self._size: Size | None = None
         self._boxes: list[dict[ObjectId, Box]] = [{}, {}]
 
     @property
@@ -286,20 +237,32 @@ class DetectingTracker:
         return {i: known.label for i, known in self.roster.known.items()}
 
     def step(self, frame: Picture, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
-        """Take the next frame; as `StreamTracker.step`. A person's prompts go before those of the detector."""
-        asked: dict[ObjectId, Prompts] = {}
-        index = self.tracker.frame_index
-        for i in prompts or {}:
-            self.roster.adopt(i)
-        if index % self.roster.rules.every == 0:
-            size = (frame.shape[0], frame.shape[1])
-            verdict = self.roster.meet(self.detector(index, frame), self._expected(), size)
-            asked = verdict.prompts
-            for i in (verdict.strayed | set(verdict.gone)).intersection(self.tracker.object_ids):
-                self.tracker.forget(i)
-        out = self.tracker.step(frame, {**asked, **(prompts or {})})
+        """Take the next frame; as `StreamTracker.step`. A person's prompts go before those of the detector.
+
+        Raises:
+            MediaError: not a picture, or of another size than the frames before.
+            PromptError: prompts or detections that do not fit the frame. Either way it has not been taken.
+        """
+        index, size = self.tracker.frame_index, self._checked_size(frame)
+        said, asked = checked_prompts(prompts or {}, size), dict[ObjectId, Prompts]()
+        roster, ended = self.roster.copy(), set[ObjectId]()  # a frame that is refused must change nothing
+        for i in said:
+            roster.adopt(i)
+        if index % roster.rules.every == 0:
+            verdict = roster.meet(self.detector(index, frame), self._expected(), size)
+            asked, ended = checked_prompts(verdict.prompts, size), verdict.strayed | set(verdict.gone)
+        for i in ended.intersection(self.tracker.object_ids):
+            self.tracker.forget(i)
+        out = self.tracker.step(frame, {**asked, **said})
+        self.roster, self._size = roster, size
         self._boxes = [self._boxes[1], visible_boxes(out)]
-        return shown(out, self.roster)
+        return shown(out, roster)
+
+    def _checked_size(self, frame: Picture) -> Size:
+        height, width = checked_picture(frame).shape[:2]
+        if self._size not in (None, (height, width)):
+            raise MediaError(f"expected frames of (height, width) {self._size} as before, got {(height, width)}")
+        return height, width
 
     def _expected(self) -> dict[ObjectId, Box]:
         """Where objects are if they go on as from the frame before the last to the last."""
@@ -337,7 +300,8 @@ def detect_and_track(
         for i, prompts in verdict.prompts.items():
             session.prompt(start, object_id=i, prompts=prompts, name=roster.known[i].label or None)
         _forget(session, roster, verdict.gone)
-        yield from _until(session, roster, range(start, min(start + roster.rules.every, stop)), stop)
+        fresh = set(verdict.prompts) if start else set(roster.known)
+        yield from _until(session, roster, range(start, min(start + roster.rules.every, stop)), (fresh, stop))
     _forget(session, roster, roster.known)
 
 
@@ -348,13 +312,24 @@ def _forget(session: VideoSession, roster: Roster, gone: Mapping[ObjectId, Known
             session.forget(i)
 
 
-def _until(session: VideoSession, roster: Roster, frames: range, stop: int) -> Iterator[FrameMasks]:
-    """The masks from one look to the next; the frame of the next is tracked already, to be matched there."""
-    live = set(roster.known)
-    if not live:
-        yield from (shown(session.masks(frame_index), roster) for frame_index in frames)
+def _until(
+    session: VideoSession, roster: Roster, frames: range, asked: tuple[set[ObjectId], int]
+) -> Iterator[FrameMasks]:
+    """The masks from one look to the next; the frame of the next is tracked already, to be matched there.
+
+    So every frame is tracked once, on a straight way: coming to a frame again would end what is known of motion. Only
+    those of ``asked``, prompted on the first frame, start there; its other part is the end of the video.
+    """
+    live, (fresh, stop) = set(roster.known), asked
+    first, end = frames.start, min(frames.stop + 1, stop)
+    if fresh:
+        for _ in session.propagate(start=first, end=first + 1, objects=fresh):
+            pass
+    yield shown(session.masks(first), roster)
+    if not live or first + 1 == end:
+        yield from (shown(session.masks(frame_index), roster) for frame_index in frames[1:])
         return
-    for out in session.propagate(start=frames.start, end=min(frames.stop + 1, stop), objects=live):
+    for out in session.propagate(start=first + 1, end=end, objects=live):
         if out.frame_index in frames:
             yield shown(out, roster)
 
