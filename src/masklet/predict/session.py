@@ -152,7 +152,8 @@ class VideoSession:
 
         Args:
             direction: "forward" runs from the first prompted frame to the end; "reverse" from the last prompted frame
-                to the beginning; "both" runs forward and then back over the frames before each object's first prompt.
+                to the beginning; "both" runs forward and then back over the frames before each object's first prompt,
+                so that these come twice, the second time complete.
             start: the lowest frame to track.
             end: one more than the highest frame to track; both mean the same in every direction.
             objects: which to track and to yield, None for all; looked at before each frame, so that the caller of a
