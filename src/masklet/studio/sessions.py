@@ -13,6 +13,7 @@ from masklet.model.heap import give_back_memory
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
+from masklet.predict.track import FrameState
 from masklet.studio.features import MediaFeatures, shared_features
 from masklet.studio.record import Record
 from masklet.studio.settings import Settings
@@ -119,11 +120,12 @@ class Device:
         for object_id in objects:
             rows = self._record.prompted(project_id, object_id)
             frames = states_of(rows, live.size, (), model=model_key(self.model))
-            if frames:
-                live.tracker.restore(object_id, frames)
+            ours = {i: one for i, one in frames.items() if one.pointer is not None or _is_absent(one)}
+            if ours:
+                live.tracker.restore(object_id, ours)
             elif object_id in live.tracker.object_ids:
                 live.tracker.forget(object_id)
-            masks = ((index, state.result.mask) for index, state in frames.items() if state.pointer is None)
+            masks = ((index, state.result.mask) for index, state in frames.items() if index not in ours)
             strange += [(index, object_id, mask) for index, mask in masks if mask.area]
         for index, object_id, mask in strange:
             live.tracker.prompt_objects(index, {object_id: Prompts.from_mask(mask.to_mask())}, replace=True)
@@ -135,6 +137,7 @@ class Device:
                 continue
             live.blocks.add(block)
             rows = self._record.frames(project_id, block * BLOCK, (block + 1) * BLOCK, live.tracker.object_ids)
+            rows = [row for row in rows if row.prompt is None]  # what was prompted is there from the start
             for object_id in {row.object_id for row in rows}:
                 these, said = [r for r in rows if r.object_id == object_id], self._record.said(project_id, object_id)
                 frames = states_of(these, live.size, said, model=model_key(self.model))
@@ -175,6 +178,11 @@ class Device:
         self.worker.close()
         for project_id in list(self._live):
             self.drop(project_id)
+
+
+def _is_absent(state: FrameState) -> bool:
+    """Whether a person said that the object is not there; that is remembered by no pointer."""
+    return state.prompts is not None and state.prompts.is_absent
 
 
 def device_of(devices: list[Device], project_id: str) -> Device:
