@@ -90,7 +90,7 @@ class ModelConfig:
 
     @property
     def guided_corrections(self) -> bool:
-        """Whether clicks that correct a mask are helped (`predict.corrections`): of a model unsure of what clicks mean."""
+        """Whether clicks that correct a mask are helped (`predict.corrections`): of a model unsure what clicks mean."""
         return not self.ranked_clicks
 
     @property
