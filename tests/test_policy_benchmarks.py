@@ -1,4 +1,4 @@
-"""`benchmarks/policies.py` and `benchmarks/clicks.py` from a folder of videos to their tables."""
+"""`benchmarks/policies.py`, `clicks.py` and `corrections.py` from a folder of videos to their tables."""
 
 from __future__ import annotations
 
@@ -64,3 +64,15 @@ def test_clicks_until_the_goal_or_the_limit(videos: Path) -> None:
     courses = re.findall(r"^as is +(?:above|below) +(?:plain|auto) +(.+)$", out, re.MULTILINE)
     assert [len(course.split()) for course in courses] == [2] * 4
     assert len(re.findall(r"as is +(?:plain|auto) +2\.00 +0/2", out)) == 2
+
+
+@pytest.mark.slow
+def test_what_corrections_bring(videos: Path) -> None:
+    out = run("corrections.py", videos, "--size", "96", "--frames", "6", "--clicks", "2")
+    courses = [list(map(float, row.split())) for row in re.findall(r"^(?:above|below) +(.+)$", out, re.MULTILINE)]
+    assert courses
+    assert {len(course) for course in courses} == {3}
+    assert all(course[0] < 95 for course in courses)
+    mean = re.search(r"^mean +(.+)$", out, re.MULTILINE)
+    assert mean is not None
+    assert list(map(float, mean[1].split())) == pytest.approx(np.mean(courses, axis=0), abs=0.06)
