@@ -113,7 +113,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Prompts(np.zeros((1, 1, 2), np.float32), np.array([1])), "points of shape (n, 2)"),
     (lambda: Prompts([[1, 2], [3]], [1, 1]), "points must be numbers"),  # type: ignore[arg-type]
     (lambda: Prompts([1, 2], "left"), "labels must be numbers"),  # type: ignore[arg-type]
-    (lambda: Prompts([1, 2], [0.5]), "labels must be 1 (positive) or 0 (negative), got 0.5"),  # type: ignore[arg-type]
+    (lambda: Prompts([1, 2], [0.5]), "labels must be 1 (positive) or 0 (negative), got [0.5]"),  # type: ignore[arg-type]
     (lambda: Prompts.absent((-1, 5)), "expected a size (height, width) in whole pixels, got (-1, 5)"),
     (lambda: Prompts.absent((4.0, 5.0)), "in whole pixels, got (4.0, 5.0)"),  # type: ignore[arg-type]
     (lambda: Prompts.absent(4), "in whole pixels, got 4"),  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ class Prompts:
             raise PromptError(f"expected one label for each point, got {len(points)} points and {len(labels)} labels")
         if not np.isin(labels, (0, 1)).all():
             told = ", ".join(f"{label:g}" for label in np.unique(labels).tolist())
-            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got {told}")
+            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got [{told}]")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels.astype(np.int64))
         if self.box is not None:
