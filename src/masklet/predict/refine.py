@@ -24,16 +24,13 @@ from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
 from masklet.model.select import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
-from masklet.predict.corrections import obey
+from masklet.predict.corrections import CERTAIN, obey
 from masklet.predict.pixels import checked_picture, prompt_tensors
 from masklet.tracking.step import answers
 from masklet.types import FrameMasks, Picture, Prompts, Size
 
 MASK_LOGIT = 1.0
 """A mask of which no logits are known counts as logits of +- this: little, so that the second look can move edges."""
-
-CERTAIN = 10.0
-"""Logits beyond +- this are as good as this."""
 
 FLAT = 1e-3
 """Variance of gray (0 to 1) below which the picture counts as flat: noise moves no outline."""

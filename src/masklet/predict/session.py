@@ -129,6 +129,7 @@ class VideoSession:
     @torch.inference_mode()
     def preview(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
         """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
+        frame_index = self._checked_frame(frame_index)
         _, merged, _, answered = self._answer(frame_index, prompts)
         return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, given=merged)
 
@@ -303,7 +304,7 @@ class VideoSession:
         self, frame_index: int, prompts: Mapping[ObjectId, Prompts], replace: bool = False
     ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, Start], dict[ObjectId, ChosenMask]]:
         """The frame, everything said about it with these prompts, the model's answer and its start. Nothing changes."""
-        self.remind(self._checked_frame(frame_index))
+        self.remind(frame_index)
         prompts = checked_prompts(prompts, self.size)
         tracks = {i: self._tracks.get(i) or Track() for i in prompts}
         for i, track in tracks.items():
