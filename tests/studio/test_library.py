@@ -127,12 +127,18 @@ def test_only_what_was_offered_is_opened(start: Any, tmp_path: Path, video_file:
         assert studio.refused("POST", "local", json={"path": str(path)})[:2] == (404, "NotFoundError")
 
 
-def test_a_media_that_is_gone_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
+def on_a_copy(start: Any, tmp_path: Path, video_file: Path) -> tuple[Any, Path, str]:
+    """A studio, a clip that it offers, and a project on it."""
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(video_file.read_bytes())
     studio = start(Settings(folder=tmp_path / "studio", offered=(clip,)))
     studio.media = studio.call("POST", "local", 201, json={"path": str(clip)})["id"]
     project = studio.project()
+    return studio, clip, project
+
+
+def test_a_media_that_is_gone_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
+    studio, clip, project = on_a_copy(start, tmp_path, video_file)
     clip.unlink()
     said = {"object_id": 0, "clicks": [{"x": 1, "y": 1}]}
     status, kind, message = studio.refused("POST", f"projects/{project}/frames/0/prompts", json=said)
@@ -166,11 +172,7 @@ def test_where_a_picture_lies_is_not_told(start: Any, tmp_path: Path) -> None:
 
 
 def test_another_file_in_its_place_is_told(start: Any, tmp_path: Path, video_file: Path) -> None:
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(video_file.read_bytes())
-    studio = start(Settings(folder=tmp_path / "studio", offered=(clip,)))
-    studio.media = studio.call("POST", "local", 201, json={"path": str(clip)})["id"]
-    project = studio.project()
+    studio, clip, project = on_a_copy(start, tmp_path, video_file)
     clip.touch()  # the same under another date
     assert studio.client.get(f"/api/media/{studio.media}/frames/0").status_code == 200
     studio.desk.viewers.forget(studio.media)
