@@ -21,7 +21,7 @@ from masklet.errors import MaskletError
 from masklet.model.convert import save_model
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 BUILDS: dict[str, dict[str, Any]] = {
     "torch float32": {},
@@ -59,7 +59,7 @@ def main() -> None:
         encode_all(options)
 
 
-def track_all(options: argparse.Namespace, size: int, frames: list[Picture], click: Prompts) -> None:
+def track_all(options: argparse.Namespace, size: int, frames: list[RgbImage], click: Prompts) -> None:
     """One row a build; builds take turns, so that a disturbance meets all of them."""
     models: dict[str, Any] = {}
     for build in options.builds:
@@ -83,7 +83,7 @@ def track_all(options: argparse.Namespace, size: int, frames: list[Picture], cli
         print(f"{row}{statistics.fmean(iou):>10.4f}{min(iou):>10.4f}")
 
 
-def track(model: Any, frames: list[Picture], click: Prompts) -> tuple[list[float], list[np.ndarray]]:
+def track(model: Any, frames: list[RgbImage], click: Prompts) -> tuple[list[float], list[np.ndarray]]:
     """Seconds and mask of each frame."""
     tracker, seconds, masks = masklet.StreamTracker(model), [], []
     for index, frame in enumerate(frames):
@@ -123,7 +123,7 @@ def timed(run: Callable[[], object], repeats: int) -> float:
     return statistics.median(seconds)
 
 
-def read(path: Path, count: int) -> list[Picture]:
+def read(path: Path, count: int) -> list[RgbImage]:
     frames = []
     with masklet.open_video(path) as video:
         for frame in video:

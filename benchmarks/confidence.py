@@ -145,7 +145,7 @@ def main() -> int:
         command.add_argument("--frames", type=int, default=frames, help="of each video")
         command.add_argument("--size", type=int, default=256, help="side of the model's input in pixels")
         command.add_argument("--model", default="nano")
-        command.add_argument("--mirror", action="store_true", help="look twice (masklet.MirroredModel)")
+        command.add_argument("--tta", action="store_true", help="look twice (masklet.FlipAugmented)")
         command.set_defaults(do=do)
         if do is fitting:
             command.add_argument("--write", action="store_true", help="into the package")

@@ -2,8 +2,9 @@
 
     python benchmarks/engine_phases.py [--videos 6] [--frames 48] [--every 4] [--bar 0.75] [--root DIR] [--json FILE]
 
-The annotator is the truth with the paper's click rules (`masklet.engine.phases`). Videos are the val sequences of the
-shared data (`unpack.py DIR` writes DIR/videos/val), the first `--frames` frames of each; `--root` is that DIR. Nobody
+The annotator is the truth with the paper's click rules (`masklet.engine.simulation`). Videos are the val sequences of
+the shared data (`unpack.py DIR` writes DIR/videos/val), the first `--frames` frames of each; `--root` is that DIR.
+Nobody
 is timed: a person's seconds cannot be simulated.
 """
 
@@ -23,7 +24,7 @@ import torch
 
 import masklet
 from masklet.engine.phase_table import render, row_of
-from masklet.engine.phases import Annotator, Effort, PhaseNumber, annotate
+from masklet.engine.simulation import Annotator, Effort, PhaseNumber, annotate
 from masklet.io import ArrayVideo
 from masklet.io.datasets import VideoSequence, open_videos
 from masklet.types import Rle

@@ -26,8 +26,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from masklet.engine.packing import pack
 from masklet.engine.records import TaskState, Verdict
+from masklet.engine.serialization import pack
 from masklet.engine.store import Store
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, PartRow, TallyRow, TaskRow
 from masklet.engine.tasks import Queue, QueueSettings

@@ -30,8 +30,8 @@ import masklet
 from masklet.io import ArrayVideo, Provenance, RecordedSource, Result, open_writer, write_image
 from masklet.io.datasets import open_videos
 from masklet.masks.rle import encode_masks, iou
-from masklet.predict.automatic import settings_for
-from masklet.predict.everything import EverythingSettings, track_everything, visible
+from masklet.predict.automatic_masklets import EverythingSettings, track_everything, visible
+from masklet.predict.automatic_masks import settings_for
 from masklet.types import Masklet, Rle
 
 ROOT = Path(__file__).parents[2] / "shared" / "data"

@@ -24,7 +24,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from masklet.io import open_video
-from masklet.types import Picture
+from masklet.types import RgbImage
 from memory import resident_mb
 
 LEAST_SHARE = 0.9
@@ -43,7 +43,7 @@ OPTIONS = {
 }
 
 
-def pictures(size: tuple[int, int], count: int) -> Iterator[Picture]:
+def pictures(size: tuple[int, int], count: int) -> Iterator[RgbImage]:
     """A textured background that scrolls under a square that wanders."""
     height, width = size
     noise = np.random.default_rng(0).integers(60, 200, (height // 8, width // 8, 3), dtype=np.uint8)
@@ -107,7 +107,7 @@ def random_access(path: Path, reads: int = 60) -> dict[str, float]:
         }
 
 
-def _milliseconds(read: Callable[[int], Picture], places: list[int]) -> float:
+def _milliseconds(read: Callable[[int], RgbImage], places: list[int]) -> float:
     started = time.perf_counter()
     for place in places:
         read(place)

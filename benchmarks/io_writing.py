@@ -17,7 +17,7 @@ from scipy import ndimage
 from masklet.io import FORMS, ArrayVideo, OutputOptions, open_writer
 from masklet.io.calibration import GeoReference
 from masklet.masks.polygons import fill_polygons, polygons_of_mask
-from masklet.types import FrameMasks, Picture
+from masklet.types import FrameMasks, RgbImage
 
 SIZE = (720, 1280)
 
@@ -53,7 +53,7 @@ def resident() -> float:
     return int(next(line for line in status.read_text().splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def measure(form: str, folder: Path, pictures: list[Picture], results: list[FrameMasks]) -> tuple[float, float, float]:
+def measure(form: str, folder: Path, pictures: list[RgbImage], results: list[FrameMasks]) -> tuple[float, float, float]:
     """Frames per second, megabytes for 100 frames, growth of memory in MB."""
     path = folder / FORMS[form].file_name("o")
     name = f"{path}/" if FORMS[form].is_folder else str(path)

@@ -25,7 +25,7 @@ import torch
 
 import masklet
 from masklet.tracking.policies import NAMES, PolicyName
-from masklet.types import Picture, Prompts
+from masklet.types import Prompts, RgbImage
 
 WARM = 200
 ALLOWED_MB = 20.0
@@ -51,7 +51,7 @@ def places(index: int) -> list[tuple[int, int]]:
     return list(zip(x.astype(int).tolist(), y.astype(int).tolist(), strict=True))
 
 
-def picture(index: int, background: Picture) -> Picture:
+def picture(index: int, background: RgbImage) -> RgbImage:
     """Four squares over a background that scrolls."""
     frame = np.roll(background, index, axis=1)
     for (x, y), color in zip(places(index), [(220, 50, 40), (30, 60, 210), (40, 180, 60), (230, 210, 40)], strict=True):

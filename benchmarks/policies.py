@@ -39,8 +39,8 @@ from masklet.evaluate.metrics.frames import FrameMetric
 from masklet.evaluate.subjects import fingerprint
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.spec import ModelSpec
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import NAMES, PolicyName
-from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, Prompts
 from stress import GROUPS, Clip, load_clips, stress_clips
 
@@ -210,7 +210,7 @@ def main() -> int:
     running.add_argument("--policies", default=",".join(NAMES))
     running.add_argument("--minutes", type=float, default=10.0)
     running.add_argument("--model", default="nano")
-    running.add_argument("--mirror", action="store_true", help="look twice (masklet.MirroredModel)")
+    running.add_argument("--tta", action="store_true", help="look twice (masklet.FlipAugmented)")
     running.set_defaults(do=run)
     showing = commands.add_parser("show", help="print the table")
     showing.add_argument("out", type=Path)

@@ -35,7 +35,7 @@ from masklet.masks.overlap import mask_iou
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.refine import Refinement, second_look
 from masklet.predict.results import full_size
-from masklet.types import Picture, Prompts, Rle
+from masklet.types import Prompts, RgbImage, Rle
 
 SETTINGS: dict[str, Refinement] = {
     "outlines only": Refinement(weight=0),
@@ -58,7 +58,7 @@ class Case(NamedTuple):
     """One object on one picture as it was found first, and the prompts it answers."""
 
     group: str
-    picture: Picture
+    picture: RgbImage
     truth: Bool[np.ndarray, "h w"]
     logits: Float32[np.ndarray, "1 h w"]
     seconds: float

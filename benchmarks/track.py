@@ -30,7 +30,7 @@ import masklet
 from masklet.cli.measuring import boxes, machine, picture
 from masklet.io import OverlayWriter, RecordedSource, Style, open_video
 from masklet.io.styles import draw_style
-from masklet.types import FrameMasks, Picture, Size
+from masklet.types import FrameMasks, RgbImage, Size
 
 SIZE = (720, 1280)
 RUN = "import sys; from masklet.cli import main; main(sys.argv[1:])"
@@ -69,7 +69,7 @@ def stages(clip: Path, frames: int, objects: int, folder: Path) -> dict[str, Cos
 
     with open_video(clip) as video:
         assert isinstance(video, RecordedSource)
-        pictures: list[Picture] = []
+        pictures: list[RgbImage] = []
         results: list[FrameMasks] = []
         tracker = masklet.StreamTracker(masklet.load(device="cpu"))
         prompts = {0: boxes(video.size, objects)}

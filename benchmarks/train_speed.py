@@ -26,11 +26,11 @@ import torch
 from PIL import Image
 
 from masklet.io import write_label_map
+from masklet.train.callbacks import Shown, StepReport
 from masklet.train.loop import train
 from masklet.train.overrides import override
 from masklet.train.recipes import recipe_named
 from masklet.train.sources import open_training_data
-from masklet.train.watch import Shown, StepReport
 from masklet.types import Rle
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {

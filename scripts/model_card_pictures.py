@@ -14,7 +14,7 @@ from typing import Final
 import masklet
 from masklet.cli.strip import StripWriter, spread
 from masklet.evaluate.charts import Chart, Line
-from masklet.io.draft import write_text
+from masklet.io.atomic import write_text
 
 SHOTS: Final = {
     "dog": (masklet.Prompts.click(497, 470), range(60)),

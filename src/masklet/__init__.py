@@ -33,17 +33,17 @@ from masklet.errors import (
 )
 
 if TYPE_CHECKING:
-    from masklet.backends.mirrored import MirroredModel
+    from masklet.backends.flip_augmented import FlipAugmented
     from masklet.io import ArrayVideo, OverlayWriter, open_video, open_writer, read_image, read_mask
-    from masklet.predict.doubt import doubtful
     from masklet.predict.image import EncodedImage, ImageSegmenter
     from masklet.predict.load import load
     from masklet.predict.object_memory import ObjectMemory
     from masklet.predict.refine import Refinement
     from masklet.predict.results import PostProcess
+    from masklet.predict.review import frames_to_review
     from masklet.predict.session import VideoSession
     from masklet.predict.stream import StreamTracker
-    from masklet.tracking.recall import MemoryPolicy
+    from masklet.tracking.memory_selection import MemoryPolicy
     from masklet.types import FrameMasks, FrameSource, Masklet, MaskSet, Prompts, Rle
 
 __version__ = "0.1.0"
@@ -56,8 +56,8 @@ _LAZY = {
     "ImageSegmenter": "masklet.predict.image",
     "MaskSet": "masklet.types",
     "Masklet": "masklet.types",
-    "MemoryPolicy": "masklet.tracking.recall",
-    "MirroredModel": "masklet.backends.mirrored",
+    "MemoryPolicy": "masklet.tracking.memory_selection",
+    "FlipAugmented": "masklet.backends.flip_augmented",
     "ObjectMemory": "masklet.predict.object_memory",
     "OverlayWriter": "masklet.io",
     "PostProcess": "masklet.predict.results",
@@ -66,7 +66,7 @@ _LAZY = {
     "Rle": "masklet.types",
     "StreamTracker": "masklet.predict.stream",
     "VideoSession": "masklet.predict.session",
-    "doubtful": "masklet.predict.doubt",
+    "frames_to_review": "masklet.predict.review",
     "load": "masklet.predict.load",
     "open_video": "masklet.io",
     "open_writer": "masklet.io",
@@ -79,6 +79,7 @@ __all__ = [
     "ArrayVideo",
     "DeviceError",
     "EncodedImage",
+    "FlipAugmented",
     "FormatError",
     "FrameMasks",
     "FrameRangeError",
@@ -89,7 +90,6 @@ __all__ = [
     "MaskletError",
     "MediaError",
     "MemoryPolicy",
-    "MirroredModel",
     "MissingExtraError",
     "ObjectMemory",
     "OutputError",
@@ -105,7 +105,7 @@ __all__ = [
     "UnknownObjectError",
     "VideoSession",
     "WeightsError",
-    "doubtful",
+    "frames_to_review",
     "load",
     "open_video",
     "open_writer",

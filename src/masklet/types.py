@@ -21,7 +21,7 @@ MAX_LABEL = 65535
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-Picture = UInt8[np.ndarray, "h w 3"]
+RgbImage = UInt8[np.ndarray, "h w 3"]
 Region = Bool[np.ndarray, "h w"]
 """The pixels of one mask."""
 
@@ -380,6 +380,6 @@ class FrameSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Picture]: ...
+    def __iter__(self) -> Iterator[RgbImage]: ...
 
-    def __getitem__(self, index: int) -> Picture: ...
+    def __getitem__(self, index: int) -> RgbImage: ...

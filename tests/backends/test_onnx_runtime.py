@@ -95,8 +95,8 @@ def test_decode(small: Sam2, graphs: GraphModel, kind: str, refine: bool) -> Non
         20 * noise(count, 1, 16, 16) if refine else None,
     )
     same(graphs.decode(features(), prompts), small.decode(features(), prompts))
-    rows, logits, iou = graphs.decode_likely(features(), prompts, 0.5)
-    expected = small.decode_likely(features(), prompts, 0.5)
+    rows, logits, iou = graphs.decode_above_iou(features(), prompts, 0.5)
+    expected = small.decode_above_iou(features(), prompts, 0.5)
     assert rows.tolist() == expected[0].tolist()
     same(logits, expected[1])
     same(iou, expected[2])
@@ -111,7 +111,7 @@ def test_adopt_mask(small: Sam2, graphs: GraphModel) -> None:
     masks = torch.zeros(3, 1, SIZE, SIZE)
     masks[0, :, 10:30, 20:51] = 1
     masks[1, :, 33:, :7] = 1  # the third is empty
-    same(graphs.adopt_mask(features(), masks), small.adopt_mask(features(), masks))
+    same(graphs.use_mask_as_output(features(), masks), small.use_mask_as_output(features(), masks))
 
 
 @pytest.mark.parametrize("prompted", [False, True])

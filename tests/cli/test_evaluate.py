@@ -51,7 +51,7 @@ def test_memory_and_second_look_stand_in_the_results(run: Run, root: Path) -> No
 
 
 def test_a_mirrored_model_stands_in_the_results(run: Run, root: Path) -> None:
-    done = run("evaluate", "davis2017", root, *SMALL, "--sequences", "one", "--mirror", "--json", "-")
+    done = run("evaluate", "davis2017", root, *SMALL, "--sequences", "one", "--tta", "--json", "-")
     assert json.loads(done.out)["model"] == "nano-mirrored"
 
 

@@ -14,7 +14,7 @@ from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Interrupt
 from masklet.cli.prompts import parse_all
 from masklet.io import RleWriter, read_rle
-from masklet.predict.passes import Direction
+from masklet.predict.propagation import Direction
 
 ASKED = Prompts.click(1, 1)
 

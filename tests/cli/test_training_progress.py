@@ -10,7 +10,7 @@ import pytest
 
 from masklet.cli import training_progress as subject
 from masklet.cli.training_progress import JsonLines, Lines, Pace, say
-from masklet.train.watch import StepReport
+from masklet.train.callbacks import StepReport
 
 
 def report(step: int, **change: Any) -> StepReport:

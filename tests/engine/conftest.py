@@ -72,7 +72,7 @@ def media(store: Store) -> Media:
 
 def add_row(store: Store, content: str, *, num_frames: int = 8) -> Media:
     """A media that nobody has to read."""
-    from masklet.engine.intake import Intake, Terms, add  # noqa: PLC0415
+    from masklet.engine.ingest import Intake, Terms, add  # noqa: PLC0415
     from masklet.engine.records import Media  # noqa: PLC0415
 
     name = f"clip-{content[:4]}"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from jaxtyping import UInt8
 
+from masklet.engine.accepted import VerifiedVideo
 from masklet.engine.dataset import SetForm, export_videos, name_of
 from masklet.engine.dataset_import import import_set
 from masklet.engine.records import MaskletVersion, Media, Work
 from masklet.engine.set_lists import write_lists
 from masklet.engine.set_record import VideoRecord, read_record, records_of
-from masklet.engine.verified import VerifiedVideo
 from masklet.errors import FormatError
 from masklet.io import ArrayVideo, OverlayWriter, write_image
 from masklet.io.datasets import open_images, open_videos

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from masklet.engine.phase_table import render, row_of
-from masklet.engine.phases import Annotator, Effort
+from masklet.engine.simulation import Annotator, Effort
 from masklet.types import Rle
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 
 pytest.importorskip("sqlalchemy")
 
-from masklet.engine.intake import Intake, Terms, add, add_media
+from masklet.engine.ingest import Intake, Terms, add, add_media
 from masklet.engine.proposals import Found, LocalFinder, Proposal, propose, waiting
 from masklet.engine.records import Media, TaskKind, TaskState
 from masklet.engine.store import Store
 from masklet.model.sam2 import Sam2
-from masklet.predict.automatic import AutomaticSettings, Layer
-from masklet.predict.everything import EverythingSettings
+from masklet.predict.automatic_masklets import EverythingSettings
+from masklet.predict.automatic_masks import AutomaticSettings, Layer
 from masklet.types import Rle
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from masklet.engine.quality import (
     agreement,
     annotators,
     area_jumps,
-    doubtful,
     flicker,
+    frames_to_review,
     gates,
     passes,
     presence,
@@ -94,8 +94,8 @@ def test_all_gates_at_once_name_the_frames_to_look_at_again() -> None:
     assert [finding.gate for finding in found] == ["area jump", "presence", "passes disagree", "annotators disagree"]
     assert found[-1].frames == (2,)
     assert "with ann" in found[-1].detail
-    assert doubtful(found) == [1, 2]
-    assert doubtful([]) == []
+    assert frames_to_review(found) == [1, 2]
+    assert frames_to_review([]) == []
     assert gates(Masklet(1, (1, 16), frames([4, 4]))) == []
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from jaxtyping import UInt8
 
+from masklet.engine.accepted import VerifiedVideo, verified
 from masklet.engine.dataset import export_videos
 from masklet.engine.dataset_import import import_set
-from masklet.engine.intake import Terms, read_media
+from masklet.engine.ingest import Terms, read_media
 from masklet.engine.records import MaskletVersion, TaskState, Work
 from masklet.engine.set_intake import take_in
 from masklet.engine.store import Store
-from masklet.engine.verified import VerifiedVideo, verified
 from masklet.io import write_image
 from masklet.types import Masklet, Rle
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
-from masklet.engine.intake import add_gold, ask_for_objects
+from masklet.engine.ingest import add_gold, ask_for_objects
 from masklet.engine.records import Lease, Media, TaskKind, TaskState, Verdict, Work
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings, agreement

@@ -97,7 +97,7 @@ def _maybe_die(chance: random.Random) -> None:
 
 
 def _fill(store: Store) -> None:
-    from masklet.engine.intake import Intake, Terms, add  # noqa: PLC0415  slow to import, and the team needs it not
+    from masklet.engine.ingest import Intake, Terms, add  # noqa: PLC0415  slow to import, and the team needs it not
 
     for index in range(10):
         name = f"clip-{index}"

@@ -13,7 +13,7 @@ from masklet.evaluate.protocols import Interactive
 from masklet.evaluate.scoring import SequenceScorer, no_masks
 from masklet.io.datasets import VideoDataset
 from masklet.model.sam2 import Sam2
-from masklet.predict.passes import Direction
+from masklet.predict.propagation import Direction
 from masklet.types import FrameMasks, ObjectId, Prompts
 
 

@@ -15,7 +15,7 @@ from tests.evaluate.conftest import moving, write_davis
 
 from masklet.evaluate import ImageClicks, Predictions, SemiSupervised, evaluate, protocol_named
 from masklet.evaluate.charts import Chart, Line
-from masklet.evaluate.films import film_strip, spread
+from masklet.evaluate.film_strips import film_strip, spread
 from masklet.evaluate.report import headline, render_report
 from masklet.io import read_label_map
 from masklet.io.datasets import ImageDataset, VideoDataset, open_dataset

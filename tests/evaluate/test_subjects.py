@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from masklet.backends.mirrored import MirroredModel
+from masklet.backends.flip_augmented import FlipAugmented
 from masklet.evaluate.subjects import fingerprint, model_entry
 from masklet.model.sam2 import Sam2
 from masklet.predict.spec import ModelSpec
@@ -33,7 +33,7 @@ def test_weights_have_a_fingerprint(small: Sam2) -> None:
 
 
 def test_a_mirrored_model_is_told_from_the_one_within(small: Sam2) -> None:
-    entry, plain = model_entry(MirroredModel(small)), model_entry(small)
+    entry, plain = model_entry(FlipAugmented(small)), model_entry(small)
     assert entry["sha256"] == plain["sha256"]
     assert entry["name"] != plain["name"]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from masklet.types import FrameMasks, Picture
+from masklet.types import FrameMasks, RgbImage
 
 BITS = 8
 
 
-def numbered(ordinal: int, height: int = 96, width: int = 128) -> Picture:
+def numbered(ordinal: int, height: int = 96, width: int = 128) -> RgbImage:
     """A picture with its ordinal as eight black or white bars in the upper half and a moving square below."""
     frame = np.full((height, width, 3), 90, np.uint8)
     for bit in range(BITS):
@@ -26,7 +26,7 @@ def numbered(ordinal: int, height: int = 96, width: int = 128) -> Picture:
     return frame
 
 
-def ordinal_of(frame: Picture) -> int:
+def ordinal_of(frame: RgbImage) -> int:
     """What `numbered` put in, after any lossy coding."""
     height, width, _ = frame.shape
     bars = frame[4 : height // 2 - 4].mean(axis=(0, 2))

@@ -9,7 +9,7 @@ import pytest
 
 from masklet.errors import MediaError
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, default_scale, guessed_axes
-from masklet.io.scaling import Percentiles
+from masklet.io.intensity import Percentiles
 
 
 def _stack(axes: str, shape: tuple[int, ...], choice: str = "", dtype: Any = np.uint16) -> ArrayStack:

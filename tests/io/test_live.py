@@ -20,7 +20,7 @@ from PIL import Image
 
 from masklet.errors import MediaError
 from masklet.io import LiveVideo, MediaWarning, RawForm, open_video
-from masklet.io.address import is_address
+from masklet.io.source_url import is_address
 from masklet.types import FrameSource
 
 

@@ -33,7 +33,7 @@ from masklet.io.formats.tables import CsvWriter
 from masklet.io.formats.yolo import YoloWriter
 from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.io.writer import FrameRuns
-from masklet.types import FrameMasks, Picture
+from masklet.types import FrameMasks, RgbImage
 
 NAMES = [
     *(form.file_name("o") for form in FORMS.values()),
@@ -52,7 +52,7 @@ def open_any(path: str, *, overwrite: bool = False) -> Writer:
     return open_writer(path, like=Placed(np.zeros((12, 96, 128, 3), np.uint8)), overwrite=overwrite)
 
 
-def _stumble(path: str, frame: Picture, masks: FrameMasks, error: type[BaseException]) -> None:
+def _stumble(path: str, frame: RgbImage, masks: FrameMasks, error: type[BaseException]) -> None:
     with open_any(path, overwrite=True) as writer:
         writer.write(frame, masks)
         raise error

@@ -50,7 +50,7 @@ def test_any_multiple_of_32(tiny: Sam2, size: int) -> None:
     assert prediction.iou.shape == (2, 4)
     assert prediction.pointers.shape == (2, 4, 32)
     assert prediction.object_score.shape == (2,)
-    adopted = tiny.adopt_mask(features, torch.ones(3, 1, size, size))
+    adopted = tiny.use_mask_as_output(features, torch.ones(3, 1, size, size))
     assert adopted.logits.shape == (3, 1, size // 4, size // 4)
     assert tiny.encode_memory(features, adopted, prompted=True).shape == (3, 8, size // 16, size // 16)
 
@@ -121,7 +121,7 @@ def test_adopted_mask(decided: tuple[Sam2, bool]) -> None:
     model, present = decided
     masks = torch.zeros(2, 1, 64, 64)
     masks[0, 0, 16:32, 8:40] = 1
-    adopted = model.adopt_mask(model.encode_image(pixels(64)), masks)
+    adopted = model.use_mask_as_output(model.encode_image(pixels(64)), masks)
     assert (adopted.logits[0, 0] > 0).sum() == 16 * 32 / 16
     assert (float(adopted.logits[0].max()), float(adopted.logits[0].min())) == (10, -10)
     assert adopted.iou.tolist() == [1, 1]
@@ -174,7 +174,7 @@ def test_verbs_are_pure(tiny: Sam2) -> None:
 
     first = ask()
     tiny.decode(tiny.condition(tiny.encode_image(pixels(96)), None), click(3, 4))
-    tiny.adopt_mask(features, torch.ones(1, 1, 64, 64))
+    tiny.use_mask_as_output(features, torch.ones(1, 1, 64, 64))
     assert all(map(torch.equal, ask(), first))
     assert all(map(torch.equal, (features.embedding, memory.maps, memory.pointers), kept))
     assert all(torch.equal(tensor, weights[name]) for name, tensor in tiny.state_dict().items())
@@ -258,9 +258,9 @@ def test_masks_are_drawn_only_where_a_candidate_promises_enough(tiny: Sam2) -> N
     prompts = PromptTensors(spread, torch.ones(12, 1, dtype=torch.long))
     whole = tiny.decode(features, prompts)
     threshold = float(whole.iou[:, 1:].amax(dim=1).median())
-    rows, logits, iou = tiny.decode_likely(features, prompts, threshold)
+    rows, logits, iou = tiny.decode_above_iou(features, prompts, threshold)
     assert rows.tolist() == (whole.iou[:, 1:].amax(dim=1) >= threshold).nonzero()[:, 0].tolist()
     assert 0 < len(rows) < 12
     torch.testing.assert_close(iou, whole.iou)
     torch.testing.assert_close(logits, whole.logits[rows], atol=1e-5, rtol=1e-5)
-    assert tiny.decode_likely(features, prompts, 1.1)[1].shape == (0, 4, 24, 24)
+    assert tiny.decode_above_iou(features, prompts, 1.1)[1].shape == (0, 4, 24, 24)

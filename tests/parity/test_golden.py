@@ -17,7 +17,7 @@ import masklet
 from masklet.model.config import HieraConfig, ModelConfig
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
-from masklet.predict.pixels import picture_tensor
+from masklet.predict.preprocessing import picture_tensor
 from masklet.predict.results import full_size
 from masklet.types import FrameMasks, Prompts
 

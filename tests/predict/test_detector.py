@@ -13,7 +13,7 @@ from masklet.model.sam2 import Sam2
 from masklet.predict.detector import DetectingTracker, DetectionRules, Detections, Roster, detect_and_track
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.types import Picture, Prompts
+from masklet.types import Prompts, RgbImage
 
 SIZE = (96, 128)
 RULES = DetectionRules(every=1, confirm=2, lost=2, doubted=4)
@@ -136,7 +136,7 @@ def frames(count: int = 12) -> np.ndarray:
     return made
 
 
-def scripted(index: int, picture: Picture) -> Detections:
+def scripted(index: int, picture: RgbImage) -> Detections:
     """Finds the disc, and now and then a ghost that is nowhere else again."""
     boxes = [box(26 + 4 * index, 34, 28)] if index < 8 else []
     return look(*boxes, *([box(2, 2, 16)] if index == 2 else []), labels=("disc",) * (len(boxes) + (index == 2)))
@@ -145,7 +145,7 @@ def scripted(index: int, picture: Picture) -> Detections:
 def test_stream(nano: Sam2) -> None:
     looked: list[int] = []
 
-    def detector(index: int, picture: Picture) -> Detections:
+    def detector(index: int, picture: RgbImage) -> Detections:
         looked.append(index)
         return scripted(index, picture)
 
@@ -197,7 +197,7 @@ def test_a_refused_frame_changes_nothing(
 
 
 def test_a_look_that_agrees_keeps_what_is_known_of_motion(nano: Sam2) -> None:
-    def detector(index: int, picture: Picture) -> Detections:
+    def detector(index: int, picture: RgbImage) -> Detections:
         return look(box(26 + 4 * index, 34, 28))
 
     looking, plain = (VideoSession(nano, ArrayVideo(frames(8)), memory="motion") for _ in range(2))

@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 from masklet.errors import MediaError
 from masklet.io import ArrayVideo
 from masklet.model.sam2 import Sam2
-from masklet.predict.ahead import AHEAD, FEW
+from masklet.predict.encoder_prefetch import AHEAD, FEW
 from masklet.predict.feature_cache import KEPT, FeatureCache, FrameFeatures, sharing, visiting
-from masklet.types import FrameSource, Picture
+from masklet.types import FrameSource, RgbImage
 
 Workers = Callable[[], int]
 
@@ -43,7 +43,7 @@ class Watched(ArrayVideo):
         self.read: list[int] = []
         self.broken = broken
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> RgbImage:
         assert threading.current_thread() is threading.main_thread()
         self.read.append(index)
         if index == self.broken:

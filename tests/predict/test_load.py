@@ -43,7 +43,7 @@ def all_verbs(model: Sam2, memories: int = 1) -> list[Tensor]:
         features = model.encode_image(torch.rand(1, 3, size, size, device=model.device))
         prompts = PromptTensors(torch.tensor([[[20.0, 30.0]]]), torch.tensor([[1]]))
         prediction = model.decode(model.condition(features, None), prompts)
-        adopted = model.adopt_mask(features, (torch.rand(1, 1, size, size) > 0.5).float())
+        adopted = model.use_mask_as_output(features, (torch.rand(1, 1, size, size) > 0.5).float())
         chosen = ChosenMask(
             prediction.logits[:, :1], prediction.iou[:, 0], prediction.pointers[:, 0], prediction.object_score
         )

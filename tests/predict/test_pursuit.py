@@ -11,14 +11,14 @@ from jaxtyping import UInt8
 
 from masklet.io import ArrayVideo
 from masklet.model.sam2 import Sam2
-from masklet.predict.objects import by_object, keep, memory_policy
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.preprocessing import frame_tensor
+from masklet.predict.prompting import by_object, keep, memory_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking import MemoryBank, choose, follow, look
-from masklet.tracking.policies import NAMES, Belief
-from masklet.tracking.recall import MemoryPolicy
-from masklet.tracking.rules import Anchors, Cuts, Gate, Likeness, Motion, Tree
+from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.policies import NAMES, HypothesisSet
+from masklet.tracking.rules import Anchors, AppearanceGate, Cuts, Gate, Motion, Tree
 from masklet.types import FrameMasks, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -30,7 +30,7 @@ EVERYTHING = MemoryPolicy(
     anchors=Anchors(reveal=None, min_iou=0.0, area_band=5.0, diverse=True),
     motion=Motion(steady=2, margin=0.2, min_iou=0.0),
     cuts=Cuts(min_change=0.02, factor=1.0),
-    likeness=Likeness(least=0.0, trusted=0.1, patience=2),
+    likeness=AppearanceGate(least=0.0, trusted=0.1, patience=2),
 )
 POLICIES: dict[str, Any] = {
     **{name: name for name in NAMES},
@@ -172,7 +172,7 @@ def assert_bounded(tiny: Sam2, clip: Clip, name: str, *, frames: int) -> None:
     assert tracker.num_memories[1][0] <= 150
 
 
-def size_of(belief: Belief) -> int:
+def size_of(belief: HypothesisSet) -> int:
     """Everything that a belief holds, counted."""
     return sum(
         len(s.bank)

@@ -25,13 +25,13 @@ from masklet.model.sam2 import Sam2
 from masklet.model.tensors import PromptTensors
 from masklet.predict.feature_cache import FeatureCache
 from masklet.predict.logit_store import LogitStore
-from masklet.predict.passes import Direction
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.preprocessing import frame_tensor
+from masklet.predict.propagation import Direction
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking import answers, settle
-from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.types import FrameMasks, Prompts, Rle
 
 Clip = UInt8[np.ndarray, "t h w 3"]

@@ -18,7 +18,7 @@ from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
 from masklet.predict.speed import for_speed, has_bfloat16
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.recall import MemoryPolicy
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.types import Prompts
 
 CPU = torch.device("cpu")

@@ -18,8 +18,8 @@ from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, Mem
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.recall import MemoryPolicy
-from masklet.types import FrameMasks, Picture, Prompts
+from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.types import FrameMasks, Prompts, RgbImage
 
 Clip = UInt8[np.ndarray, "t h w 3"]
 Workers = Callable[[], int]
@@ -153,9 +153,9 @@ class CountingSam2(Sam2):
         self.calls["decode"] += 1
         return super().decode(features, prompts)
 
-    def adopt_mask(self, features: ImageFeatures, mask: torch.Tensor) -> ChosenMask:
-        self.calls["adopt_mask"] += 1
-        return super().adopt_mask(features, mask)
+    def use_mask_as_output(self, features: ImageFeatures, mask: torch.Tensor) -> ChosenMask:
+        self.calls["use_mask_as_output"] += 1
+        return super().use_mask_as_output(features, mask)
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> torch.Tensor:
         self.calls["encode_memory"] += 1
@@ -184,7 +184,7 @@ def test_verbs_of_a_stream(counting: CountingSam2, clip: Clip) -> None:
         assert counting.calls == TRACKED
     counting.calls.clear()
     tracker.step(clip[20], dict.fromkeys(range(11, 14), MASK))
-    assert counting.calls == TRACKED | {"adopt_mask": 1, "encode_memory": 2}
+    assert counting.calls == TRACKED | {"use_mask_as_output": 1, "encode_memory": 2}
     counting.calls.clear()
     tracker.step(clip[21])
     assert counting.calls == TRACKED | {"condition": 2}  # two histories, each as one batch; one decode for all
@@ -431,7 +431,7 @@ def test_frames_are_encoded_ahead_for_few_objects(
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("last", [0, 1, 5])
 def test_frames_before_an_error_are_tracked(tiny: Sam2, clip: Clip, last: int, workers: Workers) -> None:
-    def frames() -> Iterator[Picture]:
+    def frames() -> Iterator[RgbImage]:
         yield from clip[1 : last + 1]
         raise MediaError("the next frame cannot be decoded")
 
@@ -462,7 +462,7 @@ def test_a_bad_frame_ends_steps(tiny: Sam2, clip: Clip, workers: Workers) -> Non
 def test_steps_on_one_thread_take_frames_at_their_turn(tiny: Sam2, clip: Clip) -> None:
     taken = []
 
-    def frames() -> Iterator[Picture]:
+    def frames() -> Iterator[RgbImage]:
         for index in range(4):
             taken.append(index)
             yield clip[index]

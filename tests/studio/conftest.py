@@ -24,7 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from masklet.model.sam2 import Sam2
 from masklet.studio.app import create_app
-from masklet.studio.desk import Desk
+from masklet.studio.services import Desk
 from masklet.studio.settings import Settings
 
 OWN = {"X-Masklet": "1"}

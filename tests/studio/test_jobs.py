@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from masklet.errors import OutputError
-from masklet.studio.faults import NotFoundError
-from masklet.studio.hub import Hub
+from masklet.studio.errors import NotFoundError
+from masklet.studio.events import Hub
 from masklet.studio.jobs import Job, Jobs, Steps
 from masklet.studio.worker import Worker
 

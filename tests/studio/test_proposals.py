@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from masklet.masks.rle import from_coco
-from masklet.predict.automatic import Proposals
+from masklet.predict.automatic_masks import Proposals
 from masklet.studio.proposals import proposal_entries
 from masklet.types import Rle
 

@@ -10,10 +10,10 @@ import pytest
 
 from masklet.errors import OutputError
 from masklet.predict.track import FrameState, Result
-from masklet.studio.faults import ConflictError, NotFoundError
-from masklet.studio.record import Record
+from masklet.studio.errors import ConflictError, NotFoundError
+from masklet.studio.frame_codec import row_of
+from masklet.studio.revisions import Record
 from masklet.studio.settings import Settings
-from masklet.studio.states import row_of
 from masklet.studio.store import Store, new_id, now
 from masklet.studio.tables import MediaRow
 from masklet.types import Rle

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklet.studio.lanes import Lane, lane_of
-from masklet.studio.states import LOW_IOU, Presence, presence_of
+from masklet.studio.frame_codec import LOW_IOU, Presence, presence_of
+from masklet.studio.frame_stats import Lane, lane_of
 from masklet.studio.timeline import MOST, SIZE_JUMP, review, runs, timeline
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from masklet.studio.faults import BusyError
+from masklet.studio.errors import BusyError
 from masklet.studio.worker import CALLS_BEFORE_A_STEP, Turns, Worker
 
 

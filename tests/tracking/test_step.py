@@ -10,10 +10,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from masklet.model.mask_selection import candidates, pick
 from masklet.model.sam2 import Sam2
-from masklet.model.select import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.preprocessing import frame_tensor
 from masklet.tracking import MemoryBank, MemoryPolicy, answers, choose, follow, look, remember, settle
 
 POLICY = MemoryPolicy()
@@ -47,7 +47,7 @@ def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...],
     bank = MemoryBank()
     for place, index in enumerate(frames):
         if place == 0:
-            chosen = model.adopt_mask(features[index], square(left))
+            chosen = model.use_mask_as_output(features[index], square(left))
         else:
             recall = choose(index, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
             chosen = follow(model, look(model, features[index], [(bank, recall)], POLICY))
@@ -137,7 +137,7 @@ def test_look_ahead_without_pointers(tiny: Sam2, features: list[ImageFeatures]) 
 
 @torch.inference_mode()
 def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[ImageFeatures]) -> None:
-    present = tiny.adopt_mask(features[0], square(4))
+    present = tiny.use_mask_as_output(features[0], square(4))
     absent = ChosenMask(present.logits, present.iou, present.pointer, -present.object_score)
     here, gone = remember(tiny, features[0], ChosenMask.cat([present, absent]), prompted=True)
     assert here.map is not None

@@ -21,11 +21,11 @@ from masklet.io import ArrayVideo
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.session import VideoSession
+from masklet.train.callbacks import Shown, StepReport
 from masklet.train.config import TrainConfig
 from masklet.train.loop import TrainData, train
 from masklet.train.overrides import config_to_json
 from masklet.train.state import list_states, read_state
-from masklet.train.watch import Shown, StepReport
 from masklet.types import Prompts
 
 CURVE = Path(__file__).with_name("loss-curve.json")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from masklet.errors import MissingExtraError, OutputError
+from masklet.train.callbacks import Shown, StepReport
 from masklet.train.monitor import LOSSES, SCORES, SKIPPED, Journal, TensorBoard, Window, has_tensorboard
-from masklet.train.watch import Shown, StepReport
 
 STEPS = 10
 

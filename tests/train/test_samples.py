@@ -172,7 +172,7 @@ def test_clips_of_a_batch_keep_their_objects_apart() -> None:
 
 
 from masklet.io.datasets import ImageSample, InstanceMask  # noqa: E402
-from masklet.types import Picture, Rle  # noqa: E402
+from masklet.types import RgbImage, Rle  # noqa: E402
 
 
 class InMemory(ImageSample):
@@ -182,7 +182,7 @@ class InMemory(ImageSample):
         super().__init__(name=name)
         object.__setattr__(self, "seed", seed)
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         return np.random.default_rng(self.seed).integers(0, 255, (60, 80, 3), np.uint8)  # type: ignore[attr-defined]
 
     def instances(self) -> tuple[InstanceMask, ...]:
@@ -195,7 +195,7 @@ class InMemory(ImageSample):
 class Broken(ImageSample):
     """A picture that cannot be read."""
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         raise FormatError(f"{self.name}: cannot be read")
 
     def instances(self) -> tuple[InstanceMask, ...]:

@@ -78,7 +78,7 @@ class GraphModel:
         )
         return MaskPrediction(*outputs)
 
-    def decode_likely(
+    def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
         """As `decode`, with masks only for those prompts where one of candidates 1 to 3 promises ``min_iou``."""
@@ -86,10 +86,10 @@ class GraphModel:
         rows = (answer.iou[:, 1:] >= min_iou).any(dim=1).nonzero()[:, 0]
         return rows, answer.logits[rows], answer.iou
 
-    def adopt_mask(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
+    def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
         """Take the user's mask as the answer; only its object pointer is computed."""
         skips = {"stride8": features.stride8, "stride4": features.stride4}
-        return ChosenMask(*self._run("adopt_mask", embedding=features.embedding, **skips, mask=mask))
+        return ChosenMask(*self._run("use_mask_as_output", embedding=features.embedding, **skips, mask=mask))
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
         """Remember ``b`` masks on an unconditioned picture."""

@@ -128,7 +128,7 @@ class AdoptMask(Verb):
 
     def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
         mask = given["mask"]
-        chosen = self.model.adopt_mask(_features(given, mask.shape[0]), mask)
+        chosen = self.model.use_mask_as_output(_features(given, mask.shape[0]), mask)
         logits = self.shrink @ (mask * MEMORY_SCALE + MEMORY_BIAS) @ self.shrink.T
         return logits, chosen.iou, chosen.pointer, chosen.object_score
 
@@ -161,7 +161,7 @@ VERBS: Final[dict[str, type[Verb]]] = {
     "condition": Condition,
     "condition_empty": ConditionEmpty,
     "decode": Decode,
-    "adopt_mask": AdoptMask,
+    "use_mask_as_output": AdoptMask,
     "encode_memory": EncodeMemory,
 }
 """Every graph by name."""
@@ -204,6 +204,6 @@ def signatures(config: ModelConfig) -> dict[str, Signature]:
         "condition": Signature(picture | memory, ("conditioned",), types),
         "condition_empty": Signature({"embedding": ("pictures", dim, *grid)}, ("conditioned",), types),
         "decode": Signature(conditioned | skips | prompts, answer, types),
-        "adopt_mask": Signature(picture | skips | {"mask": ("objects", 1, side, side)}, chosen, types),
+        "use_mask_as_output": Signature(picture | skips | {"mask": ("objects", 1, side, side)}, chosen, types),
         "encode_memory": Signature(picture | mask, ("memory",), types),
     }

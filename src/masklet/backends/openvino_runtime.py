@@ -17,7 +17,7 @@ from masklet.errors import DeviceError, WeightsError, needs
 from masklet.model.config import EfficientNetConfig
 
 DTYPES: Final = ("float32", "bfloat16", "int8")
-EXACT: Final = ("decode", "adopt_mask", "condition_empty")
+EXACT: Final = ("decode", "use_mask_as_output", "condition_empty")
 """Graphs that always compute in float32: they are quick, and bfloat16 cannot tell neighboring pixels apart:
 clicks would move."""
 
@@ -80,7 +80,7 @@ def open_openvino(bundle: Bundle, dtype: str = "float32", device: str = "CPU") -
 
         def compute(given: dict[str, np.ndarray]) -> list[np.ndarray]:
             if (
-                graph == "adopt_mask" and len(given["mask"]) > 1
+                graph == "use_mask_as_output" and len(given["mask"]) > 1
             ):  # OpenVINO 2026.4 fails at several masks on one picture
                 rows = [compute({**given, "mask": mask[None]}) for mask in given["mask"]]
                 return [np.concatenate(outputs) for outputs in zip(*rows, strict=True)]

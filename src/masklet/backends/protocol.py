@@ -37,12 +37,12 @@ class Model(Protocol):
     def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
         """Answer the prompts of ``b`` objects with four candidates each."""
 
-    def decode_likely(
+    def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
         """As `decode`, with masks only where one of candidates 1 to 3 promises ``min_iou``: rows, logits, all IoU."""
 
-    def adopt_mask(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
+    def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
         """Take the user's mask as the answer."""
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:

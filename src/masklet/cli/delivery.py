@@ -10,12 +10,12 @@ from masklet.cli.errors import EXIT_CODES
 from masklet.cli.progress import progress
 from masklet.cli.report import note
 from masklet.cli.workshop import Workshop
+from masklet.engine.accepted import verified
 from masklet.engine.card import write_card
-from masklet.engine.crew import Crew
 from masklet.engine.dataset import Exported, SetForm, export_videos
 from masklet.engine.set_lists import write_lists
 from masklet.engine.set_record import VideoRecord, records_of
-from masklet.engine.verified import verified
+from masklet.engine.worker_pool import Crew
 from masklet.errors import FormatError, MediaError
 
 

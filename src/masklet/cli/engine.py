@@ -45,7 +45,7 @@ app.add_typer(engine, name="engine", rich_help_panel=TOOL_PANEL)
 def working(*, as_json: bool = False) -> Iterator[None]:
     """`exit_codes`, where the libraries of the data engine are here."""
     with exit_codes(as_json=as_json):
-        from masklet.engine.extra import require_engine  # noqa: PLC0415
+        from masklet.engine._deps import require_engine  # noqa: PLC0415
 
         require_engine()
         yield
@@ -152,7 +152,7 @@ def propose(
     with working(as_json=as_json):
         from masklet.cli.finding import preset_named  # noqa: PLC0415  torch is slow to import
         from masklet.cli.workshop import Workshop, crew, finder  # noqa: PLC0415
-        from masklet.predict.everything import EverythingSettings  # noqa: PLC0415
+        from masklet.predict.automatic_masklets import EverythingSettings  # noqa: PLC0415
 
         look = finder(
             ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size),
@@ -260,7 +260,7 @@ def serve(
     """
     with working():
         from masklet.cli.serving import Workshift  # noqa: PLC0415
-        from masklet.studio.extra import require_studio  # noqa: PLC0415
+        from masklet.studio._deps import require_studio  # noqa: PLC0415
 
         require_studio()
         Workshift(

@@ -23,11 +23,11 @@ from masklet.errors import FormatError, MediaError
 from masklet.io import open_video, open_writer, read_image
 from masklet.io.folder import PICTURE_SUFFIXES
 from masklet.io.live import LiveVideo
-from masklet.io.results import Provenance
+from masklet.io.result_builder import Provenance
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
-from masklet.predict.automatic import LAYERS, AutomaticMasker, AutomaticSettings, Filtered, Preset, settings_for
-from masklet.predict.everything import EverythingSettings, track_everything, visible
+from masklet.predict.automatic_masklets import EverythingSettings, track_everything, visible
+from masklet.predict.automatic_masks import LAYERS, AutomaticMasker, AutomaticSettings, Filtered, Preset, settings_for
 from masklet.types import FrameMasks, Masklet, MaskSet, ObjectId
 
 MAX_OBJECTS = 64

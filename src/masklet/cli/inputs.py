@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from masklet.cli.options import InputOptions
+from masklet.io.intensity import parse_scale
 from masklet.io.raw import RawForm
-from masklet.io.scaling import parse_scale
 
 
 def still_keywords(options: InputOptions) -> dict[str, Any]:

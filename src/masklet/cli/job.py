@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import typer
 
-from masklet.backends.mirrored import MirroredModel
+from masklet.backends.flip_augmented import FlipAugmented
 from masklet.backends.protocol import Model
 from masklet.cli.options import MaskOptions, ModelOptions
 from masklet.cli.progress import Advance, Interrupt, progress
@@ -19,9 +19,9 @@ from masklet.cli.prompts import PromptBook, check
 from masklet.cli.report import Tally, VideoReport, note
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io import LiveVideo, Provenance, RecordedSource, Writer, read_mask
-from masklet.io.behind import WriteBehind
+from masklet.io.async_writer import WriteBehind
 from masklet.predict.load import load
-from masklet.predict.passes import Direction
+from masklet.predict.propagation import Direction
 from masklet.predict.refine import Refinement
 from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
@@ -29,7 +29,7 @@ from masklet.predict.spec import ModelSpec
 from masklet.predict.speed import Speed
 from masklet.predict.stream import StreamTracker, Tracked
 from masklet.tracking.policies import NAMES, PolicyName
-from masklet.types import FrameMasks, ObjectId, Picture, Prompts
+from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage
 
 ENDLESS = 2**40
 """More frames than a camera gives in a century."""
@@ -55,7 +55,7 @@ class Lazy:
                 image_size=options.image_size,
                 **build,
             )
-            self._model = MirroredModel(model) if options.mirror else model
+            self._model = FlipAugmented(model) if options.mirror else model
         return self._model
 
 
@@ -250,7 +250,7 @@ def _streamed(job: Job, model: Model, interrupt: Interrupt, quiet: bool) -> Gene
 
 
 def _steps(
-    job: Job, tracker: StreamTracker, pictures: Iterator[Picture], prompts: dict[int, dict[ObjectId, Prompts]]
+    job: Job, tracker: StreamTracker, pictures: Iterator[RgbImage], prompts: dict[int, dict[ObjectId, Prompts]]
 ) -> Generator[Tracked]:
     """Steps of the tracker: of a live video as each picture comes, else with some pictures encoded ahead."""
     if not job.is_live:
@@ -258,7 +258,7 @@ def _steps(
     return (Tracked(p, tracker.step(p, prompts.get(tracker.frame_index))) for p in pictures)
 
 
-def _pictures(job: Job) -> Iterator[Picture]:
+def _pictures(job: Job) -> Iterator[RgbImage]:
     """The frames of a job; decoded ahead, or from where the job starts in a video that can seek."""
     if isinstance(job.video, RecordedSource) and job.frames.start:
         video = job.video

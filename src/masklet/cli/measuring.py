@@ -25,12 +25,12 @@ from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.load import pick_device
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.preprocessing import frame_tensor
 from masklet.predict.results import PostProcess
 from masklet.predict.speed import for_speed
 from masklet.predict.stream import StreamTracker
 from masklet.tracking.policies import named
-from masklet.types import Picture, Prompts, Size
+from masklet.types import Prompts, RgbImage, Size
 
 WARM_FRAMES = 8
 """After so many frames a stream recalls as many maps as it ever does."""
@@ -196,7 +196,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def picture(index: int, size: Size) -> Picture:
+def picture(index: int, size: Size) -> RgbImage:
     """A frame of waves that move."""
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     wave = 128 + 100 * np.sin(x / 31 + index / 5) * np.cos(y / 23 - index / 9)

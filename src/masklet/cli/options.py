@@ -84,7 +84,7 @@ InputSize = Annotated[
 Mirror = Annotated[
     bool,
     typer.Option(
-        "--mirror",
+        "--tta",
         help="Look at every picture mirrored too and take the mean: often better, in twice the time.",
         rich_help_panel=MODEL_PANEL,
     ),

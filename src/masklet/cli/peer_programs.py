@@ -211,11 +211,11 @@ def everything_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -
 def everything_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
     """Ours with the same settings."""
     import masklet  # noqa: PLC0415 - only in this program
-    from masklet.predict.automatic import AutomaticMasker, AutomaticSettings, Layer  # noqa: PLC0415
+    from masklet.predict.automatic_masks import AutomaticMasker, AutomaticSettings, Layer  # noqa: PLC0415
 
     loaded, watch = masklet.load(model, weights=folder / "weights.pt", device="cpu", dtype=dtype), Watch()
     loaded.encode_image = watch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
-    loaded.decode_likely = watch.timed("decoder", loaded.decode_likely)  # type: ignore[method-assign]
+    loaded.decode_above_iou = watch.timed("decoder", loaded.decode_above_iou)  # type: ignore[method-assign]
 
     def masks(points: int) -> Sized:
         settings = {key: job[key] for key in ("min_iou", "min_stability", "max_overlap")}

@@ -24,7 +24,7 @@ from masklet.cli.peer_programs import CONFIGS, WARM
 from masklet.cli.report import table
 from masklet.errors import DeviceError, UnknownModelError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.select import stability
+from masklet.model.mask_selection import stability
 from masklet.model.tensors import PromptTensors
 from masklet.types import Size
 

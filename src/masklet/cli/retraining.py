@@ -15,8 +15,8 @@ from masklet.cli.training import TrainingRun
 from masklet.cli.workshop import Workshop
 from masklet.errors import FormatError
 from masklet.evaluate import ModelSpec, evaluate, protocol_named
+from masklet.io.atomic import writing
 from masklet.io.datasets import open_dataset
-from masklet.io.draft import writing
 from masklet.predict.load import find_weights
 from masklet.train.state import list_states
 

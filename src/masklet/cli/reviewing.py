@@ -14,7 +14,7 @@ import typer
 from masklet.cli.report import note
 from masklet.cli.strip import StripWriter, spread
 from masklet.cli.workshop import Workshop
-from masklet.engine.intake import open_known
+from masklet.engine.ingest import open_known
 from masklet.engine.records import Lease, Outcome, TaskState, Verdict
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue

@@ -15,13 +15,13 @@ from masklet.cli.prompts import PromptBook
 from masklet.cli.report import document, score
 from masklet.errors import OutputError, PromptError
 from masklet.io import draw_overlay, read_image, read_mask
-from masklet.io.draft import Draft, write_text, writing
+from masklet.io.atomic import Draft, write_text, writing
 from masklet.io.images import WRITE_FORMATS, write_image
 from masklet.io.outputs import check_free
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.rle import to_coco
 from masklet.predict.image import ImageSegmenter
-from masklet.types import FrameMasks, MaskSet, ObjectId, Picture, Prompts, Rle
+from masklet.types import FrameMasks, MaskSet, ObjectId, Prompts, RgbImage, Rle
 
 GAP = 8
 """Pixels between the pictures of several candidates."""
@@ -41,7 +41,7 @@ class Segmented:
     """
 
     source: str
-    picture: Picture
+    picture: RgbImage
     masks: dict[ObjectId, MaskSet]
     names: dict[ObjectId, str]
     model: str
@@ -137,7 +137,7 @@ def write(output: str, segmented: Segmented, *, overwrite: bool = False) -> list
     return [path]
 
 
-def overlay(segmented: Segmented) -> Picture:
+def overlay(segmented: Segmented) -> RgbImage:
     """The picture with its masks; several candidates side by side, best first."""
     if not segmented.masks:
         return segmented.picture

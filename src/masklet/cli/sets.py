@@ -16,7 +16,7 @@ from masklet.engine.set_intake import take_in
 from masklet.engine.statistics import PhaseStatistics, charts, from_tallies, from_versions, render
 from masklet.engine.store import Store
 from masklet.errors import FormatError, MediaError
-from masklet.io.draft import write_text, writing
+from masklet.io.atomic import write_text, writing
 
 
 def take_set(workshop: Workshop, root: Path, form: str | None, *, accepted: bool) -> int:

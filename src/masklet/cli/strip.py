@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from masklet.io import Writer, draw_overlay, draw_prompts
-from masklet.types import FrameMasks, ObjectId, Picture, Prompts
+from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage
 
 GAP = 6
 """White pixels between frames."""
@@ -40,9 +40,9 @@ class StripWriter(Writer):
         self._prompts = prompts
         self._columns = columns
         self._width = width
-        self._tiles: list[Picture] = []
+        self._tiles: list[RgbImage] = []
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if masks.frame_index not in self._wanted or frame is None:
             return
         drawn = draw_overlay(frame, masks)

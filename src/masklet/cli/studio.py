@@ -83,7 +83,7 @@ def studio(
     Ctrl-C ends the studio.
     """
     with exit_codes():
-        from masklet.studio.extra import require_studio  # noqa: PLC0415  the extra may not be installed
+        from masklet.studio._deps import require_studio  # noqa: PLC0415  the extra may not be installed
 
         require_studio()
         from masklet.predict.load import load  # noqa: PLC0415  torch is slow to import

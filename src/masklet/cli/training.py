@@ -20,6 +20,7 @@ from masklet.evaluate import evaluate, protocol_named
 from masklet.io.datasets import CheckReport
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import find_weights
+from masklet.train.callbacks import Watcher
 from masklet.train.check import preflight
 from masklet.train.config import TrainConfig
 from masklet.train.loop import train
@@ -28,7 +29,6 @@ from masklet.train.overrides import override
 from masklet.train.recipes import recipe_named
 from masklet.train.sources import VALIDATION, Source, as_training_data, open_source
 from masklet.train.state import list_states
-from masklet.train.watch import Watcher
 
 MAX_VAL_VIDEOS, MAX_VAL_PICTURES = 8, 50
 """Validation during training takes so many, spread evenly; `masklet evaluate` measures all."""

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from masklet.cli.progress import PLAIN_INTERVAL, clock
 from masklet.cli.report import document, note
+from masklet.train.callbacks import Shown, StepReport
 from masklet.train.monitor import Window
-from masklet.train.watch import Shown, StepReport
 
 RECENT = 50
 """Speed and time left are told from so many steps."""

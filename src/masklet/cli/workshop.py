@@ -20,18 +20,18 @@ from masklet.cli.options import ModelOptions
 from masklet.cli.progress import progress
 from masklet.cli.report import document, note, print_json
 from masklet.engine import statistics
-from masklet.engine.cluster import RayCrew
-from masklet.engine.crew import Crew, Processes
-from masklet.engine.intake import Terms, add_gold, add_media, find_media
+from masklet.engine.ingest import Terms, add_gold, add_media, find_media
 from masklet.engine.proposals import Finder, propose, waiting
+from masklet.engine.ray_pool import RayCrew
 from masklet.engine.recipe import CrewFinder, Recipe
 from masklet.engine.records import Split, TaskKind, TaskState
 from masklet.engine.remote import Fetched, fetch, find_remote, is_url
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue
+from masklet.engine.worker_pool import Crew, Processes
 from masklet.errors import FormatError, MediaError, OutputError, TaskError
-from masklet.predict.automatic import Preset
-from masklet.predict.everything import EverythingSettings
+from masklet.predict.automatic_masklets import EverythingSettings
+from masklet.predict.automatic_masks import Preset
 
 PHASES = {"1": "1 pictures", "2": "2 propagation", "3": "3 interactive", "auto": "automatic"}
 

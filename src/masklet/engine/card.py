@@ -12,7 +12,7 @@ from typing import Any
 from masklet.engine.files import write_json
 from masklet.engine.plots import Bars
 from masklet.engine.set_record import ObjectRecord, VideoRecord
-from masklet.io.draft import write_text, writing
+from masklet.io.atomic import write_text, writing
 
 AREAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Where the classes of relative mask sizes end."""

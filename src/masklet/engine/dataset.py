@@ -15,19 +15,19 @@ from typing import Literal
 
 import numpy as np
 
-from masklet.engine.crew import Crew
+from masklet.engine.accepted import VerifiedVideo
 from masklet.engine.set_lists import class_list
 from masklet.engine.set_record import VideoRecord, damage, object_record, place_of, read_record, write_record
-from masklet.engine.verified import VerifiedVideo
+from masklet.engine.worker_pool import Crew
 from masklet.errors import FormatError, MaskletError
 from masklet.io import LiveVideo, open_video, write_image
-from masklet.io.draft import Draft, writing
+from masklet.io.atomic import Draft, writing
 from masklet.io.formats.coco_results import CocoWriter
 from masklet.io.formats.davis import LabelMapWriter
 from masklet.io.formats.sav import FRAME_STEP, SavWriter
 from masklet.io.formats.yolo import UNNAMED, YoloWriter
 from masklet.io.mattes import PngMatteWriter
-from masklet.io.results import Provenance, Result
+from masklet.io.result_builder import Provenance, Result
 from masklet.io.source import RecordedSource
 from masklet.io.writer import Writer
 from masklet.types import FrameMasks
@@ -111,7 +111,7 @@ class SetOrder:
     form: SetForm
 
     def begin(self) -> Callable[[VerifiedVideo], str | None]:
-        """What a worker does with a video (`masklet.engine.crew.Trade`): writes it, or says why not."""
+        """What a worker does with a video (`masklet.engine.worker_pool.Trade`): writes it, or says why not."""
         return self.write
 
     def write(self, video: VerifiedVideo) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from masklet.io.draft import write_text
+from masklet.io.atomic import write_text
 
 
 def write_json(path: Path, value: object) -> None:

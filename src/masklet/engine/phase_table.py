@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from masklet.engine.phases import Annotator, Effort, PhaseNumber, alike, size_class
+from masklet.engine.simulation import Annotator, Effort, PhaseNumber, alike, size_class
 from masklet.types import Rle
 
 ALIGNED = 0.75

@@ -9,15 +9,15 @@ from typing import Protocol, runtime_checkable
 from sqlalchemy import select
 
 from masklet.backends.protocol import Model
-from masklet.engine.intake import open_known
+from masklet.engine.ingest import open_known
 from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.store import Store, as_media, media_row
 from masklet.engine.tables import MediaRow, ProposalRow
-from masklet.engine.writing import Prepared, new_object_id, new_task, prepare
+from masklet.engine.transactions import Prepared, new_object_id, new_task, prepare
 from masklet.errors import FormatError, MaskletError
-from masklet.predict.automatic import AutomaticSettings
-from masklet.predict.everything import EverythingSettings, track_everything
-from masklet.predict.second_pass import track_back
+from masklet.predict.automatic_masklets import EverythingSettings, track_everything
+from masklet.predict.automatic_masks import AutomaticSettings
+from masklet.predict.backward_check import track_back
 from masklet.types import Masklet, Rle
 
 

@@ -83,7 +83,7 @@ def gates(
     return [finding for finding in found if finding is not None]
 
 
-def doubtful(findings: list[Finding]) -> list[int]:
+def frames_to_review(findings: list[Finding]) -> list[int]:
     """The frames of some findings: those that most gates name come first."""
     named = [frame for finding in findings for frame in finding.frames]
     return sorted(set(named), key=lambda frame: (-named.count(frame), frame))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from masklet.engine.crew import Crew
 from masklet.engine.proposals import Found, LocalFinder, Proposal
 from masklet.engine.records import Media
-from masklet.predict.automatic import Preset, settings_for
-from masklet.predict.everything import EverythingSettings
+from masklet.engine.worker_pool import Crew
+from masklet.predict.automatic_masklets import EverythingSettings
+from masklet.predict.automatic_masks import Preset, settings_for
 from masklet.predict.spec import ModelSpec
 
 
@@ -35,7 +35,7 @@ class Recipe:
         return LocalFinder(net, self.settings, settings_for(net, self.preset), self.both_ways)
 
     def begin(self) -> Callable[[Media], list[Proposal] | str]:
-        """What a worker does with a media (`masklet.engine.crew.Trade`)."""
+        """What a worker does with a media (`masklet.engine.worker_pool.Trade`)."""
         return self.finder().look
 
 

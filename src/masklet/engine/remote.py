@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
-from masklet.engine.intake import VIDEO_SUFFIXES
+from masklet.engine.ingest import VIDEO_SUFFIXES
 from masklet.errors import MediaError
-from masklet.io.draft import Draft, writing
+from masklet.io.atomic import Draft, writing
 
 
 @dataclass

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from masklet.engine.dataset_import import Imported, ImportedVideo
-from masklet.engine.intake import Intake, Terms, add, read_media
+from masklet.engine.ingest import Intake, Terms, add, read_media
 from masklet.engine.records import TaskKind, TaskState, Work
 from masklet.engine.store import Store, media_row
 from masklet.engine.tables import ProposalRow
-from masklet.engine.writing import new_object_id, new_task, prepare
+from masklet.engine.transactions import new_object_id, new_task, prepare
 from masklet.errors import MaskletError
 
 

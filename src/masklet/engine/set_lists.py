@@ -9,7 +9,7 @@ from typing import Any
 
 from masklet.engine.files import write_json
 from masklet.engine.set_record import VideoRecord
-from masklet.io.draft import write_text, writing
+from masklet.io.atomic import write_text, writing
 from masklet.io.formats.json_file import load_json, load_json_list
 
 CLASSES = "classes.json"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from masklet.engine.phase_table import ALIGNED, SIZES
-from masklet.engine.phases import alike, size_class
 from masklet.engine.plots import Bars
 from masklet.engine.quality import returns
 from masklet.engine.records import MaskletVersion, Phase
+from masklet.engine.simulation import alike, size_class
 from masklet.types import Rle
 
 PHASES: tuple[Phase, ...] = get_args(Phase)

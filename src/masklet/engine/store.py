@@ -13,10 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from masklet.engine.database import Database
-from masklet.engine.packing import load_prompts, unpack
 from masklet.engine.records import Event, MaskletVersion, Media, Phase, Split, Task, TaskKind, TaskState, Work
+from masklet.engine.serialization import load_prompts, unpack
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, PartRow, TallyRow, TaskRow
-from masklet.engine.writing import Change
+from masklet.engine.transactions import Change
 from masklet.errors import MediaError, TaskError
 from masklet.types import Masklet, Source
 

@@ -93,7 +93,7 @@ class MaskletRow(Base):
 
 
 class PartRow(Base):
-    """The masks of a stretch of frames (`masklet.engine.packing`)."""
+    """The masks of a stretch of frames (`masklet.engine.serialization`)."""
 
     __tablename__ = "part"
     masklet_id: Mapped[int] = mapped_column(ForeignKey("masklet.id"), primary_key=True)

@@ -15,7 +15,7 @@ from masklet.engine import quality
 from masklet.engine.records import Lease, Task, TaskKind, TaskState, Verdict, Work
 from masklet.engine.store import Store, as_task, version_of
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
-from masklet.engine.writing import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
+from masklet.engine.transactions import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
 from masklet.errors import TaskError
 from masklet.masks.rle import iou
 from masklet.types import Masklet, Prompts

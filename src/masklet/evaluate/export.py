@@ -13,8 +13,8 @@ from PIL import Image
 from masklet.errors import OutputError
 from masklet.evaluate.predictions import frame_names
 from masklet.io import write_label_map
+from masklet.io.atomic import Draft, writing
 from masklet.io.datasets import VideoSequence
-from masklet.io.draft import Draft, writing
 from masklet.types import FrameMasks, ObjectId
 
 ExportForm = Literal["davis", "youtube-vos", "mose", "lvos", "sav"]

@@ -11,8 +11,8 @@ from masklet.evaluate.protocols import Interactive
 from masklet.evaluate.scoring import SequenceScorer
 from masklet.evaluate.simulators import correct
 from masklet.masks.clicks import Click
-from masklet.predict.objects import memory_policy
-from masklet.predict.passes import Direction
+from masklet.predict.prompting import memory_policy
+from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
 from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts, Region
 

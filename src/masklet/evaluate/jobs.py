@@ -13,9 +13,9 @@ import numpy as np
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError
 from masklet.evaluate.export import Export
-from masklet.evaluate.films import Reel, film_strip, numbered, spread, tile
+from masklet.evaluate.film_strips import Reel, film_strip, numbered, spread, tile
+from masklet.evaluate.image_protocol import Clicked, click_all
 from masklet.evaluate.interactive import interact, open_session
-from masklet.evaluate.pictures import Clicked, click_all
 from masklet.evaluate.predictions import PredictedSequence
 from masklet.evaluate.protocols import ImageClicks, Interactive, Protocol, SemiSupervised
 from masklet.evaluate.records import Record
@@ -26,7 +26,7 @@ from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.io.datasets.label_maps import LabelMapSequence, ObjectFolderSequence
 from masklet.masks.rle import decode_masks
 from masklet.predict.image import ImageSegmenter
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 Draw = Callable[[], tuple[bytes, dict[str, Any]]]
 """Makes the film strip of an item, and what it shows."""
@@ -203,7 +203,7 @@ def _film(sequence: VideoSequence, scorers: list[SequenceScorer], reel: Reel) ->
     return film_strip([truths, predictions]), {"frames": chosen, "J": [mean[frame] for frame in chosen]}
 
 
-def _contact(picture: Picture, codes: list[Rle], done: Clicked) -> tuple[bytes, dict[str, Any]]:
+def _contact(picture: RgbImage, codes: list[Rle], done: Clicked) -> tuple[bytes, dict[str, Any]]:
     """The picture with its true masks, with the first answers and with the last; the first masks of it."""
     versions = [decode_masks(codes[: len(done.iou)]), done.first, done.last]
     return film_strip([[tile(picture, numbered(masks)) for masks in versions]]), {"masks": len(done.iou)}

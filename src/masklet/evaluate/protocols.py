@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from masklet.errors import FormatError
 from masklet.predict.results import PostProcess
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import PolicyName
-from masklet.tracking.recall import MemoryPolicy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
-from masklet.io.draft import write_text, writing
+from masklet.io.atomic import write_text, writing
 from masklet.io.formats.json_file import expecting, load_json
 
 RECORD_VERSION = 1

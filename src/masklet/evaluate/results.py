@@ -19,8 +19,8 @@ from masklet.evaluate.records import Record, RecordStore
 from masklet.evaluate.report import Film, render_report
 from masklet.evaluate.scoring import Notice
 from masklet.evaluate.summary import Row, object_entry, per_sequence, score_of, summarize
+from masklet.io.atomic import write_text
 from masklet.io.datasets import ImageDataset, VideoDataset
-from masklet.io.draft import write_text
 from masklet.io.formats.json_file import expecting, load_json
 
 SCHEMA, VERSION = "masklet/evaluation", 1

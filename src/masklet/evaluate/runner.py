@@ -24,8 +24,8 @@ from masklet.evaluate.results import Evaluation
 from masklet.evaluate.scoring import RULES
 from masklet.evaluate.subjects import Predictions, Subject, model_entry, model_of
 from masklet.evaluate.workers import Item, Worker, in_processes, units
+from masklet.io.atomic import writing
 from masklet.io.datasets import ImageDataset, VideoDataset
-from masklet.io.draft import writing
 from masklet.predict.spec import ModelSpec
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from masklet.backends.mirrored import MirroredModel, within
+from masklet.backends.flip_augmented import FlipAugmented, within
 from masklet.backends.protocol import Model
 from masklet.model.metadata import config_to_json
 from masklet.model.sam2 import Sam2
@@ -28,7 +28,7 @@ class Predictions:
     folder: Path
 
 
-Subject = Sam2 | MirroredModel | ModelSpec | Predictions
+Subject = Sam2 | FlipAugmented | ModelSpec | Predictions
 
 
 def model_of(subject: Subject) -> Model | None:

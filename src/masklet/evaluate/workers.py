@@ -17,8 +17,8 @@ from masklet.errors import DeviceError
 from masklet.evaluate.jobs import Draw, Job, Tell
 from masklet.evaluate.records import Record, RecordStore
 from masklet.evaluate.summary import score_of
+from masklet.io.atomic import Draft, writing
 from masklet.io.datasets import ImageSample, VideoSequence
-from masklet.io.draft import Draft, writing
 from masklet.predict.spec import ModelSpec
 
 WORST = 6

@@ -7,16 +7,16 @@ from masklet.io.container import VideoFile, WebVideo
 from masklet.io.folder import FolderVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
+from masklet.io.formats.registry import FORMS, Form, OutputOptions
 from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
-from masklet.io.forms import FORMS, Form, OutputOptions
 from masklet.io.images import read_image, read_mask, write_image
+from masklet.io.intensity import Percentiles
 from masklet.io.live import LiveVideo
 from masklet.io.outputs import open_writer, read_result
 from masklet.io.overlay import draw_overlay, draw_prompts
 from masklet.io.palette import PALETTE, color_of
 from masklet.io.raw import RawForm
-from masklet.io.results import Provenance, Result
-from masklet.io.scaling import Percentiles
+from masklet.io.result_builder import Provenance, Result
 from masklet.io.source import MediaWarning, RecordedSource
 from masklet.io.stack import StackVideo
 from masklet.io.styles import Style, draw_style

@@ -1,4 +1,4 @@
-"""Picture files as a frame source: animations frame by frame, a still picture as a video of one frame."""
+"""RgbImage files as a frame source: animations frame by frame, a still picture as a video of one frame."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
-from masklet.io.pictures import open_picture, opened_picture, reading_picture, to_rgb
+from masklet.io.image_files import open_picture, opened_picture, reading_picture, to_rgb
 from masklet.io.source import RecordedSource, checked_rate
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "TIFF"})
 """Formats whose further pictures are frames; in others (a phone's JPEG) they are previews and depth maps."""
@@ -69,19 +69,19 @@ class PictureFile(RecordedSource):
     def __len__(self) -> int:
         return self._count
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         with reading_picture(self.path):
             if self._image is None or index < self._image.tell():
                 self._release()
                 self._image = open_picture(self.path)  # anew, because animated PNGs do not always survive rewinding
             return self._frame(self._image, index)
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         with opened_picture(self.path) as image:
             for index in range(self._count):
                 yield self._frame(image, index)
 
-    def _frame(self, image: Image.Image, index: int) -> Picture:
+    def _frame(self, image: Image.Image, index: int) -> RgbImage:
         image.seek(index)
         picture = self._rgb(image)
         if picture.shape[:2] != self.size:
@@ -92,7 +92,7 @@ class PictureFile(RecordedSource):
             )
         return picture
 
-    def _rgb(self, image: Image.Image) -> Picture:
+    def _rgb(self, image: Image.Image) -> RgbImage:
         # only a still picture is turned: looking for EXIF data makes Pillow lose its place in an animated PNG
         return to_rgb(ImageOps.exif_transpose(image) if self._count == 1 else image, str(self.path))
 

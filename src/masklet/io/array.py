@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from masklet.errors import MediaError
 from masklet.io.source import RecordedSource, checked_rate
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 
 class ArrayVideo(RecordedSource):
@@ -23,7 +23,7 @@ class ArrayVideo(RecordedSource):
         MediaError: no frames, another shape or number type, frames of different sizes, or a rate that is none.
     """
 
-    def __init__(self, frames: UInt8[np.ndarray, "t h w 3"] | Sequence[Picture], *, fps: float | None = None) -> None:
+    def __init__(self, frames: UInt8[np.ndarray, "t h w 3"] | Sequence[RgbImage], *, fps: float | None = None) -> None:
         if not len(frames):
             raise MediaError("expected at least one frame, got none")
         for index, frame in enumerate(frames):
@@ -42,9 +42,9 @@ class ArrayVideo(RecordedSource):
     def __len__(self) -> int:
         return len(self._frames)
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         return self._frames[index].copy()
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         for frame in self._frames:
             yield frame.copy()

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 
 from masklet.errors import MediaError
 from masklet.io.calibration import Calibration
-from masklet.io.scaling import Percentiles, Scale
+from masklet.io.intensity import Percentiles, Scale
 from masklet.io.stack import Stack
 
 FRAME_AXES = "tz"  # these count frames first; then any other

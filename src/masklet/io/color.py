@@ -11,7 +11,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import Float32, UInt16
 
 from masklet.errors import MediaError
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 # Numbers of ITU-T H.273, tables 3 and 4
 PQ, HLG = 16, 18
@@ -70,7 +70,7 @@ class ColorConverter:
         if any(component.is_alpha for component in first.format.components):
             self.notes.append(TRANSPARENT)
 
-    def rgb(self, frame: VideoFrame) -> Picture:
+    def rgb(self, frame: VideoFrame) -> RgbImage:
         """A picture as (h, w, 3) uint8 RGB, as stored (not yet upright)."""
         hdr = self._transfer in (PQ, HLG)
         form = "rgb48le" if hdr else "rgb24"
@@ -84,7 +84,7 @@ def _matrix(frame: VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if large and int(frame.colorspace) == UNSPECIFIED_MATRIX else None
 
 
-def to_standard_range(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> Picture:
+def to_standard_range(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> RgbImage:
     """PQ or HLG pixels with BT.2020 primaries as BT.709 ones for a screen (8 bits, gamma 2.4).
 
     The brightest of a pixel's three values goes through the curve of ITU-R BT.2390, section 5.4, from 1000 to 203 nits;

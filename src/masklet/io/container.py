@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from masklet.errors import MediaError
-from masklet.io.address import Address
 from masklet.io.cursor import Cursor, OffTimelineError
 from masklet.io.decoder import Decoder
 from masklet.io.raw import RawForm
 from masklet.io.source import MediaWarning, RecordedSource
+from masklet.io.source_url import Address
 from masklet.io.timeline import Timeline
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 CACHE_BYTES = 128 * 2**20
 """Decoded pictures kept for reading near by and backward: about 90 of 1280x720."""
@@ -116,7 +116,7 @@ class ContainerVideo(RecordedSource):
             )
         return self._timeline or timeline
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         timeline = self._known()
         try:
             return self._cursor_on(timeline).read(self.checked(index))
@@ -135,7 +135,7 @@ class ContainerVideo(RecordedSource):
             self._first_decoder = None
         return self._cursor
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         with self._opened() as decoder:
             for frame in decoder.pictures():
                 yield decoder.rgb(frame)

@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 
 from masklet.io.decoder import Decoder
 from masklet.io.timeline import Timeline
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 
 class OffTimelineError(Exception):
@@ -40,7 +40,7 @@ class Cursor:
         self._pictures: Iterator[VideoFrame] = self._decoder.pictures()
         self._next = 0
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> RgbImage:
         """The picture at an index in range.
 
         Raises:

@@ -16,11 +16,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from masklet.errors import MediaError
-from masklet.io.address import SECONDS_TO_OPEN, Address
 from masklet.io.color import TRANSPARENT, ColorConverter
-from masklet.io.pictures import check_pixels
+from masklet.io.image_files import check_pixels
+from masklet.io.source_url import SECONDS_TO_OPEN, Address
 from masklet.io.timeline import KeyPacket, Scan, Timeline
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """Demuxers that draw any text file as pictures."""
@@ -161,7 +161,7 @@ class Decoder:
         assert self.scan is not None, "the pass was interrupted by a seek"
         return self.scan.timeline(decoded=decoded)
 
-    def rgb(self, frame: VideoFrame) -> Picture:
+    def rgb(self, frame: VideoFrame) -> RgbImage:
         """A decoded picture as (h, w, 3) uint8 RGB, upright, a fresh array.
 
         By the matrix and range the picture states (`masklet.io.color` says what happens where it states none); more

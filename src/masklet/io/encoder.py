@@ -16,8 +16,8 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8, UInt16
 
 from masklet.errors import OutputError
-from masklet.io.address import Address
-from masklet.io.sound import Sound, SoundForm
+from masklet.io.audio import Sound, SoundForm
+from masklet.io.source_url import Address
 from masklet.types import Size
 
 Pixels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32, Shaped
 
 from masklet.errors import MediaError, needs
-from masklet.io.pictures import check_pixels, reading_picture
+from masklet.io.image_files import check_pixels, reading_picture
 from masklet.io.stack import Stack
 
 MAGIC = b"\x76\x2f\x31\x01"

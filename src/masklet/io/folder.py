@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from masklet.errors import MediaError
-from masklet.io.pictures import opened_picture, read_picture
+from masklet.io.image_files import opened_picture, read_picture
 from masklet.io.source import RecordedSource, checked_rate
-from masklet.types import Picture, Size
+from masklet.types import RgbImage, Size
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".exr"}
@@ -56,13 +56,13 @@ class FolderVideo(RecordedSource):
     def __len__(self) -> int:
         return len(self.files)
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         picture = read_picture(self.files[index], self.name)
         if picture.shape[:2] != self.size:
             raise MediaError(f"the picture is not of the size its header said: {self.files[index]}")
         return picture
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         for index in range(len(self)):
             yield self._read(index)
 

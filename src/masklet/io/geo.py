@@ -14,8 +14,8 @@ from jaxtyping import Shaped
 from masklet.errors import MediaError, needs
 from masklet.io.axes import AxisChoice
 from masklet.io.calibration import GeoReference
-from masklet.io.pictures import check_pixels, reading_picture
-from masklet.io.scaling import Percentiles
+from masklet.io.image_files import check_pixels, reading_picture
+from masklet.io.intensity import Percentiles
 from masklet.io.stack import Stack
 
 if TYPE_CHECKING:

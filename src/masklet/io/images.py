@@ -11,13 +11,13 @@ from jaxtyping import Bool
 from PIL import Image, ImageOps
 
 from masklet.errors import OutputError
+from masklet.io.atomic import Draft, writing
 from masklet.io.axes import AxisChoice
-from masklet.io.draft import Draft, writing
-from masklet.io.pictures import check_pixels, open_picture, opened_picture, read_picture, reading_picture, to_rgb
-from masklet.io.scaling import Scale
+from masklet.io.image_files import check_pixels, open_picture, opened_picture, read_picture, reading_picture, to_rgb
+from masklet.io.intensity import Scale
 from masklet.io.stack import Channels, StackVideo
 from masklet.io.stacks import stack_opener
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 WRITE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 
@@ -28,7 +28,7 @@ def read_image(
     axis: str | None = None,
     channels: Channels | None = None,
     scale: Scale | None = None,
-) -> Picture:
+) -> RgbImage:
     """A picture as (h, w, 3) uint8 RGB, turned upright by its EXIF orientation.
 
     Gray and palette pictures become RGB, CMYK is converted, alpha is dropped (the color under it stays, with a
@@ -50,7 +50,7 @@ def read_image(
     return read_picture(path)
 
 
-def decode_image(data: bytes, name: str) -> Picture:
+def decode_image(data: bytes, name: str) -> RgbImage:
     """A picture from the bytes of its file, by the rules of `read_image`; ``name`` is for messages."""
     with reading_picture(name), open_picture(io.BytesIO(data)) as image:
         check_pixels(name, image.height, image.width)
@@ -79,7 +79,7 @@ def read_mask(path: str | os.PathLike[str]) -> Bool[np.ndarray, "h w"]:
         return marked
 
 
-def write_image(path: str | os.PathLike[str], picture: Picture | Bool[np.ndarray, "h w"]) -> None:
+def write_image(path: str | os.PathLike[str], picture: RgbImage | Bool[np.ndarray, "h w"]) -> None:
     """Write a picture, or a mask as black and white; the suffix chooses the form.
 
     Raises:

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import NoReturn
 
 from masklet.errors import MediaError
-from masklet.io.address import Address
 from masklet.io.decoder import Decoder
 from masklet.io.raw import RawForm
 from masklet.io.readahead import read_ahead
 from masklet.io.source import MediaWarning
-from masklet.types import Picture
+from masklet.io.source_url import Address
+from masklet.types import RgbImage
 
 RECONNECT_SECONDS = 30.0
 """How long an RTSP stream that broke off is tried again before it is given up."""
@@ -67,7 +67,7 @@ class LiveVideo:
         self.time_base: Fraction = self._decoder.time_base
         self._times = array("d")
         self._closed = threading.Event()
-        self._iterator: Generator[Picture] | None = None
+        self._iterator: Generator[RgbImage] | None = None
         for note in self._decoder.notes:
             warnings.warn(f"{self.name} {note}", MediaWarning, stacklevel=2)
 
@@ -87,19 +87,19 @@ class LiveVideo:
     def __getitem__(self, index: int) -> NoReturn:
         raise TypeError(f"{self.name} is live: frames can only be taken as they come")
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[RgbImage]:
         if self._iterator is None:
             self._iterator = self._taken()
         return self._iterator
 
-    def _taken(self) -> Generator[Picture]:
+    def _taken(self) -> Generator[RgbImage]:
         """The frames as they are taken, and their times."""
         with closing(read_ahead(self._stream, 1 if self._newest else _READ_AHEAD, newest=self._newest)) as frames:
             for seconds, picture in frames:
                 self._times.append(seconds)
                 yield picture
 
-    def _stream(self) -> Generator[tuple[float, Picture]]:
+    def _stream(self) -> Generator[tuple[float, RgbImage]]:
         """Every frame with its time; runs in the read-ahead thread."""
         offset, last = 0.0, None
         while True:

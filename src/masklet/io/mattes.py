@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.pictures import opened_picture
-from masklet.io.results import Gathering, Like, Provenance, Result
+from masklet.io.image_files import opened_picture
+from masklet.io.result_builder import Gathering, Like, Provenance, Result
 from masklet.io.video_writer import cutout
 from masklet.io.writer import FolderWriter
 from masklet.masks.soft import Edge, alpha_of
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 _MATTE = re.compile(r"(\d+)/(\d{5,})\.(png|tif)")
 
@@ -43,7 +43,7 @@ class EdgedWriter(FolderWriter):
         super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
         self._edge = edge or Edge()
 
-    def _needs_picture(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _needs_picture(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None and self._edge.detail:
             raise OutputError(f"cannot write {self.path}: fine detail needs the picture of frame {masks.frame_index}")
 
@@ -54,7 +54,7 @@ class PngMatteWriter(EdgedWriter):
     OWN = re.compile(r"\d+/\d{5,}\.png")
     SUFFIX, FORM = "png", "PNG"
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         self._needs_picture(frame, masks)
         for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
             folder = self._draft.path / str(object_id)
@@ -85,7 +85,7 @@ class CutoutFolderWriter(EdgedWriter):
 
     OWN = re.compile(r"\d{5,}\.png")
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None:
             raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
         pixels = (cutout(frame, masks, self._edge) // 257).astype(np.uint8)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.json_file import parse_json_any, read_bounded
+from masklet.io.formats.registry import FOLDER, FORMS, USUAL, Form, OutputOptions
 from masklet.io.formats.yolo_data import is_yolo_data
-from masklet.io.forms import FOLDER, FORMS, USUAL, Form, OutputOptions
-from masklet.io.results import Like, Provenance, Result
+from masklet.io.result_builder import Like, Provenance, Result
 from masklet.io.writer import Writer
 
 MAX_JSON_BYTES = 2**29

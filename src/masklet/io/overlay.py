@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from masklet.io.palette import Color, color_of
-from masklet.types import FrameMasks, ObjectId, Picture, Prompts
+from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage
 
 POSITIVE: Color = (40, 200, 90)
 NEGATIVE: Color = (235, 60, 60)
@@ -16,13 +16,13 @@ WHITE: Color = (255, 255, 255)
 
 
 def draw_overlay(
-    frame: Picture,
+    frame: RgbImage,
     masks: FrameMasks,
     *,
     alpha: float = 0.5,
     outline: int | None = None,
     colors: Mapping[ObjectId, Color] | None = None,
-) -> Picture:
+) -> RgbImage:
     """The frame with every mask filled half transparent and outlined, as a new array.
 
     Args:
@@ -47,7 +47,7 @@ def draw_overlay(
     return drawn
 
 
-def draw_prompts(frame: Picture, prompts: Prompts, *, color: Color = WHITE) -> Picture:
+def draw_prompts(frame: RgbImage, prompts: Prompts, *, color: Color = WHITE) -> RgbImage:
     """The frame with clicks as dots (green with a plus, red with a minus) and the box as a frame, as a new array."""
     drawn = frame.copy()
     scale = max(4.0, min(frame.shape[:2]) / 60)
@@ -104,7 +104,7 @@ def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray
     return rim
 
 
-def _draw_box(frame: Picture, box: list[float], width: int, color: Color) -> None:
+def _draw_box(frame: RgbImage, box: list[float], width: int, color: Color) -> None:
     """Lines of ``width`` pixels in the color with a dark edge on both sides, so that they show on any picture."""
     x0, y0, x1, y1 = (round(value) for value in box)
     for reach, shade in ((width + 2, (0, 0, 0)), (width, color)):
@@ -119,7 +119,7 @@ def _draw_box(frame: Picture, box: list[float], width: int, color: Color) -> Non
             frame[line] = shade
 
 
-def _draw_click(frame: Picture, center: tuple[float, float], radius: float, *, positive: bool) -> None:
+def _draw_click(frame: RgbImage, center: tuple[float, float], radius: float, *, positive: bool) -> None:
     """A disc with a white ring and a white sign; edges are smoothed by how far a pixel lies inside."""
     x, y = center
     left, top = max(int(x - radius - 2), 0), max(int(y - radius - 2), 0)

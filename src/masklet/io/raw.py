@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 
 from masklet.errors import MediaError
-from masklet.io.pictures import check_pixels
+from masklet.io.image_files import check_pixels
 
 _WORDS = re.compile(r"(\d{1,6})x(\d{1,6})(?:[,:]([a-z0-9_]+))?(?:[,:@](\d+(?:\.\d+|/\d+)?))?")
 

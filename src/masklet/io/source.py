@@ -16,7 +16,7 @@ from typing import TypeVar
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.readahead import read_ahead
-from masklet.types import Picture, Size
+from masklet.types import RgbImage, Size
 
 READ_AHEAD_BYTES = 64 * 2**20
 """What the read-ahead of one iterator may hold."""
@@ -64,7 +64,7 @@ class RecordedSource(ABC):
         self.size = size
         self.fps = fps
         self._lock = threading.RLock()
-        self._iterators: weakref.WeakSet[Generator[Picture]] = weakref.WeakSet()
+        self._iterators: weakref.WeakSet[Generator[RgbImage]] = weakref.WeakSet()
         self._closed = False
 
     @property
@@ -79,17 +79,17 @@ class RecordedSource(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         """The frame at a checked index; never called by two threads at a time."""
 
     @abstractmethod
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         """All frames in order, with resources of its own; runs in the read-ahead thread."""
 
     def _release(self) -> None:  # noqa: B027  most sources keep nothing open
         """Give back what is open."""
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> RgbImage:
         """The frame at ``index``, a fresh array; negative indices count from the end.
 
         Raises:
@@ -111,7 +111,7 @@ class RecordedSource(ABC):
             raise FrameRangeError(f"frame {index} is outside {self.name}, which has {count} frames")
         return index % count
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[RgbImage]:
         self._check_open()
         height, width = self.size
         depth = max(1, min(READ_AHEAD_FRAMES, READ_AHEAD_BYTES // (height * width * 3)))

@@ -12,10 +12,10 @@ from jaxtyping import Shaped
 
 from masklet.errors import MediaError
 from masklet.io.calibration import Calibration, GeoReference
-from masklet.io.pictures import check_pixels
-from masklet.io.scaling import Levels, Percentiles, Scale, checked_range
+from masklet.io.image_files import check_pixels
+from masklet.io.intensity import Levels, Percentiles, Scale, checked_range
 from masklet.io.source import MediaWarning, RecordedSource, checked_rate
-from masklet.types import Picture, Size
+from masklet.types import RgbImage, Size
 
 MEASURED_FRAMES = 16
 """Percentiles are taken of up to so many frames, evenly spread."""
@@ -138,14 +138,14 @@ class StackVideo(RecordedSource):
         frames = np.unique(np.linspace(0, stack.num_frames - 1, MEASURED_FRAMES).astype(int)).tolist()
         return Levels.measured((stack.read(frame, self.shown) for frame in frames), self._scale, linear=linear)
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         return self._picture(self._stack, index, self.levels())
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[RgbImage]:
         self.levels()  # here, not in the read-ahead thread: it must not wait for the lock
         return super().__iter__()
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         levels = self.levels() if self._levels is None else self._levels
         stack = self._opened()
         try:
@@ -154,7 +154,7 @@ class StackVideo(RecordedSource):
         finally:
             stack.close()
 
-    def _picture(self, stack: Stack, index: int, levels: Levels) -> Picture:
+    def _picture(self, stack: Stack, index: int, levels: Levels) -> RgbImage:
         pixels = levels.apply(stack.read(index, self.shown))
         return np.repeat(pixels, 3, axis=2) if len(self.shown) == 1 else np.ascontiguousarray(pixels)
 

@@ -14,7 +14,7 @@ from masklet.errors import MediaError
 from masklet.io.axes import AxisChoice, default_scale
 from masklet.io.exr import MAGIC, ExrStack
 from masklet.io.geo import GeoStack
-from masklet.io.pictures import is_picture, opened_picture, to_rgb
+from masklet.io.image_files import is_picture, opened_picture, to_rgb
 from masklet.io.stack import FileSequence, Stack
 from masklet.io.tiff import TiffHeader, open_tiff
 from masklet.io.zarr_stack import is_zarr, open_zarr

@@ -13,7 +13,7 @@ from masklet.errors import OutputError
 from masklet.io.overlay import draw_overlay
 from masklet.io.palette import Color
 from masklet.masks.soft import Edge, alpha_of
-from masklet.types import FrameMasks, ObjectId, Picture
+from masklet.types import FrameMasks, ObjectId, RgbImage
 
 StyleName = Literal["fill", "outline", "spotlight", "cutout", "blur", "pixelate", "desaturate", "erase"]
 Region = Literal["objects", "background"]
@@ -64,7 +64,7 @@ class Style:
             raise OutputError(f"expected a region of {', '.join(get_args(Region))}, got {self.region!r}")
 
 
-def draw_style(frame: Picture, masks: FrameMasks, style: Style) -> Picture:
+def draw_style(frame: RgbImage, masks: FrameMasks, style: Style) -> RgbImage:
     """The frame in a style, as a new array.
 
     Args:
@@ -86,11 +86,11 @@ def draw_style(frame: Picture, masks: FrameMasks, style: Style) -> Picture:
     return np.asarray(mixed, np.uint8)
 
 
-def _blurred(frame: Picture, color: Color) -> Picture:
+def _blurred(frame: RgbImage, color: Color) -> RgbImage:
     return np.array(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(max(3.0, min(frame.shape[:2]) / 40))))
 
 
-def _pixelated(frame: Picture, color: Color) -> Picture:
+def _pixelated(frame: RgbImage, color: Color) -> RgbImage:
     height, width, _ = frame.shape
     block = max(4, round(min(height, width) / 30))
     few = (max(1, round(width / block)), max(1, round(height / block)))
@@ -98,19 +98,19 @@ def _pixelated(frame: Picture, color: Color) -> Picture:
     return np.array(small.resize((width, height), Image.Resampling.NEAREST))
 
 
-def _gray(frame: Picture, color: Color) -> Picture:
+def _gray(frame: RgbImage, color: Color) -> RgbImage:
     return np.array(Image.fromarray(frame).convert("L").convert("RGB"))
 
 
-def _dimmed(frame: Picture, color: Color) -> Picture:
+def _dimmed(frame: RgbImage, color: Color) -> RgbImage:
     return np.asarray(np.rint(np.array(color) + _DIM * (frame - np.array(color, np.float32))), np.uint8)
 
 
-def _painted(frame: Picture, color: Color) -> Picture:
+def _painted(frame: RgbImage, color: Color) -> RgbImage:
     return np.full(frame.shape, color, np.uint8)
 
 
-_CHANGES: dict[str, Callable[[Picture, Color], Picture]] = {
+_CHANGES: dict[str, Callable[[RgbImage, Color], RgbImage]] = {
     "spotlight": _dimmed,
     "cutout": _painted,
     "blur": _blurred,

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index
 from masklet.io.calibration import Calibration
-from masklet.io.pictures import check_pixels, reading_picture
+from masklet.io.image_files import check_pixels, reading_picture
 from masklet.io.source import MediaWarning
 
 if TYPE_CHECKING:

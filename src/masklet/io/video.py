@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from masklet.errors import MediaError
-from masklet.io.address import STANDARD_INPUT, Address, is_address
 from masklet.io.animation import PictureFile
 from masklet.io.array import ArrayVideo
 from masklet.io.axes import AxisChoice
 from masklet.io.container import VideoFile, WebVideo
 from masklet.io.folder import FolderVideo, pictures_in
+from masklet.io.image_files import is_picture
+from masklet.io.intensity import Scale
 from masklet.io.live import LiveVideo
-from masklet.io.pictures import is_picture
 from masklet.io.raw import RawForm
-from masklet.io.scaling import Scale
 from masklet.io.source import RecordedSource, checked_rate
+from masklet.io.source_url import STANDARD_INPUT, Address, is_address
 from masklet.io.stack import Channels, StackVideo
 from masklet.io.stacks import sequence_opener, stack_opener
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class ReadOptions:
 
 
 def open_video(
-    source: str | os.PathLike[str] | np.ndarray | Sequence[Picture],
+    source: str | os.PathLike[str] | np.ndarray | Sequence[RgbImage],
     *,
     axis: str | None = None,
     channels: Channels | None = None,

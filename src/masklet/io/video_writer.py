@@ -17,11 +17,11 @@ from jaxtyping import UInt16
 from masklet.errors import OutputError
 from masklet.io.container import ContainerVideo
 from masklet.io.encoder import ALPHA_FORMS, FORMS, Pixels, VideoEncoder, VideoForm, check_encoder
-from masklet.io.results import Like, Provenance, Result
+from masklet.io.result_builder import Like, Provenance, Result
 from masklet.io.styles import Style, draw_style
 from masklet.io.writer import Writer
 from masklet.masks.soft import Edge, alpha_of
-from masklet.types import FrameMasks, Picture, Size
+from masklet.types import FrameMasks, RgbImage, Size
 
 DEFAULT_FPS = 25.0
 """Where neither the caller nor the source says how fast frames follow each other."""
@@ -77,10 +77,10 @@ class VideoWriter(Writer):
         self._encoder: VideoEncoder | None = None
 
     @abstractmethod
-    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+    def _picture(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
         """What is encoded for a frame."""
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None:
             raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
         height, width, _ = frame.shape
@@ -134,7 +134,7 @@ class OverlayWriter(VideoWriter):
         super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
         self._style = style or Style()
 
-    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+    def _picture(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
         return draw_style(frame, masks, self._style)
 
 
@@ -164,11 +164,11 @@ class CutoutWriter(VideoWriter):
         super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
         self._edge = edge or Edge()
 
-    def _picture(self, frame: Picture, masks: FrameMasks) -> Pixels:
+    def _picture(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
         return cutout(frame, masks, self._edge)
 
 
-def cutout(frame: Picture, masks: FrameMasks, edge: Edge) -> UInt16[np.ndarray, "h w 4"]:
+def cutout(frame: RgbImage, masks: FrameMasks, edge: Edge) -> UInt16[np.ndarray, "h w 4"]:
     """The frame with the alpha of all its masks together, 16 bits a channel, not multiplied."""
     alpha = alpha_of(np.asarray(masks.masks.any(axis=0)), edge, frame)
     pixels = np.empty((*frame.shape[:2], 4), np.uint16)

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.draft import Draft, writing
-from masklet.io.results import Gathering, Like, Provenance, Result, picture_name, video_facts
-from masklet.types import FrameMasks, Picture
+from masklet.io.atomic import Draft, writing
+from masklet.io.result_builder import Gathering, Like, Provenance, Result, picture_name, video_facts
+from masklet.types import FrameMasks, RgbImage
 
 S = TypeVar("S", bound="Writer")
 
@@ -62,7 +62,7 @@ class Writer(ABC):
         self._draft = Draft(self.path, folder=folder)
         self._open = True
 
-    def write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         """Add one frame with its masks; the picture may be None where only masks are written.
 
         Raises:
@@ -109,7 +109,7 @@ class Writer(ABC):
             self._draft.discard()
 
     @abstractmethod
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         """Write one frame to the draft."""
 
     def _make_room(self, frame_index: int) -> None:
@@ -197,7 +197,7 @@ class GatheringWriter(Writer):
         super().__init__(path, folder=folder, like=like, provenance=provenance)
         self._gathering = Gathering()
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         try:
             self._gathering.add(masks)
         except FormatError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guessed_axes
 from masklet.io.calibration import Calibration
-from masklet.io.pictures import check_pixels, reading_picture
+from masklet.io.image_files import check_pixels, reading_picture
 
 if TYPE_CHECKING:
     import zarr

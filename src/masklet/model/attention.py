@@ -8,7 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.averaging import average
+from masklet.model.cpu_attention import average
 from masklet.model.layers import dense, eager_cpu, matrix
 from masklet.model.position import rotary_table, rotate
 

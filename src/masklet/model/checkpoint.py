@@ -15,7 +15,7 @@ from torch import Tensor
 
 from masklet.errors import WeightsError
 from masklet.model.config import ModelConfig
-from masklet.model.layouts import recognize, released_names
+from masklet.model.key_mapping import recognize, released_names
 from masklet.model.metadata import SCHEMA, config_from_json
 
 MAX_FILE_BYTES: Final = 16 * 2**30

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint, few, read_checkpoint
 from masklet.model.config import ModelConfig
-from masklet.model.heap import keep_freed_memory
+from masklet.model.malloc import keep_freed_memory
 from masklet.model.sam2 import Sam2
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

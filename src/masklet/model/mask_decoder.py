@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import Attention
+from masklet.model.cpu_cross_attention import PictureToTokens, TokensToPicture
 from masklet.model.layers import LayerNorm2d, Mlp, Pointwise, eager_cpu, matrix
-from masklet.model.picture_attention import PictureToTokens, TokensToPicture
 
 NUM_CANDIDATES = 4
 

@@ -1,4 +1,4 @@
-"""SAM 2 as five pure verbs: encode_image, condition, decode, adopt_mask, encode_memory. It keeps nothing."""
+"""SAM 2 as five pure verbs: encode_image, condition, decode, use_mask_as_output, encode_memory. It keeps nothing."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Sam2(nn.Module):
         """Answer the prompts of ``b`` objects on a conditioned picture with four candidates each."""
         return self._decode(features, prompts, self._dense(features, prompts))
 
-    def decode_likely(
+    def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
         """As `decode`, with masks only for those prompts where one of candidates 1 to 3 promises ``min_iou``.
@@ -161,7 +161,7 @@ class Sam2(nn.Module):
         pointers = torch.where((score > 0)[:, None, None], self.obj_ptr_proj(tokens), self.no_obj_ptr)
         return MaskPrediction(logits.float(), iou.float(), pointers, score.float())
 
-    def adopt_mask(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
+    def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
         """Take the user's mask as the answer; only its object pointer is computed.
 
         Args:

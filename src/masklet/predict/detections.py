@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32
 
 from masklet.errors import PromptError
 from masklet.masks.boxes import boxes_of_masks
-from masklet.types import Picture, Prompts, Size
+from masklet.types import Prompts, RgbImage, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,5 +90,5 @@ def _checked_masks(values: object) -> Bool[np.ndarray, "n h w"]:
     return masks
 
 
-Detector = Callable[[int, Picture], Detections]
+Detector = Callable[[int, RgbImage], Detections]
 """Looks at a frame, given with its index."""

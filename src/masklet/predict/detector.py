@@ -14,11 +14,11 @@ from scipy.optimize import linear_sum_assignment
 from masklet.errors import FrameRangeError, MediaError
 from masklet.masks.boxes import box_iou, boxes_of_masks, nms
 from masklet.predict.detections import Detections, Detector, boxes_in
-from masklet.predict.objects import checked_prompts
-from masklet.predict.pixels import checked_picture
+from masklet.predict.preprocessing import checked_picture
+from masklet.predict.prompting import checked_prompts
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.types import FrameMasks, ObjectId, Picture, Prompts, Size
+from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
 
 __all__ = ["DetectingTracker", "DetectionRules", "Detections", "Detector", "detect_and_track"]
 
@@ -236,7 +236,7 @@ class DetectingTracker:
         """What each object is that is being tracked, as the detector calls it."""
         return {i: known.label for i, known in self.roster.known.items()}
 
-    def step(self, frame: Picture, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
+    def step(self, frame: RgbImage, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
         """Take the next frame; as `StreamTracker.step`. A person's prompts go before those of the detector.
 
         Raises:
@@ -258,7 +258,7 @@ class DetectingTracker:
         self._boxes = [self._boxes[1], visible_boxes(out)]
         return shown(out, roster)
 
-    def _checked_size(self, frame: Picture) -> Size:
+    def _checked_size(self, frame: RgbImage) -> Size:
         height, width = checked_picture(frame).shape[:2]
         if self._size not in (None, (height, width)):
             raise MediaError(f"expected frames of (height, width) {self._size} as before, got {(height, width)}")

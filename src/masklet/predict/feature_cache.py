@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from masklet.backends.protocol import Model
 from masklet.model.tensors import ImageFeatures
-from masklet.predict.ahead import AHEAD, FEW, SideEncoder, held, pays
-from masklet.predict.pixels import frame_tensor
+from masklet.predict.encoder_prefetch import AHEAD, FEW, SideEncoder, held, pays
+from masklet.predict.preprocessing import frame_tensor
 from masklet.types import FrameSource
 
 KEPT = 4

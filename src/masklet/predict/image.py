@@ -14,15 +14,15 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.geometry import stretch
-from masklet.model.select import candidates as choose_candidates
-from masklet.model.select import pick, stability
+from masklet.model.mask_selection import candidates as choose_candidates
+from masklet.model.mask_selection import pick, stability
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
-from masklet.predict.corrections import corrected
-from masklet.predict.pixels import mask_tensor, picture_tensor, prompt_tensors
+from masklet.predict.click_refinement import corrected
+from masklet.predict.preprocessing import mask_tensor, picture_tensor, prompt_tensors
 from masklet.predict.refine import second_look
 from masklet.predict.results import PostProcess, full_size
 from masklet.tracking.step import answers
-from masklet.types import MaskSet, Picture, Prompts, Size
+from masklet.types import MaskSet, Prompts, RgbImage, Size
 
 MASK_PROMPT_LOGIT = 6.0
 """A mask given as a prompt for a picture goes in as logits of +- this: confident, but open to correction."""
@@ -42,7 +42,7 @@ class EncodedImage:
 
     features: ImageFeatures
     size: Size
-    picture: Picture | None = None
+    picture: RgbImage | None = None
 
 
 class ImageSegmenter:
@@ -63,7 +63,7 @@ class ImageSegmenter:
         self.postprocess = postprocess or PostProcess()
 
     @torch.inference_mode()
-    def encode(self, picture: Picture) -> EncodedImage:
+    def encode(self, picture: RgbImage) -> EncodedImage:
         """See a picture, (h, w, 3) uint8 RGB.
 
         Raises:

@@ -28,7 +28,7 @@ from masklet.model.sam2 import Sam2
 from masklet.predict.hub import download
 from masklet.predict.run_time import RunTime, check_run_time, open_folder, open_weights
 from masklet.predict.speed import Speed, for_speed
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
@@ -60,7 +60,7 @@ class GraphBuild(TypedDict, total=False):
 
     backend: Required[Literal["onnx", "openvino"]]
     providers: Sequence[Provider]
-    calibration: Iterable[Picture]
+    calibration: Iterable[RgbImage]
 
 
 @overload

@@ -16,13 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from masklet.backends.mirrored import within
+from masklet.backends.flip_augmented import within
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, OutputError, PromptError, WeightsError
 from masklet.model.sam2 import Sam2
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.policies import Belief, Hypothesis, State
-from masklet.tracking.policies.motion import Course, Kalman
+from masklet.tracking.policies import Hypothesis, HypothesisSet, State
+from masklet.tracking.policies.motion import Kalman, MotionState
 
 SCHEMA = "masklet/memory 1"
 MOST_FRAMES, MOST_BYTES = 1024, 2**32
@@ -82,7 +82,7 @@ class ObjectMemory:
         if self.model != fingerprint(model):
             raise WeightsError(f"the memory was made by {self.model}, this is {fingerprint(model)}")
 
-    def belief(self, model: Model, frame_index: int, *, continues: bool) -> Belief:
+    def belief(self, model: Model, frame_index: int, *, continues: bool) -> HypothesisSet:
         """The object as it is believed on coming to a frame.
 
         Args:
@@ -112,7 +112,7 @@ class ObjectMemory:
             course=_moved(self.state.course, shift) if continues else None,
             origin=self.state.origin + shift,
         )
-        return Belief([Hypothesis(bank, state)], last=frame_index - 1)
+        return HypothesisSet([Hypothesis(bank, state)], last=frame_index - 1)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a safetensors file (no code in it), in place of one that is there.
@@ -205,24 +205,24 @@ def _state(facts: dict[str, Any]) -> State:
     )
 
 
-def _moved(course: Course | None, shift: int) -> Course | None:
+def _moved(course: MotionState | None, shift: int) -> MotionState | None:
     return None if course is None else replace(course, seen=course.seen + shift)
 
 
-def _written(course: Course | None) -> dict[str, Any] | None:
+def _written(course: MotionState | None) -> dict[str, Any] | None:
     if course is None:
         return None
     mean, covariance = course.kalman.mean.tolist(), course.kalman.covariance.tolist()
     return {"mean": mean, "covariance": covariance, "seen": course.seen, "stable": course.stable}
 
 
-def _read_course(facts: dict[str, Any] | None) -> Course | None:
+def _read_course(facts: dict[str, Any] | None) -> MotionState | None:
     if facts is None:
         return None
     mean, covariance = np.array(facts["mean"], np.float64), np.array(facts["covariance"], np.float64)
     if mean.shape != (8,) or covariance.shape != (8, 8) or not np.isfinite([*mean, *covariance.ravel()]).all():
         raise ValueError("the course is malformed")
-    return Course(Kalman(mean, covariance), int(facts["seen"]), int(facts["stable"]))
+    return MotionState(Kalman(mean, covariance), int(facts["seen"]), int(facts["stable"]))
 
 
 def fingerprint(model: Model) -> str:

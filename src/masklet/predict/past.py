@@ -12,11 +12,11 @@ from masklet.backends.protocol import Model
 from masklet.model.tensors import ChosenMask
 from masklet.predict.feature_cache import FrameFeatures
 from masklet.predict.logit_store import LogitStore
-from masklet.predict.objects import keep
-from masklet.predict.pixels import mask_logits
+from masklet.predict.preprocessing import mask_logits
+from masklet.predict.prompting import keep
 from masklet.predict.track import Track
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.recall import Recall
+from masklet.tracking.memory_selection import MemorySelection
 from masklet.types import ObjectId
 
 
@@ -61,7 +61,7 @@ class Past:
         iou, pointer = score.new_tensor([result.iou]), score.new_zeros(1, self.model.config.embed_dim)
         return ChosenMask(self.stored_logits(object_id, frame_index), iou, pointer, score)
 
-    def restore(self, recalls: Iterable[tuple[ObjectId, MemoryBank, Recall]]) -> None:
+    def restore(self, recalls: Iterable[tuple[ObjectId, MemoryBank, MemorySelection]]) -> None:
         """Make the spatial memories again that were dropped and are recalled now, frame by frame."""
         dropped: dict[tuple[int, bool], dict[int, tuple[MemoryBank, ChosenMask]]] = {}
         for n, (i, bank, recall) in enumerate(recalls):

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from masklet.predict.corrections import Start
+from masklet.predict.click_refinement import Start
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import nothing
 from masklet.predict.past import Past
+from masklet.predict.prompting import nothing
 from masklet.predict.track import Told, Track, results_of
-from masklet.tracking.policies import Branch, CutDetector, Moment, branch, commit, prompted, prune, select
-from masklet.tracking.recall import MemoryPolicy, Recall
+from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
+from masklet.tracking.policies import Branch, CutDetector, FrameContext, branch, commit, prompted, prune, select
 from masklet.tracking.step import look
 from masklet.types import FrameMasks, ObjectId, Prompts
 
@@ -33,11 +33,11 @@ class Pursuit:
     def __post_init__(self) -> None:
         self.cuts = CutDetector(self.policy.cuts) if self.policy.cuts else None
 
-    def moment(self, frame_index: int, *, reverse: bool) -> Moment:
+    def moment(self, frame_index: int, *, reverse: bool) -> FrameContext:
         """A frame of a pass."""
-        return self.cuts.moment(frame_index, reverse=reverse) if self.cuts else Moment(frame_index, reverse)
+        return self.cuts.moment(frame_index, reverse=reverse) if self.cuts else FrameContext(frame_index, reverse)
 
-    def recall(self, track: Track, frame_index: int) -> Recall | None:
+    def recall(self, track: Track, frame_index: int) -> MemorySelection | None:
         """What an object's likeliest story recalled on a frame that a pass went through."""
         if frame_index not in track.visited:
             return None
@@ -95,11 +95,11 @@ class Pursuit:
         reverse, story = track.visited.get(last, False), track.belief.best
         following = self.moment(last, reverse=reverse).next
         kept = prune(story, following, self.policy)
-        past.restore([(object_id, story.bank, Recall(tuple((i, 0) for i in sorted(kept.maps)), ()))])
+        past.restore([(object_id, story.bank, MemorySelection(tuple((i, 0) for i in sorted(kept.maps)), ()))])
         memory = ObjectMemory.of(past.model, story, following.frame_index, kept.frames)
         return memory.mirrored() if reverse else memory
 
-    def _follow(self, past: Past, tracks: dict[ObjectId, Track], at: Moment) -> dict[ObjectId, list[Branch]]:
+    def _follow(self, past: Past, tracks: dict[ObjectId, Track], at: FrameContext) -> dict[ObjectId, list[Branch]]:
         stories = [(i, story) for i, track in tracks.items() for story in track.belief.distinct]
         recalls = [(i, story.bank, select(story, at, self.policy)) for i, story in stories]
         past.restore((i, bank, recall) for i, bank, recall in recalls if recall)
@@ -124,7 +124,7 @@ class Pursuit:
                 track.belief.settle().state.course = None
                 self._take_in(past, i, self.moment(frame_index, reverse=track.visited[frame_index]))
 
-    def _meet_prompt(self, past: Past, object_id: ObjectId, at: Moment) -> None:
+    def _meet_prompt(self, past: Past, object_id: ObjectId, at: FrameContext) -> None:
         """Pass a frame that a person prompted."""
         track = past.tracks[object_id]
         track.visited[at.frame_index] = at.reverse
@@ -132,7 +132,7 @@ class Pursuit:
             track.belief.arrive(at)
             self._take_in(past, object_id, at)
 
-    def _take_in(self, past: Past, object_id: ObjectId, at: Moment) -> None:
+    def _take_in(self, past: Past, object_id: ObjectId, at: FrameContext) -> None:
         """Have the rules learn from what was said."""
         track = past.tracks[object_id]
         if self.policy.rules:
@@ -140,7 +140,7 @@ class Pursuit:
             mask = nothing(past.model) if said.is_absent else past.remembered(object_id, at.frame_index)
             prompted(track.belief, mask, at, self.policy)
 
-    def _pass_over(self, past: Past, object_id: ObjectId, at: Moment) -> Branch:
+    def _pass_over(self, past: Past, object_id: ObjectId, at: FrameContext) -> Branch:
         """Come to a frame on which an object is absent, because a person said so on an earlier one."""
         track, mask = past.tracks[object_id], nothing(past.model)
         past.store(at.frame_index, {object_id: mask})

@@ -22,12 +22,12 @@ from masklet.masks.boundary import Window, occupied
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
-from masklet.model.select import candidates, pick
+from masklet.model.mask_selection import candidates, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
-from masklet.predict.corrections import CERTAIN, obey
-from masklet.predict.pixels import checked_picture, prompt_tensors
+from masklet.predict.click_refinement import CERTAIN, obey
+from masklet.predict.preprocessing import checked_picture, prompt_tensors
 from masklet.tracking.step import answers
-from masklet.types import FrameMasks, Picture, Prompts, Size
+from masklet.types import FrameMasks, Prompts, RgbImage, Size
 
 MASK_LOGIT = 1.0
 """A mask of which no logits are known counts as logits of +- this: little, so that the second look can move edges."""
@@ -87,7 +87,7 @@ class Refinement:
                 raise ValueError(f"{name} must be 0 to 1, got {getattr(self, name)}")
 
 
-def refine(model: Model, picture: Picture, masks: FrameMasks, refinement: Refinement | None = None) -> FrameMasks:
+def refine(model: Model, picture: RgbImage, masks: FrameMasks, refinement: Refinement | None = None) -> FrameMasks:
     """Finer masks of the same objects on the same frame; scores stay. It keeps nothing and touches no memory.
 
     Args:
@@ -110,7 +110,7 @@ def refine(model: Model, picture: Picture, masks: FrameMasks, refinement: Refine
 
 @torch.inference_mode()
 def second_look(
-    model: Model, picture: Picture, logits: Logits, refinement: Refinement, said: Sequence[Prompts | None] = ()
+    model: Model, picture: RgbImage, logits: Logits, refinement: Refinement, said: Sequence[Prompts | None] = ()
 ) -> Logits:
     """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are.
 
@@ -238,7 +238,7 @@ def _extent(mask: Bool[np.ndarray, "h w"], told: Prompts | None) -> tuple[int, i
 
 
 def _answers(
-    model: Model, picture: Picture, logits: Logits, crops: list[_Crop], start: Start
+    model: Model, picture: RgbImage, logits: Logits, crops: list[_Crop], start: Start
 ) -> list[Float32[np.ndarray, "s s"]]:
     """What the model sees in crops that all hear prompts, or all do not: logits at the size of the crop."""
     size = model.config.image_size
@@ -285,7 +285,7 @@ def _decoded(model: Model, looked: ImageFeatures, prompts: list[PromptTensors]) 
     return pick(prediction, *candidates(prediction, ranked, model.config.min_stability)).logits
 
 
-def _square(crop: Picture, size: int) -> UInt8[np.ndarray, "s s 3"]:
+def _square(crop: RgbImage, size: int) -> UInt8[np.ndarray, "s s 3"]:
     return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC))
 
 
@@ -310,7 +310,7 @@ def _merged(
     return np.asarray(share * mean + (1 - share) * known)
 
 
-def _following(logits: Float32[np.ndarray, "h w"], picture: Picture, radius: int) -> Float32[np.ndarray, "h w"]:
+def _following(logits: Float32[np.ndarray, "h w"], picture: RgbImage, radius: int) -> Float32[np.ndarray, "h w"]:
     """The same mask with its outline drawn to the edges of the picture near by."""
     if not (logits > 0).any():
         return logits

@@ -15,7 +15,7 @@ from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
 from masklet.predict.refine import Refinement, second_look
-from masklet.types import FrameMasks, FrameSource, ObjectId, Picture, Prompts, Region, Size
+from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts, Region, RgbImage, Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Frame:
 
     index: int
     size: Size
-    picture: Callable[[], Picture]
+    picture: Callable[[], RgbImage]
 
     @classmethod
     def of(cls, video: FrameSource, index: int) -> Frame:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from masklet.errors import PromptError, UnknownObjectError
 from masklet.masks.rle import iou
-from masklet.predict.passes import Direction
+from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
 from masklet.types import FrameMasks, ObjectId, Rle
 

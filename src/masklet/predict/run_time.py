@@ -23,7 +23,7 @@ from masklet.model.checkpoint import read_checkpoint
 from masklet.model.load import fill
 from masklet.model.metadata import check_image_size
 from masklet.predict.stream import StreamTracker
-from masklet.types import Picture, Prompts
+from masklet.types import Prompts, RgbImage
 
 BACKENDS: Final = ("torch", "onnx", "openvino")
 CALIBRATION_FRAMES, CALIBRATION_STEP = 24, 3
@@ -48,7 +48,7 @@ class RunTime:
     device: str = "auto"
     image_size: int | None = None
     providers: Sequence[Provider] = ()
-    calibration: Iterable[Picture] | None = field(default=None, repr=False)
+    calibration: Iterable[RgbImage] | None = field(default=None, repr=False)
 
     @property
     def precision(self) -> str:
@@ -126,7 +126,7 @@ def _plan(weights: Path, wanted: RunTime) -> Bundle:
     return planned(Path(), wanted.backend, wanted.precision, config, file_hash(weights))
 
 
-def _written(weights: Path, plan: Bundle, clip: list[Picture], *, overwrite: bool) -> Bundle:
+def _written(weights: Path, plan: Bundle, clip: list[RgbImage], *, overwrite: bool) -> Bundle:
     model = fill(plan.config, read_checkpoint(weights)).requires_grad_(False)
     return write_graphs(model, plan, examples=lambda exact: seen(exact, clip), overwrite=overwrite)
 
@@ -138,7 +138,7 @@ def _opened(bundle: Bundle, wanted: RunTime) -> GraphModel:
     return open_openvino(bundle, wanted.dtype, *(device.upper() for device in devices[:1]))
 
 
-def _calibration(frames: Iterable[Picture] | None) -> list[Picture]:
+def _calibration(frames: Iterable[RgbImage] | None) -> list[RgbImage]:
     if frames is None:
         raise DeviceError('dtype="int8" needs calibration=, frames of a clip like those the model will see')
     clip = [np.asarray(frame) for frame in islice(frames, 0, CALIBRATION_FRAMES * CALIBRATION_STEP, CALIBRATION_STEP)]
@@ -147,7 +147,7 @@ def _calibration(frames: Iterable[Picture] | None) -> list[Picture]:
     return clip
 
 
-def seen(exact: Bundle, clip: Sequence[Picture]) -> Examples:
+def seen(exact: Bundle, clip: Sequence[RgbImage]) -> Examples:
     """What each graph gets to see while four objects are tracked, one clicked in each quarter of the first frame."""
     inputs: defaultdict[str, list[dict[str, np.ndarray]]] = defaultdict(list)
     model = open_openvino(exact)

@@ -10,20 +10,20 @@ import torch
 from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.predict.click_refinement import Start, guided
 from masklet.predict.confidence import Signs, with_confidence
-from masklet.predict.corrections import Start, guided
 from masklet.predict.feature_cache import FeatureCache, FrameFeatures, sharing, visiting
 from masklet.predict.image import EncodedImage
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import checked_id, checked_prompts, keep, memory_policy, respond
-from masklet.predict.passes import Direction, Pass, plan_passes, recorded_length
 from masklet.predict.past import Past
+from masklet.predict.prompting import checked_id, checked_prompts, keep, memory_policy, respond
+from masklet.predict.propagation import Direction, Pass, plan_passes, recorded_length
 from masklet.predict.pursuit import Pursuit, settle, tell
 from masklet.predict.results import Frame, PostProcess, frame_masks
 from masklet.predict.track import FrameState, Track, results_of
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import PolicyName
-from masklet.tracking.recall import MemoryPolicy
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 

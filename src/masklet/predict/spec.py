@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from masklet.backends.mirrored import MirroredModel
+from masklet.backends.flip_augmented import FlipAugmented
 from masklet.backends.protocol import Model
 from masklet.predict.load import load
 from masklet.predict.speed import Speed
@@ -16,7 +16,7 @@ class ModelSpec:
     """A model that every worker loads for itself.
 
     Attributes:
-        mirror: whether it looks at every picture twice (`masklet.MirroredModel`).
+        mirror: whether it looks at every picture twice (`masklet.FlipAugmented`).
         name, weights, device, dtype, image_size, speed: as in `masklet.load`.
     """
 
@@ -38,4 +38,4 @@ class ModelSpec:
             image_size=self.image_size,
             speed=self.speed,
         )
-        return MirroredModel(model) if self.mirror else model
+        return FlipAugmented(model) if self.mirror else model

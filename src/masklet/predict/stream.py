@@ -13,18 +13,19 @@ import torch
 from masklet.backends.protocol import Model
 from masklet.errors import MediaError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
-from masklet.predict.ahead import AHEAD, FEW, SideEncoder, pays, pulled
+from masklet.predict.click_refinement import Start, guided
 from masklet.predict.confidence import Signs, with_confidence
-from masklet.predict.corrections import Start, guided
+from masklet.predict.encoder_prefetch import AHEAD, FEW, SideEncoder, pays, pulled
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.objects import checked_id, checked_prompts, keep, memory_policy, nothing, respond
-from masklet.predict.pixels import checked_picture, frame_tensor
+from masklet.predict.preprocessing import checked_picture, frame_tensor
+from masklet.predict.prompting import checked_id, checked_prompts, keep, memory_policy, nothing, respond
 from masklet.predict.results import Frame, PostProcess, frame_masks
+from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import (
-    Belief,
     Branch,
     CutDetector,
-    Moment,
+    FrameContext,
+    HypothesisSet,
     PolicyName,
     branch,
     commit,
@@ -32,15 +33,14 @@ from masklet.tracking.policies import (
     prune,
     select,
 )
-from masklet.tracking.recall import MemoryPolicy
 from masklet.tracking.step import look
-from masklet.types import FrameMasks, ObjectId, Picture, Prompts, Size
+from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
 
 
 class Tracked(NamedTuple):
     """A frame with its masks."""
 
-    frame: Picture
+    frame: RgbImage
     masks: FrameMasks
 
 
@@ -77,7 +77,7 @@ class StreamTracker:
         self.postprocess = postprocess or PostProcess()
         self.with_logits = with_logits
         self.signs: dict[ObjectId, Signs] = {}
-        self._beliefs: dict[ObjectId, Belief] = {}
+        self._beliefs: dict[ObjectId, HypothesisSet] = {}
         self._cuts = CutDetector(self.policy.cuts) if self.policy.cuts else None
         self._gone: set[ObjectId] = set()
         self._next = 0
@@ -140,7 +140,7 @@ class StreamTracker:
             raise PromptError(f"object {object_id} is being tracked already: forget it first, or take another id")
         self._beliefs[object_id] = memory.belief(self.model, self._next, continues=continues)
 
-    def step(self, frame: Picture, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
+    def step(self, frame: RgbImage, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
         """Take the next frame.
 
         Args:
@@ -155,7 +155,7 @@ class StreamTracker:
         return self._step(frame, prompts or {})
 
     def steps(
-        self, frames: Iterable[Picture], prompts: Mapping[int, Mapping[ObjectId, Prompts]] | None = None
+        self, frames: Iterable[RgbImage], prompts: Mapping[int, Mapping[ObjectId, Prompts]] | None = None
     ) -> Generator[Tracked]:
         """`step` for every frame of something recorded; where it pays, the next frames are encoded meanwhile.
 
@@ -174,7 +174,7 @@ class StreamTracker:
             for frame in frames:
                 yield Tracked(frame, self.step(frame, said.get(self._next)))
             return
-        coming: deque[tuple[Future[Picture], Future[ImageFeatures] | None]] = deque()
+        coming: deque[tuple[Future[RgbImage], Future[ImageFeatures] | None]] = deque()
         followed = set(self._beliefs)
         with SideEncoder(self.model) as encoder:
             for place, later in enumerate(pulled(frames), start=self._next):
@@ -188,7 +188,7 @@ class StreamTracker:
     def _turn(
         self,
         encoder: SideEncoder,
-        later: Future[Picture],
+        later: Future[RgbImage],
         features: Future[ImageFeatures] | None,
         said: Mapping[int, Mapping[ObjectId, Prompts]],
     ) -> Tracked:
@@ -199,7 +199,7 @@ class StreamTracker:
 
     @torch.inference_mode()
     def _step(
-        self, frame: Picture, asked: Mapping[ObjectId, Prompts], features: Future[ImageFeatures] | None = None
+        self, frame: RgbImage, asked: Mapping[ObjectId, Prompts], features: Future[ImageFeatures] | None = None
     ) -> FrameMasks:
         """As `step`; ``features`` are those of the frame where a worker makes them."""
         size = self._checked_size(frame)
@@ -220,7 +220,7 @@ class StreamTracker:
         )
         return with_confidence(out, self.signs, self.model.config.name)
 
-    def _encoded(self, frame: Picture) -> ImageFeatures:
+    def _encoded(self, frame: RgbImage) -> ImageFeatures:
         return self.model.encode_image(frame_tensor(frame, self.model.config.image_size, self.model.device))
 
     def _advance(
@@ -261,35 +261,35 @@ class StreamTracker:
         final = {i: each[0].chosen for i, each in ways.items()} | answered | {i: nothing(self.model) for i in gone}
         return {i: final[i] for i in self._beliefs}
 
-    def _belief(self, object_id: ObjectId) -> Belief:
+    def _belief(self, object_id: ObjectId) -> HypothesisSet:
         if object_id not in self._beliefs:
             known = ", ".join(map(str, self._beliefs)) or "none"
             raise UnknownObjectError(f"object {object_id} is not being tracked (objects: {known})")
         return self._beliefs[object_id]
 
-    def _looks_out(self, belief: Belief, at: Moment) -> bool:
+    def _looks_out(self, belief: HypothesisSet, at: FrameContext) -> bool:
         """Whether an object that was said to be absent is looked for, and anything is known of it."""
         return self.policy.likeness is not None and select(belief.best, at, self.policy) is not None
 
-    def _moment(self, features: ImageFeatures) -> Moment:
+    def _moment(self, features: ImageFeatures) -> FrameContext:
         if self._cuts is None:
-            return Moment(self._next)
+            return FrameContext(self._next)
         self._cuts.see(self._next, features)
         self._cuts.forget(self._next)
         return self._cuts.moment(self._next)
 
     def _adopt(
-        self, features: ImageFeatures, answered: dict[ObjectId, ChosenMask], absent: set[ObjectId], at: Moment
+        self, features: ImageFeatures, answered: dict[ObjectId, ChosenMask], absent: set[ObjectId], at: FrameContext
     ) -> None:
         """Remember what a person prompted; that an object is absent tells nothing of how it looks."""
         for i in answered:
-            self._beliefs.setdefault(i, Belief(last=self._next)).settle()
+            self._beliefs.setdefault(i, HypothesisSet(last=self._next)).settle()
         together = {i: (self._beliefs[i].best.bank, mask) for i, mask in answered.items() if i not in absent}
         keep(self.model, features, self._next, together, prompted=True)
         for i, mask in answered.items():
             prompted(self._beliefs[i], mask, at, self.policy)
 
-    def _prune(self, following: Moment) -> None:
+    def _prune(self, following: FrameContext) -> None:
         """Keep what a later frame recalls."""
         for belief in self._beliefs.values():
             for story in belief.distinct:
@@ -297,7 +297,7 @@ class StreamTracker:
                 bank.drop([i for i in (*bank.prompted, *bank.recent) if i not in kept.frames])
                 bank.drop_maps(bank.mapped - kept.maps)
 
-    def _checked_size(self, frame: Picture) -> Size:
+    def _checked_size(self, frame: RgbImage) -> Size:
         height, width = checked_picture(frame).shape[:2]
         if self._size not in (None, (height, width)):
             expected = f"{self._size[1]}x{self._size[0]}" if self._size else ""

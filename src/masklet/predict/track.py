@@ -14,7 +14,7 @@ from torch import Tensor
 from masklet.errors import PromptError
 from masklet.model.config import ModelConfig
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.policies import Belief, Hypothesis
+from masklet.tracking.policies import Hypothesis, HypothesisSet
 from masklet.types import FrameMasks, Masklet, ObjectId, Prompts, Rle, Size
 
 
@@ -106,7 +106,7 @@ class Track:
 
     name: str = ""
     prompts: dict[int, Prompts] = field(default_factory=dict)
-    belief: Belief = field(default_factory=Belief)
+    belief: HypothesisSet = field(default_factory=HypothesisSet)
     results: dict[int, Result] = field(default_factory=dict)
     corrected: set[int] = field(default_factory=set)
     visited: dict[int, bool] = field(default_factory=dict)

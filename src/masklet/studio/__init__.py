@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from masklet.studio.extra import require_studio
+from masklet.studio._deps import require_studio
 
 if TYPE_CHECKING:
     from masklet.studio.app import create_app

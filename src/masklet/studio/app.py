@@ -16,8 +16,7 @@ from starlette.types import Scope
 
 import masklet
 from masklet.backends.protocol import Model
-from masklet.studio import faults
-from masklet.studio.desk import Desk, hex_color
+from masklet.studio import errors
 from masklet.studio.effects import Background, Foreground
 from masklet.studio.exports import form_entries
 from masklet.studio.library import SUFFIXES
@@ -25,6 +24,7 @@ from masklet.studio.routes import events, media, projects, prompts, work
 from masklet.studio.routes.access import ERRORS, Desks
 from masklet.studio.schemas import LoginIn
 from masklet.studio.security import Guard, check_token, login_answer
+from masklet.studio.services import Desk, hex_color
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
 
@@ -85,14 +85,14 @@ def create_app(
     if page:
         app.mount("/", _Page(directory=PAGE, html=True, check_dir=False))
     app.add_middleware(Guard, settings=settings, admit=None if team is None else team.admit)
-    faults.install(app)
+    errors.install(app)
     return app
 
 
 def _bring_in(app: FastAPI, queue: Queue, team: Team) -> None:
     """The addresses of a data engine's workplace; its libraries are needed only here."""
+    from masklet.studio.annotation import Workplace  # noqa: PLC0415
     from masklet.studio.routes import tasks  # noqa: PLC0415
-    from masklet.studio.workplace import Workplace  # noqa: PLC0415
 
     app.state.workplace = Workplace(queue, team, app.state.desk)
     app.include_router(tasks.router)

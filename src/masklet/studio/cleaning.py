@@ -11,8 +11,8 @@ from jaxtyping import Bool
 from sqlalchemy.orm import make_transient
 
 from masklet.masks.regions import components, remove_specks
-from masklet.studio.kept import Kept
-from masklet.studio.states import is_drawn
+from masklet.studio.frame_codec import is_drawn
+from masklet.studio.lru_cache import Kept
 from masklet.studio.tables import FrameRow, ProjectRow
 from masklet.types import Rle, Size
 

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from masklet.errors import PromptError
 from masklet.masks.rle import boxes, to_coco
 from masklet.studio.cleaning import Cleaning
-from masklet.studio.desk import Desk, hex_color, object_entry, refuse_locked
-from masklet.studio.faults import ConflictError
-from masklet.studio.record import Edit
+from masklet.studio.errors import ConflictError
+from masklet.studio.frame_codec import Click, frame_json, model_key, prompt_json, read_prompts, row_of, shown_clicks
+from masklet.studio.revisions import Edit
+from masklet.studio.services import Desk, hex_color, object_entry, refuse_locked
 from masklet.studio.sessions import Device, Live
-from masklet.studio.states import Click, frame_json, model_key, prompt_json, read_prompts, row_of, shown_clicks
 from masklet.studio.tables import ObjectRow
 from masklet.types import MaskSet, ObjectId, Prompts, Rle
 

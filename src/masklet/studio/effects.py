@@ -12,7 +12,7 @@ from masklet.io.palette import Color
 from masklet.io.styles import Region, Style, StyleName, draw_style
 from masklet.masks.rle import decode_masks
 from masklet.studio.tables import FrameRow, ObjectRow
-from masklet.types import FrameMasks, ObjectId, Picture, Rle, Size
+from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 
 Background = Literal["original", "blur", "pixelate", "desaturate", "darken", "erase"]
 Foreground = Literal["overlay", "original", "outline", "blur", "pixelate", "desaturate", "erase"]
@@ -38,7 +38,7 @@ class Effects:
     strength: float = 0.5
     colors: Mapping[ObjectId, Color] = field(default_factory=dict)
 
-    def draw(self, frame: Picture, masks: FrameMasks) -> Picture:
+    def draw(self, frame: RgbImage, masks: FrameMasks) -> RgbImage:
         """The frame with both effects, as a new array."""
         picture = frame.copy()
         if self.background != "original":

@@ -12,20 +12,20 @@ from urllib.parse import quote
 
 from masklet.errors import FrameRangeError
 from masklet.io import RecordedSource, open_writer
-from masklet.io.draft import writing
+from masklet.io.atomic import writing
 from masklet.io.encoder import FORMS as VIDEO_FORMS
-from masklet.io.forms import FOLDER, FORMS, Form
+from masklet.io.formats.registry import FOLDER, FORMS, Form
 from masklet.io.images import write_image
-from masklet.io.results import Provenance
+from masklet.io.result_builder import Provenance
 from masklet.studio.cleaning import Cleaning
-from masklet.studio.desk import Desk
 from masklet.studio.effects import Effects, frame_masks, no_masks
-from masklet.studio.faults import BusyError, ConflictError, NotFoundError
+from masklet.studio.errors import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, Steps
 from masklet.studio.library import by_name, open_listed, safe_name
-from masklet.studio.record import Pin
+from masklet.studio.revisions import Pin
+from masklet.studio.services import Desk
 from masklet.studio.tables import MediaRow, ProjectRow
-from masklet.types import FrameMasks, ObjectId, Picture
+from masklet.types import FrameMasks, ObjectId, RgbImage
 
 EXPORTS_IN_LINE = 4
 """Of one project at a time."""
@@ -82,7 +82,7 @@ class ExportForm:
     Attributes:
         label, note: what it is called, and a few words on it.
         kind: what it is.
-        name: of the form in `masklet.io.forms`; "" for pictures drawn here.
+        name: of the form in `masklet.io.formats.registry`; "" for pictures drawn here.
         ending: ends the name of what is written; with a slash it is a folder, which is zipped.
         effects: whether effects are drawn.
         pictures: whether the frames are needed.
@@ -217,7 +217,7 @@ def _steps(desk: Desk, job: Job, order: Order, subject: Subject) -> Steps:
     return {"url": f"/api/exports/{job.id}/{quote(file.name)}", "name": file.name, "bytes": file.stat().st_size}
 
 
-Frames = Iterator[tuple[Picture | None, FrameMasks]]
+Frames = Iterator[tuple[RgbImage | None, FrameMasks]]
 """What is written, one after the other."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from masklet.backends.protocol import Model
 from masklet.model.tensors import ImageFeatures
-from masklet.predict.pixels import frame_tensor
-from masklet.studio.kept import Kept
+from masklet.predict.preprocessing import frame_tensor
+from masklet.studio.lru_cache import Kept
 from masklet.types import FrameSource
 
 LIMIT = 128 * 2**20

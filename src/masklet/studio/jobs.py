@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from masklet.studio.faults import NotFoundError, entry, told
-from masklet.studio.hub import Hub
+from masklet.studio.errors import NotFoundError, entry, told
+from masklet.studio.events import Hub
 from masklet.studio.store import new_id, now
 from masklet.studio.worker import Worker
 

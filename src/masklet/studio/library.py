@@ -13,9 +13,9 @@ from pathlib import Path
 
 from masklet.errors import MediaError
 from masklet.io import LiveVideo, MediaWarning, PictureFile, RecordedSource, VideoFile, open_video
-from masklet.io.draft import writing
+from masklet.io.atomic import writing
 from masklet.io.folder import PICTURE_SUFFIXES
-from masklet.studio.faults import NotFoundError
+from masklet.studio.errors import NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store, new_id, now
 from masklet.studio.tables import MediaRow

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from masklet.errors import OutputError
-from masklet.io.draft import writing
+from masklet.io.atomic import writing
 
 if sys.platform == "win32":
     import msvcrt

@@ -1,4 +1,4 @@
-"""Everything on a frame, as a job: `masklet.predict.automatic` one batch of clicks at a time."""
+"""Everything on a frame, as a job: `masklet.predict.automatic_masks` one batch of clicks at a time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from masklet.masks.rle import to_coco
-from masklet.predict.automatic import AutomaticMasker, Layer, Proposals, settings_for
-from masklet.studio.desk import Desk
-from masklet.studio.faults import ConflictError
+from masklet.predict.automatic_masks import AutomaticMasker, Layer, Proposals, settings_for
+from masklet.studio.errors import ConflictError
 from masklet.studio.jobs import Job, Steps
+from masklet.studio.services import Desk
 from masklet.studio.sessions import Device
 
 BATCH = 16

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from masklet.io import palette
 from masklet.studio.effects import Background, Effects, Foreground, rgb
-from masklet.studio.viewing import Form
+from masklet.studio.frame_server import Form
 from masklet.types import ObjectId
 
 MAX_INDEX = 2**31 - 1

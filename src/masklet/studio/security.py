@@ -17,8 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from masklet.studio import faults
-from masklet.studio.faults import BusyError, ForbiddenError, StudioError, TokenError, UploadError
+from masklet.studio import errors
+from masklet.studio.errors import BusyError, ForbiddenError, StudioError, TokenError, UploadError
 from masklet.studio.settings import Settings
 
 COOKIE = "masklet_token"
@@ -161,7 +161,7 @@ class Guard:
                 {"type": "websocket.close", "code": CLOSE_CODES.get(error.status, 4400), "reason": str(error)[:100]}
             )
         else:
-            await faults.answer(error)(scope, receive, _with_headers(send))
+            await errors.answer(error)(scope, receive, _with_headers(send))
 
 
 def new_token() -> str:

@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from masklet.errors import MediaError, OutputError
-from masklet.studio.desk import Desk
 from masklet.studio.library import is_utf8
 from masklet.studio.security import new_token
+from masklet.studio.services import Desk
 
 GRACE_SECONDS = 3
 MESSAGE_BYTES = 2**16

@@ -9,17 +9,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from masklet.backends.protocol import Model
-from masklet.model.heap import give_back_memory
+from masklet.model.malloc import give_back_memory
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
 from masklet.predict.track import FrameState
 from masklet.studio.features import MediaFeatures, shared_features
-from masklet.studio.record import Record
+from masklet.studio.frame_codec import model_key, states_of
+from masklet.studio.frame_server import MediaFrames, Viewers
+from masklet.studio.revisions import Record
 from masklet.studio.settings import Settings
-from masklet.studio.states import model_key, states_of
 from masklet.studio.tables import MediaRow
-from masklet.studio.viewing import MediaFrames, Viewers
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId, Prompts, Rle, Size
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from masklet.errors import OutputError
-from masklet.studio.faults import ConflictError, NotFoundError
+from masklet.studio.errors import ConflictError, NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.tables import Base, MediaRow, ObjectRow, ProjectRow
 

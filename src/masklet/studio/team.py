@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from masklet.errors import FormatError
-from masklet.io.draft import writing
-from masklet.studio.faults import ForbiddenError, NotFoundError, TokenError
+from masklet.io.atomic import writing
+from masklet.studio.errors import ForbiddenError, NotFoundError, TokenError
 from masklet.studio.security import SAFE_METHODS, new_token
 
 Role = Literal["annotate", "review"]

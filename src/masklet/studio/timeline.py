@@ -9,8 +9,8 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from masklet.studio.lanes import Lane
-from masklet.studio.states import LOW_IOU, UNSURE_PRESENCE, Presence
+from masklet.studio.frame_codec import LOW_IOU, UNSURE_PRESENCE, Presence
+from masklet.studio.frame_stats import Lane
 from masklet.types import ObjectId
 
 STATES: tuple[Presence, ...] = get_args(Presence)
@@ -69,7 +69,7 @@ def review(lane: Lane) -> list[dict[str, Any]]:
 
 
 def _states(lane: Lane) -> Int64[np.ndarray, " n"]:
-    """`masklet.studio.states.presence_of` of every frame, as an index of `STATES`."""
+    """`masklet.studio.frame_codec.presence_of` of every frame, as an index of `STATES`."""
     low, high = UNSURE_PRESENCE
     seen = lane.area > 0
     unsure: Bool[np.ndarray, " n"] = np.where(seen, (lane.presence < high) | (lane.iou < LOW_IOU), lane.presence > low)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from masklet.errors import FrameRangeError, PromptError
-from masklet.predict.passes import plan_passes
+from masklet.predict.propagation import plan_passes
 from masklet.predict.retrack import retrack
 from masklet.studio.cleaning import Cleaning
-from masklet.studio.desk import Desk, refuse_locked
-from masklet.studio.faults import ConflictError, NotFoundError, told
+from masklet.studio.errors import ConflictError, NotFoundError, told
+from masklet.studio.frame_codec import frame_json, model_key, row_of
 from masklet.studio.jobs import Job, Steps
-from masklet.studio.record import Record
+from masklet.studio.revisions import Record
+from masklet.studio.services import Desk, refuse_locked
 from masklet.studio.sessions import BLOCK, Device, Live
-from masklet.studio.states import frame_json, model_key, row_of
 from masklet.studio.tables import ProjectRow
 from masklet.types import FrameMasks, ObjectId, Rle, Size
 

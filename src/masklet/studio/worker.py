@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from masklet.studio.faults import BusyError
+from masklet.studio.errors import BusyError
 
 T = TypeVar("T")
 Call = tuple[Future[Any], Callable[[], Any]]

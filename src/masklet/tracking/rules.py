@@ -136,13 +136,13 @@ class Cuts(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Likeness(Rule):
+class AppearanceGate(Rule):
     """A mask that does not look like the object is something else: it is not remembered, and soon not shown.
 
     For models whose presence head seldom says that an object is hidden. A look is the mean image feature under a mask
     (`tracking.look`). The object's looks are those of its prompted masks and, as it turns and comes nearer, those of
     tracked ones that could be trusted and stayed so for a while: what slides over an object is not trusted for long.
-    Likeness is the cosine similarity of a look with the one of these most like it.
+    AppearanceGate is the cosine similarity of a look with the one of these most like it.
 
     Attributes:
         least: likeness below which the object is absent at once, until it is trusted again.
@@ -160,4 +160,4 @@ class Likeness(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.least <= self.trusted <= 1:
-            raise ValueError(f"Likeness takes least <= trusted <= 1, got {self.least} and {self.trusted}")
+            raise ValueError(f"AppearanceGate takes least <= trusted <= 1, got {self.least} and {self.trusted}")

@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.select import candidates, hide_absent, pick
+from masklet.model.mask_selection import candidates, hide_absent, pick
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
-from masklet.tracking.look import looks
+from masklet.tracking.appearance import looks
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.recall import MemoryPolicy, Recall
+from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 def look(
     model: Model,
     features: ImageFeatures,
-    memories: Sequence[tuple[MemoryBank, Recall | None]],
+    memories: Sequence[tuple[MemoryBank, MemorySelection | None]],
     policy: MemoryPolicy,
 ) -> ImageFeatures:
     """One picture as seen with the memory of each object: a row for each, in order.
@@ -48,7 +48,7 @@ def look(
     return features.with_embedding(embedding if order is None else embedding[order])
 
 
-def gather(memories: Sequence[tuple[MemoryBank, Recall]], policy: MemoryPolicy) -> MemoryTokens | None:
+def gather(memories: Sequence[tuple[MemoryBank, MemorySelection]], policy: MemoryPolicy) -> MemoryTokens | None:
     """Stack what several objects recall, all recalls of one shape; None for no objects."""
     if not memories:
         return None
@@ -69,7 +69,7 @@ def gather(memories: Sequence[tuple[MemoryBank, Recall]], policy: MemoryPolicy) 
     return MemoryTokens(maps, slots, pointers, times.float() / policy.pointer_reach, scale)
 
 
-def _maps(bank: MemoryBank, recall: Recall) -> Float[Tensor, "1 m d h w"]:
+def _maps(bank: MemoryBank, recall: MemorySelection) -> Float[Tensor, "1 m d h w"]:
     maps = []
     for i, _ in recall.maps:
         memory = bank[i].map

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from masklet.errors import FormatError
+from masklet.io.atomic import writing
 from masklet.io.datasets import CheckReport, check, contact_sheet
-from masklet.io.draft import writing
 from masklet.io.images import write_image
+from masklet.train.callbacks import Ask
+from masklet.train.clip_sheets import draw_frames, draw_sheet
 from masklet.train.config import TrainConfig
 from masklet.train.loop import TrainData
 from masklet.train.mixture import Mixture, Task
-from masklet.train.pictures import draw_frames, draw_sheet
 from masklet.train.sources import Source, as_training_data
 from masklet.train.unroll import first_prompts
-from masklet.train.watch import Ask
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 SAMPLES = "samples.png"
 TILE, STILLS, CLIPS = 144, 12, 4
@@ -96,7 +96,7 @@ def sample_sheet(config: TrainConfig, data: TrainData, path: Path) -> tuple[str,
         FormatError: the data show nothing to train on.
         OutputError: it cannot be written.
     """
-    rows: list[tuple[str, Sequence[Picture]]] = []
+    rows: list[tuple[str, Sequence[RgbImage]]] = []
     skipped: list[str] = []
     for what, share, mixture in _kinds(config, data):
         tasks = [mixture[number] for number in range(STILLS if what == "stills" else CLIPS)]
@@ -126,7 +126,7 @@ def _kinds(config: TrainConfig, data: TrainData) -> Iterator[tuple[str, float, M
             yield what, share, Mixture(replace(config, data=only), data.stills, data.videos)
 
 
-def _drawn(task: Task) -> list[Picture]:
+def _drawn(task: Task) -> list[RgbImage]:
     frames = np.ascontiguousarray(task.batch.pixels[:, 0].permute(0, 2, 3, 1).numpy())
     return draw_frames(frames, task.batch.masks.numpy(), list(_asks(task)), tile=TILE)
 

@@ -16,6 +16,7 @@ from masklet.model.convert import save_model
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import compile_model
+from masklet.train.callbacks import StepReport, Watcher
 from masklet.train.config import TrainConfig
 from masklet.train.distributed import World, average_gradients, joined, wait_for_all
 from masklet.train.lora import add_lora, merge_lora
@@ -25,7 +26,6 @@ from masklet.train.overrides import config_from_json, config_to_json, difference
 from masklet.train.preview import preview
 from masklet.train.state import list_states, read_state, restore, save_state
 from masklet.train.step import descend
-from masklet.train.watch import StepReport, Watcher
 
 WEIGHTS = "weights.safetensors"
 Validate = Callable[[Sam2], Mapping[str, float]]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masklet.errors import MissingExtraError
-from masklet.io.draft import write_text, writing
-from masklet.train.pictures import draw_shown
-from masklet.train.watch import Shown, StepReport
+from masklet.io.atomic import write_text, writing
+from masklet.train.callbacks import Shown, StepReport
+from masklet.train.clip_sheets import draw_shown
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

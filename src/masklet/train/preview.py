@@ -8,9 +8,9 @@ import torch
 from masklet.geometry import logits_to_picture
 from masklet.model.sam2 import Sam2
 from masklet.tracking.step import settle
+from masklet.train.callbacks import Ask, Shown
 from masklet.train.mixture import Task
 from masklet.train.unroll import Unroll
-from masklet.train.watch import Ask, Shown
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from masklet.train.batch import Clip
 from masklet.train.colors import jitter
 from masklet.train.samples import Cutter, center_of, usable
 from masklet.train.views import Matrix, Pose, draw_pose, view, view_alpha, view_mask
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 MAX_CUTOUTS = 3
 
@@ -28,7 +28,7 @@ MAX_CUTOUTS = 3
 class Cutout:
     """A thing without its surroundings."""
 
-    pixels: Picture
+    pixels: RgbImage
     alpha: UInt8[np.ndarray, "h w"]
 
 
@@ -94,7 +94,7 @@ class Stage:
         frames = _blurred(frames, generator)
         return Clip(jitter(frames, self.cutter.augment, generator), np.ascontiguousarray(masks[:, kept]))
 
-    def _camera(self, pixels: Picture, focus: tuple[float, float], generator: np.random.Generator) -> list[Matrix]:
+    def _camera(self, pixels: RgbImage, focus: tuple[float, float], generator: np.random.Generator) -> list[Matrix]:
         size = (pixels.shape[0], pixels.shape[1])
         pose = draw_pose(self.cutter.augment, size, focus, generator, turn=True)
         shaky = replace(pose, angle=pose.angle / 2, shear=pose.shear / 2)

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.recall import MemoryPolicy, choose
+from masklet.tracking.memory_selection import MemoryPolicy, choose
 from masklet.tracking.step import answers, look, remember, settle
 from masklet.train.batch import Batch
 from masklet.train.prompts import PromptPlan, noisy_boxes, pick_correction, pick_pixels
@@ -94,7 +94,7 @@ class Unroll:
         if given and keep:
             seen = features.rows(given)
             mask = self.batch.masks[frame, given][:, None].float()
-            self._keep(frame, given, seen, self.model.adopt_mask(seen, mask), prompted=True)
+            self._keep(frame, given, seen, self.model.use_mask_as_output(seen, mask), prompted=True)
         if asked:
             yield from self._asked(frame, asked, features.rows(asked), keep)
         if followed:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, UInt8
 from PIL import Image
 
 from masklet.train.config import AugmentConfig
-from masklet.types import Picture, Size
+from masklet.types import RgbImage, Size
 
 FILL = (124, 116, 104)
 """What lies outside of a picture: the mean color of photographs."""
@@ -71,7 +71,7 @@ def draw_pose(
     )
 
 
-def view(picture: Picture, matrix: Matrix, size: int) -> UInt8[np.ndarray, "s s 3"]:
+def view(picture: RgbImage, matrix: Matrix, size: int) -> UInt8[np.ndarray, "s s 3"]:
     """A picture through a view, bilinear; large pictures are shrunk first, so that nothing flickers."""
     image, matrix = _shrunk(Image.fromarray(picture), matrix)
     seen = image.transform(

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from masklet.errors import MaskletError, MediaError
 from masklet.io import FolderVideo, MediaWarning, open_video
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 Make = Callable[[Any], Path]  # from the `clips` fixture
 
@@ -189,14 +189,14 @@ FOLDERS = {
 }
 
 
-def played(path: Path, turn: int = 0) -> Iterator[tuple[float, Picture]]:
+def played(path: Path, turn: int = 0) -> Iterator[tuple[float, RgbImage]]:
     """Time in seconds and upright pixels of every picture, by PyAV alone."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield float(frame.time or 0), np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
 
 
-def digest(picture: Picture) -> str:
+def digest(picture: RgbImage) -> str:
     return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()
 
 

@@ -17,13 +17,13 @@ from scipy.io import savemat
 
 from masklet.io import write_image, write_label_map
 from masklet.masks.rle import encode_masks, to_coco
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 SIZE = (24, 32)
 FRAMES = range(9)
 
 
-def scene_picture(index: int) -> Picture:
+def scene_picture(index: int) -> RgbImage:
     """Gray with a red square that moves a pixel a frame."""
     picture = np.full((*SIZE, 3), 120, np.uint8)
     picture[scene_masks(index)[0]] = (200, 40, 30)

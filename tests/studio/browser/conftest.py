@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 import uvicorn
 import masklet
-from masklet.engine.intake import Terms, add_media
+from masklet.engine.ingest import Terms, add_media
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.studio import Settings, create_app
@@ -221,13 +221,13 @@ def hold() -> Callable[[Page, str], Held]:
 
 
 @pytest.fixture
-def picture_of() -> Callable[[Page], Picture]:
+def picture_of() -> Callable[[Page], RgbImage]:
     """The picture of a page."""
-    return Picture
+    return RgbImage
 
 
 @dataclass(frozen=True)
-class Picture:
+class RgbImage:
     """The picture on a page, addressed by its own pixels."""
 
     page: Page

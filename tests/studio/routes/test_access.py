@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from masklet.predict.track import FrameState, Result
-from masklet.studio.states import row_of
+from masklet.studio.frame_codec import row_of
 from masklet.types import Rle
 
 

@@ -10,8 +10,8 @@ import torch
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.policies.anchors import nearest_alternative, qualifies, with_limit
-from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.state import Moment, State
+from masklet.tracking.policies.candidates import Evidence
+from masklet.tracking.policies.state import FrameContext, State
 from masklet.tracking.rules import Anchors
 
 
@@ -54,14 +54,18 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_qualifies(name: str) -> None:
     seen, known, expected = CASES[name]
-    at = Moment(seen.pop("at", 40), seen.pop("reverse", False)) if {"at", "reverse"} & set(seen) else Moment(40)
+    at = (
+        FrameContext(seen.pop("at", 40), seen.pop("reverse", False))
+        if {"at", "reverse"} & set(seen)
+        else FrameContext(40)
+    )
     state = State(areas=known.get("areas", {39: AREA}), anchors=known.get("anchors", ()))
     assert qualifies(state, evidence(**seen), 0, at, known.get("rule", Anchors())) is expected
 
 
 def test_an_empty_mask_does_not_qualify() -> None:
     nothing = Evidence(np.zeros((1, 4, 4), bool), np.ones(1, np.float32), np.ones(1, np.float32), 5.0)
-    assert not qualifies(State(), nothing, 0, Moment(3), Anchors(reveal=None))
+    assert not qualifies(State(), nothing, 0, FrameContext(3), Anchors(reveal=None))
 
 
 def test_only_the_largest_extra_part_counts() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.motion import Course, Kalman, advance, favorite, trimmed
+from masklet.tracking.policies.candidates import Evidence
+from masklet.tracking.policies.motion import Kalman, MotionState, advance, favorite, trimmed
 from masklet.tracking.rules import Motion
 
 SIDE = 40
@@ -28,7 +28,7 @@ def box_at(x: int) -> tuple[int, int, int, int]:
     return (x, 10, x + 6, 18)
 
 
-def walked(frames: list[int], rule: Motion, step: int = 1) -> Course | None:
+def walked(frames: list[int], rule: Motion, step: int = 1) -> MotionState | None:
     """An object that moves by ``step`` cells a frame, seen on some frames."""
     course = None
     for t in frames:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.likeness import known
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, choose
+from masklet.tracking.policies.appearance_gate import known
+from masklet.tracking.policies.candidates import Evidence
 from masklet.tracking.policies.policy import decide, on_result, prune, select, time_slots
-from masklet.tracking.policies.state import Hypothesis, Moment, State
-from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
-from masklet.tracking.rules import Anchors, Gate, Likeness, Motion
+from masklet.tracking.policies.state import FrameContext, Hypothesis, State
+from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion
 
 P = PROMPTED_SLOT
 MAP, POINTER, LOOK = torch.zeros(1, 1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])
@@ -43,46 +43,46 @@ def track(text: str, start: int = 1) -> dict[int, MemoryEntry]:
     return {start + n: {"+": GOOD, "-": ABSENT, "?": POOR}[sign] for n, sign in enumerate(text)}
 
 
-CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Recall]] = {
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], MemorySelection]] = {
     "all trusted: as plain, without the empty place": (
         {"recent": track("+++")},
         {},
-        Recall(((0, P), (1, 2), (2, 1), (3, 0)), ((0, 4), (3, 1), (2, 2), (1, 3))),
+        MemorySelection(((0, P), (1, 2), (2, 1), (3, 0)), ((0, 4), (3, 1), (2, 2), (1, 3))),
     ),
     "absent frames are passed over, and time codes go by rank": (
         {"recent": track("++---+")},
         {},
-        Recall(((0, P), (1, 2), (2, 1), (6, 0)), ((0, 7), (6, 1), (2, 2), (1, 3))),
+        MemorySelection(((0, P), (1, 2), (2, 1), (6, 0)), ((0, 7), (6, 1), (2, 2), (1, 3))),
     ),
     "the newest is recalled though it is not trusted": (
         {"recent": track("++--")},
         {},
-        Recall(((0, P), (1, 2), (2, 1), (4, 0)), ((0, 5), (4, 1), (2, 2), (1, 3))),
+        MemorySelection(((0, P), (1, 2), (2, 1), (4, 0)), ((0, 5), (4, 1), (2, 2), (1, 3))),
     ),
     "or not, where it must be trusted": (
         {"recent": track("++--")},
         {"newest": False},
-        Recall(((0, P), (1, 1), (2, 0)), ((0, 5), (2, 1), (1, 2))),
+        MemorySelection(((0, P), (1, 1), (2, 0)), ((0, 5), (2, 1), (1, 2))),
     ),
     "predicted IoU above the threshold": (
         {"recent": track("+?+?")},
         {"min_iou": 0.5, "newest": False},
-        Recall(((0, P), (1, 1), (3, 0)), ((0, 5), (3, 1), (1, 2))),
+        MemorySelection(((0, P), (1, 1), (3, 0)), ((0, 5), (3, 1), (1, 2))),
     ),
     "quality: presence a little above one half is none": (
         {"recent": {1: GOOD, 2: entry(score=0.01), 3: entry(score=0.1, iou=0.9)}},
         {"newest": False, "min_quality": 0.01},
-        Recall(((0, P), (1, 1), (3, 0)), ((0, 4), (3, 1), (1, 2))),
+        MemorySelection(((0, P), (1, 1), (3, 0)), ((0, 4), (3, 1), (1, 2))),
     ),
     "no further back than the reach": (
         {"recent": track("+" + "-" * 9)},
         {"reach": 9, "newest": False},
-        Recall(((0, P),), ((0, 11),)),
+        MemorySelection(((0, P),), ((0, 11),)),
     ),
     "every fifth frame, beside the newest": (
         {"recent": track("+" * 22)},
         {"stride": 5, "newest": False},
-        Recall(
+        MemorySelection(
             ((0, P), (5, 4), (10, 3), (15, 2), (20, 1), (22, 0)),
             ((0, 23), *((23 - back, back) for back in range(1, 16))),
         ),
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Recall]] = {
     "lasting memories take the place of recent ones": (
         {"prompted": (0, 3), "recent": track("+" * 12, 4), "anchors": (6,)},
         {"shared": True},
-        Recall(
+        MemorySelection(
             ((0, P), (3, P), (6, P), (12, 3), (13, 2), (14, 1), (15, 0)),
             ((0, 16), (3, 13), (6, 10), *((i, n) for n, i in enumerate((15, 14, 13, 12, 11, 10, 9, 8, 7, 5, 4), 1))),
         ),
@@ -98,7 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Recall]] = {
     "more memories than time codes share them": (
         {"recent": track("+" * 11)},
         {"maps": 11},
-        Recall(
+        MemorySelection(
             ((0, P), *((i, (11 - i) / 2) for i in range(1, 12))),
             ((0, 12), *((12 - back, back) for back in range(1, 12))),
         ),
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Recall]] = {
     "a mask where motion did not expect any is no memory": (
         {"recent": track("+++"), "overlaps": {2: 0.0, 3: 0.4}},
         {},
-        Recall(((0, P), (1, 1), (3, 0)), ((0, 4), (3, 1), (1, 2))),
+        MemorySelection(((0, P), (1, 1), (3, 0)), ((0, 4), (3, 1), (1, 2))),
     ),
 }
 
@@ -120,9 +120,9 @@ def test_gate(name: str, *, reverse: bool) -> None:
     state |= {"overlaps": {sign * i: value for i, value in case.get("overlaps", {}).items()}}
     recent = {sign * i: memory for i, memory in case["recent"].items()}
     seen = story(tuple(sign * i for i in case.get("prompted", (0,))), recent, **state)
-    at = Moment(sign * (max(case["recent"]) + 1), reverse)
+    at = FrameContext(sign * (max(case["recent"]) + 1), reverse)
     found = select(seen, at, MemoryPolicy(gate=Gate(**gate), anchors=Anchors() if "anchors" in case else None))
-    mirrored = Recall(
+    mirrored = MemorySelection(
         tuple((sign * i, slot) for i, slot in expected.maps), tuple((sign * i, d) for i, d in expected.pointers)
     )
     assert found == mirrored
@@ -132,10 +132,10 @@ def test_gate(name: str, *, reverse: bool) -> None:
 def test_a_cut_drops_recent_memory_alone(gate: Gate | None) -> None:
     seen = story((0,), track("++++"), anchors=(2,))
     policy = MemoryPolicy(gate=gate, anchors=Anchors() if gate else None)
-    recall = select(seen, Moment(5, since=4), policy)
+    recall = select(seen, FrameContext(5, since=4), policy)
     assert recall is not None
     assert {i for i, _ in recall.maps} == ({0, 2, 4} if gate else {0, 4})
-    kept = select(seen, Moment(5, since=4, forget=False), policy)
+    kept = select(seen, FrameContext(5, since=4, forget=False), policy)
     assert kept is not None
     assert {i for i, _ in kept.maps} == {0, 1, 2, 3, 4}
 
@@ -143,15 +143,15 @@ def test_a_cut_drops_recent_memory_alone(gate: Gate | None) -> None:
 def test_emphasis_grows_with_presence_in_maps_and_in_pointers() -> None:
     """A prompted memory always counts most; one memory alone is neither more nor less."""
     seen = story((0,), {1: entry(1.0), 2: entry(9.0), 3: entry(4.0)})
-    recall = select(seen, Moment(4), MemoryPolicy(gate=Gate(emphasis=0.05)))
+    recall = select(seen, FrameContext(4), MemoryPolicy(gate=Gate(emphasis=0.05)))
     assert recall is not None
     assert recall.key_scale is not None
     weights = dict(zip([*recall.maps, *recall.pointers], recall.key_scale, strict=True))
     for group in (recall.maps, recall.pointers):
         by_frame = {i: weights[i, value] for i, value in group}
         assert [by_frame[i] for i in (1, 3, 2, 0)] == pytest.approx([0.95, 0.9833333, 1.0166667, 1.05])
-    alone = select(story((0,), {}), Moment(1), MemoryPolicy(gate=Gate(emphasis=0.05)))
-    assert alone == Recall(((0, P),), ((0, 1),), (1.0, 1.0))
+    alone = select(story((0,), {}), FrameContext(1), MemoryPolicy(gate=Gate(emphasis=0.05)))
+    assert alone == MemorySelection(((0, P),), ((0, 1),), (1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_without_rules_it_is_the_choice_of_sam_2() -> None:
     seen, policy = story((0, 4), track("++-", 1) | track("+?-+", 5)), MemoryPolicy()
     for at, reverse in ((9, False), (3, True)):
         expected = choose(at, prompted=seen.bank.prompted, recent=seen.bank.recent, policy=policy, reverse=reverse)
-        assert select(seen, Moment(at, reverse), policy) == expected
+        assert select(seen, FrameContext(at, reverse), policy) == expected
 
 
 def seen_mask(x: int, *, iou: float = 0.9, score: float = 5.0, alike: float = 1.0) -> Evidence:
@@ -180,8 +180,8 @@ POLICIES = [
     MemoryPolicy(gate=Gate(maps=10, reach=30)),
     MemoryPolicy(gate=Gate(newest=False, stride=5, shared=True), anchors=Anchors(reveal=None), max_prompted=2),
     MemoryPolicy(gate=Gate(min_iou=0.5), anchors=Anchors(reveal=None, limit=2, spacing=1), motion=Motion(steady=2)),
-    MemoryPolicy(gate=Gate(newest=False), likeness=Likeness(patience=2)),
-    MemoryPolicy(gate=Gate(min_quality=0.5, reach=20), likeness=Likeness(delay=1)),
+    MemoryPolicy(gate=Gate(newest=False), likeness=AppearanceGate(patience=2)),
+    MemoryPolicy(gate=Gate(min_quality=0.5, reach=20), likeness=AppearanceGate(delay=1)),
 ]
 
 
@@ -200,7 +200,7 @@ def test_what_is_forgotten_is_never_recalled_again(
     sign = -1 if reverse else 1
     for t, text in enumerate(signs, start=1):
         since = max((cut for cut in cuts if cut <= t), default=None)
-        at = Moment(sign * t, reverse, None if since is None else sign * since)
+        at = FrameContext(sign * t, reverse, None if since is None else sign * since)
         recall = select(whole, at, policy)
         assert select(live, at, policy) == recall
         assert recall is not None

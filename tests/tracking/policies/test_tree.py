@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.candidates import Evidence
 from masklet.tracking.policies.tree import Child, grow
 from masklet.tracking.rules import Tree
 

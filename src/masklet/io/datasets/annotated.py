@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from masklet.errors import FormatError
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
-from masklet.types import FrameMasks, ObjectId, Picture, Rle, Size
+from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 
 MAX_MASK_BYTES = 2**32
 """The masks of one frame may take this much when decoded; a hostile file must not ask for more."""
@@ -195,7 +195,7 @@ class ImageSample(ABC):
     name: str
 
     @abstractmethod
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         """(h, w, 3) uint8 RGB; `MediaError` if it cannot be read."""
 
     @abstractmethod

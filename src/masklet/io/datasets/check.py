@@ -16,7 +16,7 @@ from masklet.io.datasets.annotated import ImageDataset, ImageSample, Problem, Pr
 from masklet.io.images import write_image
 from masklet.io.overlay import draw_overlay
 from masklet.masks.rle import decode_masks
-from masklet.types import FrameMasks, Picture, Size
+from masklet.types import FrameMasks, RgbImage, Size
 
 MAX_PROBLEMS = 1000
 """How many are kept to be shown; all are counted."""
@@ -184,7 +184,7 @@ def contact_sheet(
     write_image(path, np.array(sheet))
 
 
-def _drawn(item: VideoSequence | ImageSample) -> Picture:
+def _drawn(item: VideoSequence | ImageSample) -> RgbImage:
     if isinstance(item, VideoSequence):
         starts = Counter(item.objects.values())
         if not starts:

@@ -12,10 +12,10 @@ from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.layouts import Split
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.json_file import read_bounded
+from masklet.io.image_files import opened_picture
 from masklet.io.images import read_image
-from masklet.io.pictures import opened_picture
 from masklet.io.source import RecordedSource
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 MAX_LIST_BYTES = 2**26
 
@@ -105,7 +105,7 @@ def file_and_folder(
 
 
 class ListedPictures(RecordedSource):
-    """Picture files in a given order as a video; sizes are checked as they are read, so that opening costs nothing.
+    """RgbImage files in a given order as a video; sizes are checked as they are read, so that opening costs nothing.
 
     Args:
         name: what messages call it.
@@ -132,14 +132,14 @@ class ListedPictures(RecordedSource):
     def __len__(self) -> int:
         return len(self.files)
 
-    def _read(self, index: int) -> Picture:
+    def _read(self, index: int) -> RgbImage:
         file = self.files[index]
         picture = read_image(file) if self._range is None else _stretched(file, self._range)
         if picture.shape[:2] != self.size:
             raise MediaError(f"expected a picture of {shown(self.size)}, got {shown(picture.shape[:2])}: {file}")
         return picture
 
-    def _stream(self) -> Generator[Picture]:
+    def _stream(self) -> Generator[RgbImage]:
         for index in range(len(self)):
             yield self._read(index)
 
@@ -154,7 +154,7 @@ def _gray_range(file: Path) -> tuple[float, float]:
     return low, max(high, low + 1)
 
 
-def _stretched(file: Path, limits: tuple[float, float]) -> Picture:
+def _stretched(file: Path, limits: tuple[float, float]) -> RgbImage:
     low, high = limits
     gray = np.clip((_gray(file) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
     return np.repeat(gray[:, :, None], 3, axis=2)

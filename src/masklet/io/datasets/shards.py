@@ -16,7 +16,7 @@ from masklet.io.folder import PICTURE_SUFFIXES, natural_key
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.formats.sa1b import MAX_BYTES, parse_sa1b
 from masklet.io.images import decode_image, read_image
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 MAX_PICTURE_BYTES = 2**28
 
@@ -31,7 +31,7 @@ class FileSample(ImageSample):
     image: Path
     annotation: Path
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         """The picture; see `ImageSample.picture`."""
         return read_image(self.image)
 
@@ -49,7 +49,7 @@ class ShardSample(ImageSample):
     image: tuple[int, int]
     annotation: tuple[int, int]
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         """The picture; see `ImageSample.picture`."""
         return decode_image(self._bytes(self.image, MAX_PICTURE_BYTES), f"{self.name} in {self.shard}")
 

@@ -20,7 +20,7 @@ from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.json_file import load_json
 from masklet.io.images import read_image
 from masklet.masks.rle import encode_masks
-from masklet.types import Picture, Rle
+from masklet.types import RgbImage, Rle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class CocoSample(ImageSample):
     path: Path
     image: CocoImage = field(repr=False)
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         """The picture; `MediaError` if it is not of the size that the file says."""
         picture = read_image(self.path)
         if picture.shape[:2] != self.image.size:
@@ -91,7 +91,7 @@ class LabelMapSample(ImageSample):
     labels: Path
     void: int | None = None
 
-    def picture(self) -> Picture:
+    def picture(self) -> RgbImage:
         """The picture; see `ImageSample.picture`."""
         return read_image(self.image)
 

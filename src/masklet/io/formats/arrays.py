@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.rle import MAX_PIXELS
 from masklet.types import Rle

@@ -13,7 +13,7 @@ import numpy as np
 from masklet.errors import FormatError
 from masklet.io.formats.coco import read_videos, segmentation
 from masklet.io.formats.json_file import dump_json, expecting, load_json
-from masklet.io.results import MAX_FRAMES, Gathering, Like, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.polygons import joined, polygons_of_mask
 from masklet.masks.rle import MAX_PIXELS, areas, boxes, to_coco

@@ -13,9 +13,9 @@ from masklet.errors import FormatError, OutputError
 from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.mattes import save_picture
-from masklet.io.results import Gathering, Result
+from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter
-from masklet.types import FrameMasks, ObjectId, Picture, Rle
+from masklet.types import FrameMasks, ObjectId, RgbImage, Rle
 
 TRACKS = "res_track.txt"
 MAX_LABEL = 65535
@@ -44,7 +44,7 @@ class CtcWriter(FolderWriter):
 
     OWN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if not self.num_frames:
             self._next: int | None = None
             self._tracks: dict[int, _Track] = {}

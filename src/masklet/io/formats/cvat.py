@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from masklet.errors import FormatError
 from masklet.io.formats.json_file import expecting, read_bounded
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons

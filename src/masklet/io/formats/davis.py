@@ -11,12 +11,12 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.draft import Draft, writing
+from masklet.io.atomic import Draft, writing
+from masklet.io.image_files import opened_picture
 from masklet.io.palette import PALETTE
-from masklet.io.pictures import opened_picture
-from masklet.io.results import Gathering, Result
+from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
@@ -29,7 +29,7 @@ class LabelMapWriter(FolderWriter):
 
     OWN = re.compile(r"\d{5,}\.png")
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if masks.frame_index < 0 or max(masks.object_ids, default=0) > 65535:
             raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
         _save(self._draft.path / f"{masks.frame_index:05d}.png", masks.label_map())

@@ -12,11 +12,11 @@ import numpy as np
 
 from masklet.errors import FormatError, needs
 from masklet.io.exr import ExrStack
+from masklet.io.image_files import reading_picture
 from masklet.io.mattes import EdgedWriter
-from masklet.io.pictures import reading_picture
-from masklet.io.results import Gathering, Provenance, Result
+from masklet.io.result_builder import Gathering, Provenance, Result
 from masklet.masks.soft import alpha_of
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 LAYER = "matte"
 NAMES = "maskletNames"
@@ -31,7 +31,7 @@ class ExrWriter(EdgedWriter):
 
     OWN = _FILE
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         with needs("exr", self.path):
             import OpenEXR  # noqa: PLC0415
         self._needs_picture(frame, masks)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, UInt8
 
 from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json_list
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.rle import MAX_PIXELS
 from masklet.types import Masklet, Rle, Size

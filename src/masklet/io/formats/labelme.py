@@ -18,12 +18,12 @@ from masklet.errors import FormatError
 from masklet.io.folder import natural_key
 from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.images import decode_image
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import FolderWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons
 from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, Picture, Rle, Size
+from masklet.types import FrameMasks, RgbImage, Rle, Size
 
 UNNAMED = "object"
 MAX_BYTES = 2**27
@@ -38,7 +38,7 @@ class LabelMeWriter(FolderWriter):
 
     OWN = re.compile(r"[^/]+\.json")
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
         name = PurePosixPath(self._picture_name(masks.frame_index)).name
         names = self.provenance.names

@@ -17,10 +17,10 @@ from masklet.io.calibration import GeoReference
 from masklet.io.folder import natural_key
 from masklet.io.formats.ground import LONGITUDE_LATITUDE, date_of, ground_area, outlines
 from masklet.io.palette import color_of
-from masklet.io.results import Gathering, Like, Provenance, Result
+from masklet.io.result_builder import Gathering, Like, Provenance, Result
 from masklet.io.writer import FolderWriter, Writer
 from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 LAYER = "masks"
 DECIMALS = 8
@@ -67,7 +67,7 @@ class GeoTiffWriter(FolderWriter):
         self._place = reference_of(like, path)
         super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         from rasterio.io import MemoryFile  # noqa: PLC0415
         from rasterio.transform import Affine  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ class _MapWriter(Writer):
         with needs("geo", path):
             import rasterio  # noqa: F401, PLC0415
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         for place, (object_id, mask) in enumerate(zip(masks.object_ids, masks.masks, strict=True)):
             if not mask.any():
                 continue

@@ -10,10 +10,10 @@ import numpy as np
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.json_file import read_bounded
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.rle import checked
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 MAX_BYTES = 2**29
 CLASSES = {"car": 1, "pedestrian": 2, "person": 2}
@@ -32,7 +32,7 @@ class MotsWriter(GatheringWriter):
         OutputError: an object id above 999.
     """
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if max(masks.object_ids, default=0) > 999:
             raise OutputError(f"cannot write {self.path}: MOTS files hold object ids up to 999")
         ids = np.array(masks.object_ids, np.int64).reshape(-1, 1, 1)

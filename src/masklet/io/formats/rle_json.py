@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.draft import Draft, writing
+from masklet.io.atomic import Draft, writing
 from masklet.io.formats.json_file import dump_json
-from masklet.io.results import MAX_FRAMES, Result
+from masklet.io.result_builder import MAX_FRAMES, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.rle import MAX_PIXELS, checked
 from masklet.types import Masklet, ObjectId, Rle, Size, Source

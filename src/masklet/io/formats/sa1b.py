@@ -10,10 +10,10 @@ from typing import Any
 
 from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json, parse_json
-from masklet.io.results import Gathering, Result
+from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter
 from masklet.masks.rle import areas, boxes, encode_masks, from_coco, to_coco
-from masklet.types import FrameMasks, Picture, Rle
+from masklet.types import FrameMasks, RgbImage, Rle
 
 _FILE = re.compile(r"\d{5,}\.json")
 
@@ -44,7 +44,7 @@ class Sa1bWriter(FolderWriter):
 
     OWN = _FILE
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
         rles = encode_masks(masks.masks)
         extents = boxes(rles).tolist()

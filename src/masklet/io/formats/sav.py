@@ -12,7 +12,7 @@ import numpy as np
 
 from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json
-from masklet.io.results import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.rle import MAX_PIXELS, from_coco, to_coco
 from masklet.types import Masklet, Rle, Size

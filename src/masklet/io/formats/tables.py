@@ -17,10 +17,10 @@ from jaxtyping import Bool, Shaped
 from masklet.errors import needs
 from masklet.io.calibration import Calibration
 from masklet.io.formats.ground import date_of, ground_area
-from masklet.io.results import Like, Provenance
+from masklet.io.result_builder import Like, Provenance
 from masklet.io.writer import Writer
 from masklet.masks.measures import Measures, mean_values, measure
-from masklet.types import FrameMasks, ObjectId, Picture
+from masklet.types import FrameMasks, ObjectId, RgbImage
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetWriter
@@ -91,7 +91,7 @@ class TableWriter(Writer):
         self._timed = False
         self._seen: dict[ObjectId, _Seen] = {}
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         index = masks.frame_index
         time = self._time(index)
         if self._channels is None:
@@ -157,7 +157,7 @@ class TableWriter(Writer):
         columns |= {"circularity": float, self._speed_name: float}
         return columns | {f"mean_{name}": float for name in self._channels or ()}
 
-    def _channel_names(self, frame: Picture | None) -> tuple[str, ...]:
+    def _channel_names(self, frame: RgbImage | None) -> tuple[str, ...]:
         if self._values is not None:
             names: tuple[str, ...] = getattr(self._like, "channels", ())
             return tuple(name or str(number) for number, name in enumerate(names))

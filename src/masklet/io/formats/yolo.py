@@ -12,11 +12,11 @@ from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.formats.yolo_data import read_yolo_data
 from masklet.io.formats.yolo_labels import MAX_BYTES, read_labels
-from masklet.io.results import MAX_FRAMES, Gathering, Like, Provenance, Result, video_facts
+from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result, video_facts
 from masklet.io.writer import FolderWriter
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
 from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, ObjectId, Picture, Rle, Size
+from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 
 SCHEMA, VERSION = "masklet/yolo", 1
 UNNAMED = "object"
@@ -57,7 +57,7 @@ class YoloWriter(FolderWriter):
         self._ids: set[ObjectId] = set()
         self._size: Size | None = None
 
-    def _write(self, frame: Picture | None, masks: FrameMasks) -> None:
+    def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
         self._size = (height, width)
         self._ids |= set(masks.object_ids)

@@ -13,7 +13,7 @@ from masklet.errors import FormatError
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.formats.yolo_labels import read_labels
-from masklet.io.results import Gathering, Provenance, Result
+from masklet.io.result_builder import Gathering, Provenance, Result
 from masklet.masks.polygons import Polygon, fill_polygons
 from masklet.types import ObjectId, Rle
 

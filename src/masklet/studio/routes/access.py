@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
 from masklet.errors import FrameRangeError
-from masklet.studio.desk import Desk
 from masklet.studio.schemas import MAX_INDEX, ErrorOut
+from masklet.studio.services import Desk
 from masklet.studio.tables import MediaRow
 
 ERRORS: dict[int | str, dict[str, Any]] = {

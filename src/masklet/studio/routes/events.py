@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from masklet.errors import MaskletError
-from masklet.studio.desk import Desk
-from masklet.studio.faults import NotFoundError, StudioError, entry, told
-from masklet.studio.hub import Watcher
+from masklet.studio.errors import NotFoundError, StudioError, entry, told
+from masklet.studio.events import Watcher
 from masklet.studio.routes.access import desk_of
 from masklet.studio.routes.prompts import previewed
 from masklet.studio.schemas import HoverIn
+from masklet.studio.services import Desk
 
 router = APIRouter()
 log = logging.getLogger(__name__)

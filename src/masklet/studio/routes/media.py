@@ -12,14 +12,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from masklet.errors import MediaError
 from masklet.io.folder import PICTURE_SUFFIXES
-from masklet.studio.desk import Desk, media_entry
-from masklet.studio.faults import UploadError
+from masklet.studio.errors import UploadError
+from masklet.studio.frame_server import Form, encoded
 from masklet.studio.library import picture_name, safe_name, upload_suffix
 from masklet.studio.routes.access import Desks, Frame, Id, check_frame, fresh
 from masklet.studio.schemas import FolderIn, LocalIn, LookIn, MediaOut
+from masklet.studio.services import Desk, media_entry
 from masklet.studio.tables import MediaRow
-from masklet.studio.viewing import Form, encoded
-from masklet.types import Picture
+from masklet.types import RgbImage
 
 router = APIRouter(prefix="/api", tags=["media"])
 
@@ -144,7 +144,7 @@ def rounded(width: int | None) -> int | None:
     return None if width is None else -(-width // WIDTH_STEP) * WIDTH_STEP
 
 
-def looked(pixels: Picture, look: LookIn) -> bytes:
+def looked(pixels: RgbImage, look: LookIn) -> bytes:
     """A picture as it is wanted."""
     return encoded(pixels, width=rounded(look.width), quality=look.quality, form=look.format)
 

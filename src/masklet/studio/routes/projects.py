@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 
 from masklet.errors import FrameRangeError
 from masklet.studio import editing
-from masklet.studio.desk import Desk, media_entry
-from masklet.studio.faults import ConflictError
+from masklet.studio.errors import ConflictError
+from masklet.studio.frame_codec import frames_json
 from masklet.studio.routes.access import Desks, Id, Number, ready, unless_known
 from masklet.studio.schemas import (
     MAX_INDEX,
@@ -24,7 +24,7 @@ from masklet.studio.schemas import (
     ProjectIn,
     ProjectOut,
 )
-from masklet.studio.states import frames_json
+from masklet.studio.services import Desk, media_entry
 from masklet.studio.timeline import timeline
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])

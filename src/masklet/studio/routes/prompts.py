@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 
 from masklet.studio import editing
 from masklet.studio.cleaning import Cleaning
-from masklet.studio.desk import Desk
 from masklet.studio.editing import Said
 from masklet.studio.effects import frame_masks, object_colors
+from masklet.studio.frame_codec import Click, frame_json, prompt_entry, read_mask, read_prompts
 from masklet.studio.proposals import start_proposing
 from masklet.studio.routes.access import Desks, Frame, Id, Number, check_frame, fresh, ready, unless_known
 from masklet.studio.routes.media import PICTURES, looked, picture
@@ -28,7 +28,7 @@ from masklet.studio.schemas import (
     RenderIn,
 )
 from masklet.studio.schemas import Said as SaidIn
-from masklet.studio.states import Click, frame_json, prompt_entry, read_mask, read_prompts
+from masklet.studio.services import Desk
 from masklet.studio.tables import MediaRow
 
 router = APIRouter(prefix="/api/projects/{project_id}/frames/{frame}", tags=["frames"])

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 
+from masklet.studio.annotation import Workplace
 from masklet.studio.routes.access import ready
 from masklet.studio.schemas import DeclineIn, NextIn, SubmitIn, VerdictIn
 from masklet.studio.team import Person
-from masklet.studio.workplace import Workplace
 
 router = APIRouter(prefix="/api/team", tags=["team"])
 

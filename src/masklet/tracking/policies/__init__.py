@@ -11,20 +11,20 @@
 | `named` | the policies that have a name |
 """
 
-from masklet.tracking.policies.belief import Belief, Branch, branch, commit, prompted
-from masklet.tracking.policies.cuts import CutDetector
-from masklet.tracking.policies.named import NAMES, PolicyName, named
+from masklet.tracking.policies.hypotheses import Branch, HypothesisSet, branch, commit, prompted
 from masklet.tracking.policies.policy import Kept, on_result, prune, select
-from masklet.tracking.policies.state import Hypothesis, Moment, State
+from masklet.tracking.policies.presets import NAMES, PolicyName, named
+from masklet.tracking.policies.shot_cuts import CutDetector
+from masklet.tracking.policies.state import FrameContext, Hypothesis, State
 
 __all__ = [
     "NAMES",
-    "Belief",
     "Branch",
     "CutDetector",
+    "FrameContext",
     "Hypothesis",
+    "HypothesisSet",
     "Kept",
-    "Moment",
     "PolicyName",
     "State",
     "branch",

@@ -12,15 +12,15 @@ from torch import Tensor
 from masklet.masks.boxes import box_iou, boxes_of_masks
 from masklet.masks.regions import largest_component
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.state import Moment, State
+from masklet.tracking.policies.candidates import Evidence
+from masklet.tracking.policies.state import FrameContext, State
 from masklet.tracking.rules import Anchors
 
 AREAS, AREA_REACH = 10, 300
 """The usual area is the median of so many visible frames, none further back than this."""
 
 
-def qualifies(state: State, evidence: Evidence, chosen: int, at: Moment, rule: Anchors) -> bool:
+def qualifies(state: State, evidence: Evidence, chosen: int, at: FrameContext, rule: Anchors) -> bool:
     """Whether a frame becomes a lasting memory. ``state`` is that of before the frame."""
     area = float(evidence.areas[chosen])
     if evidence.object_score <= 0 or not area or evidence.iou[chosen] <= rule.min_iou:

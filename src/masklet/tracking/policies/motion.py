@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from masklet.masks.boxes import box_iou
 from masklet.masks.regions import components
-from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.candidates import Evidence
 from masklet.tracking.rules import Motion
 
 POSITION_SPREAD, VELOCITY_SPREAD = 1 / 20, 1 / 160
@@ -69,7 +69,7 @@ def _measured(box: Float32[np.ndarray, "4"]) -> Float64[np.ndarray, "4"]:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class MotionState:
     """An object's motion up to a frame.
 
     Attributes:
@@ -83,13 +83,15 @@ class Course:
     stable: int
 
 
-def overlaps(course: Course, evidence: Evidence, frame_index: int) -> Float32[np.ndarray, " k"]:
+def overlaps(course: MotionState, evidence: Evidence, frame_index: int) -> Float32[np.ndarray, " k"]:
     """IoU of each candidate's box with the predicted one."""
     expected = course.kalman.predict(abs(frame_index - course.seen)).box
     return np.asarray(box_iou(expected[None], evidence.boxes)[0])
 
 
-def favorite(course: Course | None, evidence: Evidence, frame_index: int, rule: Motion) -> tuple[int, float | None]:
+def favorite(
+    course: MotionState | None, evidence: Evidence, frame_index: int, rule: Motion
+) -> tuple[int, float | None]:
     """The candidate to follow, and its overlap with the predicted box (None while the prediction is not trusted)."""
     if course is None or course.stable < rule.steady or abs(frame_index - course.seen) > rule.patience:
         return int(evidence.iou.argmax()), None
@@ -98,7 +100,7 @@ def favorite(course: Course | None, evidence: Evidence, frame_index: int, rule: 
     return best, float(overlap[best])
 
 
-def trimmed(course: Course | None, evidence: Evidence, frame_index: int, rule: Motion) -> Evidence:
+def trimmed(course: MotionState | None, evidence: Evidence, frame_index: int, rule: Motion) -> Evidence:
     """The evidence without separate parts of masks where the object cannot be."""
     if rule.margin is None or course is None or abs(frame_index - course.seen) > rule.patience:
         return evidence
@@ -120,15 +122,15 @@ def _parts_inside(mask: Bool[np.ndarray, "s s"], rows: slice, columns: slice) ->
 
 
 def advance(
-    course: Course | None, evidence: Evidence, chosen: int, frame_index: int, rule: Motion, *, visible: bool
-) -> Course | None:
+    course: MotionState | None, evidence: Evidence, chosen: int, frame_index: int, rule: Motion, *, visible: bool
+) -> MotionState | None:
     """The course after a frame. An absent object keeps its course, which only predicts, until patience ends."""
     gap = abs(frame_index - course.seen) if course is not None else 0
     if not visible or not evidence.areas[chosen]:
         return None if course is None or gap > rule.patience else course
     box = evidence.boxes[chosen]
     if course is None or not course.stable or gap > rule.patience:
-        return Course(Kalman.start(box), frame_index, 1)
+        return MotionState(Kalman.start(box), frame_index, 1)
     if evidence.iou[chosen] < rule.min_iou:
         return replace(course, stable=0)
-    return Course(course.kalman.predict(gap).update(box), frame_index, min(course.stable + 1, rule.steady))
+    return MotionState(course.kalman.predict(gap).update(box), frame_index, min(course.stable + 1, rule.steady))

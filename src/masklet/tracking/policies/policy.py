@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from masklet.tracking.memory import MemoryBank
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, choose
 from masklet.tracking.policies.anchors import AREA_REACH, AREAS, qualifies, with_limit
-from masklet.tracking.policies.evidence import Evidence
-from masklet.tracking.policies.likeness import is_there, mark
+from masklet.tracking.policies.appearance_gate import is_there, mark
+from masklet.tracking.policies.candidates import Evidence
+from masklet.tracking.policies.gating import Past, look_back
 from masklet.tracking.policies.motion import advance, favorite
-from masklet.tracking.policies.state import Hypothesis, Moment, State
-from masklet.tracking.policies.trust import Past, look_back
-from masklet.tracking.recall import PROMPTED_SLOT, MemoryPolicy, Recall, choose
+from masklet.tracking.policies.state import FrameContext, Hypothesis, State
 from masklet.tracking.rules import Gate
 
 CERTAIN = 10.0
@@ -43,7 +43,7 @@ class Kept(NamedTuple):
     maps: set[int]
 
 
-def select(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Recall | None:
+def select(hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy) -> MemorySelection | None:
     """What a frame recalls of one story of an object, or None where there is no spatial memory to look at."""
     bank = hypothesis.bank
     if policy.gate is not None:
@@ -52,7 +52,9 @@ def select(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Recall |
     return choose(at.frame_index, prompted=bank.prompted, recent=recent, policy=policy, reverse=at.reverse)
 
 
-def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Gate, past: Past) -> Recall | None:
+def _selected(
+    hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy, gate: Gate, past: Past
+) -> MemorySelection | None:
     (lasting, frames), newest = past, at.frame_index - (-1 if at.reverse else 1)
     is_recent = newest in hypothesis.bank and newest not in lasting
     if gate.newest and is_recent and at.reaches(newest) and frames[:1] != [newest]:
@@ -70,7 +72,7 @@ def _selected(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy, gate: Ga
     if gate.emphasis:
         groups = ([i for i, _ in maps], [i for i, _ in pointers])
         scale = tuple(w for group in groups for w in _emphasis(hypothesis.bank, group, set(lasting), gate.emphasis))
-    return Recall(tuple(maps), tuple(pointers), scale)
+    return MemorySelection(tuple(maps), tuple(pointers), scale)
 
 
 def time_slots(count: int, codes: int) -> list[float]:
@@ -96,7 +98,7 @@ def _emphasis(bank: MemoryBank, frames: list[int], lasting: set[int], spread: fl
     return scale
 
 
-def decide(hypothesis: Hypothesis, evidence: Evidence, at: Moment, policy: MemoryPolicy) -> Choice:
+def decide(hypothesis: Hypothesis, evidence: Evidence, at: FrameContext, policy: MemoryPolicy) -> Choice:
     """Which candidate one story goes on with; the best by predicted IoU where no rule says otherwise."""
     best, overlap = int(evidence.iou.argmax()), None
     if policy.motion is not None:
@@ -104,7 +106,9 @@ def decide(hypothesis: Hypothesis, evidence: Evidence, at: Moment, policy: Memor
     return Choice(best, is_there(hypothesis.state, evidence, best, at, policy), overlap)
 
 
-def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Moment, policy: MemoryPolicy) -> None:
+def on_result(
+    hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: FrameContext, policy: MemoryPolicy
+) -> None:
     """Learn from a frame whose memory has just been made, tracked or prompted."""
     state, bank, i = hypothesis.state, hypothesis.bank, at.frame_index
     prompted = i in bank.prompted
@@ -124,7 +128,7 @@ def on_result(hypothesis: Hypothesis, evidence: Evidence, choice: Choice, at: Mo
         state.areas[i] = float(evidence.areas[choice.candidate])
 
 
-def prune(hypothesis: Hypothesis, at: Moment, policy: MemoryPolicy) -> Kept:
+def prune(hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy) -> Kept:
     """Forget what no later frame of the pass needs; gives what of the memories may still be recalled.
 
     ``at`` is the next frame. What is kept holds all that any later frame recalls, and its number is bounded.

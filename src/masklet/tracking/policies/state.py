@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.policies.motion import Course
+from masklet.tracking.policies.motion import MotionState
 
 
-class Moment(NamedTuple):
+class FrameContext(NamedTuple):
     """A frame as a pass comes to it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
         return self.follows(other) if self.forget else self.back(other) > 0
 
     @property
-    def next(self) -> Moment:
+    def next(self) -> FrameContext:
         """The frame after it in the pass."""
         return self._replace(frame_index=self.frame_index + (-1 if self.reverse else 1))
 
@@ -60,7 +60,7 @@ class State:
     anchors: tuple[int, ...] = ()
     overlaps: dict[int, float] = field(default_factory=dict)
     unlike: dict[int, int] = field(default_factory=dict)
-    course: Course | None = None
+    course: MotionState | None = None
     origin: int = 0
 
     def copy(self) -> State:

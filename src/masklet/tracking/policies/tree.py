@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from masklet.tracking.policies.evidence import Evidence
+from masklet.tracking.policies.candidates import Evidence
 from masklet.tracking.rules import Tree
 
 
