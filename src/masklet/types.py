@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8, UInt16
@@ -27,14 +28,22 @@ Region = Bool[np.ndarray, "h w"]
 
 Source = Literal["manual", "assisted", "automatic"]
 
+MAX_MASK_PIXELS = 2**28
+"""Largest mask that run-length encoded input may describe (16,384 x 16,384): a few bytes must not demand terabytes."""
+
+_MAX_DIGITS = 7  # base-32 digits of one run: 5 bits each, so 7 hold every signed difference of runs up to the maximum
+
 
 @dataclass(frozen=True, slots=True)
 class Rle:
-    """One binary mask as COCO run-length code: column-major runs, compressed to bytes.
+    """One binary mask in COCO's compressed run-length encoding (column-major).
+
+    The constructor checks nothing. Encodings from outside the program go through `from_coco`, `from_runs` or
+    `validated`, because the C code behind `pycocotools` reads past the end of a truncated encoding.
 
     Attributes:
         size: (height, width) in pixels.
-        counts: COCO's compressed runs.
+        counts: the compressed runs.
     """
 
     size: Size
@@ -47,14 +56,104 @@ class Rle:
         height, width = code["size"]
         return cls((int(height), int(width)), bytes(code["counts"]))
 
+    @classmethod
+    def from_runs(cls, size: Size, runs: Sequence[int] | Int64[np.ndarray, " k"]) -> Rle:
+        """Encode uncompressed runs, background first; runs of length 0 are merged, so equal masks encode equally.
+
+        Raises:
+            FormatError: the size is empty or too large, or the runs are not integers >= 0 that add up to it.
+        """
+        _check_mask_size(size)
+        lengths = np.asarray(runs)
+        if lengths.ndim != 1 or not len(lengths) or lengths.dtype.kind not in "iu":
+            raise FormatError(f"expected a list of integers as runs, got {_repr(runs)}")
+        lengths = _checked_runs(size, lengths)
+        total = size[0] * size[1]
+        edges, times = np.unique(np.cumsum(lengths)[:-1], return_counts=True)
+        edges = edges[(times % 2 == 1) & (edges < total)]
+        merged = np.diff(edges, prepend=0, append=total)
+        code = coco.frPyObjects({"size": list(size), "counts": merged.tolist()}, *size)
+        return cls(size, bytes(code["counts"]))
+
+    @classmethod
+    def from_coco(cls, value: object) -> Rle:
+        """Read the JSON of COCO and SA-V: ``size`` [h, w] and ``counts``, compressed (text) or not (list of integers).
+
+        Raises:
+            FormatError: not a mapping, a key is missing or has the wrong type, or the encoding is corrupt.
+        """
+        if not isinstance(value, Mapping):
+            raise FormatError(f"expected a mask as an object with 'size' and 'counts', got {_repr(value)}")
+        size, counts = value.get("size"), value.get("counts")
+        if not isinstance(size, Sequence) or len(size) != 2 or not all(type(n) is int for n in size):
+            raise FormatError(f"expected 'size' as [height, width] in pixels, got {_repr(size)}")
+        if isinstance(counts, str):
+            counts = counts.encode(errors="surrogatepass")  # non-ASCII text becomes bytes that `runs` rejects
+        if isinstance(counts, bytes):
+            return cls((size[0], size[1]), counts).validated()
+        if isinstance(counts, list) and all(type(n) is int for n in counts):
+            return cls.from_runs((size[0], size[1]), counts)
+        raise FormatError(f"expected 'counts' as text or a list of integers, got {_repr(counts)}")
+
+    def to_coco(self) -> dict[str, object]:
+        """Return the mask as COCO's JSON-able dict, with compressed ``counts``."""
+        return {"size": list(self.size), "counts": self.counts.decode("ascii")}
+
     def to_mask(self) -> Bool[np.ndarray, "h w"]:
         """Decode to a boolean array of shape ``size``."""
         return np.asarray(coco.decode({"size": list(self.size), "counts": self.counts}), dtype=bool)
 
+    def runs(self) -> Int64[np.ndarray, " k"]:
+        """Decompress to the lengths of alternating runs down the columns, background first.
+
+        The compressed form is a text of base-32 digits, lowest first, 5 bits in each character after 48, bit 5 set on
+        all but the last digit of a number; from the fourth run on, the difference from the run two before is stored.
+
+        Raises:
+            FormatError: the size is empty or too large, or the encoding is corrupt: invalid characters, a truncated or
+                oversized number, a negative run, or runs that do not add up to the size.
+        """
+        _check_mask_size(self.size)
+        digits = np.frombuffer(self.counts, np.uint8).astype(np.int64) - 48
+        if not len(digits) or digits.min() < 0 or digits.max() > 63:
+            raise FormatError(f"expected run-length encoding of characters '0' to 'o', got {_repr(self.counts)}")
+        ends = np.flatnonzero(digits < 32)
+        starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+        if not len(ends) or ends[-1] != len(digits) - 1 or (ends - starts).max() >= _MAX_DIGITS:
+            raise FormatError(f"run-length encoding is truncated or holds an oversized number: {_repr(self.counts)}")
+        places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
+        runs = np.add.reduceat((digits & 31) << (5 * places), starts)
+        runs -= np.where(digits[ends] & 16, np.int64(1) << (5 * (ends - starts + 1)), 0)
+        runs[1::2] = np.cumsum(runs[1::2])
+        runs[2::2] = np.cumsum(runs[2::2])
+        return _checked_runs(self.size, runs)
+
+    def validated(self) -> Rle:
+        """Return the same mask, with runs of length 0 merged; raise `FormatError` if the encoding is corrupt."""
+        runs = self.runs()
+        return Rle.from_runs(self.size, runs) if (runs[1:] == 0).any() else self
+
     @property
     def area(self) -> int:
-        """Number of pixels inside."""
+        """Number of pixels inside the mask."""
         return int(coco.area({"size": list(self.size), "counts": self.counts}))
+
+
+def _check_mask_size(size: Size) -> None:
+    height, width = size
+    if height < 1 or width < 1 or height * width > MAX_MASK_PIXELS:
+        raise FormatError(f"expected a mask of 1 to {MAX_MASK_PIXELS} pixels, got {width}x{height}")
+
+
+def _checked_runs(size: Size, runs: Shaped[np.ndarray, " k"]) -> Int64[np.ndarray, " k"]:
+    total = size[0] * size[1]
+    if runs.min() < 0 or runs.max() > total or int(runs.sum(dtype=np.float64)) != total:
+        raise FormatError(f"expected runs >= 0 that add up to {total} pixels ({size[1]}x{size[0]}), got {_repr(runs)}")
+    return runs.astype(np.int64)
+
+
+def _repr(value: object) -> str:
+    return reprlib.repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _no_points() -> Float32[np.ndarray, "0 2"]:
@@ -153,6 +252,69 @@ class Prompts:
         point = _floats([[x, y]], "points")
         return replace(self, points=np.concatenate([self.points, point]), labels=np.append(self.labels, int(positive)))
 
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dict that `from_json` reads: ``clicks`` [[x, y, label], ...], ``box`` [x0, y0, x1, y1] and
+        ``mask`` (COCO run-length encoding), each only if present.
+        """
+        value: dict[str, Any] = {}
+        if len(self.points):
+            pairs = zip(self.points.tolist(), self.labels.tolist(), strict=True)
+            value["clicks"] = [[x, y, label] for (x, y), label in pairs]
+        if self.box is not None:
+            value["box"] = self.box.tolist()
+        if self.mask is not None:
+            value["mask"] = Rle.from_mask(self.mask).to_coco()
+        return value
+
+    @classmethod
+    def from_json(
+        cls,
+        value: object,
+        *,
+        size: Size | None = None,
+        read_mask: Callable[[str], Bool[np.ndarray, "h w"]] | None = None,
+    ) -> Prompts:
+        """Read prompts from parsed JSON, as `to_json`, prompt files and earlier versions of masklet wrote them.
+
+        Besides the keys of `to_json`: a click may be [x, y] (positive) or {"x", "y", "positive"}; ``points`` and
+        ``labels`` may stand for ``clicks``; ``shown`` counts leading clicks that only selected a candidate mask and are
+        skipped; ``absent`` true marks the object as absent. A key may be null.
+
+        Args:
+            value: the parsed JSON.
+            size: (height, width) of the frame. ``absent`` needs it, and a run-length encoded ``mask`` of another size
+                is rejected before it is decoded.
+            read_mask: reads a ``mask`` that is given as a path.
+
+        Raises:
+            PromptError: an unknown key, a value of the wrong type, or prompts that `Prompts` rejects.
+        """
+        if not isinstance(value, Mapping):
+            raise PromptError(f"expected prompts as a JSON object, got {_repr(value)}")
+        unknown = [key for key in value if key not in _JSON_KEYS]
+        if unknown:
+            raise PromptError(f"unknown key {_repr(unknown[0])} in prompts; expected {', '.join(_JSON_KEYS)}")
+        given = {key: part for key, part in value.items() if part is not None}
+        clicks = _json_clicks(given)
+        box = None if "box" not in given else _json_numbers(given["box"], 4, "a box [x0, y0, x1, y1]")
+        mask = None if "mask" not in given else _json_mask(given["mask"], size, read_mask)
+        absent = given.get("absent", False)
+        if type(absent) is not bool:
+            raise PromptError(f"expected 'absent' as true or false, got {_repr(absent)}")
+        if absent:
+            if clicks or box is not None or mask is not None:
+                raise PromptError("expected either 'absent' or clicks, a box or a mask, got both")
+            if size is None:
+                raise PromptError("'absent' is only possible on a frame of a video")
+            return cls.absent(size)
+        points = np.array([click[:2] for click in clicks], np.float32).reshape(-1, 2)
+        return cls(
+            points=points,
+            labels=np.array([click[2] for click in clicks], np.int64),
+            box=None if box is None else np.array(box, np.float32),
+            mask=mask,
+        )
+
     def check_inside(self, size: Size) -> None:
         """Raise `PromptError` unless every click, the box and the mask fit a picture of ``size`` (height, width)."""
         height, width = size
@@ -170,6 +332,58 @@ class Prompts:
                 raise PromptError(
                     f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) is not inside the picture of {width}x{height} pixels"
                 )
+
+
+_MAX_FLOAT = float(np.finfo(np.float32).max)
+
+_JSON_KEYS = ("clicks", "box", "mask", "absent", "points", "labels", "shown")
+
+
+def _json_clicks(given: Mapping[str, Any]) -> list[tuple[float, ...]]:
+    """Return (x, y, label) of each click."""
+    points, labels = given.get("points", []), given.get("labels", [])
+    if not isinstance(points, list) or not isinstance(labels, list) or len(points) != len(labels):
+        raise PromptError(f"expected as many 'labels' as 'points', got {_repr(labels)} and {_repr(points)}")
+    clicks = given.get("clicks", [])
+    if not isinstance(clicks, list):
+        raise PromptError(f"expected 'clicks' as a list, got {_repr(clicks)}")
+    read = [(*_json_numbers(point, 2, "a point [x, y]"), label) for point, label in zip(points, labels, strict=True)]
+    for click in clicks:
+        fields = [click.get("x"), click.get("y"), click.get("positive", True)] if isinstance(click, dict) else click
+        if not isinstance(fields, list) or len(fields) not in (2, 3):
+            raise PromptError(f"expected a click [x, y, 1 or 0], got {_repr(click)}")
+        label = fields[2] if len(fields) == 3 else 1
+        read.append((*_json_numbers(fields[:2], 2, "a click [x, y, 1 or 0]"), label))
+    for x, y, label in read:
+        if not isinstance(label, int | float) or label not in (0, 1):
+            raise PromptError(f"expected 1 (positive) or 0 (negative) for the click ({x:g}, {y:g}), got {_repr(label)}")
+    shown = given.get("shown", 0)
+    if type(shown) is not int or not 0 <= shown <= len(read):
+        raise PromptError(f"expected 'shown' from 0 to the {len(read)} clicks, got {_repr(shown)}")
+    return read[shown:]
+
+
+def _json_numbers(value: object, count: int, what: str) -> tuple[float, ...]:
+    numbers = isinstance(value, list) and all(type(n) in (int, float) and abs(n) <= _MAX_FLOAT for n in value)
+    if not isinstance(value, list) or not numbers or len(value) != count:
+        raise PromptError(f"expected {what}, got {_repr(value)}")
+    return tuple(value)
+
+
+def _json_mask(
+    value: object, size: Size | None, read_mask: Callable[[str], Bool[np.ndarray, "h w"]] | None
+) -> Bool[np.ndarray, "h w"]:
+    if isinstance(value, str):
+        if read_mask is None:
+            raise PromptError(f"expected a run-length encoded mask, got the path {_repr(value)}")
+        return read_mask(value)
+    found = value.get("size") if isinstance(value, Mapping) else None
+    if size is not None and isinstance(found, list) and found != list(size):
+        raise PromptError(f"expected a mask of size {list(size)} (height, width), got {_repr(found)}")
+    try:
+        return Rle.from_coco(value).to_mask()
+    except FormatError as error:
+        raise PromptError(str(error)) from None
 
 
 def _floats(values: object, what: str) -> Float32[np.ndarray, "..."]:

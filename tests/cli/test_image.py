@@ -11,7 +11,7 @@ from tests.cli.conftest import SIZE, Run, moving_square
 
 import masklet
 from masklet.io import write_image
-from masklet.masks.rle import from_coco
+from masklet.types import Rle
 
 SMALL = ("--size", 64)
 CLICK = ("--click", "18,24")
@@ -61,7 +61,7 @@ def test_every_form_in_one_run(run: Run, picture_file: Path, tmp_path: Path) -> 
     ]
     for one in stored["objects"]:
         (entry,) = one["masks"]
-        mask = from_coco(entry["segmentation"]).to_mask()
+        mask = Rle.from_coco(entry["segmentation"]).to_mask()
         assert mask.sum() == entry["area"]
         assert masklet.read_mask(tmp_path / "m" / f"square-{one['id']}.png").tolist() == mask.tolist()
 

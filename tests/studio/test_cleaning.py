@@ -15,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from jaxtyping import Bool
 
 from masklet.masks.regions import fill_holes, remove_specks
-from masklet.masks.rle import from_coco
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
@@ -39,7 +38,7 @@ def rough() -> Bool[np.ndarray, "h w"]:
 
 def area(answer: Any) -> int:
     """The area of the first object on a frame."""
-    return from_coco(answer["frame"]["objects"]["1"]["mask"]).area
+    return Rle.from_coco(answer["frame"]["objects"]["1"]["mask"]).area
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_masks_are_shown_and_exported_clean(studio: Any, project: str) -> None:
     after = studio.client.get(f"/api/{frame}", headers={"If-None-Match": before.headers["etag"]})
     assert (after.status_code, area(after.json())) == (200, 400)
     frames = studio.call("GET", f"projects/{project}/masks")["frames"]
-    assert from_coco(frames[0]["objects"]["1"]["mask"]).area == 400
+    assert Rle.from_coco(frames[0]["objects"]["1"]["mask"]).area == 400
     job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "csv.csv"}))
     assert ",400," in studio.client.get(job["result"]["url"]).text
     studio.call("PATCH", f"projects/{project}", json={"specks": 0, "holes": 0})

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from masklet.masks.rle import from_coco, to_coco
 from masklet.studio.settings import Settings
 from masklet.types import Rle
 
 SQUARE = np.pad(np.ones((14, 14), bool), ((8, 26), (8, 50)))
-MASK = to_coco(Rle.from_mask(SQUARE))
+MASK = Rle.from_mask(SQUARE).to_coco()
 
 
 def test_a_click_makes_an_object(studio: Any) -> None:
@@ -27,7 +26,7 @@ def test_a_click_makes_an_object(studio: Any) -> None:
     }  # fmt: skip
     shown = answer["frame"]["objects"]["1"]
     assert shown["prompted"] is True
-    assert from_coco(shown["mask"]).size == (48, 72)
+    assert Rle.from_coco(shown["mask"]).size == (48, 72)
     assert answer["prompt"] == {"clicks": [{"x": 15, "y": 16, "positive": True}], "box": None, "mask": None, "shown": 0}
     read = studio.call("GET", f"projects/{project}/frames/3")
     assert read["frame"] == answer["frame"]
@@ -59,7 +58,7 @@ def test_an_object_that_is_not_on_a_frame(studio: Any) -> None:
     project = studio.project()
     studio.say(project, 0, mask=MASK)
     studio.track(project)
-    nothing = to_coco(Rle.from_mask(np.zeros((48, 72), bool)))
+    nothing = Rle.from_mask(np.zeros((48, 72), bool)).to_coco()
     answer = studio.say(project, 4, object_id=1, mask=nothing)
     assert answer["frame"]["objects"]["1"]["mask"] == nothing
     assert answer["prompt"]["mask"] == nothing
@@ -68,7 +67,7 @@ def test_an_object_that_is_not_on_a_frame(studio: Any) -> None:
     studio.say(project, 7, object_id=1, mask=MASK, replace=True)
     studio.track(project)
     frames = [studio.call("GET", f"projects/{project}/frames/{t}")["frame"]["objects"]["1"]["mask"] for t in range(8)]
-    assert [from_coco(mask).area > 0 for mask in frames[4:]] == [False, False, False, True]
+    assert [Rle.from_coco(mask).area > 0 for mask in frames[4:]] == [False, False, False, True]
     assert frames[0] == frames[7] == MASK
     assert "not there: Object 1, frame 4" in str(studio.call("GET", f"projects/{project}/history"))
 
@@ -193,7 +192,7 @@ def test_clearing_the_last_prompt_keeps_an_empty_object(studio: Any) -> None:
 
 def test_masks_become_objects_in_one_step(studio: Any) -> None:
     project = studio.project()
-    other = to_coco(Rle.from_mask(~SQUARE))
+    other = Rle.from_mask(~SQUARE).to_coco()
     body = {"masks": [MASK, other], "names": ["square"]}
     answer = studio.call("POST", f"projects/{project}/frames/5/objects", json=body)
     assert [entry["name"] for entry in answer["objects"]] == ["square", "Object 2"]

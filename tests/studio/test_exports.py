@@ -17,9 +17,9 @@ from PIL import Image
 
 from masklet.io import open_video
 from masklet.io.outputs import read_result
-from masklet.masks.rle import from_coco
 from masklet.studio.exports import EXPORT_FORMS
 from masklet.studio.jobs import Job, Steps
+from masklet.types import Rle
 
 NEEDS_A_MAP = {name for name, form in EXPORT_FORMS.items() if form.kind == "map"}
 NEEDS_LIBRARIES = {"parquet.parquet", "exr"}
@@ -143,7 +143,7 @@ def test_label_maps_are_zipped(studio: Any, project: str) -> None:
         names = archive.namelist()
         labels = np.asarray(Image.open(io.BytesIO(archive.read(names[1]))))
     assert [name.split("/")[-1] for name in names] == [f"0000{i}.png" for i in range(2, 6)]
-    mask = from_coco({"size": [48, 72], "counts": studio.masks(project)[3][2]}).to_mask()
+    mask = Rle.from_coco({"size": [48, 72], "counts": studio.masks(project)[3][2]}).to_mask()
     assert np.array_equal(labels == 2, mask)
     assert set(np.unique(labels)) <= {0, 2}
 

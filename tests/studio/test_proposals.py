@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from masklet.masks.rle import from_coco
 from masklet.predict.automatic_masks import Proposals
 from masklet.studio.proposals import proposal_entries
 from masklet.types import Rle
@@ -18,7 +17,7 @@ def test_entries() -> None:
     two, four = np.zeros((1, 2), np.float32), np.array([[5, 0, 15, 10]], np.float32)
     score = np.array([0.75], np.float32)
     entry = proposal_entries(Proposals([Rle.from_mask(mask)], score, score, four, two, four))[0]
-    assert from_coco(entry.pop("mask")).area == 100
+    assert Rle.from_coco(entry.pop("mask")).area == 100
     assert entry == {"iou": 0.75, "stability": 0.75, "box": [5, 0, 15, 10]}
 
 
@@ -29,7 +28,7 @@ def test_proposals_come_as_a_job(studio: Any) -> None:
     assert (job["state"], job["error"], job["done"], job["result"]["frame"]) == ("done", None, 36, 2)
     found = job["result"]["proposals"]
     assert len(found) <= 5
-    assert all(from_coco(one["mask"]).area for one in found)
+    assert all(Rle.from_coco(one["mask"]).area for one in found)
     scores = [one["iou"] for one in found]
     assert scores == sorted(scores, reverse=True)
     assert studio.refused("POST", path, json={"points_per_side": 100})[0] == 422

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
-from masklet.masks.rle import from_coco, iou
+from masklet.masks.rle import iou
 from masklet.predict.load import load
 from masklet.studio.editing import change_object
 from masklet.studio.jobs import Job
 from masklet.studio.sessions import Device, Live
 from masklet.studio.settings import Settings
 from masklet.studio.tracking import Course, _steps
+from masklet.types import Rle
 
 
 def receive(socket: ClientConnection, kind: str, **wanted: Any) -> Any:
@@ -202,5 +203,5 @@ def test_the_embedded_model_follows_a_dog(start: Any, assets: Path, tmp_path: Pa
     lanes = studio.call("GET", f"projects/{project}/timeline")["lanes"]
     assert (lanes[0]["runs"][0][0], lanes[0]["runs"][-1][1]) == (0, 4)
     assert "absent" not in {state for _, _, state in lanes[0]["runs"]}
-    codes = [from_coco({"size": [720, 1280], "counts": of[1]}) for _, of in sorted(studio.masks(project).items())]
+    codes = [Rle.from_coco({"size": [720, 1280], "counts": of[1]}) for _, of in sorted(studio.masks(project).items())]
     assert all(iou([one], [other])[0, 0] > 0.5 for one, other in pairwise(codes))

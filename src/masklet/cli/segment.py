@@ -19,7 +19,6 @@ from masklet.io.atomic import Draft, write_text, writing
 from masklet.io.images import WRITE_FORMATS, write_image
 from masklet.io.outputs import check_free
 from masklet.masks.boxes import boxes_of_masks
-from masklet.masks.rle import to_coco
 from masklet.predict.image import ImageSegmenter
 from masklet.types import FrameMasks, MaskSet, ObjectId, Prompts, RgbImage, Rle
 
@@ -190,7 +189,7 @@ def _mask_entry(mask: MaskSet, *, with_masks: bool) -> dict[str, Any]:
     rle = Rle.from_mask(mask.masks[0])
     box = [round(float(edge), 1) for edge in boxes_of_masks(mask.masks)[0]]
     return {
-        **({"segmentation": to_coco(rle)} if with_masks else {}),
+        **({"segmentation": rle.to_coco()} if with_masks else {}),
         "area": rle.area,
         "box": box if rle.area else None,
         "iou": score(float(mask.iou[0])),

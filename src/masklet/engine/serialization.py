@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.masks.rle import from_coco, to_coco
 from masklet.types import Masklet, Prompts, Rle, Size
 
 PART_BYTES = 2**20
@@ -87,7 +86,7 @@ def _entry(said: Prompts) -> dict[str, Any]:
         "points": said.points.tolist(),
         "labels": said.labels.tolist(),
         "box": None if said.box is None else said.box.tolist(),
-        "mask": None if said.mask is None else to_coco(Rle.from_mask(said.mask)),
+        "mask": None if said.mask is None else Rle.from_mask(said.mask).to_coco(),
     }
 
 
@@ -101,5 +100,5 @@ def _said(entry: Mapping[str, Any]) -> Prompts:
         points=np.array(entry["points"], np.float32).reshape(-1, 2),
         labels=np.array(entry["labels"], np.int64),
         box=None if entry["box"] is None else np.array(entry["box"], np.float32),
-        mask=None if entry["mask"] is None else from_coco(entry["mask"]).to_mask(),
+        mask=None if entry["mask"] is None else Rle.from_coco(entry["mask"]).to_mask(),
     )

@@ -15,8 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from masklet.errors import MediaError
 from masklet.io.source import MediaWarning
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import RgbImage
+from masklet.types import MAX_MASK_PIXELS, RgbImage
 
 _PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
@@ -55,8 +54,8 @@ def reading_picture(path: str | os.PathLike[str]) -> Generator[None]:
 
 def check_pixels(name: str, height: int, width: int) -> None:
     """Refuse pictures too large to decode, and empty ones."""
-    if not 0 < height * width <= MAX_PIXELS:
-        raise MediaError(f"expected 1 to {MAX_PIXELS} pixels, got {width}x{height}: {name}")
+    if not 0 < height * width <= MAX_MASK_PIXELS:
+        raise MediaError(f"expected 1 to {MAX_MASK_PIXELS} pixels, got {width}x{height}: {name}")
 
 
 def read_picture(path: str | os.PathLike[str], name: str = "") -> RgbImage:

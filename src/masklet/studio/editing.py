@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from sqlalchemy.orm import Session
 
 from masklet.errors import PromptError
-from masklet.masks.rle import boxes, to_coco
+from masklet.masks.rle import boxes
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.errors import ConflictError
 from masklet.studio.frame_codec import Click, frame_json, model_key, prompt_json, read_prompts, row_of, shown_clicks
@@ -165,7 +165,7 @@ def preview(live: Live, frame: int, object_id: ObjectId, prompts: Prompts, clean
     """What prompts would give; nothing changes."""
     out = live.tracker.preview(frame, {object_id or 2**30: prompts})
     mask = cleaning.mask(Rle.from_mask(out.masks[0]))
-    return {"mask": to_coco(mask), "presence": round(float(out.presence[0]), 4), "iou": round(float(out.iou[0]), 4)}
+    return {"mask": mask.to_coco(), "presence": round(float(out.presence[0]), 4), "iou": round(float(out.iou[0]), 4)}
 
 
 def readings(device: Device, live: Live, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def candidate_entries(found: MaskSet) -> list[dict[str, Any]]:
     rles = [Rle.from_mask(mask) for mask in found.masks]
     stability: Float32[np.ndarray, " n"] = found.iou if found.stability is None else found.stability
     return [
-        {"mask": to_coco(rle), "iou": round(float(iou), 4), "stability": round(float(stable), 4), "box": box}
+        {"mask": rle.to_coco(), "iou": round(float(iou), 4), "stability": round(float(stable), 4), "box": box}
         for rle, iou, stable, box in zip(rles, found.iou, stability, boxes(rles).tolist(), strict=True)
         if rle.area
     ]

@@ -12,7 +12,6 @@ from jaxtyping import Float32
 
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, PromptError
-from masklet.masks.rle import from_coco, to_coco
 from masklet.predict.track import FrameState, Result
 from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle, Size
@@ -47,7 +46,7 @@ def read_mask(value: dict[str, Any], size: Size) -> Rle:
     if list(value.get("size", ())) != list(size):  # before anything is decoded: a few bytes may describe a huge mask
         raise PromptError(f"expected a mask of size {list(size)} (height, width), got {value.get('size')}")
     try:
-        return from_coco(value)
+        return Rle.from_coco(value)
     except FormatError as error:
         raise PromptError(str(error)) from None
 
@@ -70,7 +69,7 @@ def prompt_json(prompts: Prompts, shown: Sequence[Click] = ()) -> dict[str, Any]
     return {
         "clicks": [{"x": x, "y": y, "positive": positive} for x, y, positive in clicks],
         "box": None if prompts.box is None else prompts.box.tolist(),
-        "mask": None if prompts.mask is None else to_coco(Rle.from_mask(prompts.mask)),
+        "mask": None if prompts.mask is None else Rle.from_mask(prompts.mask).to_coco(),
         "shown": len(shown),
     }
 
@@ -79,7 +78,7 @@ def prompts_of(document: dict[str, Any]) -> tuple[Prompts, list[Click]]:
     """`prompt_json` read back: the prompts, and the clicks that are only shown."""
     clicks: list[Click] = [(c["x"], c["y"], c["positive"]) for c in document["clicks"]]
     shown = document["shown"]
-    mask = None if document["mask"] is None else from_coco(document["mask"])
+    mask = None if document["mask"] is None else Rle.from_coco(document["mask"])
     return read_prompts([] if mask else clicks[shown:], document["box"], mask), clicks[:shown]
 
 
@@ -177,7 +176,7 @@ def model_key(model: Model) -> str:
 def row_json(row: FrameRow, size: Size) -> dict[str, Any]:
     """One object on one frame, as the page takes it."""
     return {
-        "mask": to_coco(Rle(size, row.mask)),
+        "mask": Rle(size, row.mask).to_coco(),
         "presence": round(row.presence, 4),
         "iou": round(row.iou, 4),
         "prompted": row.prompt is not None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from masklet.masks.rle import to_coco
 from masklet.predict.automatic_masks import AutomaticMasker, Layer, Proposals, settings_for
 from masklet.studio.errors import ConflictError
 from masklet.studio.jobs import Job, Steps
@@ -50,6 +49,6 @@ def proposal_entries(found: Proposals) -> list[dict[str, Any]]:
     """Proposals as the page takes them."""
     rows = zip(found.masks, found.iou.tolist(), found.stability.tolist(), found.boxes.tolist(), strict=True)
     return [
-        {"mask": to_coco(rle), "iou": round(iou, 4), "stability": round(stability, 4), "box": box}
+        {"mask": rle.to_coco(), "iou": round(iou, 4), "stability": round(stability, 4), "box": box}
         for rle, iou, stability, box in rows
     ]

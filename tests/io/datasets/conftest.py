@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from masklet.io import write_image, write_label_map
-from masklet.masks.rle import encode_masks, to_coco
+from masklet.masks.rle import encode_masks
 from masklet.types import RgbImage
 
 SIZE = (24, 32)
@@ -113,7 +113,7 @@ class Miniatures:
             container.mux(stream.encode(None))
 
     def sav(self, path: str, *, kind: str = "manual", count: int = len(FRAMES)) -> dict[str, object]:
-        masks = [[to_coco(rle) for rle in encode_masks(scene_masks(index))] for index in range(0, count, 4)]
+        masks = [[rle.to_coco() for rle in encode_masks(scene_masks(index))] for index in range(0, count, 4)]
         document: dict[str, object] = {
             "video_id": Path(path).name.rpartition("_")[0],
             "video_duration": count / 24,
@@ -130,7 +130,7 @@ class Miniatures:
 
     def sa1b(self, stem: str) -> None:
         self.pictures(f"{stem}.jpg", [3])
-        masks = [{"id": i, "segmentation": to_coco(rle)} for i, rle in enumerate(encode_masks(scene_masks(3)))]
+        masks = [{"id": i, "segmentation": rle.to_coco()} for i, rle in enumerate(encode_masks(scene_masks(3)))]
         image = {"image_id": 1, "height": SIZE[0], "width": SIZE[1], "file_name": f"{Path(stem).name}.jpg"}
         self.json(f"{stem}.json", {"image": image, "annotations": masks})
 
@@ -142,7 +142,7 @@ class Miniatures:
 
     def coco_images(self, *names: str) -> dict[str, object]:
         polygon = [2.0, 4.0, 12.0, 4.0, 12.0, 14.0, 2.0, 14.0]
-        code = to_coco(encode_masks(scene_masks(0))[0])
+        code = encode_masks(scene_masks(0))[0].to_coco()
         return {
             "images": [
                 {"id": i, "file_name": name, "height": SIZE[0], "width": SIZE[1]} for i, name in enumerate(names)
@@ -159,7 +159,7 @@ class Miniatures:
         }
 
     def coco_videos(self, *names: str, form: str = "{}/{:05d}.jpg") -> dict[str, object]:
-        codes = [[to_coco(rle) for rle in encode_masks(scene_masks(index))] for index in FRAMES]
+        codes = [[rle.to_coco() for rle in encode_masks(scene_masks(index))] for index in FRAMES]
         first = [frame[0] for frame in codes]
         second = [frame[1] if index >= 2 else None for index, frame in enumerate(codes)]
         return {

@@ -14,7 +14,7 @@ from pycocotools import mask as pycoco
 
 from masklet.errors import FormatError
 from masklet.io.formats.coco import read_images, read_videos, segmentation
-from masklet.masks.rle import encode_masks, to_coco
+from masklet.masks.rle import encode_masks
 
 SIZE = (6, 8)
 IMAGE = {"id": 1, "file_name": "a.jpg", "height": 6, "width": 8}
@@ -27,7 +27,7 @@ def packed(value: object) -> bytes:
 
 @given(mask=arrays.arrays(np.bool_, SIZE))
 def test_run_lengths_come_back(mask: np.ndarray) -> None:
-    np.testing.assert_array_equal(segmentation(packed(to_coco(encode_masks(mask[None])[0])), SIZE).to_mask(), mask)
+    np.testing.assert_array_equal(segmentation(packed(encode_masks(mask[None])[0].to_coco()), SIZE).to_mask(), mask)
 
 
 @given(points=st.lists(st.tuples(st.floats(0, 8), st.floats(0, 6)), min_size=3, max_size=8))

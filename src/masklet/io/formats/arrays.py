@@ -14,8 +14,7 @@ import numpy as np
 from masklet.errors import FormatError
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import Rle
+from masklet.types import MAX_MASK_PIXELS, Rle
 
 MAX_SMALL_BYTES = 2**28
 """What the arrays besides the masks may take."""
@@ -74,7 +73,7 @@ def read_npz(path: str | os.PathLike[str]) -> Result:
         fps = float(_array(archive, "fps").item())
         with archive.open("masks.npy") as file:
             shape, fortran, dtype = _header(file)
-            if len(shape) != 4 or fortran or dtype != np.bool_ or shape[2] * shape[3] > MAX_PIXELS:
+            if len(shape) != 4 or fortran or dtype != np.bool_ or shape[2] * shape[3] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected masks as bool of t n h w, got {dtype} of {shape}")
             frames, count, height, width = shape
             if (

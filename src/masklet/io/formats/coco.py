@@ -13,8 +13,7 @@ from pycocotools import mask as coco
 
 from masklet.errors import FormatError
 from masklet.io.formats.json_file import expecting
-from masklet.masks.rle import MAX_PIXELS, from_coco
-from masklet.types import Rle, Size
+from masklet.types import MAX_MASK_PIXELS, Rle, Size
 
 MAX_VERTICES = 2**20
 
@@ -110,7 +109,7 @@ def segmentation(code: bytes, size: Size) -> Rle:
     """
     value = json.loads(code)
     if isinstance(value, dict):
-        rle = from_coco(value)
+        rle = Rle.from_coco(value)
         if rle.size != size:
             told = f"{size[1]}x{size[0]} as the picture, got {rle.size[1]}x{rle.size[0]}"
             raise FormatError(f"expected a mask of {told}")
@@ -149,6 +148,6 @@ def _packed(value: object) -> bytes:
 
 def _size_in(entry: Mapping[str, Any]) -> Size:
     height, width = entry["height"], entry["width"]
-    if type(height) is not int or type(width) is not int or min(height, width) < 1 or height * width > MAX_PIXELS:
+    if type(height) is not int or type(width) is not int or min(height, width) < 1 or height * width > MAX_MASK_PIXELS:
         raise FormatError(f"expected height and width in pixels, got {height!r} and {width!r}")
     return height, width

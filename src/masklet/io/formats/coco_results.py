@@ -16,8 +16,8 @@ from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.polygons import joined, polygons_of_mask
-from masklet.masks.rle import MAX_PIXELS, areas, boxes, to_coco
-from masklet.types import Masklet, Rle, Size
+from masklet.masks.rle import areas, boxes
+from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 UNNAMED = "object"
 """The category of objects that nobody gave a name."""
@@ -96,7 +96,7 @@ class CocoWriter(GatheringWriter):
 
     def _segmentation(self, rle: Rle) -> object:
         if self._shape == "rle":
-            return to_coco(rle)
+            return rle.to_coco()
         polygons = polygons_of_mask(rle.to_mask(), tolerance=self._tolerance)
         return [_short(joined([polygon])) for polygon in polygons]
 
@@ -207,7 +207,7 @@ def _vis_annotation(masklet: Masklet, numbers: Mapping[str, int], num_frames: in
         "id": masklet.object_id,
         "video_id": 1,
         "category_id": numbers[masklet.name or UNNAMED],
-        "segmentations": [rle and to_coco(rle) if extent else None for rle, extent in zip(rles, extents, strict=True)],
+        "segmentations": [rle and rle.to_coco() if extent else None for rle, extent in zip(rles, extents, strict=True)],
         "bboxes": [extent and extent["bbox"] for extent in extents],
         "areas": [extent and extent["area"] for extent in extents],
         "iscrowd": 0,
@@ -250,5 +250,5 @@ def _check_frame(frame: object, size: tuple[object, object]) -> None:
     if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
         raise FormatError(f"expected frame numbers from 0, got {frame!r}")
     height, width = size
-    if type(height) is not int or type(width) is not int or not 0 <= height * width <= MAX_PIXELS:
+    if type(height) is not int or type(width) is not int or not 0 <= height * width <= MAX_MASK_PIXELS:
         raise FormatError(f"expected height and width in pixels, got {height!r} and {width!r}")

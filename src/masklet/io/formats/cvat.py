@@ -18,8 +18,7 @@ from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import Masklet, Rle, Size
+from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 UNNAMED = "object"
 MAX_BYTES = 2**29
@@ -61,7 +60,7 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
         fresh = 1 + max((int(a.text or 0) for a in root.iterfind(f".//attribute[@name='{ATTRIBUTE}']")), default=0)
         for image in root.iterfind("image"):
             frame, size = int(image.attrib["id"]), (int(image.attrib["height"]), int(image.attrib["width"]))
-            if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+            if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected a frame number and a size, got {frame} and {size[1]}x{size[0]}")
             gathering.size = gathering.size or size
             num_frames = max(num_frames, frame + 1)

@@ -14,8 +14,7 @@ from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json_list
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import Masklet, Rle, Size
+from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 UNNAMED = "object"
 CHANNELS = 4  # strokes are pictures of red, green, blue and alpha; alpha tells what is inside
@@ -161,7 +160,7 @@ def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
         FormatError: no list of bytes, not of this form, or not of a picture of ``size``.
     """
     height, width = size
-    if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_PIXELS:
+    if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_MASK_PIXELS:
         raise FormatError(f"expected the height and width of a picture, got {size}")
     if not isinstance(code, list) or not all(type(value) is int and 0 <= value < 256 for value in code):
         raise FormatError("expected a brush stroke as a list of bytes")

@@ -22,8 +22,7 @@ from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import FolderWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, RgbImage, Rle, Size
+from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle, Size
 
 UNNAMED = "object"
 MAX_BYTES = 2**27
@@ -81,7 +80,7 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
         document = load_json(file, max_bytes=MAX_BYTES)
         with expecting("a LabelMe annotation", str(file)):
             size = document["imageHeight"], document["imageWidth"]
-            if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_PIXELS:
+            if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected height and width in pixels, got {size}")
             gathering.size = gathering.size or size
             noted = document.get("masklet", {})

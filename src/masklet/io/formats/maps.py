@@ -19,8 +19,7 @@ from masklet.io.formats.ground import LONGITUDE_LATITUDE, date_of, ground_area, 
 from masklet.io.palette import color_of
 from masklet.io.result_builder import Gathering, Like, Provenance, Result
 from masklet.io.writer import FolderWriter, Writer
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, RgbImage, Rle
+from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle
 
 LAYER = "masks"
 DECIMALS = 8
@@ -113,7 +112,7 @@ def read_geotiff(folder: str | os.PathLike[str]) -> Result:
                 if (
                     file.count != 1
                     or file.dtypes[0] not in ("uint8", "uint16")
-                    or file.width * file.height > MAX_PIXELS
+                    or file.width * file.height > MAX_MASK_PIXELS
                 ):
                     raise FormatError(f"expected one band of 8 or 16 bits: {path}")
                 labels = file.read(1)

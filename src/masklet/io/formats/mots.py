@@ -12,7 +12,6 @@ from masklet.errors import FormatError, OutputError
 from masklet.io.formats.json_file import read_bounded
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
-from masklet.masks.rle import checked
 from masklet.types import FrameMasks, RgbImage, Rle
 
 MAX_BYTES = 2**29
@@ -72,7 +71,7 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
             if not 0 <= frame < MAX_FRAMES:
                 raise FormatError(f"expected frame numbers from 0, got {frame}")
             object_id = short[number] if unique else number
-            gathering.put(object_id, frame, checked(Rle((height, width), counts)))
+            gathering.put(object_id, frame, Rle((height, width), counts).validated())
             told[object_id] = names.get(class_id, "")
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None

@@ -14,8 +14,7 @@ from masklet.io.atomic import Draft, writing
 from masklet.io.formats.json_file import dump_json
 from masklet.io.result_builder import MAX_FRAMES, Result
 from masklet.io.writer import GatheringWriter
-from masklet.masks.rle import MAX_PIXELS, checked
-from masklet.types import Masklet, ObjectId, Rle, Size, Source
+from masklet.types import MAX_MASK_PIXELS, Masklet, ObjectId, Rle, Size, Source
 
 SCHEMA = "masklet/rle"
 VERSION = 1
@@ -196,7 +195,7 @@ def _masklet(entry: _Fields, video: _Fields, num_frames: int | None) -> Masklet:
         if index in masklet.frames:
             raise FormatError(f"frame {index} of object {object_id} comes twice")
         counts: str = frame.get("counts", str)
-        masklet.frames[index] = checked(Rle(masklet.size, counts.encode()))  # beyond ASCII no byte is valid
+        masklet.frames[index] = Rle(masklet.size, counts.encode()).validated()  # beyond ASCII no byte is valid
         for name, scores in (("presence", masklet.presence), ("iou", masklet.iou)):
             if (score := frame.score(name)) is not None:
                 scores[index] = score
@@ -205,7 +204,7 @@ def _masklet(entry: _Fields, video: _Fields, num_frames: int | None) -> Masklet:
 
 def _size(video: _Fields) -> Size:
     size = video.get("size", list)
-    if len(size) != 2 or any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_PIXELS:
+    if len(size) != 2 or any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
         raise FormatError(f"expected 'size' as [height, width] in pixels, got {reprlib.repr(size)}")
     return size[0], size[1]
 

@@ -12,7 +12,7 @@ from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json, parse_json
 from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter
-from masklet.masks.rle import areas, boxes, encode_masks, from_coco, to_coco
+from masklet.masks.rle import areas, boxes, encode_masks
 from masklet.types import FrameMasks, RgbImage, Rle
 
 _FILE = re.compile(r"\d{5,}\.json")
@@ -29,7 +29,7 @@ def parse_sa1b(data: bytes, name: str) -> tuple[Rle, ...]:
     with expecting("an SA-1B annotation", name):
         document = parse_json(data, name)
         size = document["image"]["height"], document["image"]["width"]
-        masks = tuple(from_coco(entry["segmentation"]) for entry in document["annotations"])
+        masks = tuple(Rle.from_coco(entry["segmentation"]) for entry in document["annotations"])
         for mask in masks:
             if mask.size != size:
                 raise FormatError(f"expected masks of {size[1]}x{size[0]}, got {mask.size[1]}x{mask.size[0]}")
@@ -58,7 +58,7 @@ class Sa1bWriter(FolderWriter):
             "annotations": [
                 {
                     "id": object_id,
-                    "segmentation": to_coco(rle),
+                    "segmentation": rle.to_coco(),
                     "bbox": [x0, y0, x1 - x0, y1 - y0],
                     "area": area,
                     "crop_box": [0, 0, width, height],
@@ -98,6 +98,6 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
                 raise FormatError(f"expected pictures of one size, got {size[1]}x{size[0]}")
             entry: dict[str, Any]
             for entry in document["annotations"]:
-                gathering.put(entry["id"], index, from_coco(entry["segmentation"]), iou=entry.get("predicted_iou"))
+                gathering.put(entry["id"], index, Rle.from_coco(entry["segmentation"]), iou=entry.get("predicted_iou"))
         stop = max(stop, index + 1)
     return gathering.result(num_frames=stop)

@@ -14,8 +14,7 @@ from masklet.errors import FormatError
 from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
-from masklet.masks.rle import MAX_PIXELS, from_coco, to_coco
-from masklet.types import Masklet, Rle, Size
+from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 FRAME_STEP = 4
 """Every fourth frame is annotated."""
@@ -57,7 +56,7 @@ class SavAnnotation:
         code = self.codes[frame_index // FRAME_STEP][masklet]
         if code is None:
             return None
-        rle = from_coco(code)
+        rle = Rle.from_coco(code)
         if rle.size != self.size:
             told = f"{self.size[1]}x{self.size[0]} as the video, got {rle.size[1]}x{rle.size[0]}"
             raise FormatError(f"expected a mask of {told}: {self.video_id}")
@@ -79,7 +78,7 @@ def _annotation(document: Mapping[str, Any]) -> SavAnnotation:
     kinds = tuple(str(kind) for kind in document.get("masklet_type") or ["manual"] * len(ids))
     codes = tuple(tuple(frame) for frame in document["masklet"])
     size = _whole(document["video_height"]), _whole(document["video_width"])
-    if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+    if min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
         raise FormatError(f"expected the height and width of a video, got {size}")
     if len(kinds) != len(ids) or any(len(frame) != len(ids) for frame in codes):
         raise FormatError(f"expected {len(ids)} masks on each frame, one for each masklet")
@@ -156,7 +155,8 @@ def read_sav_result(path: str | os.PathLike[str]) -> Result:
 
 
 def _code(masklet: Masklet, index: int, size: Size) -> Mapping[str, object]:
-    return to_coco(masklet.frames.get(index) or Rle.from_mask(np.zeros(size, bool)))
+    rle = masklet.frames.get(index) or Rle.from_mask(np.zeros(size, bool))
+    return rle.to_coco()
 
 
 def _relative_size(masklet: Masklet, frames: range, pixels: int) -> float:

@@ -15,8 +15,7 @@ from masklet.io.formats.yolo_labels import MAX_BYTES, read_labels
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result, video_facts
 from masklet.io.writer import FolderWriter
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
-from masklet.masks.rle import MAX_PIXELS
-from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
+from masklet.types import MAX_MASK_PIXELS, FrameMasks, ObjectId, RgbImage, Rle, Size
 
 SCHEMA, VERSION = "masklet/yolo", 1
 UNNAMED = "object"
@@ -116,7 +115,7 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
         if (document["schema"], document["version"]) != (SCHEMA, VERSION):
             raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {document['schema']!r}")
         height, width = document["size"]
-        if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_PIXELS or height < 1:
+        if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_MASK_PIXELS or height < 1:
             raise FormatError(f"expected a size [height, width], got {document['size']}")
         if not 0 <= document["num_frames"] <= MAX_FRAMES:
             raise FormatError(f"expected at most {MAX_FRAMES} frames, got {document['num_frames']}")
