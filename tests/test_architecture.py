@@ -44,6 +44,7 @@ BASE = {
     "pyyaml": "yaml",
     "einops": "einops",
     "jaxtyping": "jaxtyping",
+    "msgspec": "msgspec",
     "typer": "typer",
     "rich": "rich",
 }  # distribution -> what is imported
