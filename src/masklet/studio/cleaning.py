@@ -10,19 +10,19 @@ import numpy as np
 from jaxtyping import Bool
 from sqlalchemy.orm import make_transient
 
+from masklet.lru_cache import LruCache
 from masklet.masks.regions import components, remove_specks
 from masklet.studio.frame_codec import is_drawn
-from masklet.studio.lru_cache import Kept
 from masklet.studio.tables import FrameRow, ProjectRow
 from masklet.types import Rle, Size
 
-Masks = Kept[tuple[bytes, Size, "Cleaning"], Rle]
+Masks = LruCache[tuple[bytes, Size, "Cleaning"], Rle]
 """Clean masks by the digest of what they come from: numbers of rows are given again when the rows are gone."""
 
 
 def clean_masks() -> Masks:
     """Room for clean masks, so that playing a range again is quick."""
-    return Kept(16 * 2**20, lambda mask: 200 + len(mask.counts))
+    return LruCache(16 * 2**20, lambda mask: 200 + len(mask.counts))
 
 
 @dataclass(frozen=True)

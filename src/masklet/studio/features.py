@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from masklet.backends.protocol import Model
+from masklet.lru_cache import LruCache
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.preprocessing import frame_tensor
-from masklet.studio.lru_cache import Kept
 from masklet.types import FrameSource
 
 LIMIT = 128 * 2**20
 LEAST = 16
 """Frames kept however large their features are: several people work between the steps of a propagation."""
 
-SharedFeatures = Kept[tuple[str, int], ImageFeatures]
+SharedFeatures = LruCache[tuple[str, int], ImageFeatures]
 """Features by media and frame."""
 
 
 def shared_features() -> SharedFeatures:
     """Room for the features of one device."""
-    return Kept(LIMIT, _num_bytes, least=LEAST)
+    return LruCache(LIMIT, _num_bytes, min_values=LEAST)
 
 
 class MediaFeatures:

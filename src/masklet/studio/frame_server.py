@@ -14,8 +14,8 @@ from PIL import Image
 
 from masklet.errors import MediaError
 from masklet.io import RecordedSource
+from masklet.lru_cache import LruCache
 from masklet.studio.library import by_name, open_listed
-from masklet.studio.lru_cache import Kept
 from masklet.studio.tables import MediaRow
 from masklet.types import RgbImage, Size
 
@@ -27,21 +27,21 @@ LONGEST: dict[Form, int] = {"jpeg": 65_500, "webp": 16_383}
 TRACKER_CACHE_BYTES = 8 * 2**20
 """Decoded frames that the source of a tracker keeps; it reads onward."""
 
-FrameCache = Kept[tuple[str, int], RgbImage]
+FrameCache = LruCache[tuple[str, int], RgbImage]
 """Decoded frames that somebody has looked at, by media and frame."""
 
-PictureCache = Kept[str, bytes]
+PictureCache = LruCache[str, bytes]
 """Encoded pictures."""
 
 
 def frame_cache(limit: int = 128 * 2**20) -> FrameCache:
     """Room for decoded frames; one is kept however large it is."""
-    return Kept(limit, lambda frame: frame.nbytes, least=1)
+    return LruCache(limit, lambda frame: frame.nbytes, min_values=1)
 
 
 def picture_cache(limit: int = 64 * 2**20) -> PictureCache:
     """Room for encoded pictures."""
-    return Kept(limit, len)
+    return LruCache(limit, len)
 
 
 class Viewers:

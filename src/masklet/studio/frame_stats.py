@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 from sqlalchemy import ColumnElement, event, select
 from sqlalchemy.orm import Session
 
-from masklet.studio.lru_cache import Kept
+from masklet.lru_cache import LruCache
 from masklet.studio.store import Store, found
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow
 from masklet.types import ObjectId
@@ -102,7 +102,7 @@ class Lanes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.kept: Kept[str, Mapping[ObjectId, Lane]] = Kept(LIMIT, _num_bytes)
+        self.kept: LruCache[str, Mapping[ObjectId, Lane]] = LruCache(LIMIT, _num_bytes)
         self._stale: dict[str, list[Touched]] = {}
         self._lock = threading.Lock()
         event.listen(store.sessions, "after_commit", self._take_note)
