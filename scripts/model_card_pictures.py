@@ -13,8 +13,7 @@ from typing import Final
 
 import masklet
 from masklet.cli.strip import StripWriter, spread
-from masklet.evaluate.charts import Chart, Line
-from masklet.io.atomic import write_text
+from masklet.io.charts import Line, LineChart
 
 SHOTS: Final = {
     "dog": (masklet.Prompts.click(497, 470), range(60)),
@@ -22,15 +21,6 @@ SHOTS: Final = {
     "pingpong": (masklet.Prompts.click(820, 330), range(60)),
 }
 """Clip, click on its first frame, and frames shown."""
-
-COLORS: Final = ("#2a78b8", "#c2571a", "#3a9150", "#8a5ab5")
-
-STYLE: Final = "".join(
-    [
-        "text{font:11px system-ui,sans-serif;fill:#777}.line{fill:none;stroke-width:2}.grid{stroke:#8885}",
-        *(f".line{i}{{stroke:{color}}}.dot{i}{{fill:{color}}}" for i, color in enumerate(COLORS)),
-    ]
-)
 
 
 def strip(clip: Path, prompts: masklet.Prompts, frames: range, path: Path) -> None:
@@ -45,19 +35,13 @@ def strip(clip: Path, prompts: masklet.Prompts, frames: range, path: Path) -> No
                 tiles.write(video[masks.frame_index], masks)
 
 
-def curve(scores: Path) -> str:
-    """The scores over the steps as an SVG document."""
+def curve(scores: Path, path: Path) -> None:
+    """Draw the scores over the steps."""
     with scores.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name != "step"]
     lines = [Line(name, [(float(row["step"]), float(row[name])) for row in rows]) for name in names]
-    chart = Chart(title="held-out pictures", x="steps", y="mean IoU, %", lines=lines).svg()
-    keys = "".join(
-        f'<text x="{60 + 95 * place}" y="12" style="fill:{color}">{name}</text>'
-        for place, (name, color) in enumerate(zip(names, COLORS, strict=False))
-    )
-    head, body = chart.split(">", 1)
-    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>{keys}{body}\n'
+    LineChart(title="held-out images", x="steps", y="mean IoU, %", lines=lines).save(path)
 
 
 def main() -> None:
@@ -70,7 +54,7 @@ def main() -> None:
     for name, (prompts, frames) in SHOTS.items():
         strip(told.clips / f"{name}.mp4", prompts, frames, told.out / f"nano-{name}.png")
     if told.scores:
-        write_text(told.out / "nano-curve.svg", curve(told.scores))
+        curve(told.scores, told.out / "nano-curve.svg")
 
 
 if __name__ == "__main__":

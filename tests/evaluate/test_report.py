@@ -14,7 +14,6 @@ from PIL import Image
 from tests.evaluate.conftest import moving, write_davis
 
 from masklet.evaluate import ImageClicks, Predictions, SemiSupervised, evaluate, protocol_named
-from masklet.evaluate.charts import Chart, Line
 from masklet.evaluate.film_strips import film_strip, spread
 from masklet.evaluate.report import headline, render_report
 from masklet.io import read_label_map
@@ -119,33 +118,6 @@ def test_an_empty_result_has_a_page_too() -> None:
     }
     assert "None: nothing was missing" in render_report(document, [])
     assert headline(document) == [("objects", "0"), ("items", "0")]
-
-
-@pytest.mark.parametrize(
-    ("points", "ticks"),
-    [
-        ([(1.0, 80.0), (8.0, 90.0)], ["80", "82", "84", "86", "88", "90"]),
-        ([(1.0, 50.0)], ["50", "60"]),
-        ([(0.0, 0.0), (10.0, 0.0)], ["0", "0.2"]),
-    ],
-)
-def test_charts_have_round_ticks(points: list[tuple[float, float]], ticks: list[str]) -> None:
-    svg = Chart(title="a & b", x="x", y="y", lines=[Line("", points)]).svg()
-    Page(svg)
-    assert 'aria-label="a &amp; b"' in svg
-    assert re.findall(r'text-anchor="end">([^<]*)<', svg) == ticks
-    for x, y in (spot.split(",") for spot in re.findall(r'points="([^"]*)"', svg)[0].split()):
-        assert 0 <= float(x) <= 440
-        assert 0 <= float(y) <= 250
-
-
-def test_a_chart_of_nothing_is_nothing() -> None:
-    assert Chart(title="t", x="x", y="y", lines=[]).figure() == ""
-
-
-def test_legend_names_curves() -> None:
-    lines = [Line("J", [(0, 1), (1, 2)]), Line("F", [(0, 2), (1, 3)])]
-    assert re.findall(r"key\d\">(\w)", Chart(title="t", x="x", y="y", lines=lines).legend()) == ["J", "F"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 | file | holds |
 | --- | --- |
 | `protocols` | what is asked of a model, as data |
-| `simulators` | where a person would click |
 | `semi_supervised`, `interactive`, `pictures` | the protocols at work |
 | `scoring`, `metrics/` | masks against truth |
 | `predictions`, `export` | masks of other programs in, our masks out in the forms of benchmarks |

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.evaluate.protocols import ImageClicks
-from masklet.evaluate.simulators import box_prompt, correct
 from masklet.masks.rle import decode_masks
+from masklet.predict.annotator import annotate_frame, first_prompt
 from masklet.predict.image import EncodedImage, ImageSegmenter
 from masklet.types import MaskSet, ObjectId, Prompts, Region, Rle
 
@@ -50,9 +50,9 @@ def _click_batch(
     regions = dict(enumerate(truths))
     left = protocol.clicks
     if protocol.prompt == "box":
-        asker({i: box_prompt(truth) for i, truth in regions.items()})
+        asker({i: first_prompt(truth, "box") for i, truth in regions.items()})
         left -= 1
-    correct(regions, asker, left, shown=asker.masks())
+    annotate_frame(regions, asker, max_clicks=left, masks=asker.masks())
     while len(asker.curve) < protocol.clicks:  # all masks were perfect before the last click
         asker.curve.append(asker.curve[-1])
     return Clicked(np.stack(asker.curve, axis=1), asker.first, np.stack([*asker.masks().values()]))

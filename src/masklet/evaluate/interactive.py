@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 from masklet.backends.protocol import Model
 from masklet.evaluate.protocols import Interactive
 from masklet.evaluate.scoring import SequenceScorer
-from masklet.evaluate.simulators import correct
 from masklet.masks.clicks import Click
+from masklet.predict.annotator import annotate_frame
 from masklet.predict.prompting import memory_policy
 from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
@@ -118,16 +118,15 @@ def _click(
 ) -> list[Click]:
     """Correct one frame; the masks shown are those of the last run."""
 
-    def answer(asked: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
-        out = session.prompt_objects(frame_index, asked)
-        return {i: out[i] for i in asked}
+    def predict(prompts: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
+        return {object_id: session.prompt_objects(frame_index, prompts)[object_id]}
 
     before = session.masks(frame_index)
-    shown = {object_id: before[object_id]} if object_id in before.object_ids else {}
-    truth = scorer.sequence.truth(frame_index)[object_id]
-    clicks = correct({object_id: truth}, answer, protocol.clicks, shown=shown)[object_id]
+    masks = {object_id: before[object_id]} if object_id in before.object_ids else {}
+    truths = {object_id: scorer.sequence.truth(frame_index)[object_id]}
+    annotation = annotate_frame(truths, predict, max_clicks=protocol.clicks, masks=masks)[object_id]
     scorer.add(session.masks(frame_index))
-    return clicks
+    return annotation.clicks
 
 
 def next_frame(scorer: SequenceScorer, object_id: ObjectId, corrected: list[int], protocol: Interactive) -> int | None:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from masklet.evaluate.charts import Chart, Line
+from masklet.io import charts
+from masklet.io.charts import Line, LineChart
 
 MAX_FILMS = 6
 MAX_NOTICES = 200
 
 STYLE = """
-:root{color-scheme:light dark;--page:#fff;--ink:#1a1d21;--soft:#626a73;--rule:#e3e6ea;--card:#f6f7f9;
---c0:#0a6fd1;--c1:#d06a00;--c2:#0b8f6b;--c3:#b0399f}
+:root{color-scheme:light dark;--page:#fff;--ink:#1a1d21;--soft:#626a73;--rule:#e3e6ea;--card:#f6f7f9;--accent:#0a6fd1}
 @media (prefers-color-scheme:dark){:root{--page:#14171a;--ink:#e8eaed;--soft:#9aa3ad;--rule:#2c3238;--card:#1d2125;
---c0:#5aaeff;--c1:#ffa94d;--c2:#4fd1ab;--c3:#e68ad8}}
+--accent:#5aaeff}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:1000px;background:var(--page);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -29,18 +29,11 @@ p{margin:.3rem 0}.soft{color:var(--soft)}
 .tile{background:var(--card);border-radius:10px;padding:.7rem 1rem;min-width:7rem}
 .tile b{display:block;font-size:1.5rem;font-weight:600;font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:.85rem}
-.tile.main b{color:var(--c0)}
+.tile.main b{color:var(--accent)}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}
 figure{margin:0;background:var(--card);border-radius:10px;padding:.9rem 1rem}
 figcaption{font-weight:600;font-size:.92rem;margin-bottom:.4rem}
 .chart{width:100%;height:auto;display:block}
-.grid{stroke:var(--rule)}.tick,.axis{fill:var(--soft);font-size:11px}
-.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.line0{stroke:var(--c0)}.line1{stroke:var(--c1)}.line2{stroke:var(--c2)}.line3{stroke:var(--c3)}
-.dot0{fill:var(--c0)}.dot1{fill:var(--c1)}.dot2{fill:var(--c2)}.dot3{fill:var(--c3)}
-.legend{font-size:.85rem}.key{margin-right:1rem}.key::before{content:"";display:inline-block;width:.8em;height:.2em;
-margin-right:.4em;vertical-align:middle;background:var(--c0)}
-.key1::before{background:var(--c1)}.key2::before{background:var(--c2)}.key3::before{background:var(--c3)}
 .film{margin:0 0 1.2rem;overflow-x:auto}.strip{display:inline-block;max-width:100%}
 .strip img{display:block;max-width:100%;height:auto;border-radius:4px}
 .marks{display:flex;color:var(--soft);font-size:.8rem}.marks span{flex:1}
@@ -85,7 +78,7 @@ def render_report(document: dict[str, Any], films: Sequence[Film]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{charts.STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
 
 
@@ -125,31 +118,31 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _charts(document: dict[str, Any]) -> Iterator[str]:
     figures = [chart.figure() for chart in _all_charts(document)]
-    if any(figures):
+    if figures:
         yield f'<h2>Curves</h2><div class="charts">{"".join(figures)}</div>'
 
 
-def _all_charts(document: dict[str, Any]) -> Iterator[Chart]:
+def _all_charts(document: dict[str, Any]) -> Iterator[LineChart]:
     curve = document.get("curve", [])
     for axis, label in (("interactions", "corrected frames"), ("seconds", "seconds of a person's time")):
         lines = [Line(LABELS.get(key, key), [(point[axis], point[key]) for point in curve]) for key in ("JF", "J", "F")]
         if curve:
-            yield Chart(title=f"J&F against {axis}", x=label, y="percent", lines=lines)
+            yield LineChart(title=f"J&F against {axis}", x=label, y="percent", lines=lines)
     if "mIoU" in document and len(document["mIoU"]) > 1:
         points = [(float(k), value) for k, value in document["mIoU"].items()]
         lines = [Line("all masks" if "folders" in document else "", points)]
         if "folders" in document:
             lines.append(Line("mean of the sets", [(float(k), v) for k, v in document["mIoU_folders"].items()]))
-        yield Chart(title="IoU after k answers", x="answers", y="mean IoU, percent", lines=lines)
+        yield LineChart(title="IoU after k answers", x="answers", y="mean IoU, percent", lines=lines)
     course = [(10.0 * place + 5, v) for place, v in enumerate(document.get("course", [])) if v is not None]
     if len(course) > 1:
-        yield Chart(title="Along the videos", x="percent of the video", y="J&F, percent", lines=[Line("", course)])
+        yield LineChart(title="Along the videos", x="percent of the video", y="J&F, percent", lines=[Line("", course)])
     scores = sorted(_object_scores(document))
     if len(scores) > 2:
         ranked = [(100 * place / (len(scores) - 1), score) for place, score in enumerate(scores)]
         line = Line("", ranked, dots=len(scores) < 40)
         what = "objects, the worst first" if "course" in document else "pictures, the worst first"
-        yield Chart(title="From worst to best", x=f"percent of {what}", y="percent", lines=[line], y_range=(0, 100))
+        yield LineChart(title="From worst to best", x=f"percent of {what}", y="percent", lines=[line], y_range=(0, 100))
 
 
 def _object_scores(document: dict[str, Any]) -> Iterator[float]:

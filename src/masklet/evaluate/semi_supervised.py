@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from masklet.backends.protocol import Model
 from masklet.evaluate.protocols import SemiSupervised
-from masklet.evaluate.simulators import box_prompt, correct
 from masklet.io import RecordedSource
 from masklet.io.datasets import VideoSequence
-from masklet.masks.clicks import center_click
+from masklet.predict.annotator import annotate_frame, first_prompt
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Prompts, Region
@@ -53,15 +52,9 @@ def first_masks(sequence: VideoSequence) -> Starts:
 def _streamed(model: Model, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
     tracker = StreamTracker(model, memory=protocol.memory, postprocess=protocol.postprocess)
     for index, frame in enumerate(video):
-        yield tracker.step(frame, {i: _prompt(truth, protocol) for i, truth in starts.get(index, {}).items()})
-
-
-def _prompt(truth: Region, protocol: SemiSupervised) -> Prompts:
-    if protocol.prompt == "mask":
-        return Prompts.from_mask(truth)
-    if protocol.prompt == "box":
-        return box_prompt(truth)
-    return Prompts.click(*center_click(truth))
+        yield tracker.step(
+            frame, {i: first_prompt(truth, protocol.prompt) for i, truth in starts.get(index, {}).items()}
+        )
 
 
 def _clicked(model: Model, video: RecordedSource, starts: Starts, protocol: SemiSupervised) -> Iterator[FrameMasks]:
@@ -69,9 +62,9 @@ def _clicked(model: Model, video: RecordedSource, starts: Starts, protocol: Semi
     marks = sorted(starts)
     for mark, end in zip(marks, [*marks[1:], len(video)], strict=True):
 
-        def answer(asked: Mapping[ObjectId, Prompts], frame_index: int = mark) -> Mapping[ObjectId, Region]:
-            out = session.prompt_objects(frame_index, asked)
-            return {i: out[i] for i in asked}
+        def predict(prompts: Mapping[ObjectId, Prompts], frame_index: int = mark) -> Mapping[ObjectId, Region]:
+            masks = session.prompt_objects(frame_index, prompts)
+            return {i: masks[i] for i in prompts}
 
-        correct(starts[mark], answer, protocol.clicks)
+        annotate_frame(starts[mark], predict, max_clicks=protocol.clicks)
         yield from session.propagate(start=mark, end=end)
