@@ -18,6 +18,7 @@ import torch
 import masklet
 from masklet import Prompts
 from masklet.errors import MaskletError
+from masklet.masks.overlap import pair_iou
 from masklet.model.convert import save_model
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
@@ -78,7 +79,7 @@ def track_all(options: argparse.Namespace, size: int, frames: list[RgbImage], cl
     for build in models:
         median = statistics.median(times[build])
         pairs = zip(masks[build], masks[options.builds[0]], strict=True)
-        iou = [float((a & b).sum() / max((a | b).sum(), 1)) if (a | b).any() else 1.0 for a, b in pairs]
+        iou = [pair_iou(a, b) for a, b in pairs]
         row = f"{build:<20}{median * 1e3:>10.1f}{1 / median:>10.2f}{base / median:>8.2f}"
         print(f"{row}{statistics.fmean(iou):>10.4f}{min(iou):>10.4f}")
 

@@ -25,6 +25,7 @@ from jaxtyping import Bool
 import masklet
 from masklet import Prompts
 from masklet.cli import measuring
+from masklet.masks.overlap import pair_iou
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.speed import FEWER_MAPS, SMALLER
@@ -80,10 +81,7 @@ def losses(name: str, clip: Path, frames: int) -> dict[str, dict[str, float]]:
         model = built(lambda **rest: LOAD(name, device="cpu", **rest), options)
         masks = track(model, pictures, Prompts.from_box(*CLIPS[clip.name]))
         exact = exact or masks
-        ious = [
-            float((a & b).sum() / max((a | b).sum(), 1)) if (a | b).any() else 1.0
-            for a, b in zip(masks, exact, strict=True)
-        ]
+        ious = [pair_iou(a, b) for a, b in zip(masks, exact, strict=True)]
         found[build] = {"mean": round(float(np.mean(ious)), 4), "least": round(min(ious), 4)}
     return found
 

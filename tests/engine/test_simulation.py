@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from jaxtyping import UInt8
 
-from masklet.engine.simulation import Annotator, PhaseNumber, alike, annotate, size_class
+from masklet.engine.simulation import Annotator, PhaseNumber, annotate, size_class
 from masklet.errors import FormatError
 from masklet.io import ArrayVideo
+from masklet.masks.rle import pair_iou
 from masklet.model.sam2 import Sam2
 from masklet.types import Rle
 
@@ -34,7 +35,7 @@ def test_every_frame_that_is_looked_at_is_good_in_the_end(
     annotator = Annotator(bar=0.9, max_clicks=2, every=4)
     effort = annotate(phase, tiny, ArrayVideo(clip[:FRAMES]), truth, annotator)
     assert list(effort.masks) == [0, 4, 8]
-    assert all(alike(effort.masks[index], truth[index]) >= 0.9 for index in effort.masks)
+    assert all(pair_iou(effort.masks[index], truth[index]) >= 0.9 for index in effort.masks)
     assert set(effort.clicks) | effort.brushed <= effort.edited <= set(effort.masks)
     assert all(1 <= clicks <= 2 for clicks in effort.clicks.values())
     assert 0 in effort.edited
@@ -70,10 +71,7 @@ def test_an_object_that_comes_late_and_leaves(
     assert 4 not in effort.clicks  # there is nothing to click on
 
 
-def test_masks_are_compared_and_sorted_by_size() -> None:
-    assert alike(NOTHING, NOTHING) == 1.0
-    assert alike(NOTHING, square(0)) == 0.0
-    assert alike(square(0), square(0)) == 1.0
+def test_size_classes_of_coco() -> None:
     sizes = [Rle.from_mask(np.ones(shape, bool)) for shape in ((31, 33), (32, 32), (96, 95), (96, 96))]
     assert [size_class(rle) for rle in sizes] == ["small", "medium", "medium", "large"]
 

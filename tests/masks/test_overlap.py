@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from masklet.masks import overlap
-from masklet.masks.overlap import SUPPRESSED, mask_iou, resolve_overlap
+from masklet.masks import overlap, rle
+from masklet.masks.overlap import SUPPRESSED, mask_iou, pair_iou, resolve_overlap
+from masklet.types import Rle
 
 STACKS = hnp.array_shapes(min_dims=3, max_dims=3, max_side=5)
 LOGITS = hnp.arrays(np.float32, STACKS, elements=st.sampled_from([-20, -10, -1, 0, 0.5, 3, 12]))
@@ -20,6 +21,14 @@ def test_mask_iou_by_hand() -> None:
     expected = np.array([[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 0]])
     np.testing.assert_allclose(mask_iou(rows, rows), expected, rtol=1e-6)
     assert mask_iou(rows[:0], rows).shape == (0, 3)
+
+
+def test_empty_masks_agree() -> None:
+    square, empty = np.pad(np.ones((2, 2), bool), 1), np.zeros((4, 4), bool)
+    pairs = [(empty, empty, 1.0), (empty, square, 0.0), (square, square, 1.0), (square, np.roll(square, 1, 0), 1 / 3)]
+    for mask, other, expected in pairs:
+        assert pair_iou(mask, other) == pytest.approx(expected)
+        assert rle.pair_iou(Rle.from_mask(mask), Rle.from_mask(other)) == pytest.approx(expected)
 
 
 def test_mask_iou_counts_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from jaxtyping import UInt8
 from masklet.errors import PromptError, UnknownObjectError
 from masklet.io import ArrayVideo
 from masklet.model.sam2 import Sam2
-from masklet.predict.retrack import agree, retrack
+from masklet.predict.retrack import retrack
 from masklet.predict.session import VideoSession
-from masklet.types import Prompts, Rle
+from masklet.types import Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
 
@@ -57,15 +57,3 @@ def test_range_and_end(tiny: Sam2, clip: Clip) -> None:
 def test_refused(tiny: Sam2, clip: Clip, frame: int, objects: set[int], error: type[Exception]) -> None:
     with pytest.raises(error):
         retrack(tracked(tiny, clip), frame, objects=objects)
-
-
-def test_agree() -> None:
-    square = np.zeros((20, 20), bool)
-    square[5:15, 5:15] = True
-    near, far = square.copy(), square.copy()
-    near[5, 5] = False
-    far[5] = False
-    codes = {name: Rle.from_mask(mask) for name, mask in {"near": near, "far": far, "none": ~square & square}.items()}
-    asked = Rle.from_mask(square)
-    assert {name: agree(asked, code) for name, code in codes.items()} == {"near": True, "far": False, "none": False}
-    assert agree(codes["none"], codes["none"])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from masklet.engine.simulation import Annotator, Effort, PhaseNumber, alike, size_class
+from masklet.engine.simulation import Annotator, Effort, PhaseNumber, size_class
+from masklet.masks.rle import pair_iou
 from masklet.types import Rle
 
 ALIGNED = 0.75
@@ -62,7 +63,7 @@ def row_of(
     frames = sum(len(effort.masks) for effort in efforts)
     clicked = sum(len(effort.clicks) for effort in efforts)
     clicks = sum(sum(effort.clicks.values()) for effort in efforts)
-    correct = [alike(mask, truth[i]) for effort, truth in pairs for i, mask in effort.masks.items()]
+    correct = [pair_iou(mask, truth[i]) for effort, truth in pairs for i, mask in effort.masks.items()]
     return Row(
         phase=phase,
         objects=len(efforts),
@@ -81,7 +82,7 @@ def _aligned(efforts: Sequence[Effort], first: Sequence[Effort]) -> Mapping[str,
     for effort, other in zip(efforts, first, strict=bool(first)):
         for index, before in other.masks.items():
             if index in effort.masks and before.area:
-                alignment = alike(effort.masks[index], before) > ALIGNED
+                alignment = pair_iou(effort.masks[index], before) > ALIGNED
                 agreed["all"].append(alignment)
                 agreed[size_class(before)].append(alignment)
     return {name: float(np.mean(found)) if found else float("nan") for name, found in agreed.items()}

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.masks.rle import iou
+from masklet.masks.rle import pair_iou
 from masklet.types import Masklet, Rle
 
 Gate = Literal["area jump", "flicker", "presence", "passes disagree", "annotators disagree"]
@@ -150,7 +150,7 @@ def annotators(one: Mapping[int, Rle], other: Mapping[int, Rle], limits: Limits,
 def agreement(one: Mapping[int, Rle], other: Mapping[int, Rle]) -> dict[int, float]:
     """IoU on every frame that both have; two empty masks agree."""
     shared = sorted(one.keys() & other.keys())
-    return {i: float(iou([one[i]], [other[i]])[0, 0]) if one[i].area or other[i].area else 1.0 for i in shared}
+    return {i: pair_iou(one[i], other[i]) for i in shared}
 
 
 def returns(frames: Mapping[int, Rle]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError
 from masklet.masks.clicks import Click, next_click
-from masklet.masks.rle import iou
+from masklet.masks.rle import pair_iou
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.session import VideoSession
 from masklet.types import FrameSource, MaskSet, Prompts, Region, Rle
@@ -201,12 +201,7 @@ class _Worker:
             self.masks[index] = self.truth[index]
 
     def _good(self, index: int) -> bool:
-        return alike(self.masks[index], self.truth[index]) >= self.annotator.bar
-
-
-def alike(one: Rle, other: Rle) -> float:
-    """IoU of two masks; two empty ones agree."""
-    return float(iou([one], [other])[0, 0]) if one.area or other.area else 1.0
+        return pair_iou(self.masks[index], self.truth[index]) >= self.annotator.bar
 
 
 def size_class(rle: Rle) -> Literal["small", "medium", "large"]:

@@ -10,7 +10,8 @@ from masklet.engine.phase_table import ALIGNED, SIZES
 from masklet.engine.plots import Bars
 from masklet.engine.quality import returns
 from masklet.engine.records import MaskletVersion, Phase
-from masklet.engine.simulation import alike, size_class
+from masklet.engine.simulation import size_class
+from masklet.masks.rle import pair_iou
 from masklet.types import Rle
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -135,7 +136,7 @@ def _agreed(
         for index in last[key].keys() & first[key].keys():
             before = first[key][index]
             if before.area:
-                good = alike(last[key][index], before) > ALIGNED
+                good = pair_iou(last[key][index], before) > ALIGNED
                 for size in ("all", size_class(before)):
                     found[size] = (found[size][0] + good, found[size][1] + 1)
     return found

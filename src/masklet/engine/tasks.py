@@ -17,7 +17,7 @@ from masklet.engine.store import Store, as_task, version_of
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
 from masklet.engine.transactions import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
 from masklet.errors import TaskError
-from masklet.masks.rle import iou
+from masklet.masks.rle import pair_iou
 from masklet.types import Masklet, Prompts
 
 STAGES = (TaskState.VERIFY, TaskState.ANNOTATE, TaskState.SELECT)
@@ -302,10 +302,7 @@ def agreement(known: Masklet, given: Masklet) -> float:
     scores = []
     for index, rle in known.frames.items():
         other = given.frames.get(index)
-        if other is None or not other.area or not rle.area:
-            scores.append(float(not rle.area and (other is None or not other.area)))
-        else:
-            scores.append(float(iou([rle], [other])[0, 0]))
+        scores.append(float(not rle.area) if other is None else pair_iou(rle, other))
     return float(np.mean(scores)) if scores else 0.0
 
 

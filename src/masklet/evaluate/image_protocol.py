@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.evaluate.protocols import ImageClicks
+from masklet.masks.overlap import pair_iou
 from masklet.masks.rle import decode_masks
 from masklet.predict.annotator import annotate_frame, first_prompt
 from masklet.predict.image import EncodedImage, ImageSegmenter
@@ -82,7 +83,7 @@ class _Asker:
         found = np.stack([*masks.values()])
         if not self.curve:
             self.first = found
-        self.curve.append(_iou(found, self.truths))
+        self.curve.append(np.array([pair_iou(*pair) for pair in zip(found, self.truths, strict=True)]))
         return {i: masks[i] for i in clicks}
 
     def masks(self) -> dict[ObjectId, Region]:
@@ -97,8 +98,3 @@ def _together(answers: list[MaskSet]) -> MaskSet:
         iou=np.concatenate([answer.iou for answer in answers]),
         low_res=np.concatenate(low_res),
     )
-
-
-def _iou(masks: Bool[np.ndarray, "n h w"], truths: Bool[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
-    shared = np.count_nonzero(masks & truths, axis=(1, 2))
-    return np.asarray(shared / np.count_nonzero(masks | truths, axis=(1, 2)))

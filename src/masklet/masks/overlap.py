@@ -1,4 +1,4 @@
-"""Masks against masks: how much they overlap, and who owns a pixel that several claim."""
+"""Overlap of masks: intersection over union, and non-overlapping masks from logits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 SUPPRESSED = -10.0
-"""Logit at which a mask that lost a pixel ends up, at the most; its probability is below 0.00005."""
+"""Highest logit of a pixel that belongs to another mask; its probability is below 0.00005."""
 
 _BLOCK = 2**20  # pixels counted at a time: few enough for float32 to count them exactly and for bounded memory
 
 
+def pair_iou(mask: Bool[np.ndarray, "h w"], other: Bool[np.ndarray, "h w"]) -> float:
+    """Compute the IoU of two masks, 0 to 1; two empty masks agree (1)."""
+    union = np.count_nonzero(mask | other)
+    return float(np.count_nonzero(mask & other) / union) if union else 1.0
+
+
 def mask_iou(masks: Bool[np.ndarray, "n h w"], others: Bool[np.ndarray, "m h w"]) -> Float32[np.ndarray, "n m"]:
-    """Intersection over union of every mask with every other, 0 to 1; two empty masks have 0."""
+    """Compute the IoU of every mask with every other for matching, 0 to 1; empty masks match nothing (0)."""
     pixels = masks.shape[1] * masks.shape[2]
     flat, flat_others = masks.reshape(len(masks), pixels), others.reshape(len(others), pixels)
     shared: Float64[np.ndarray, "n m"] = np.zeros((len(masks), len(others)))
@@ -25,10 +31,9 @@ def mask_iou(masks: Bool[np.ndarray, "n h w"], others: Bool[np.ndarray, "m h w"]
 
 
 def resolve_overlap(logits: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n h w"]:
-    """Give each pixel to the mask with the largest logit there and push all others to `SUPPRESSED` or below.
+    """Assign each pixel to the mask with the highest logit and clamp the logits of all others to `SUPPRESSED`.
 
-    The winner's logit stays as it is. Of equal logits the first mask wins. With a threshold of `SUPPRESSED` or more
-    the masks are disjoint.
+    The highest logit is unchanged; on ties the first mask wins. Masks binarized at `SUPPRESSED` or more are disjoint.
     """
     if len(logits) < 2:
         return logits.copy()

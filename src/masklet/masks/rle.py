@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from pycocotools import mask as coco
 
 from masklet.errors import FormatError
@@ -13,7 +13,7 @@ from masklet.types import Rle
 
 
 def encode_masks(masks: Bool[np.ndarray, "n h w"]) -> list[Rle]:
-    """One code for each mask."""
+    """Encode a stack of masks."""
     if not len(masks):
         return []
     codes = coco.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8))
@@ -21,10 +21,10 @@ def encode_masks(masks: Bool[np.ndarray, "n h w"]) -> list[Rle]:
 
 
 def decode_masks(rles: Sequence[Rle]) -> Bool[np.ndarray, "n h w"]:
-    """Masks of one size as one array; (0, 0, 0) for no codes.
+    """Decode masks of one size to one array; its shape is (0, 0, 0) for no masks.
 
     Raises:
-        FormatError: a code is corrupt, or the sizes differ.
+        FormatError: an encoding is corrupt, or the sizes differ.
     """
     if not rles:
         return np.zeros((0, 0, 0), bool)
@@ -38,12 +38,12 @@ def decode_masks(rles: Sequence[Rle]) -> Bool[np.ndarray, "n h w"]:
 
 
 def areas(rles: Sequence[Rle]) -> Int64[np.ndarray, " n"]:
-    """Number of pixels inside each mask."""
+    """Count the pixels inside each mask."""
     return np.asarray(coco.area(_codes(rles)) if rles else [], np.int64)
 
 
 def boxes(rles: Sequence[Rle]) -> Float32[np.ndarray, "n 4"]:
-    """Tightest half-open box (x0, y0, x1, y1) of each mask, zeros for an empty one."""
+    """Compute the tightest half-open box (x0, y0, x1, y1) of each mask; zeros for an empty one."""
     if not rles:
         return np.zeros((0, 4), np.float32)
     box = np.asarray(coco.toBbox(_codes(rles)), np.float32)  # x, y, width, height
@@ -51,21 +51,26 @@ def boxes(rles: Sequence[Rle]) -> Float32[np.ndarray, "n 4"]:
     return box
 
 
-def iou(rles: Sequence[Rle], others: Sequence[Rle]) -> Float32[np.ndarray, "n m"]:
-    """Intersection over union of every mask with every other, 0 to 1; two empty masks have 0."""
+def iou(rles: Sequence[Rle], others: Sequence[Rle]) -> Float64[np.ndarray, "n m"]:
+    """Compute the IoU of every mask with every other for matching, 0 to 1; empty masks match nothing (0)."""
     if not rles or not others:
-        return np.zeros((len(rles), len(others)), np.float32)
+        return np.zeros((len(rles), len(others)))
     codes = _codes([*rles, *others])
-    return np.asarray(coco.iou(codes[: len(rles)], codes[len(rles) :], [0] * len(others)), np.float32)
+    return np.asarray(coco.iou(codes[: len(rles)], codes[len(rles) :], [0] * len(others)), np.float64)
+
+
+def pair_iou(rle: Rle, other: Rle) -> float:
+    """Compute the IoU of two masks, 0 to 1; two empty masks agree (1)."""
+    return float(iou([rle], [other])[0, 0]) if rle.area or other.area else 1.0
 
 
 def union(rles: Sequence[Rle]) -> Rle:
-    """The pixels inside any of the masks (at least one mask)."""
+    """Merge at least one mask: the pixels inside any of them."""
     return _merge(rles, intersect=False)
 
 
 def intersection(rles: Sequence[Rle]) -> Rle:
-    """The pixels inside all of the masks (at least one mask)."""
+    """Intersect at least one mask: the pixels inside all of them."""
     return _merge(rles, intersect=True)
 
 
@@ -82,6 +87,6 @@ def _check_one_size(rles: Sequence[Rle]) -> None:
 
 
 def _codes(rles: Sequence[Rle]) -> list[dict[str, object]]:
-    """Sound codes of one size, as pycocotools takes them."""
+    """Validate encodings of one size and convert them for pycocotools."""
     _check_one_size(rles)
     return [{"size": list(rle.size), "counts": rle.validated().counts} for rle in rles]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from masklet.errors import PromptError, UnknownObjectError
-from masklet.masks.rle import iou
+from masklet.masks.rle import pair_iou
 from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
 from masklet.types import FrameMasks, ObjectId, Rle
@@ -77,7 +77,7 @@ def _both_ways(
             if out.frame_index == frame_index:
                 continue
             for i in out.object_ids:
-                same = agree(before[i][out.frame_index], Rle.from_mask(out[i]))
+                same = pair_iou(before[i][out.frame_index], Rle.from_mask(out[i])) >= AGREEMENT
                 agreed[i] = agreed[i] + 1 if same else 0
                 if agreed[i] >= patience or out.frame_index == known[i][-1]:
                     pending.discard(i)
@@ -92,10 +92,3 @@ def _stretch(frames: Collection[int], start: int, step: int, span: range) -> ran
     while stop in frames and stop in span:
         stop += step
     return range(start, stop, step)
-
-
-def agree(mask: Rle, other: Rle) -> bool:
-    """Whether two masks are as good as equal; two empty ones are."""
-    if not mask.area or not other.area:
-        return mask.area == other.area
-    return bool(iou([mask], [other])[0, 0] >= AGREEMENT)

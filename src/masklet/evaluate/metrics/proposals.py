@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
-from pycocotools import mask as coco
 
 from masklet.errors import FormatError
+from masklet.masks.rle import iou
 from masklet.types import Rle
 
 MAX_DETECTIONS = 1000
@@ -70,20 +70,12 @@ def count_recalled(
     if len(predictions) != len(scores):
         raise FormatError(f"expected one score for each of {len(predictions)} predictions, got {len(scores)}")
     best = np.argsort(-scores, kind="stable")[:max_detections].tolist()
-    iou = _iou([predictions[i] for i in best], truths)
+    overlaps = iou([predictions[i] for i in best], truths)
     areas = np.array([truth.area for truth in truths])
     ranges = [(areas >= low) & (areas <= high) for low, high in _AREAS.values()]
     return RecallCounts(
-        np.array([_found(iou[:, chosen]) for chosen in ranges]), np.array([int(chosen.sum()) for chosen in ranges])
+        np.array([_found(overlaps[:, chosen]) for chosen in ranges]), np.array([int(chosen.sum()) for chosen in ranges])
     )
-
-
-def _iou(predictions: Sequence[Rle], truths: Sequence[Rle]) -> Float64[np.ndarray, "n m"]:
-    """In double precision: 0.7 has to reach the threshold of 0.7."""
-    if not predictions or not truths:
-        return np.zeros((len(predictions), len(truths)))
-    ours, theirs = ([{"size": list(rle.size), "counts": rle.counts} for rle in rles] for rles in (predictions, truths))
-    return np.asarray(coco.iou(ours, theirs, [0] * len(theirs)), np.float64)
 
 
 def _found(iou: Float64[np.ndarray, "n m"]) -> Int64[np.ndarray, " thresholds"]:
