@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from PIL import Image
 pytest.importorskip("sqlalchemy")
 
 from masklet.engine.ingest import Intake, Terms, add, add_media
-from masklet.engine.proposals import Found, LocalFinder, Proposal, propose, waiting
+from masklet.engine.proposals import MaskletSearch, Proposal, propose, unsearched_media
 from masklet.engine.records import Media, TaskKind, TaskState
 from masklet.engine.store import Store
+from masklet.errors import MediaError
 from masklet.model.sam2 import Sam2
 from masklet.predict.automatic_masklets import EverythingSettings
 from masklet.predict.automatic_masks import AutomaticSettings, Layer
@@ -35,16 +36,18 @@ class Scripted:
     failing: tuple[str, ...] = ()
     dies_at: str = ""
     backward: dict[int, Rle] | None = None
-    model: str = "scripted"
     searched: list[str] = field(default_factory=list)
 
-    def find(self, media: Sequence[Media]) -> Iterator[Found]:
-        for one in media:
-            if one.name == self.dies_at:
-                raise KeyboardInterrupt
-            self.searched.append(one.name)
-            found = Proposal(self.masklet_of(one, {0: 0.9, 3: 0.4}), self.backward)
-            yield one, "cannot be decoded" if one.name in self.failing else [found]
+    def start_worker(self) -> Callable[[Media], list[Proposal]]:
+        return self.search
+
+    def search(self, media: Media) -> list[Proposal]:
+        if media.name == self.dies_at:
+            raise KeyboardInterrupt
+        self.searched.append(media.name)
+        if media.name in self.failing:
+            raise MediaError("cannot be decoded")
+        return [Proposal(self.masklet_of(media, {0: 0.9, 3: 0.4}), self.backward)]
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def clips(store: Store, media: Media) -> list[Media]:
 
 def test_proposals_wait_for_a_verdict(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
     done: list[str] = []
-    told = propose(store, Scripted(masklet_of), priority=2, progress=lambda media: done.append(media.name))
+    told = propose(store, Scripted(masklet_of), "scripted", priority=2, progress=lambda media: done.append(media.name))
     assert (told.media, told.masklets, told.before, told.failed) == (4, 4, 0, {})
     assert done == ["clip-0000", "clip-1", "clip-2", "clip-3"]
     for task in store.tasks():
@@ -73,7 +76,7 @@ def test_proposals_wait_for_a_verdict(store: Store, clips: list[Media], masklet_
 
 def test_both_ways(store: Store, media: Media, masklet_of: MakeMasklet) -> None:
     elsewhere = masklet_of(media, {0: 1.0}, left=9).frames[0]
-    propose(store, Scripted(masklet_of, backward={0: elsewhere}))
+    propose(store, Scripted(masklet_of, backward={0: elsewhere}), "scripted")
     (task,) = store.tasks()
     assert task.frames == (3, 0)  # frame 0 only because the two ways disagree there
     note = store.history(task.id)[-1].note
@@ -83,44 +86,42 @@ def test_both_ways(store: Store, media: Media, masklet_of: MakeMasklet) -> None:
 def test_killed_and_started_again(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
     finder = Scripted(masklet_of, failing=("clip-1",), dies_at="clip-2")
     with pytest.raises(KeyboardInterrupt):
-        propose(store, finder)
+        propose(store, finder, "scripted")
     assert finder.searched == ["clip-0000", "clip-1"]
     again = Scripted(masklet_of)
-    told = propose(store, again)
+    told = propose(store, again, "scripted")
     assert again.searched == ["clip-1", "clip-2", "clip-3"]  # what failed is tried again
     assert (told.media, told.before) == (3, 1)
     assert len(store.tasks()) == 4
-    assert propose(store, Scripted(masklet_of)).media == 0
-    assert propose(store, Scripted(masklet_of, model="other"), limit=2).media == 2
+    assert propose(store, Scripted(masklet_of), "scripted").media == 0
+    assert propose(store, Scripted(masklet_of), "other", limit=2).media == 2
 
 
 def test_what_fails_is_named(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
-    told = propose(store, Scripted(masklet_of, failing=("clip-1", "clip-3")))
+    told = propose(store, Scripted(masklet_of, failing=("clip-1", "clip-3")), "scripted")
     assert (told.media, told.masklets) == (2, 2)
     assert told.failed == {"clip-1": "cannot be decoded", "clip-3": "cannot be decoded"}
-    assert [media.name for media in waiting(store, "scripted")[0]] == ["clip-1", "clip-3"]
+    assert [media.name for media in unsearched_media(store, "scripted")[0]] == ["clip-1", "clip-3"]
 
 
 def test_two_search_at_once(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
     class Slow(Scripted):
-        def find(self, media: Sequence[Media]) -> Iterator[Found]:
-            propose(store, Scripted(masklet_of))  # somebody else is faster
-            yield from super().find(media)
+        def start_worker(self) -> Callable[[Media], list[Proposal]]:
+            propose(store, Scripted(masklet_of), "scripted")  # somebody else is faster
+            return self.search
 
-    told = propose(store, Slow(masklet_of))
+    told = propose(store, Slow(masklet_of), "scripted")
     assert (told.media, told.masklets) == (0, 0)
     assert len(store.tasks()) == 4
 
 
 def test_masklet_of_another_size_harms_no_other(store: Store, clips: list[Media], masklet_of: MakeMasklet) -> None:
     class Wrong(Scripted):
-        def find(self, media: Sequence[Media]) -> Iterator[Found]:
-            for one, found in super().find(media):
-                assert not isinstance(found, str)
-                wrong = Proposal(replace(found[0].masklet, size=(1, 1)))
-                yield one, [wrong] if one.name == "clip-1" else found
+        def search(self, media: Media) -> list[Proposal]:
+            (found,) = super().search(media)
+            return [Proposal(replace(found.masklet, size=(1, 1))) if media.name == "clip-1" else found]
 
-    told = propose(store, Wrong(masklet_of))
+    told = propose(store, Wrong(masklet_of), "scripted")
     assert told.masklets == 3
     assert "expected masks of 16x12 pixels" in told.failed["clip-1"]
 
@@ -135,8 +136,8 @@ def test_a_model_looks(store: Store, tiny: Sam2, clip: UInt8[np.ndarray, "t h w 
         path.unlink()
     settings = EverythingSettings(every=2, max_objects=2, min_frames=1)
     anything = AutomaticSettings(layers=(Layer(points=3),), min_iou=-1, min_stability=0, max_share=1)
-    finder = LocalFinder(tiny, settings, anything)
-    told = propose(store, finder)
+    search = MaskletSearch(model=tiny, settings=settings, key_frames=anything)
+    told = propose(store, search, search.model_name())
     assert (told.media, list(told.failed)) == (1, ["gone"])
     assert told.masklets == len(store.tasks()) > 0
     versions = [store.version(task.version) for task in store.tasks() if task.version]

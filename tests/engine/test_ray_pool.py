@@ -14,9 +14,8 @@ from PIL import Image
 pytest.importorskip("sqlalchemy")
 
 from masklet.engine.ingest import add_media
-from masklet.engine.proposals import propose
-from masklet.engine.ray_pool import RayCrew
-from masklet.engine.recipe import CrewFinder, Recipe
+from masklet.engine.proposals import MaskletSearch, propose
+from masklet.engine.ray_pool import RayPool
 from masklet.engine.records import Media
 from masklet.engine.store import Store
 from masklet.predict.automatic_masklets import EverythingSettings
@@ -30,7 +29,7 @@ def workers_of(ancestor: int) -> list[int]:
     for folder in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
         try:
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if b"ray::Worker" in (folder / "cmdline").read_bytes():
+            if b"ray::_Actor" in (folder / "cmdline").read_bytes():
                 workers.append(int(folder.name))
         except OSError:
             continue  # it has ended in the meantime
@@ -68,13 +67,11 @@ def test_the_same_as_one_process(
         folder.mkdir()
         for index in range(4):
             Image.fromarray(clip[4 * number + index]).save(folder / f"{index}.png")
-    recipe = Recipe(
+    search = MaskletSearch(
         model=ModelSpec(device="cpu", image_size=64),
-        preset="fast",
         settings=EverythingSettings(every=2, max_objects=3, min_frames=1),
+        key_frames="fast",
     )
-    local = recipe.finder()
-    cluster = CrewFinder(recipe=recipe, model=local.model, crew=RayCrew(address="local", workers=2))
     killed: list[int] = []
 
     def kill_one(media: Media) -> None:
@@ -88,10 +85,10 @@ def test_the_same_as_one_process(
     ):
         for store in (one, many):
             add_media(store, folders)
-        alone = propose(one, local)
-        together = propose(many, cluster, progress=kill_one)
+        alone = propose(one, search, "nano")
+        together = propose(many, search, "nano", pool=RayPool(address="local", workers=2), progress=kill_one)
         assert killed
         assert alone.masklets > 0
         assert (together.media, together.masklets, together.failed) == (6, alone.masklets, {})
         assert found(one) == found(many)
-        assert propose(many, cluster).before == 6
+        assert propose(many, search, "nano").before == 6

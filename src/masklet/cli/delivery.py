@@ -15,8 +15,8 @@ from masklet.engine.card import write_card
 from masklet.engine.dataset import Exported, SetForm, export_videos
 from masklet.engine.set_lists import write_lists
 from masklet.engine.set_record import VideoRecord, records_of
-from masklet.engine.worker_pool import Crew
 from masklet.errors import FormatError, MediaError
+from masklet.predict.worker_pool import WorkerPool
 
 
 def form_named(name: str) -> SetForm:
@@ -32,11 +32,11 @@ class Delivery:
 
     Attributes:
         workshop: the project.
-        crew: writes several videos at a time; None for one after the other.
+        pool: where videos are written; None for one after the other in this process.
     """
 
     workshop: Workshop
-    crew: Crew | None = None
+    pool: WorkerPool | None = None
 
     def export(self, root: Path, form: SetForm, title: str) -> int:
         """Write a data set; gives the exit code."""
@@ -53,7 +53,7 @@ class Delivery:
         with self.workshop.open() as store:
             count = len(store.all_media())
             with progress(str(root), count, quiet=quiet, unit="videos") as advance:
-                done = export_videos(verified(store), root, form, crew=self.crew, progress=lambda _name: advance())
+                done = export_videos(verified(store), root, form, pool=self.pool, progress=lambda _name: advance())
         for name, reason in done.failed.items():
             note(f"{name}: {reason}")
         records = [record for record in records_of(root) if isinstance(record, VideoRecord)]

@@ -151,17 +151,18 @@ def propose(
     """
     with working(as_json=as_json):
         from masklet.cli.finding import preset_named  # noqa: PLC0415  torch is slow to import
-        from masklet.cli.workshop import Workshop, crew, finder  # noqa: PLC0415
+        from masklet.cli.workshop import Workshop, masklet_search, worker_pool  # noqa: PLC0415
         from masklet.predict.automatic_masklets import EverythingSettings  # noqa: PLC0415
 
-        look = finder(
+        pool = worker_pool(workers, ray)
+        search = masklet_search(
             ModelOptions(name=model, weights=weights, device=device, dtype=dtype, image_size=size),
             preset_named(preset),
             EverythingSettings(every=every, max_objects=max_objects),
             both_ways=both_ways,
-            workers=crew(workers, ray),
+            pool=pool,
         )
-        code = Workshop(place, as_json=as_json, quiet=quiet).propose(look, limit=limit, priority=priority)
+        code = Workshop(place, as_json=as_json, quiet=quiet).propose(search, pool, limit=limit, priority=priority)
     raise typer.Exit(code)
 
 
@@ -291,9 +292,9 @@ def export(
     """
     with working(as_json=as_json):
         from masklet.cli.delivery import Delivery, form_named  # noqa: PLC0415
-        from masklet.cli.workshop import Workshop, crew  # noqa: PLC0415
+        from masklet.cli.workshop import Workshop, worker_pool  # noqa: PLC0415
 
-        delivery = Delivery(Workshop(place, as_json=as_json, quiet=quiet), crew(workers, ray))
+        delivery = Delivery(Workshop(place, as_json=as_json, quiet=quiet), worker_pool(workers, ray))
         code = delivery.export(output, form_named(form), title)
     raise typer.Exit(code)
 

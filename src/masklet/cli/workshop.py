@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -21,17 +21,16 @@ from masklet.cli.progress import progress
 from masklet.cli.report import document, note, print_json
 from masklet.engine import statistics
 from masklet.engine.ingest import Terms, add_gold, add_media, find_media
-from masklet.engine.proposals import Finder, propose, waiting
-from masklet.engine.ray_pool import RayCrew
-from masklet.engine.recipe import CrewFinder, Recipe
+from masklet.engine.proposals import MaskletSearch, propose, unsearched_media
+from masklet.engine.ray_pool import RayPool
 from masklet.engine.records import Split, TaskKind, TaskState
 from masklet.engine.remote import Fetched, fetch, find_remote, is_url
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue
-from masklet.engine.worker_pool import Crew, Processes
 from masklet.errors import FormatError, MediaError, OutputError, TaskError
 from masklet.predict.automatic_masklets import EverythingSettings
 from masklet.predict.automatic_masks import Preset
+from masklet.predict.worker_pool import ProcessPool, WorkerPool
 
 PHASES = {"1": "1 pictures", "2": "2 propagation", "3": "3 interactive", "auto": "automatic"}
 
@@ -50,26 +49,21 @@ def terms(license_name: str, split: str | None, shares: tuple[float, float], obj
     )
 
 
-def crew(workers: int, address: str | None) -> Crew | None:
-    """Who works: None for this process alone, processes of this machine, or workers on a Ray cluster."""
+def worker_pool(workers: int, address: str | None) -> WorkerPool | None:
+    """The pool that the options name; None for this process alone."""
     if address is not None:
-        return RayCrew(address=address, workers=workers)
-    return Processes(workers=workers) if workers > 1 else None
+        return RayPool(address=address, workers=workers)
+    return ProcessPool(workers=workers) if workers > 1 else None
 
 
-def finder(
-    model: ModelOptions, preset: Preset, settings: EverythingSettings, *, both_ways: bool, workers: Crew | None
-) -> Finder:
-    """What looks for masklets, in this process or with a crew."""
-    recipe = Recipe(
-        model=spec_of(model),
-        preset=preset,
-        settings=settings,
-        both_ways=both_ways,
+def masklet_search(
+    model: ModelOptions, preset: Preset, settings: EverythingSettings, *, both_ways: bool, pool: WorkerPool | None
+) -> MaskletSearch:
+    """The search that the options describe; without a pool its model is loaded here, once."""
+    spec = spec_of(model)
+    return MaskletSearch(
+        model=spec.load() if pool is None else spec, settings=settings, key_frames=preset, both_ways=both_ways
     )
-    if workers is None:
-        return recipe.finder()
-    return CrewFinder(recipe=recipe, model=replace(recipe.model, device="cpu").load().config.full_name, crew=workers)
 
 
 @dataclass(frozen=True)
@@ -146,18 +140,21 @@ class Workshop:
         with progress(self._name, len(wanted), quiet=self.quiet or self.as_json, unit="files") as advance:
             return fetch(wanted, into or Path(self.place) / "media", progress=lambda _url: advance())
 
-    def propose(self, look: Finder, *, limit: int | None, priority: int) -> int:
-        """Let a model look for masklets; gives the exit code."""
+    def propose(self, search: MaskletSearch, pool: WorkerPool | None, *, limit: int | None, priority: int) -> int:
+        """Search media for masklets; gives the exit code."""
+        model = search.model_name()
         with self.open() as store:
-            total = len(waiting(store, look.model)[0][:limit])
+            total = len(unsearched_media(store, model)[0][:limit])
             with progress(self._name, total, quiet=self.quiet or self.as_json, unit="media") as advance:
-                told = propose(store, look, limit=limit, priority=priority, progress=lambda _media: advance())
-        for name, reason in told.failed.items():
+                done = propose(
+                    store, search, model, pool=pool, limit=limit, priority=priority, progress=lambda _media: advance()
+                )
+        for name, reason in done.failed.items():
             note(f"{name}: {reason}")
-        counts = f"{told.masklets} masklets in {told.media} media, {len(told.failed)} failed"
-        lines = [f"{look.model}: {counts}" + (f", {told.before} searched before" if told.before else "")]
-        self.tell("propose", lines, model=look.model, **asdict(told))
-        return EXIT_CODES[MediaError] if told.failed else 0
+        counts = f"{done.masklets} masklets in {done.media} media, {len(done.failed)} failed"
+        lines = [f"{model}: {counts}" + (f", {done.before} searched before" if done.before else "")]
+        self.tell("propose", lines, model=model, **asdict(done))
+        return EXIT_CODES[MediaError] if done.failed else 0
 
     def gold(self, tasks: Sequence[int]) -> None:
         """Make known answers of accepted masklets.

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,6 @@ import numpy as np
 from masklet.engine.accepted import VerifiedVideo
 from masklet.engine.set_lists import class_list
 from masklet.engine.set_record import VideoRecord, damage, object_record, place_of, read_record, write_record
-from masklet.engine.worker_pool import Crew
 from masklet.errors import FormatError, MaskletError
 from masklet.io import LiveVideo, open_video, write_image
 from masklet.io.atomic import Draft, writing
@@ -30,6 +30,7 @@ from masklet.io.mattes import PngMatteWriter
 from masklet.io.result_builder import Provenance, Result
 from masklet.io.source import RecordedSource
 from masklet.io.writer import Writer
+from masklet.predict.worker_pool import SerialPool, WorkerPool
 from masklet.types import FrameMasks
 
 SetForm = Literal["sav", "davis", "coco", "yolo"]
@@ -55,7 +56,7 @@ def export_videos(
     root: Path,
     form: SetForm = "sav",
     *,
-    crew: Crew | None = None,
+    pool: WorkerPool | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Exported:
     """Write videos to a set; what cannot be read is named, and the others are written.
@@ -65,7 +66,7 @@ def export_videos(
         root: folder of the set; made if it is not there.
         form: "sav" (videos with manual and automatic JSON for train, pictures and PNG for val and test), "davis" (label
             maps: where objects overlap one is seen), "coco" or "yolo".
-        crew: writes several videos at a time; None: this process writes one after the other.
+        pool: where videos are written; default: one after the other in this process.
         progress: called with the name of each video when it is done.
 
     Raises:
@@ -86,46 +87,28 @@ def export_videos(
                     class_list(root, class_names(video))
                 yield video
 
-    order = SetOrder(root=root, form=form)
-    for video, reason in order.each(missing()) if crew is None else crew.each(order, missing()):
+    export = VideoExport(root=root, form=form)
+    for video, result in (pool or SerialPool()).map_unordered(export, missing()):
         name = name_of(video)
-        if reason is None:
-            done.written.append(name)
+        if isinstance(result, MaskletError):
+            done.failed[name] = str(result)
         else:
-            done.failed[name] = reason
+            done.written.append(name)
         tell(name)
     done.written.sort()
     return done
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetOrder:
-    """What a worker needs to write videos to a set.
-
-    Attributes:
-        root: folder of the set.
-        form: its form.
-    """
+class VideoExport:
+    """Writes videos to a data set (a `WorkerTask`)."""
 
     root: Path
     form: SetForm
 
-    def begin(self) -> Callable[[VerifiedVideo], str | None]:
-        """What a worker does with a video (`masklet.engine.worker_pool.Trade`): writes it, or says why not."""
-        return self.write
-
-    def write(self, video: VerifiedVideo) -> str | None:
-        """Write a video; None, or why that cannot be."""
-        try:
-            export_video(video, self.root, self.form)
-        except MaskletError as error:
-            return str(error)
-        return None
-
-    def each(self, videos: Iterable[VerifiedVideo]) -> Iterator[tuple[VerifiedVideo, str | None]]:
-        """One video after the other, in this process."""
-        for video in videos:
-            yield video, self.write(video)
+    def start_worker(self) -> Callable[[VerifiedVideo], VideoRecord]:
+        """Return the function that writes one video."""
+        return partial(export_video, root=self.root, form=self.form)
 
 
 def class_names(video: VerifiedVideo) -> list[str]:

@@ -1,10 +1,11 @@
-"""Masklets that a model proposes: every video once, what fails is named, what is done stays done."""
+"""Masklets that a model finds without prompts, stored as tasks for verification."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -14,91 +15,71 @@ from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.store import Store, as_media, media_row
 from masklet.engine.tables import MediaRow, ProposalRow
 from masklet.engine.transactions import Prepared, new_object_id, new_task, prepare
-from masklet.errors import FormatError, MaskletError
+from masklet.errors import MaskletError
 from masklet.predict.automatic_masklets import EverythingSettings, track_everything
-from masklet.predict.automatic_masks import AutomaticSettings
+from masklet.predict.automatic_masks import AutomaticSettings, Preset, settings_for
 from masklet.predict.backward_check import track_back
+from masklet.predict.spec import ModelSpec
+from masklet.predict.worker_pool import SerialPool, WorkerPool, WorkerTask
 from masklet.types import Masklet, Rle
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A masklet that a model proposes.
+class Proposal(NamedTuple):
+    """A masklet that a model found.
 
     Attributes:
-        masklet: what it found.
-        backward: the same object tracked the other way (`track_back`), for the gate that compares both; None where
-            that was not done.
+        masklet: its masks.
+        backward: masks of the same object tracked in reverse (`track_back`), compared with the masklet when it is
+            stored; None without a reverse pass.
     """
 
     masklet: Masklet
     backward: Mapping[int, Rle] | None = None
 
 
-Found = tuple[Media, list[Proposal] | str]
-"""A media with what was found in it, or why there is nothing."""
-
-
-@runtime_checkable
-class Finder(Protocol):
-    """What looks for masklets in media, here or elsewhere."""
-
-    @property
-    def model(self) -> str:
-        """Name of the model: a media is searched once by each."""
-        ...
-
-    def find(self, media: Sequence[Media]) -> Iterator[Found]:
-        """Each media once, in any order; one that fails says why and does not end the others."""
-        ...
-
-
-@dataclass(frozen=True)
-class LocalFinder:
-    """Looks in this process.
+@dataclass(frozen=True, kw_only=True)
+class MaskletSearch:
+    """Finds masklets in media without prompts (a `WorkerTask`).
 
     Attributes:
-        net: the model.
-        settings: how masklets are found.
-        proposals: how key frames are searched.
-        both_ways: track each masklet back from its end too, for the gate that compares the two.
+        model: a loaded model, or a spec of one that every worker loads for itself.
+        settings: settings of automatic masklet generation.
+        key_frames: settings of automatic mask generation on key frames, or the name of a preset.
+        both_ways: also track each masklet in reverse from its end; frames where the passes disagree need review.
     """
 
-    net: Model
+    model: Model | ModelSpec
     settings: EverythingSettings = field(default_factory=EverythingSettings)
-    proposals: AutomaticSettings | None = None
+    key_frames: AutomaticSettings | Preset = "default"
     both_ways: bool = True
 
-    @property
-    def model(self) -> str:
-        """Name of the model."""
-        return self.net.config.full_name
+    def start_worker(self) -> Callable[[Media], list[Proposal]]:
+        """Load the model and return the function that searches one media."""
+        return partial(self._search, self.model.load() if isinstance(self.model, ModelSpec) else self.model)
 
-    def find(self, media: Sequence[Media]) -> Iterator[Found]:
-        """Each media in turn."""
-        for one in media:
-            yield one, self.look(one)
+    def model_name(self) -> str:
+        """Full name of the model; a spec is loaded on the CPU to know it."""
+        model = replace(self.model, device="cpu").load() if isinstance(self.model, ModelSpec) else self.model
+        return model.config.full_name
 
-    def look(self, media: Media) -> list[Proposal] | str:
-        """The masklets of one media, or why there are none."""
-        try:
-            with open_known(media) as video:
-                found = track_everything(self.net, video, self.settings, proposals=self.proposals)
-                back = track_back(self.net, video, found) if self.both_ways else {}
-        except MaskletError as error:
-            return str(error)
-        return [Proposal(masklet, back.get(object_id)) for object_id, masklet in found.items()]
+    def _search(self, model: Model, media: Media) -> list[Proposal]:
+        preset = self.key_frames
+        key_frames = preset if isinstance(preset, AutomaticSettings) else settings_for(model, preset)
+        with open_known(media) as video:
+            found = track_everything(model, video, self.settings, proposals=key_frames)
+            backward = track_back(model, video, found) if self.both_ways else {}
+        return [Proposal(masklet, backward.get(object_id)) for object_id, masklet in found.items()]
 
 
 @dataclass
 class Proposed:
-    """What became of a search.
+    """The outcome of `propose`.
 
     Attributes:
-        media: searched now.
-        masklets: found in them; each is a task that waits for a verdict.
-        before: media that this model had searched already.
-        failed: name of the media -> why it could not be searched; it is tried again the next time.
+        media: number of media searched now.
+        masklets: number of masklets found in them.
+        before: number of media that this model had searched before.
+        failed: name of a media -> why it could not be searched; the next search tries it again.
     """
 
     media: int = 0
@@ -109,40 +90,50 @@ class Proposed:
 
 def propose(
     store: Store,
-    finder: Finder,
+    search: WorkerTask[Media, list[Proposal]],
+    model: str,
     *,
+    pool: WorkerPool | None = None,
     limit: int | None = None,
     priority: int = 0,
     progress: Callable[[Media], None] | None = None,
 ) -> Proposed:
-    """Search every media that the model has not searched yet; each masklet becomes a task that waits for a verdict.
+    """Search every media that the model has not searched yet and store each masklet as a task in state "verify".
 
-    The masklets of a media and the note that it was searched are one transaction: killed at any moment and started
-    again, it goes on with what is missing and proposes nothing twice.
+    The masklets of one media and the note that it was searched are one transaction: a search that was interrupted
+    continues with the remaining media and stores no masklet twice.
 
     Args:
-        store: of the project.
-        finder: what looks for masklets.
-        limit: so many media at most.
-        priority: of the tasks.
+        store: store of the project.
+        search: finds the masklets of one media, for example a `MaskletSearch`.
+        model: name of the model, the author of the masklets; each model searches a media once.
+        pool: where the search runs; default: one media after the other in this process.
+        limit: maximum number of media.
+        priority: priority of the tasks.
         progress: called after each media.
     """
-    wanted, before = waiting(store, finder.model)
-    told = Proposed(before=before)
-    for media, given in finder.find(wanted[:limit]):
-        found = _fitting(media, given)
-        if isinstance(found, str):
-            told.failed[media.name] = found
-        if _keep(store, media, found, finder.model, priority) and not isinstance(found, str):
-            told.media += 1
-            told.masklets += len(found)
+    media_to_search, searched = unsearched_media(store, model)
+    done = Proposed(before=searched)
+    for media, result in (pool or SerialPool()).map_unordered(search, media_to_search[:limit]):
+        prepared: list[Prepared] = []
+        error = str(result) if isinstance(result, MaskletError) else None
+        if not isinstance(result, MaskletError):
+            try:
+                prepared = [prepare(one.masklet, media, one.backward) for one in result]
+            except MaskletError as wrong:
+                error = str(wrong)
+        if error is not None:
+            done.failed[media.name] = error
+        if _add_proposals(store, media, prepared, error, model, priority) and error is None:
+            done.media += 1
+            done.masklets += len(prepared)
         if progress is not None:
             progress(media)
-    return told
+    return done
 
 
-def waiting(store: Store, model: str) -> tuple[list[Media], int]:
-    """The media that a model has not searched (or could not), and how many it has."""
+def unsearched_media(store: Store, model: str) -> tuple[list[Media], int]:
+    """Return the media that a model has not searched or could not search, and the number of those it has searched."""
     with store.database.read() as session:
         done = select(ProposalRow.media_id).where(ProposalRow.model == model, ProposalRow.error.is_(None))
         rows = session.scalars(select(MediaRow).order_by(MediaRow.id)).all()
@@ -150,17 +141,10 @@ def waiting(store: Store, model: str) -> tuple[list[Media], int]:
         return [as_media(row) for row in rows if row.id not in searched], len(searched)
 
 
-def _fitting(media: Media, found: list[Proposal] | str) -> list[Prepared] | str:
-    """Masklets as they go into the store, or why there are none."""
-    try:
-        return found if isinstance(found, str) else [prepare(one.masklet, media, one.backward) for one in found]
-    except FormatError as error:
-        return str(error)
-
-
-def _keep(store: Store, media: Media, found: list[Prepared] | str, model: str, priority: int) -> bool:
-    """Keep what was found, unless somebody else has done so in the meantime."""
-    masklets, error = ([], found) if isinstance(found, str) else (found, None)
+def _add_proposals(
+    store: Store, media: Media, masklets: list[Prepared], error: str | None, model: str, priority: int
+) -> bool:
+    """Store the result of a search; False if another process stored one in the meantime."""
     with store.change() as change:
         session = change.session
         row = media_row(session, media.content)
@@ -169,9 +153,9 @@ def _keep(store: Store, media: Media, found: list[Prepared] | str, model: str, p
         if known is not None and known.error is None:
             return False
         session.merge(ProposalRow(media_id=row.id, model=model, count=len(masklets), error=error))
-        for made in masklets:
+        for prepared in masklets:
             task = new_task(row, TaskKind.PROPOSAL, TaskState.VERIFY, new_object_id(session, row.id), priority=priority)
             change.create_task(task, model)
-            change.add_version(task, made, Work(author=model, phase="auto", model=model))
-            change.tell(task, "proposed", model, before=task.state, note=made.findings)
+            change.add_version(task, prepared, Work(author=model, phase="auto", model=model))
+            change.tell(task, "proposed", model, before=task.state, note=prepared.findings)
         return True

@@ -1,4 +1,4 @@
-"""A crew on a Ray cluster: one worker for each device, another in the place of one that dies."""
+"""A worker pool on a Ray cluster: one worker per device; a worker that dies is restarted."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from masklet.engine._deps import require_ray
-from masklet.engine.worker_pool import RETRIES, Trade
+from masklet.errors import DeviceError, MaskletError
+from masklet.predict.worker_pool import RETRIES, WorkerTask, run_item
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RayCrew:
-    """Workers on a Ray cluster; files must lie at the same path on each of its machines.
+class RayPool:
+    """Workers on a Ray cluster (a `WorkerPool`); media must have the same path on every machine of the cluster.
 
     Attributes:
-        address: of the cluster, "auto" for the one of this machine, "local" for one of this process.
-        workers: how many; one for each GPU of the cluster, or 2, where it is 0.
+        address: address of the cluster; "auto" for the cluster of this machine, "local" for a new one in this process.
+        workers: number of workers; 0 for one per GPU of the cluster, or 2 without GPUs.
     """
 
     address: str = "auto"
     workers: int = 0
 
-    def each(self, trade: Trade[T, R], items: Iterable[T]) -> Iterator[tuple[T, R | str]]:
-        """Every item once with what came of it, as they are done, or with why its worker failed.
+    def map_unordered(self, task: WorkerTask[T, R], items: Iterable[T]) -> Iterator[tuple[T, R | MaskletError]]:
+        """See `WorkerPool.map_unordered`.
 
         Raises:
             MissingExtraError: Ray is not installed.
@@ -43,41 +44,41 @@ class RayCrew:
         if started:
             ray.init(address=self.address, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         try:
-            yield from self._spread(ray, trade, iter(items))
+            yield from self._map(ray, task, iter(items))
         finally:
             if started:
                 ray.shutdown()
 
-    def _spread(self, ray: Any, trade: Trade[T, R], left: Iterator[T]) -> Iterator[tuple[T, R | str]]:
-        """Every worker has one item at a time."""
-        there = ray.cluster_resources()
-        gpus, cpus = (int(there.get(what, 0)) for what in ("GPU", "CPU"))
+    def _map(self, ray: Any, task: WorkerTask[T, R], pending: Iterator[T]) -> Iterator[tuple[T, R | MaskletError]]:
+        resources = ray.cluster_resources()
+        gpus, cpus = (int(resources.get(kind, 0)) for kind in ("GPU", "CPU"))
         count = self.workers or gpus or 2
-        needs = {"num_gpus": int(gpus >= count), "num_cpus": int(cpus >= count)}  # else they would wait for ever
-        worker = ray.remote(Worker).options(max_restarts=RETRIES, max_task_retries=RETRIES, **needs)
-        idle = deque(worker.remote(trade) for _ in range(count))
+        # asking for more than the cluster has would wait forever
+        needs = {"num_gpus": int(gpus >= count), "num_cpus": int(cpus >= count)}
+        actor_class = ray.remote(_Actor).options(max_restarts=RETRIES, max_task_retries=RETRIES, **needs)
+        idle = deque(actor_class.remote(task) for _ in range(count))
         busy: dict[Any, tuple[T, Any]] = {}
         while True:
-            for item in islice(left, len(idle)):
+            for item in islice(pending, len(idle)):
                 actor = idle.popleft()
-                busy[actor.do.remote(item)] = item, actor
+                busy[actor.run.remote(item)] = item, actor
             if not busy:
                 return
             (done,), _ = ray.wait(list(busy), num_returns=1)
             item, actor = busy.pop(done)
             idle.append(actor)
             try:
-                yield item, ray.get(done)
+                result = ray.get(done)
             except ray.exceptions.RayError as error:
-                yield item, f"the worker failed: {str(error).strip().splitlines()[-1]}"
+                result = DeviceError(f"the worker failed: {str(error).strip().splitlines()[-1]}")
+            yield item, result
 
 
-class Worker:
-    """One process of the cluster."""
+class _Actor:
+    """One worker process of the cluster."""
 
-    def __init__(self, trade: Trade[Any, Any]) -> None:
-        self._work = trade.begin()
+    def __init__(self, task: WorkerTask[Any, Any]) -> None:
+        self._function = task.start_worker()
 
-    def do(self, item: Any) -> Any:
-        """One piece of work."""
-        return self._work(item)
+    def run(self, item: Any) -> Any:
+        return run_item(self._function, item)
