@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from masklet.io import FORMS, ArrayVideo, OutputOptions, open_writer
+from masklet.io import FORMATS, ArrayVideo, OutputOptions, open_writer
 from masklet.io.calibration import GeoReference
 from masklet.masks.polygons import fill_polygons, polygons_of_mask
 from masklet.types import FrameMasks, RgbImage
@@ -55,8 +55,8 @@ def resident() -> float:
 
 def measure(form: str, folder: Path, pictures: list[RgbImage], results: list[FrameMasks]) -> tuple[float, float, float]:
     """Frames per second, megabytes for 100 frames, growth of memory in MB."""
-    path = folder / FORMS[form].file_name("o")
-    name = f"{path}/" if FORMS[form].is_folder else str(path)
+    path = folder / FORMATS[form].file_name("o")
+    name = f"{path}/" if FORMATS[form].is_folder else str(path)
     before, started = resident(), time.perf_counter()
     with open_writer(name, form=form, like=Placed(pictures), options=OutputOptions()) as writer:
         for picture, masks in zip(pictures, results, strict=True):
@@ -77,7 +77,7 @@ def main() -> None:
     print(f"{frames} frames of {SIZE[1]}x{SIZE[0]}, 3 objects, {sum(int(s.sum()) for s in shapes) // 3} pixels each")
     print(f"{'form':14} {'frames/s':>8} {'MB/100 frames':>13} {'memory, MB':>10}")
     with tempfile.TemporaryDirectory() as folder:
-        for form in FORMS:
+        for form in FORMATS:
             rate, megabytes, growth = measure(form, Path(folder), pictures, results)
             print(f"{form:14} {rate:8.1f} {megabytes:13.2f} {growth:10.0f}")
     print(f"\n{'tolerance':>9} {'corners':>8} {'IoU':>7}")

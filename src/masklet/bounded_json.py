@@ -86,6 +86,8 @@ def expecting(what: str, where: str) -> Generator[None]:
     try:
         yield
     except FormatError as error:
+        if str(error).endswith(where):
+            raise
         raise FormatError(f"{error}: {where}") from None
     except (KeyError, IndexError) as error:
         raise FormatError(f"expected {what}, found nothing for {error.args[0]!r}: {where}") from None

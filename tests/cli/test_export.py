@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import interrupted
 
 from masklet import FrameMasks
-from masklet.io import FORMS, MediaWarning, OverlayWriter, Provenance, open_video, open_writer, read_result
+from masklet.io import FORMATS, MediaWarning, OverlayWriter, Provenance, open_video, open_writer, read_result
 
 SIZE, NUM_FRAMES = (48, 64), 8
 Run = Callable[..., Any]
@@ -134,7 +134,7 @@ def test_the_list_of_forms(run: Run) -> None:
     done = run("export", "--forms")
 
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(FORMS)
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(FORMATS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process on Windows")

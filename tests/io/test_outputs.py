@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from masklet.errors import FormatError, OutputError
 from masklet.io import (
-    FORMS,
+    FORMATS,
     ArrayVideo,
     CutoutWriter,
-    Form,
+    Format,
     GeoReference,
     LabelMapWriter,
     OverlayWriter,
@@ -27,7 +27,7 @@ from masklet.io import (
     open_writer,
     read_result,
 )
-from masklet.io.formats.coco_results import CocoWriter
+from masklet.io.formats.coco import CocoWriter
 from masklet.io.formats.cvat import CvatWriter
 from masklet.io.formats.tables import CsvWriter
 from masklet.io.formats.yolo import YoloWriter
@@ -36,7 +36,7 @@ from masklet.io.writer import FrameRuns
 from masklet.types import FrameMasks, RgbImage
 
 NAMES = [
-    *(form.file_name("o") for form in FORMS.values()),
+    *(form.file_name("o") for form in FORMATS.values()),
     *("o.mp4", "o.webm", "o.json", "o", "o.alpha.webm", "o.txt"),
 ]
 """Every form under its own name, and some as people name them."""
@@ -118,7 +118,7 @@ STREAMED = ("o.overlay.mp4", "o.alpha.mov", "o.csv", "o.parquet", "o.ctc/", "o.g
 """Forms that are written as the frames come."""
 
 
-FOLDERS = ["o.alpha/", *(form.file_name("o") for form in FORMS.values() if form.is_folder and form.name != "ctc")]
+FOLDERS = ["o.alpha/", *(form.file_name("o") for form in FORMATS.values() if form.is_folder and form.name != "ctc")]
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -142,8 +142,8 @@ def test_the_last_masks_of_a_frame_replace_its_file(clips: Any, masks_at: Any, t
     assert contents(tmp_path / "again") == contents(tmp_path / "once")
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS.values() if form.read and not form.is_folder])
-def test_the_last_masks_of_a_frame_replace_those_before(masks_at: Any, tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", [form for form in FORMATS.values() if form.read and not form.is_folder])
+def test_the_last_masks_of_a_frame_replace_those_before(masks_at: Any, tmp_path: Path, form: Format) -> None:
     first, last, other = masks_at(4), replace(masks_at(5, ids=(2,)), frame_index=4), masks_at(8)
     results = []
     for place, written in {"again": [first, other, last], "once": [last, other]}.items():
@@ -377,7 +377,7 @@ def test_an_empty_folder_is_free(masks_at: Any, tmp_path: Path) -> None:
         ("a.json", "gif", OutputError, "a form of overlay, alpha"),
         ("a.json", "yolo", FormatError, "expected a folder of the form yolo, got a file"),
         ("folder", "coco", FormatError, "expected a file of the form coco, got a folder"),
-        ("bad.json", None, FormatError, "not a JSON file"),
+        ("bad.json", None, FormatError, "not JSON"),
     ],
 )
 def test_what_cannot_be_read(tmp_path: Path, path: str, form: str | None, error: type[Exception], told: str) -> None:

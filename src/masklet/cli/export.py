@@ -34,9 +34,9 @@ masklet export --forms
 
 def _list_forms(asked: bool) -> bool:
     if asked:
-        from masklet.io import FORMS  # noqa: PLC0415  pictures, video and array libraries are slow to import
+        from masklet.io import FORMATS  # noqa: PLC0415  pictures, video and array libraries are slow to import
 
-        rows = [[f.name, " ".join(f.suffixes), f.summary, f.loses if f.read else "not read"] for f in FORMS.values()]
+        rows = [[f.name, " ".join(f.suffixes), f.summary, f.loses if f.read else "not read"] for f in FORMATS.values()]
         typer.echo(table(["form", "names end with", "what", "does not come back"], rows))
         raise typer.Exit
     return asked
@@ -85,7 +85,7 @@ def export(
     with exit_codes(as_json=as_json):
         from masklet.cli.exporting import ids_of, opened, targets_of, write  # noqa: PLC0415  slow to import
         from masklet.cli.looks import output_options  # noqa: PLC0415
-        from masklet.io import FORMS, read_result  # noqa: PLC0415
+        from masklet.io import FORMATS, read_result  # noqa: PLC0415
 
         looks = output_options(
             LookOptions(
@@ -107,13 +107,13 @@ def export(
             masks = masks.only(ids_of(objects))
         with ExitStack() as stack:
             frames = None if video is None else stack.enter_context(opened(video))
-            missing = [form for _, form in targets if FORMS[form].wants_pictures]
+            missing = [form for _, form in targets if FORMATS[form].needs_frames]
             if missing and frames is None:
                 raise OutputError(f"{missing[0]} needs the frames: say --video")
             interrupted = write(masks, frames, targets, looks, overwrite=overwrite, quiet=quiet)
         for _, form in targets:
-            if FORMS[form].loses:
-                note(f"{form} does not keep everything: {FORMS[form].loses}", quiet=quiet or as_json)
+            if FORMATS[form].loses:
+                note(f"{form} does not keep everything: {FORMATS[form].loses}", quiet=quiet or as_json)
         if as_json:
             written = [{"path": str(Path(path)), "form": form} for path, form in targets]
             print_json(document("export", result=result, interrupted=interrupted, outputs=written))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from masklet.cli.progress import interruptible, progress
 from masklet.errors import OutputError
-from masklet.io import FORMS, OutputOptions, RecordedSource, Result, Writer, open_video, open_writer
-from masklet.io.outputs import form_of
+from masklet.io import FORMATS, OutputOptions, RecordedSource, Result, Writer, open_video, open_writer
+from masklet.io.outputs import format_of
 
 
 def targets_of(result: str, to: list[str], outputs: list[str]) -> list[tuple[str, str]]:
@@ -18,8 +18,8 @@ def targets_of(result: str, to: list[str], outputs: list[str]) -> list[tuple[str
         OutputError: nothing to write, or names and forms that do not go together.
     """
     for form in to:
-        if form not in FORMS:
-            raise OutputError(f"expected a form of {', '.join(FORMS)}, got {form!r}")
+        if form not in FORMATS:
+            raise OutputError(f"expected a form of {', '.join(FORMATS)}, got {form!r}")
     if not to and not outputs:
         raise OutputError("expected --to FORM or -o PATH")
     if len(to) == 1 and len(outputs) == 1:
@@ -27,9 +27,9 @@ def targets_of(result: str, to: list[str], outputs: list[str]) -> list[tuple[str
     if to and outputs:
         raise OutputError("several --to go without -o, several -o without --to: names choose the form")
     if outputs:
-        return [(output, form_of(output).name) for output in outputs]
+        return [(output, format_of(output).name) for output in outputs]
     stem = Path(result.rstrip("/")).name.split(".")[0]
-    return [(FORMS[form].file_name(stem), form) for form in to]
+    return [(FORMATS[form].file_name(stem), form) for form in to]
 
 
 def ids_of(words: str) -> frozenset[int]:

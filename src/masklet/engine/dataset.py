@@ -22,7 +22,7 @@ from masklet.engine.set_record import VideoRecord, damage, object_record, place_
 from masklet.errors import FormatError, MaskletError
 from masklet.io import LiveVideo, open_video, write_image
 from masklet.io.atomic import Draft, writing
-from masklet.io.formats.coco_results import CocoWriter
+from masklet.io.formats.coco import CocoWriter
 from masklet.io.formats.davis import LabelMapWriter
 from masklet.io.formats.sav import FRAME_STEP, SavWriter
 from masklet.io.formats.yolo import UNNAMED, YoloWriter

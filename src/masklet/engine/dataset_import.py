@@ -13,7 +13,7 @@ from masklet.io import Provenance, Result
 from masklet.io.datasets import Split as Part
 from masklet.io.datasets import VideoSequence, dataset_info
 from masklet.io.datasets.layouts import Layout
-from masklet.io.formats.coco_results import read_coco
+from masklet.io.formats.coco import read_coco
 from masklet.io.formats.yolo import read_yolo
 from masklet.io.result_builder import Gathering
 from masklet.masks.rle import encode_masks

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from masklet.bounded_json import read_json
 from masklet.engine.files import write_json
 from masklet.engine.set_record import VideoRecord
 from masklet.io.atomic import write_text, writing
-from masklet.io.formats.json_file import load_json, load_json_list
 
 CLASSES = "classes.json"
 """The classes of a YOLO set; the list only grows, so that labels which were written stay right."""
@@ -45,7 +45,10 @@ def _davis(root: Path, split: str, records: Sequence[VideoRecord]) -> None:
 
 
 def _coco(root: Path, split: str, records: Sequence[VideoRecord]) -> None:
-    documents = [load_json(root / "annotations" / "videos" / f"{record.name}.json") for record in records]
+    documents = [
+        read_json(root / "annotations" / "videos" / f"{record.name}.json", dict[str, Any], what="COCO annotation file")
+        for record in records
+    ]
     write_json(root / "annotations" / f"instances_{split}.json", merged_coco(documents))
 
 
@@ -91,7 +94,7 @@ def class_list(root: Path, names: Sequence[str]) -> list[str]:
         FormatError: the list on disk is broken.
     """
     path = root / CLASSES
-    known = [str(name) for name in load_json_list(path)] if path.is_file() else []
+    known = [str(name) for name in read_json(path, list[Any], what="list of classes")] if path.is_file() else []
     new = sorted(set(names) - set(known))
     if new:
         write_text(path, json.dumps([*known, *new], ensure_ascii=False) + "\n")

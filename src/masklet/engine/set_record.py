@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from masklet.bounded_json import expecting, read_json
 from masklet.engine.files import write_json
 from masklet.engine.quality import returns
 from masklet.engine.records import MaskletVersion, Phase, Split
 from masklet.errors import FormatError, MaskletError
-from masklet.io.formats.json_file import expecting, load_json
 from masklet.types import Size, Source
 
 SCHEMA, VERSION = "masklet/set-video", 1
@@ -125,7 +125,7 @@ def read_record(path: Path) -> VideoRecord:
     Raises:
         FormatError: missing, of a newer version, or not a record.
     """
-    document = load_json(path, max_bytes=MAX_BYTES)
+    document = read_json(path, dict[str, Any], what="video record", max_bytes=MAX_BYTES)
     with expecting("the record of a video in a data set", str(path)):
         if (document["schema"], document["version"]) != (SCHEMA, VERSION):
             raise FormatError(

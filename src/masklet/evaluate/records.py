@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from masklet.bounded_json import expecting, read_json
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
 from masklet.io.atomic import write_text, writing
-from masklet.io.formats.json_file import expecting, load_json
 
 RECORD_VERSION = 1
 
@@ -84,7 +84,7 @@ class RecordStore:
         if not path.is_file():
             return None
         try:
-            return Record.from_json(load_json(path), str(path))
+            return Record.from_json(read_json(path, dict[str, Any], what="evaluation record"), str(path))
         except FormatError:
             return None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from masklet.bounded_json import expecting, read_json
 from masklet.errors import FormatError
 from masklet.evaluate.records import Record, RecordStore
 from masklet.evaluate.report import Film, render_report
@@ -21,7 +22,6 @@ from masklet.evaluate.scoring import Notice
 from masklet.evaluate.summary import Row, object_entry, per_sequence, score_of, summarize
 from masklet.io.atomic import write_text
 from masklet.io.datasets import ImageDataset, VideoDataset
-from masklet.io.formats.json_file import expecting, load_json
 
 SCHEMA, VERSION = "masklet/evaluation", 1
 
@@ -81,7 +81,7 @@ def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         FormatError: missing, or something else.
     """
-    document = load_json(Path(path))
+    document = read_json(path, dict[str, Any], what="evaluation result")
     with expecting("results of masklet evaluate", str(path)):
         if (document["schema"], document["version"]) != (SCHEMA, VERSION):
             raise FormatError(f"expected {SCHEMA} version {VERSION}, got {document['schema']} {document['version']}")

@@ -7,7 +7,7 @@ from masklet.io.container import VideoFile, WebVideo
 from masklet.io.folder import FolderVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
-from masklet.io.formats.registry import FORMS, Form, OutputOptions
+from masklet.io.formats.registry import FORMATS, Format, OutputOptions
 from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
 from masklet.io.images import read_image, read_mask, write_image
 from masklet.io.intensity import Percentiles
@@ -26,14 +26,14 @@ from masklet.io.writer import Writer
 from masklet.masks.soft import Edge
 
 __all__ = [
-    "FORMS",
+    "FORMATS",
     "PALETTE",
     "ArrayVideo",
     "Calibration",
     "CutoutWriter",
     "Edge",
     "FolderVideo",
-    "Form",
+    "Format",
     "GeoReference",
     "LabelMapWriter",
     "LiveVideo",

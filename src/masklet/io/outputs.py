@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from masklet.bounded_json import read_json
 from masklet.errors import FormatError, OutputError
-from masklet.io.formats.json_file import parse_json_any, read_bounded
-from masklet.io.formats.registry import FOLDER, FORMS, USUAL, Form, OutputOptions
-from masklet.io.formats.yolo_data import is_yolo_data
+from masklet.io.formats.registry import DEFAULT_FORMATS, FOLDER, FORMATS, Format, OutputOptions
+from masklet.io.formats.yolo import is_yolo_data
 from masklet.io.result_builder import Like, Provenance, Result
 from masklet.io.writer import Writer
 
@@ -29,7 +29,7 @@ def open_writer(
     ``.mp4``, ``.mov``, ``.mkv`` and ``.webm`` are videos with the masks drawn over the frames, ``.json`` holds
     run-length codes with scores, ``.csv`` and ``.parquet`` measurements, a name without a suffix or with a slash at the
     end is a folder of PNG label maps. Other forms go by their name before the suffix: ``dog.coco.json``,
-    ``dog.alpha.mov``, ``dog.yolo/`` (`masklet.io.FORMS` lists them).
+    ``dog.alpha.mov``, ``dog.yolo/`` (`masklet.io.FORMATS` lists them).
 
     Args:
         path: the file or folder to write.
@@ -44,7 +44,7 @@ def open_writer(
         MissingExtraError: the form's library is not installed.
     """
     name = os.fspath(path)
-    chosen = form_of(name) if form is None else _named(form, name)
+    chosen = format_of(name) if form is None else _named(form, name)
     source = getattr(like, "path", None)
     as_folder = chosen.is_folder or Path(name).suffix.lower() not in chosen.suffixes
     check_free(Path(name), overwrite=overwrite, source=source, folder=as_folder)
@@ -67,7 +67,7 @@ def read_result(path: str | os.PathLike[str], *, form: str | None = None) -> Res
         raise FormatError(f"expected a result, found nothing: {path}")
     chosen = _named(form, str(path)) if form is not None else _recognized(place)
     if chosen.read is None:
-        readable = ", ".join(name for name, one in FORMS.items() if one.read)
+        readable = ", ".join(name for name, one in FORMATS.items() if one.read)
         raise FormatError(f"{chosen.name} is not read back (only {readable}): {path}")
     if place.is_dir() != chosen.is_folder and chosen.name != "sa1b":
         expected, found = ("a folder", "a file") if chosen.is_folder else ("a file", "a folder")
@@ -75,7 +75,7 @@ def read_result(path: str | os.PathLike[str], *, form: str | None = None) -> Res
     return chosen.read(place)
 
 
-def form_of(name: str) -> Form:
+def format_of(name: str) -> Format:
     """The form that a name asks for.
 
     Raises:
@@ -85,29 +85,33 @@ def form_of(name: str) -> Form:
     suffixes = [suffix.lower() for suffix in Path(name).suffixes[-2:]]
     last = suffixes[-1] if suffixes else ""
     if ends or not last or _is_folder_form(last):
-        return FORMS[last[1:]] if last[1:] in FORMS and FOLDER in FORMS[last[1:]].suffixes else FORMS[USUAL[""]]
-    inner = FORMS.get(suffixes[0][1:]) if len(suffixes) == 2 else None
+        return (
+            FORMATS[last[1:]]
+            if last[1:] in FORMATS and FOLDER in FORMATS[last[1:]].suffixes
+            else FORMATS[DEFAULT_FORMATS[""]]
+        )
+    inner = FORMATS.get(suffixes[0][1:]) if len(suffixes) == 2 else None
     if inner is not None and last in inner.suffixes:
         return inner
-    if last not in USUAL:
-        known = ", ".join(suffix for suffix in USUAL if suffix)
+    if last not in DEFAULT_FORMATS:
+        known = ", ".join(suffix for suffix in DEFAULT_FORMATS if suffix)
         raise OutputError(
             f"cannot write {name}: expected a name with {known}, or a folder (no suffix, or a slash at the end), "
             f"got {last!r}"
         )
-    return FORMS[USUAL[last]]
+    return FORMATS[DEFAULT_FORMATS[last]]
 
 
 def _is_folder_form(suffix: str) -> bool:
     """Whether a suffix is the name of a form that can be a folder, and no suffix of pictures."""
-    form = FORMS.get(suffix[1:])
+    form = FORMATS.get(suffix[1:])
     return form is not None and FOLDER in form.suffixes and form.name not in ("png", "tiff")
 
 
-def _named(form: str, name: str) -> Form:
-    if form not in FORMS:
-        raise OutputError(f"expected a form of {', '.join(FORMS)}, got {form!r}: {name}")
-    return FORMS[form]
+def _named(form: str, name: str) -> Format:
+    if form not in FORMATS:
+        raise OutputError(f"expected a form of {', '.join(FORMATS)}, got {form!r}: {name}")
+    return FORMATS[form]
 
 
 def check_free(path: Path, *, overwrite: bool, source: Path | None = None, folder: bool | None = None) -> None:
@@ -129,22 +133,22 @@ def check_free(path: Path, *, overwrite: bool, source: Path | None = None, folde
         raise OutputError(f"cannot write {path}: it is there already (--overwrite, or overwrite=True, replaces it)")
 
 
-def _recognized(path: Path) -> Form:
+def _recognized(path: Path) -> Format:
     """The form by the name, where it tells; else by the content."""
     inner = path.suffixes[-1 if path.is_dir() else -2][1:].lower() if len(path.suffixes) > (not path.is_dir()) else ""
-    if inner in FORMS and (FOLDER in FORMS[inner].suffixes or path.suffix.lower() in FORMS[inner].suffixes):
-        return FORMS[inner]
+    if inner in FORMATS and (FOLDER in FORMATS[inner].suffixes or path.suffix.lower() in FORMATS[inner].suffixes):
+        return FORMATS[inner]
     found = _folder_form(path) if path.is_dir() else _file_form(path)
     if found is None:
         raise FormatError(f"expected a result of a form that can be read (say which with form= or --from): {path}")
-    return FORMS[found]
+    return FORMATS[found]
 
 
 def _file_form(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix != ".json":
-        return USUAL.get(suffix)
-    content = parse_json_any(read_bounded(path, MAX_JSON_BYTES), str(path))
+        return DEFAULT_FORMATS.get(suffix)
+    content = read_json(path, object, what="result", max_bytes=MAX_JSON_BYTES)
     if isinstance(content, list):
         return "label-studio"
     if not isinstance(content, dict):
@@ -161,7 +165,7 @@ def _folder_form(folder: Path) -> str | None:
     if "masklet.json" in names and any(name.startswith("labels") for name in names):
         return "yolo"
     for form in ("ctc", "davis", "png", "tiff", "exr", "geotiff"):
-        own = getattr(FORMS[form].writer, "OWN", None)
+        own = getattr(FORMATS[form].writer, "OWN", None)
         if own is not None and any(own.fullmatch(name) for name in names):
             return form
     if is_yolo_data(folder):
@@ -169,6 +173,6 @@ def _folder_form(folder: Path) -> str | None:
     annotations = sorted(folder.glob("*.json"))
     if not annotations:
         return None
-    content = parse_json_any(read_bounded(annotations[0], MAX_JSON_BYTES), str(annotations[0]))
+    content = read_json(annotations[0], object, what="result", max_bytes=MAX_JSON_BYTES)
     keys = {"shapes": "labelme", "image": "sa1b"}
     return next((form for key, form in keys.items() if isinstance(content, dict) and key in content), None)

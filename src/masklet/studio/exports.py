@@ -14,7 +14,7 @@ from masklet.errors import FrameRangeError
 from masklet.io import RecordedSource, open_writer
 from masklet.io.atomic import writing
 from masklet.io.encoder import FORMS as VIDEO_FORMS
-from masklet.io.formats.registry import FOLDER, FORMS, Form
+from masklet.io.formats.registry import FOLDER, FORMATS, Format
 from masklet.io.images import write_image
 from masklet.io.result_builder import Provenance
 from masklet.studio.cleaning import Cleaning
@@ -97,7 +97,7 @@ class ExportForm:
     pictures: bool = True
 
 
-def _offered(form: Form, suffix: str) -> ExportForm:
+def _offered(form: Format, suffix: str) -> ExportForm:
     video = suffix in VIDEO_FORMS
     kind, label, note = _TOLD.get(form.name, ("annotation", form.name, form.summary))
     return ExportForm(
@@ -107,14 +107,14 @@ def _offered(form: Form, suffix: str) -> ExportForm:
         name=form.name,
         ending=suffix if form.name == "overlay" else f".{form.name}{suffix}",
         effects=form.name == "overlay",
-        pictures=form.wants_pictures or video or kind == "measurements",
+        pictures=form.needs_frames or video or kind == "measurements",
     )
 
 
 def _all_forms() -> dict[str, ExportForm]:
     """By key: video as on the screen, pictures as on the screen, and the rest in the order of the table above."""
     order = list(_TOLD)
-    others = sorted(FORMS.values(), key=lambda form: order.index(form.name) if form.name in order else len(order))
+    others = sorted(FORMATS.values(), key=lambda form: order.index(form.name) if form.name in order else len(order))
     found = {
         form.name + ("" if suffix == FOLDER else suffix): _offered(form, suffix)
         for form in others

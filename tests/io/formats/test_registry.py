@@ -10,13 +10,13 @@ import pytest
 from masklet.errors import FormatError, MaskletError
 from masklet.io import open_writer, read_result
 from masklet.io.calibration import GeoReference
-from masklet.io.formats.registry import FORMS
+from masklet.io.formats.registry import FORMATS
 from masklet.io.result_builder import Gathering, Provenance, Result
 from masklet.types import FrameMasks, ObjectId
 
 SIZE = (24, 31)
 NUM_FRAMES = 9
-READABLE = [name for name, form in FORMS.items() if form.read]
+READABLE = [name for name, form in FORMATS.items() if form.read]
 DISJOINT = {"davis", "mots", "ctc", "geotiff"}
 WITHOUT_NAMES = {"png", "tiff", "davis", "sav", "sa1b", "mots", "ctc", "geotiff"}
 NAMES = ["Köter", "犬 2", "a \"quoted\" <name> & 'more'", "", "dog"]
@@ -72,8 +72,8 @@ def export(result: Result, path: str, form: str) -> None:
 @pytest.mark.parametrize("form", READABLE)
 def test_masks_and_ids_come_back(tmp_path: Path, form: str, count: int) -> None:
     result = example(count)
-    path = tmp_path / FORMS[form].file_name("out")
-    export(result, f"{path}/" if FORMS[form].is_folder else str(path), form)
+    path = tmp_path / FORMATS[form].file_name("out")
+    export(result, f"{path}/" if FORMATS[form].is_folder else str(path), form)
     if form in {"png", "tiff"} and not count:
         with pytest.raises(FormatError, match="found none"):  # a folder for each object, and no object
             read_result(path, form=form)
@@ -123,8 +123,8 @@ def damaged(content: bytes, noise: np.random.Generator) -> bytes:
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_result_is_read_or_refused_in_one_line(tmp_path: Path, form: str, count: int) -> None:
     noise = np.random.default_rng(0)
-    path = tmp_path / FORMS[form].file_name("out")
-    export(example(3), f"{path}/" if FORMS[form].is_folder else str(path), form)
+    path = tmp_path / FORMATS[form].file_name("out")
+    export(example(3), f"{path}/" if FORMATS[form].is_folder else str(path), form)
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     index = [file for file in files if file.suffix in (".json", ".txt", ".yaml")]
     told = []

@@ -9,12 +9,10 @@ from masklet.io.datasets.annotated import (
     VideoDataset,
     VideoSequence,
 )
-from masklet.io.datasets.catalog import DATASETS, render_table
+from masklet.io.datasets.catalog import DATASETS, DatasetInfo, render_table
 from masklet.io.datasets.check import CheckReport, check, contact_sheet
-from masklet.io.datasets.info import DatasetInfo
 from masklet.io.datasets.layouts import Split
-from masklet.io.datasets.opening import dataset_info, open_dataset, open_images, open_videos
-from masklet.io.datasets.recognize import recognize
+from masklet.io.datasets.opening import dataset_info, open_dataset, open_images, open_videos, recognize
 
 __all__ = [
     "DATASETS",

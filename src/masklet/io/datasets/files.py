@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.layouts import Split
 from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
-from masklet.io.formats.json_file import read_bounded
 from masklet.io.image_files import opened_picture
 from masklet.io.images import read_image
 from masklet.io.source import RecordedSource

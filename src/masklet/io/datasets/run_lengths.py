@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
+from masklet.bounded_json import read_json
 from masklet.errors import FormatError, FrameRangeError, MediaError
 from masklet.io.container import VideoFile
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
@@ -17,7 +19,6 @@ from masklet.io.datasets.files import ListedPictures, confined, file_and_folder,
 from masklet.io.datasets.layouts import Found, Split
 from masklet.io.folder import natural_key, picture_size
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
-from masklet.io.formats.json_file import load_json
 from masklet.io.formats.sav import SavAnnotation, read_sav
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
@@ -230,7 +231,7 @@ class CocoVideos:
         """The videos of the file; see `Layout.find`."""
         file, folder = file_and_folder(root, split, self.annotations, self.pictures, self.expected(split))
         items, warnings = [], []
-        for video in read_videos(load_json(file), str(file)):
+        for video in read_videos(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             name = _folder_of(video)
             for path in video.file_names:
                 confined(folder, path)

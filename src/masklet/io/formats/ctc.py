@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.davis import read_label_map
-from masklet.io.formats.json_file import read_bounded
 from masklet.io.mattes import save_picture
 from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter

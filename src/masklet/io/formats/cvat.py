@@ -12,8 +12,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from jaxtyping import Bool
 
+from masklet.bounded_json import expecting, read_bounded
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import expecting, read_bounded
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.masks.boundary import occupied

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import dump_json, expecting, load_json_list
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
@@ -67,7 +66,7 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
     Raises:
         FormatError: missing, not of this form, or with masks that are corrupt.
     """
-    tasks = load_json_list(Path(path))
+    tasks = read_json(path, list[Any], what="list of Label Studio tasks")
     gathering, names = Gathering(), dict[int, str]()
     with expecting("Label Studio tasks", str(path)):
         facts: dict[str, Any] = {}

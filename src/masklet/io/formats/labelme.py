@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
+from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
 from masklet.io.folder import natural_key
-from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.images import decode_image
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import FolderWriter
@@ -77,7 +77,7 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
     gathering, names, stop = Gathering(), dict[int, str](), 0
     labels: dict[str, int] = {}
     for order, file in enumerate(files):
-        document = load_json(file, max_bytes=MAX_BYTES)
+        document = read_json(file, dict[str, Any], what="LabelMe annotation", max_bytes=MAX_BYTES)
         with expecting("a LabelMe annotation", str(file)):
             size = document["imageHeight"], document["imageWidth"]
             if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:

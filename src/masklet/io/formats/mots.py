@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
-from masklet.io.formats.json_file import read_bounded
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.types import FrameMasks, RgbImage, Rle

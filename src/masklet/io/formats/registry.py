@@ -10,14 +10,14 @@ from typing import Any
 from masklet.io.calibration import Calibration
 from masklet.io.encoder import FORMS as VIDEO_FORMS
 from masklet.io.formats.arrays import NpzWriter, read_npz
-from masklet.io.formats.coco_results import CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
+from masklet.io.formats.coco import CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
 from masklet.io.formats.ctc import CtcWriter, read_ctc
 from masklet.io.formats.cvat import CvatWriter, read_cvat
 from masklet.io.formats.davis import LabelMapWriter, read_label_maps
 from masklet.io.formats.exr_mattes import ExrWriter, read_exr_mattes
+from masklet.io.formats.geospatial import GeoJsonWriter, GeoPackageWriter, GeoTiffWriter, read_geotiff
 from masklet.io.formats.label_studio import LabelStudioWriter, read_label_studio
 from masklet.io.formats.labelme import LabelMeWriter, read_labelme
-from masklet.io.formats.maps import GeoJsonWriter, GeoPackageWriter, GeoTiffWriter, read_geotiff
 from masklet.io.formats.mots import MotsWriter, read_mots
 from masklet.io.formats.rle_json import RleWriter, read_rle_result
 from masklet.io.formats.sa1b import Sa1bWriter, read_sa1b
@@ -55,7 +55,7 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class Format:
     """One form of results.
 
     Attributes:
@@ -66,7 +66,7 @@ class Form:
         takes: the fields of `OutputOptions` that concern it, by the writer's argument.
         read: the way back, or None.
         loses: what does not come back equal, or "".
-        wants_pictures: whether it cannot be written without the frames.
+        needs_frames: whether it cannot be written without the frames.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Form:
     takes: tuple[str, ...] = ()
     read: Callable[[Path], Result] | None = None
     loses: str = ""
-    wants_pictures: bool = False
+    needs_frames: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -111,23 +111,23 @@ _OVERLAP = "where masks overlap, only the object listed last"
 _NO_EMPTY = "objects without a pixel are not told"
 
 _TABLE = (
-    Form(
+    Format(
         name="overlay",
         summary="video with the masks drawn in, and the sound of the source",
         suffixes=tuple(VIDEO_FORMS),
         writer=OverlayWriter,
         takes=("style", "sound"),
-        wants_pictures=True,
+        needs_frames=True,
     ),
-    Form(
+    Format(
         name="alpha",
         summary="the objects with transparency around: ProRes 4444 (.mov), VP9 (.webm), or a folder of PNG",
         suffixes=(".mov", ".webm", FOLDER),
         writer=_alpha,
         takes=("edge", "sound"),
-        wants_pictures=True,
+        needs_frames=True,
     ),
-    Form(
+    Format(
         name="png",
         summary="mattes: a folder for each object, 8-bit gray",
         suffixes=(FOLDER,),
@@ -136,7 +136,7 @@ _TABLE = (
         read=read_mattes,
         loses="names",
     ),
-    Form(
+    Format(
         name="tiff",
         summary="mattes: a folder for each object, 16-bit gray",
         suffixes=(FOLDER,),
@@ -145,7 +145,7 @@ _TABLE = (
         read=read_mattes,
         loses="names",
     ),
-    Form(
+    Format(
         name="exr",
         summary="mattes: OpenEXR with a channel for each object",
         suffixes=(FOLDER,),
@@ -153,14 +153,14 @@ _TABLE = (
         takes=("edge",),
         read=read_exr_mattes,
     ),
-    Form(
+    Format(
         name="rle",
         summary="masklet's own JSON: run lengths, names and scores",
         suffixes=(".json",),
         writer=RleWriter,
         read=read_rle_result,
     ),
-    Form(
+    Format(
         name="davis",
         summary="label maps with palette (PNG)",
         suffixes=(FOLDER,),
@@ -168,7 +168,7 @@ _TABLE = (
         read=read_label_maps,
         loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
     ),
-    Form(
+    Format(
         name="sav",
         summary="SA-V JSON",
         suffixes=(".json",),
@@ -176,7 +176,7 @@ _TABLE = (
         read=read_sav_result,
         loses="names; only every fourth frame",
     ),
-    Form(
+    Format(
         name="sa1b",
         summary="SA-1B JSON, one for each frame",
         suffixes=(FOLDER,),
@@ -184,14 +184,14 @@ _TABLE = (
         read=read_sa1b,
         loses="names",
     ),
-    Form(
+    Format(
         name="coco",
         summary="COCO JSON with run lengths, frames and tracks",
         suffixes=(".json",),
         writer=CocoWriter,
         read=read_coco,
     ),
-    Form(
+    Format(
         name="coco-polygons",
         summary="COCO JSON with polygons, frames and tracks",
         suffixes=(".json",),
@@ -199,14 +199,14 @@ _TABLE = (
         takes=("tolerance",),
         read=read_coco,
     ),
-    Form(
+    Format(
         name="youtube-vis",
         summary="YouTube-VIS JSON",
         suffixes=(".json",),
         writer=YouTubeVisWriter,
         read=read_youtube_vis,
     ),
-    Form(
+    Format(
         name="yolo",
         summary="YOLO segmentation labels",
         suffixes=(FOLDER,),
@@ -214,7 +214,7 @@ _TABLE = (
         takes=("tolerance",),
         read=read_yolo,
     ),
-    Form(
+    Format(
         name="mots",
         summary="MOTS text",
         suffixes=(".txt",),
@@ -222,49 +222,49 @@ _TABLE = (
         read=read_mots,
         loses=f"names other than car and pedestrian; {_OVERLAP}; {_NO_EMPTY}; ids above 999 are refused",
     ),
-    Form(
+    Format(
         name="label-studio",
         summary="Label Studio tasks with brush strokes",
         suffixes=(".json",),
         writer=LabelStudioWriter,
         read=read_label_studio,
     ),
-    Form(
+    Format(
         name="cvat",
         summary='CVAT XML ("CVAT for images 1.1")',
         suffixes=(".xml",),
         writer=CvatWriter,
         read=read_cvat,
     ),
-    Form(
+    Format(
         name="labelme",
         summary="LabelMe JSON, one for each frame",
         suffixes=(FOLDER,),
         writer=LabelMeWriter,
         read=read_labelme,
     ),
-    Form(
+    Format(
         name="numpy",
         summary="NumPy archive: masks as one array",
         suffixes=(".npz",),
         writer=NpzWriter,
         read=read_npz,
     ),
-    Form(
+    Format(
         name="csv",
         summary="measurements",
         suffixes=(".csv",),
         writer=CsvWriter,
         takes=("calibration",),
     ),
-    Form(
+    Format(
         name="parquet",
         summary="measurements",
         suffixes=(".parquet",),
         writer=ParquetTableWriter,
         takes=("calibration",),
     ),
-    Form(
+    Format(
         name="ctc",
         summary="Cell Tracking Challenge: label maps and res_track.txt",
         suffixes=(FOLDER,),
@@ -272,7 +272,7 @@ _TABLE = (
         read=read_ctc,
         loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
     ),
-    Form(
+    Format(
         name="geotiff",
         summary="label maps with their place on the map",
         suffixes=(FOLDER,),
@@ -280,13 +280,13 @@ _TABLE = (
         read=read_geotiff,
         loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
     ),
-    Form(
+    Format(
         name="geojson",
         summary="polygons in longitude and latitude, with area on the ground",
         suffixes=(".geojson",),
         writer=GeoJsonWriter,
     ),
-    Form(
+    Format(
         name="geopackage",
         summary="polygons in the map's own system, with area on the ground",
         suffixes=(".gpkg",),
@@ -294,10 +294,10 @@ _TABLE = (
     ),
 )
 
-FORMS: dict[str, Form] = {form.name: form for form in _TABLE}
+FORMATS: dict[str, Format] = {form.name: form for form in _TABLE}
 """Every form by its name."""
 
-USUAL = {
+DEFAULT_FORMATS = {
     **dict.fromkeys(VIDEO_FORMS, "overlay"),
     ".json": "rle",
     ".txt": "mots",

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+from masklet.bounded_json import dump_json
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import Draft, writing
-from masklet.io.formats.json_file import dump_json
 from masklet.io.result_builder import MAX_FRAMES, Result
 from masklet.io.writer import GatheringWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, ObjectId, Rle, Size, Source

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import dump_json, expecting, load_json, parse_json
 from masklet.io.result_builder import Gathering, Result
 from masklet.io.writer import FolderWriter
 from masklet.masks.rle import areas, boxes, encode_masks
@@ -27,7 +27,7 @@ def parse_sa1b(data: bytes, name: str) -> tuple[Rle, ...]:
         FormatError: not of the SA-1B form, a code is corrupt, or a mask is not of the picture's size.
     """
     with expecting("an SA-1B annotation", name):
-        document = parse_json(data, name)
+        document = read_json(data, dict[str, Any], what="SA-1B annotation", name=name)
         size = document["image"]["height"], document["image"]["width"]
         masks = tuple(Rle.from_coco(entry["segmentation"]) for entry in document["annotations"])
         for mask in masks:
@@ -90,7 +90,7 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
     stop = 0
     for order, file in enumerate(files):
         index = int(file.stem) if numbered else order
-        document = load_json(file, max_bytes=MAX_BYTES)
+        document = read_json(file, dict[str, Any], what="SA-1B annotation", max_bytes=MAX_BYTES)
         with expecting("an SA-1B annotation", str(file)):
             size = document["image"]["height"], document["image"]["width"]
             gathering.size = gathering.size or size

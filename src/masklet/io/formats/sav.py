@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.formats.json_file import dump_json, expecting, load_json
 from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
 from masklet.io.writer import GatheringWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
@@ -70,7 +70,7 @@ def read_sav(path: str | os.PathLike[str]) -> SavAnnotation:
         FormatError: missing, too large, or not of the SA-V form.
     """
     with expecting("an SA-V annotation", str(path)):
-        return _annotation(load_json(Path(path), max_bytes=MAX_BYTES))
+        return _annotation(read_json(path, dict[str, Any], what="SA-V annotation", max_bytes=MAX_BYTES))
 
 
 def _annotation(document: Mapping[str, Any]) -> SavAnnotation:

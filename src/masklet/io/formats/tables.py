@@ -16,7 +16,7 @@ from jaxtyping import Bool, Shaped
 
 from masklet.errors import needs
 from masklet.io.calibration import Calibration
-from masklet.io.formats.ground import date_of, ground_area
+from masklet.io.formats.geospatial import date_of, ground_area
 from masklet.io.result_builder import Like, Provenance
 from masklet.io.writer import Writer
 from masklet.masks.measures import Measures, mean_values, measure

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import savemat
 
 from masklet.errors import FormatError
-from masklet.io.formats.bsds import read_bsds
+from masklet.io.datasets.stills import read_bsds
 
 
 def cells(*maps: np.ndarray) -> np.ndarray:
