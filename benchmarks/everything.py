@@ -90,7 +90,7 @@ def save(folder: Path, name: str, found: dict[int, Masklet], pictures: ArrayVide
         write_image(folder / name / f"{index:05d}.jpg", pictures[index])
     result = Result(masklets=found, size=pictures.size, num_frames=len(pictures), fps=24.0, video=f"{name}.mp4")
     told = Provenance(source="automatic")
-    with open_writer(folder / f"{name}_auto.json", form="sav", like=result, provenance=told) as writer:
+    with open_writer(folder / f"{name}_auto.json", format="sav", like=result, provenance=told) as writer:
         for masks in result:
             writer.write(None, masks)
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from masklet.io import FORMATS, ArrayVideo, OutputOptions, open_writer
-from masklet.io.calibration import GeoReference
+from masklet.io.source import GeoReference
 from masklet.masks.polygons import fill_polygons, polygons_of_mask
 from masklet.types import FrameMasks, RgbImage
 
@@ -58,7 +58,7 @@ def measure(form: str, folder: Path, pictures: list[RgbImage], results: list[Fra
     path = folder / FORMATS[form].file_name("o")
     name = f"{path}/" if FORMATS[form].is_folder else str(path)
     before, started = resident(), time.perf_counter()
-    with open_writer(name, form=form, like=Placed(pictures), options=OutputOptions()) as writer:
+    with open_writer(name, format=form, like=Placed(pictures), options=OutputOptions()) as writer:
         for picture, masks in zip(pictures, results, strict=True):
             writer.write(picture, masks)
     seconds = time.perf_counter() - started

@@ -29,7 +29,7 @@ import numpy as np
 import masklet
 from masklet.cli.measuring import boxes, machine, picture
 from masklet.io import OverlayWriter, RecordedSource, Style, open_video
-from masklet.io.styles import draw_style
+from masklet.io.overlay import draw_style
 from masklet.types import FrameMasks, RgbImage, Size
 
 SIZE = (720, 1280)
@@ -90,7 +90,7 @@ def stages(clip: Path, frames: int, objects: int, folder: Path) -> dict[str, Cos
                 draw_style(frame, out, Style())
 
         def encode() -> None:
-            with OverlayWriter(folder / "encoded.mp4", like=video, sound=False) as sink:
+            with OverlayWriter(folder / "encoded.mp4", like=video, audio=False) as sink:
                 for index, frame in enumerate(pictures):
                     sink.write(frame, unmasked(index, video.size))
 

@@ -13,7 +13,7 @@ import tifffile
 from masklet.cli.inputs import still_keywords, video_keywords
 from masklet.cli.options import InputOptions
 from masklet.errors import MediaError
-from masklet.io import Percentiles, RawForm
+from masklet.io import Percentiles, RawFormat
 
 SMALL = ("--size", "64", "-q")
 
@@ -34,7 +34,7 @@ def test_words_become_arguments() -> None:
     assert video_keywords(options) == {
         **still_keywords(options),
         "fps": 5.0,
-        "raw": RawForm(width=8, height=6, pixels="gray"),
+        "raw": RawFormat(width=8, height=6, pixels="gray"),
     }
     assert set(video_keywords(InputOptions()).values()) == {None}
 

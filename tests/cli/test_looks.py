@@ -7,7 +7,7 @@ import pytest
 from masklet import OutputError
 from masklet.cli.looks import calibration, output_options, parse_color
 from masklet.cli.options import LookOptions
-from masklet.io.calibration import Calibration
+from masklet.io.source import Calibration
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_transparent_videos_have_sound_too(noisy: Path, tmp_path: Path) -> None:
     assert heard(tmp_path / "o.mov")[1] == pytest.approx([0.4], abs=0.005)
 
 
-@pytest.mark.parametrize("words", [{"sound": False}, {"fps": 30.0}])
+@pytest.mark.parametrize("words", [{"audio": False}, {"fps": 30.0}])
 def test_silence_on_request_and_where_times_change(noisy: Path, tmp_path: Path, words: dict[str, Any]) -> None:
     with VideoFile(noisy) as video, OverlayWriter(tmp_path / "o.mp4", like=video, **words) as writer:
         for index in range(4):

@@ -13,7 +13,7 @@ from rasterio import Affine
 
 from masklet.errors import MediaError
 from masklet.io import MediaWarning, StackVideo, open_video
-from masklet.io.geo import date_in
+from masklet.io.geo import date_in_name
 
 BANDS = (np.arange(4 * 12 * 16) % 3000).reshape(4, 12, 16).astype(np.uint16)
 
@@ -46,7 +46,7 @@ def test_a_folder_of_dates_is_a_video(tmp_path: Path) -> None:
 
     with open_video(tmp_path, channels="B8", scale=(0, 3100)) as video:
         assert isinstance(video, StackVideo)
-        dates = [date_in(name) for name in video.frame_names]
+        dates = [date_in_name(name) for name in video.frame_names]
         assert dates == [datetime.date(2024, month, 15) for month in (4, 5, 11)]
         assert video.georeference is not None
         assert [round(float(frame.mean()), 3) for frame in video] == [
@@ -109,4 +109,4 @@ def test_a_cut_file_is_one_media_error(tmp_path: Path) -> None:
     ],
 )
 def test_dates_in_names(name: str, date: tuple[int, int, int] | None) -> None:
-    assert date_in(name) == (None if date is None else datetime.date(*date))
+    assert date_in_name(name) == (None if date is None else datetime.date(*date))

@@ -19,13 +19,13 @@ import pytest
 from PIL import Image
 
 from masklet.errors import MediaError
-from masklet.io import LiveVideo, MediaWarning, RawForm, open_video
-from masklet.io.source_url import is_address
+from masklet.io import LiveVideo, MediaWarning, RawFormat, open_video
+from masklet.io.source_url import is_url
 from masklet.types import FrameSource
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name in the base class
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
@@ -93,7 +93,7 @@ class _Breaks(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.content[start : start + 4000])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
@@ -125,7 +125,7 @@ class _Camera(BaseHTTPRequestHandler):
             with contextlib.suppress(ConnectionError):  # who only asked for ranges hangs up
                 self.wfile.write(head.encode() + picture + b"\r\n")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
@@ -241,11 +241,11 @@ def test_standard_input(clips: Any, raw: bool) -> None:
     options = ""
     if raw:
         content = b"".join(clips.numbered(n, 16, 32).tobytes() for n in range(6)) + b"cut off"
-        options = ", raw=RawForm(width=32, height=16)"
+        options = ", raw=RawFormat(width=32, height=16)"
     else:
         content = clips.write("clip.mkv", pts=range(6)).read_bytes()
     script = (
-        "from masklet.io import RawForm, open_video\n"
+        "from masklet.io import RawFormat, open_video\n"
         f"with open_video('-'{options}) as video:\n"
         "    print(video.name, video.size, [frame.shape for frame in video][0], len(video.timestamps))"
     )
@@ -258,7 +258,7 @@ def test_standard_input(clips: Any, raw: bool) -> None:
 
 def test_a_raw_form_needs_standard_input_or_a_file() -> None:
     with pytest.raises(MediaError, match="not a live video"):
-        open_video("camera:0", raw=RawForm(width=32, height=16))
+        open_video("camera:0", raw=RawFormat(width=32, height=16))
 
 
 def test_a_password_is_never_shown() -> None:
@@ -291,4 +291,4 @@ def test_a_camera_that_is_not_there() -> None:
     ],
 )
 def test_what_is_an_address(source: str, live: bool) -> None:
-    assert is_address(source) == live
+    assert is_url(source) == live

@@ -55,7 +55,7 @@ def test_odd_sizes_are_kept_where_color_is_not_halved(clips: Any, masks_at: Any,
 @pytest.mark.parametrize(("form", "most", "mode"), [("png", 255, "L"), ("tiff", 65535, "I;16")])
 def test_pictures_of_alpha(masks_at: Any, tmp_path: Path, form: str, most: int, mode: str) -> None:
     masks = masks_at(4, ids=(2, 11))
-    with open_writer(tmp_path / "o", form=form, options=SOFT) as writer:
+    with open_writer(tmp_path / "o", format=form, options=SOFT) as writer:
         writer.write(None, masks)
     path = tmp_path / "o" / "11" / f"00004.{form[:3]}"
     with Image.open(path) as image:
@@ -78,7 +78,7 @@ def test_cut_out_pictures(clips: Any, masks_at: Any, tmp_path: Path) -> None:
 
 def test_a_former_result_is_replaced_object_by_object(masks_at: Any, tmp_path: Path) -> None:
     for ids in ((1, 2, 3), (2, 4)):
-        with open_writer(tmp_path / "o", form="png", overwrite=True) as writer:
+        with open_writer(tmp_path / "o", format="png", overwrite=True) as writer:
             writer.write(None, masks_at(0, ids=ids))
 
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")) == [
@@ -89,7 +89,7 @@ def test_a_former_result_is_replaced_object_by_object(masks_at: Any, tmp_path: P
 
 def test_detail_needs_the_picture(masks_at: Any, tmp_path: Path) -> None:
     options = OutputOptions(edge=Edge(detail=4))
-    writer = open_writer(tmp_path / "o", form="png", options=options)
+    writer = open_writer(tmp_path / "o", format="png", options=options)
     with pytest.raises(OutputError, match="needs the picture of frame 0"):
         writer.write(None, masks_at(0))
 
@@ -97,6 +97,6 @@ def test_detail_needs_the_picture(masks_at: Any, tmp_path: Path) -> None:
 
 
 def test_a_missing_encoder_has_a_way_out(tmp_path: Path) -> None:
-    form = encoder.VideoForm("mov", "libnone", "yuv420p", {}, encoder.FORMS[".mov"].sound)
+    form = encoder.VideoFormat("mov", "libnone", "yuv420p", {}, encoder.VIDEO_FORMATS[".mov"].audio)
     with pytest.raises(OutputError, match=r"no encoder libnone; write .* instead, or install PyAV's own wheel"):
         check_encoder(form, tmp_path / "o.mov")

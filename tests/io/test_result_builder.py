@@ -11,18 +11,18 @@ import pytest
 
 from masklet.errors import FormatError, OutputError
 from masklet.io import ArrayVideo, FolderVideo, VideoFile, open_writer, read_result, write_image
-from masklet.io.result_builder import Gathering, Provenance, Result, video_facts
+from masklet.io.result_builder import Provenance, Result, ResultBuilder, video_metadata
 from masklet.types import Rle
 
 FULL = Rle.from_mask(np.ones((4, 5), bool))
 
 
 def test_frames_go_in_and_come_out(masks_at: Any) -> None:
-    gathering = Gathering()
+    builder = ResultBuilder()
     frames = [masks_at(0, ids=(1,)), masks_at(1, ids=(1, 9)), masks_at(3, ids=(9,))]
     for masks in frames:
-        gathering.add(masks)
-    result = gathering.result(Provenance(names={9: "dog"}, prompted={1: (0,)}, model="nano"), num_frames=6, fps=5.0)
+        builder.add_frame(masks)
+    result = builder.build(Provenance(names={9: "dog"}, prompted={1: (0,)}, model="nano"), num_frames=6, fps=5.0)
 
     assert (result.size, result.num_frames, len(list(result))) == ((96, 128), 6, 6)
     assert result.frame_indices == [0, 1, 3]
@@ -36,9 +36,9 @@ def test_frames_go_in_and_come_out(masks_at: Any) -> None:
 
 
 def test_scores_that_nobody_knows_are_not_made_up() -> None:
-    gathering = Gathering()
-    gathering.put(1, 0, FULL, iou=np.float32("nan"))
-    result = gathering.result()
+    builder = ResultBuilder()
+    builder.add_mask(1, 0, FULL, iou=np.float32("nan"))
+    result = builder.build()
 
     assert result.masklets[1].iou == {}
     assert np.isnan(result.frame(0).iou).all()
@@ -46,20 +46,20 @@ def test_scores_that_nobody_knows_are_not_made_up() -> None:
 
 
 def test_what_cannot_be_gathered() -> None:
-    gathering = Gathering()
-    gathering.put(1, 0, FULL)
+    builder = ResultBuilder()
+    builder.add_mask(1, 0, FULL)
     with pytest.raises(FormatError, match="object 1 comes twice on frame 0"):
-        gathering.put(1, 0, FULL)
+        builder.add_mask(1, 0, FULL)
     with pytest.raises(FormatError, match="5x4 pixels, got 4x5 at frame 1"):
-        gathering.put(1, 1, Rle.from_mask(np.ones((5, 4), bool)))
+        builder.add_mask(1, 1, Rle.from_mask(np.ones((5, 4), bool)))
     with pytest.raises(FormatError, match="from 1, got 0"):
-        gathering.object(0)
+        builder.masklet(0)
 
 
 def test_some_objects_alone(masks_at: Any) -> None:
-    gathering = Gathering()
-    gathering.add(masks_at(0, ids=(1, 2, 3)))
-    result = gathering.result()
+    builder = ResultBuilder()
+    builder.add_frame(masks_at(0, ids=(1, 2, 3)))
+    result = builder.build()
 
     assert list(result.only(frozenset({3, 1})).masklets) == [1, 3]
     with pytest.raises(OutputError, match=r"no object 7 \(objects there: 1, 2, 3\)"):
@@ -76,26 +76,26 @@ def test_some_objects_alone(masks_at: Any) -> None:
     ],
 )
 def test_what_the_picture_of_a_frame_is_called(video: str, pictures: tuple[str, ...], name: str) -> None:
-    result = Result(masklets={}, size=None, num_frames=8, video=video, pictures=pictures)
+    result = Result(masklets={}, size=None, num_frames=8, video=video, frame_names=pictures)
 
-    assert result.picture_name(7) == name
+    assert result.image_name(7) == name
 
 
 def test_what_sources_tell(clips: Any, tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     write_image(tmp_path / "frames" / "x.png", np.zeros((4, 5, 3), np.uint8))
     with VideoFile(clips.write("clip.mp4", pts=range(5))) as video, FolderVideo(tmp_path / "frames") as folder:
-        assert video_facts(video, 3) == {"num_frames": 5, "fps": 25.0, "video": "clip.mp4", "pictures": ()}
-        assert video_facts(folder, 0) == {"num_frames": 1, "fps": None, "video": "frames", "pictures": ("x.png",)}
-    assert video_facts(ArrayVideo(np.zeros((2, 4, 5, 3), np.uint8)), 0)["video"] == ""
-    assert video_facts(None, 4) == {}
+        assert video_metadata(video, 3) == {"num_frames": 5, "fps": 25.0, "video": "clip.mp4", "frame_names": ()}
+        assert video_metadata(folder, 0) == {"num_frames": 1, "fps": None, "video": "frames", "frame_names": ("x.png",)}
+    assert video_metadata(ArrayVideo(np.zeros((2, 4, 5, 3), np.uint8)), 0)["video"] == ""
+    assert video_metadata(None, 4) == {}
 
 
 def test_json_keeps_names_of_video_and_pictures(masks_at: Any, tmp_path: Path) -> None:
-    told = Result(masklets={}, size=None, num_frames=2, fps=3.0, video="犬.mp4", pictures=("b.png", "a.png"))
+    told = Result(masklets={}, size=None, num_frames=2, fps=3.0, video="犬.mp4", frame_names=("b.png", "a.png"))
     with open_writer(tmp_path / "o.json", like=told) as writer:
         writer.write(None, masks_at(0))
     back = read_result(tmp_path / "o.json")
 
-    assert (back.video, back.pictures, back.fps, back.num_frames) == ("犬.mp4", ("b.png", "a.png"), 3.0, 2)
+    assert (back.video, back.frame_names, back.fps, back.num_frames) == ("犬.mp4", ("b.png", "a.png"), 3.0, 2)
     assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))["video"]["name"] == "犬.mp4"

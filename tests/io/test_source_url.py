@@ -1,4 +1,4 @@
-"""Addresses, and videos on a web server that sends any part of a file: recorded, not live."""
+"""FFmpeg inputs, raw frames, and videos on a web server that supports range requests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +17,9 @@ import numpy as np
 import pytest
 
 from masklet.errors import MediaError
-from masklet.io import LiveVideo, MediaWarning, OverlayWriter, VideoFile, WebVideo, open_video
-from masklet.io.result_builder import video_facts
-from masklet.io.source_url import Address
+from masklet.io import LiveVideo, MediaWarning, OverlayWriter, RawFormat, VideoFile, WebVideo, open_video
+from masklet.io.result_builder import video_metadata
+from masklet.io.source_url import FfmpegInput
 from masklet.types import FrameMasks
 
 
@@ -43,7 +44,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Ranges(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name in the base class
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
@@ -137,7 +138,7 @@ def test_sound_and_name_come_along(clips: Any, server: _Server, tmp_path: Path) 
                     packet.stream = stream
                     container.mux(packet)
     with open_video(f"{server.url}/both.mkv?size=large") as video:
-        assert video_facts(video, 0)["video"] == "both.mkv"
+        assert video_metadata(video, 0)["video"] == "both.mkv"
         with OverlayWriter(tmp_path / "o.mp4", like=video) as writer:
             masks = np.zeros((0, *video.size), bool)
             nothing = np.zeros(0, np.float32)
@@ -176,4 +177,51 @@ def test_options_that_are_for_other_sources(clips: Any, server: _Server) -> None
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/a.mp4", "http://[::1/a.mp4"])
 def test_who_cannot_be_asked_sends_no_ranges(url: str) -> None:
-    assert Address(url=url, name=url).sends_ranges() is False
+    assert FfmpegInput(url=url, name=url).supports_ranges() is False
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("640x480", RawFormat(width=640, height=480)),
+        ("640x480,bgr24", RawFormat(width=640, height=480, pixels="bgr24")),
+        ("8x6:gray:30000/1001", RawFormat(width=8, height=6, pixels="gray", fps=Fraction(30000, 1001))),
+        ("8x6,29.97", RawFormat(width=8, height=6, fps=Fraction("29.97"))),
+    ],
+)
+def test_a_form_in_words(text: str, form: RawFormat) -> None:
+    assert RawFormat.parse(text) == form
+
+
+@pytest.mark.parametrize(
+    "text", ["", "640", "640x", "0x5", "640x480,rgb99", "8x6,gray,0", "8x6,gray,9/0", "8x6,gray,1e9"]
+)
+def test_what_is_no_form(text: str) -> None:
+    with pytest.raises(MediaError, match="expected"):
+        RawFormat.parse(text)
+
+
+@pytest.mark.parametrize("pixels", ["rgb24", "gray"])
+def test_a_file_of_raw_frames_reads_in_order_and_at_random(clips: Any, tmp_path: Path, pixels: str) -> None:
+    frames = np.stack([clips.numbered(n, 16, 64) for n in range(20)])
+    stored = frames if pixels == "rgb24" else frames[..., 0]
+    (tmp_path / "a.raw").write_bytes(stored.tobytes())
+    form = RawFormat(width=64, height=16, pixels=pixels, fps=Fraction(10))
+
+    with open_video(tmp_path / "a.raw", raw=form) as video:
+        assert isinstance(video, VideoFile)
+        assert (len(video), video.size, video.fps) == (20, (16, 64), 10)
+        assert np.array_equal(np.stack(list(video))[..., 0], frames[..., 0])
+        assert np.array_equal(video[13][..., 0], frames[13, ..., 0])
+        assert video.timestamps[:3] == (0.0, 0.1, 0.2)
+
+
+def test_a_frame_that_is_cut_is_left_out(clips: Any, tmp_path: Path) -> None:
+    frames = np.stack([clips.numbered(n, 32, 64) for n in range(4)])
+    (tmp_path / "a.raw").write_bytes(frames.tobytes()[:-100])
+
+    with (
+        pytest.warns(MediaWarning, match="3 frames"),
+        open_video(tmp_path / "a.raw", raw=RawFormat(width=64, height=32)) as video,
+    ):
+        assert [clips.ordinal_of(frame) for frame in video] == [0, 1, 2]

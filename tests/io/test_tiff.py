@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from masklet.errors import MediaError
-from masklet.io import Calibration, MediaWarning, PictureFile, StackVideo, open_video
+from masklet.io import Calibration, ImageFile, MediaWarning, StackVideo, open_video
 from masklet.io.tiff import TiffHeader
 
 VALUES = (np.arange(6 * 3 * 2 * 8 * 10) % 4096).reshape(6, 3, 2, 8, 10).astype(np.uint16)  # t z c y x
@@ -110,7 +110,7 @@ def test_plain_pages_need_no_library(tmp_path: Path) -> None:
 
     assert run.stdout.splitlines() == ["3", 'deep.tif needs an extra: pip install "masklet[tiff]"']
     with open_video(tmp_path / "plain.tif") as plain, open_video(tmp_path / "plain.tif", scale=(0, 80)) as scaled:
-        assert isinstance(plain, PictureFile)
+        assert isinstance(plain, ImageFile)
         assert [int(frame[0, 0, 0]) for frame in plain] == [0, 40, 80]
         assert [int(frame[0, 0, 0]) for frame in scaled] == [0, 128, 255]
 

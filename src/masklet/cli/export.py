@@ -102,7 +102,7 @@ def export(
             )
         )
         targets = targets_of(result, to, output)
-        masks = read_result(result, form=source_form)
+        masks = read_result(result, format=source_form)
         if objects:
             masks = masks.only(ids_of(objects))
         with ExitStack() as stack:

@@ -63,7 +63,9 @@ def write(
     with ExitStack() as stack, interruptible() as interrupt:
         sinks = [
             stack.enter_context(
-                open_writer(path, form=form, like=video or result, provenance=told, overwrite=overwrite, options=looks)
+                open_writer(
+                    path, format=form, like=video or result, provenance=told, overwrite=overwrite, options=looks
+                )
             )
             for path, form in targets
         ]

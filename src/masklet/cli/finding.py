@@ -21,7 +21,7 @@ from masklet.cli.report import document, print_json, score
 from masklet.cli.segment import Segmented, check_output, write
 from masklet.errors import FormatError, MediaError
 from masklet.io import open_video, open_writer, read_image
-from masklet.io.folder import PICTURE_SUFFIXES
+from masklet.io.images import IMAGE_SUFFIXES
 from masklet.io.live import LiveVideo
 from masklet.io.result_builder import Provenance
 from masklet.io.source import RecordedSource
@@ -74,7 +74,7 @@ class Finding:
     def run(self) -> None:
         """Search, write and tell."""
         path = Path(self.source)
-        still = path.suffix.lower() in PICTURE_SUFFIXES and not path.is_dir()
+        still = path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
         (outputs,) = targets([self.source], self.outputs, default="{name}-everything" + (".png" if still else ".mp4"))
         told = self._picture(outputs) if still else self._video(outputs)
         if self.as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 from masklet.cli.options import InputOptions
 from masklet.io.intensity import parse_scale
-from masklet.io.raw import RawForm
+from masklet.io.source_url import RawFormat
 
 
 def still_keywords(options: InputOptions) -> dict[str, Any]:
@@ -28,5 +28,5 @@ def video_keywords(options: InputOptions) -> dict[str, Any]:
     Raises:
         MediaError: words that mean nothing.
     """
-    raw = None if options.raw is None else RawForm.parse(options.raw)
+    raw = None if options.raw is None else RawFormat.parse(options.raw)
     return {**still_keywords(options), "fps": options.fps, "raw": raw}

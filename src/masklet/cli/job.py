@@ -19,7 +19,7 @@ from masklet.cli.prompts import PromptBook, check
 from masklet.cli.report import Tally, VideoReport, note
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io import LiveVideo, Provenance, RecordedSource, Writer, read_mask
-from masklet.io.async_writer import WriteBehind
+from masklet.io.writer import AsyncWriter
 from masklet.predict.load import load
 from masklet.predict.propagation import Direction
 from masklet.predict.refine import Refinement
@@ -205,7 +205,7 @@ def track(job: Job, model: Model, sinks: Sequence[Writer], *, interrupt: Interru
     started = time.perf_counter()
     results = _streamed if job.direction == "forward" else _revisited
     try:
-        with closing(results(job, model, interrupt, quiet)) as frames, WriteBehind(sinks) as written:
+        with closing(results(job, model, interrupt, quiet)) as frames, AsyncWriter(sinks) as written:
             for picture, out in frames:
                 written.write(picture, out)
                 _count(report, out)

@@ -8,9 +8,9 @@ from typing import cast
 from masklet.cli.options import LookOptions
 from masklet.errors import OutputError
 from masklet.io import Edge, OutputOptions, Style
-from masklet.io.calibration import Calibration
+from masklet.io.overlay import Region, StyleName
 from masklet.io.palette import Color
-from masklet.io.styles import Region, StyleName
+from masklet.io.source import Calibration
 
 _COLOR = re.compile(r"(?:(\d+):)?#?([0-9a-fA-F]{6})")
 _NUMBER = r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
@@ -37,7 +37,7 @@ def output_options(looks: LookOptions) -> OutputOptions:
         edge=edge,
         calibration=calibration(looks.pixel_size, looks.frame_interval),
         tolerance=looks.tolerance,
-        sound=not looks.mute,
+        audio=not looks.mute,
     )
 
 

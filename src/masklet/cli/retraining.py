@@ -15,7 +15,7 @@ from masklet.cli.training import TrainingRun
 from masklet.cli.workshop import Workshop
 from masklet.errors import FormatError
 from masklet.evaluate import ModelSpec, evaluate, protocol_named
-from masklet.io.atomic import writing
+from masklet.io.atomic import output_errors
 from masklet.io.datasets import open_dataset
 from masklet.predict.load import find_weights
 from masklet.train.state import list_states
@@ -33,7 +33,7 @@ def retrain(
         FormatError: no verified masklet to learn from, or none that is held out.
     """
     data = out / "data"
-    with writing(out):
+    with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     _, records = Delivery(workshop).write(data, "sav")
     splits = [record.split for record in records]

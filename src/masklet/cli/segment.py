@@ -15,9 +15,9 @@ from masklet.cli.prompts import PromptBook
 from masklet.cli.report import document, score
 from masklet.errors import OutputError, PromptError
 from masklet.io import draw_overlay, read_image, read_mask
-from masklet.io.atomic import Draft, write_text, writing
+from masklet.io.atomic import AtomicOutput, output_errors, write_text
 from masklet.io.images import WRITE_FORMATS, write_image
-from masklet.io.outputs import check_free
+from masklet.io.outputs import check_overwrite
 from masklet.masks.boxes import boxes_of_masks
 from masklet.predict.image import ImageSegmenter
 from masklet.types import FrameMasks, MaskSet, ObjectId, Prompts, RgbImage, Rle
@@ -115,7 +115,7 @@ def check_output(output: str, *, overwrite: bool = False) -> None:
             f"or a folder (no suffix, or a slash at the end), got {suffix!r}"
         )
     if not is_folder(output):
-        check_free(Path(output), overwrite=overwrite)
+        check_overwrite(Path(output), overwrite=overwrite)
 
 
 def write(output: str, segmented: Segmented, *, overwrite: bool = False) -> list[Path]:
@@ -157,17 +157,17 @@ def overlay(segmented: Segmented) -> RgbImage:
 def _write_masks(folder: Path, segmented: Segmented, *, overwrite: bool) -> list[Path]:
     """``cat-1.png`` for object 1 of ``cat.jpg``, ``cat-1-2.png`` for its second candidate."""
     name = name_of(segmented.source)
-    draft = Draft(folder, folder=True)
+    draft = AtomicOutput(folder, folder=True)
     written = []
     try:
-        with writing(folder):
+        with output_errors(folder):
             for object_id, masks in segmented.masks.items():
                 for rank, mask in enumerate(masks.masks, start=1):
                     file = f"{name}-{object_id}{f'-{rank}' if len(masks) > 1 else ''}.png"
-                    check_free(folder / file, overwrite=overwrite)
+                    check_overwrite(folder / file, overwrite=overwrite)
                     write_image(draft.path / file, mask)
                     written.append(folder / file)
-        draft.publish()
+        draft.commit()
     finally:
         draft.discard()
     return written

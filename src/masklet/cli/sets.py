@@ -16,7 +16,7 @@ from masklet.engine.set_intake import take_in
 from masklet.engine.statistics import PhaseStatistics, charts, from_tallies, from_versions, render
 from masklet.engine.store import Store
 from masklet.errors import FormatError, MediaError
-from masklet.io.atomic import write_text, writing
+from masklet.io.atomic import output_errors, write_text
 
 
 def take_set(workshop: Workshop, root: Path, form: str | None, *, accepted: bool) -> int:
@@ -63,7 +63,7 @@ def all_versions(store: Store) -> Iterator[MaskletVersion]:
 
 def _written(folder: Path, rows: list[PhaseStatistics]) -> list[Path]:
     """The table as Markdown and its charts."""
-    with writing(folder):
+    with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     drawn = charts(rows)
     for name, chart in drawn.items():

@@ -59,7 +59,7 @@ class StripWriter(Writer):
         for place, tile in enumerate(self._tiles):
             top, left = place // columns * (height + GAP), place % columns * (width + GAP)
             sheet[top : top + height, left : left + width] = tile
-        Image.fromarray(sheet).save(self._draft.path, format="PNG")
+        Image.fromarray(sheet).save(self._output.path, format="PNG")
 
 
 def spread(frames: range, count: int) -> list[int]:

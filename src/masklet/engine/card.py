@@ -12,7 +12,7 @@ from typing import Any
 from masklet.engine.files import write_json
 from masklet.engine.plots import Bars
 from masklet.engine.set_record import ObjectRecord, VideoRecord
-from masklet.io.atomic import write_text, writing
+from masklet.io.atomic import output_errors, write_text
 
 AREAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Where the classes of relative mask sizes end."""
@@ -86,7 +86,7 @@ def write_card(root: Path, records: Sequence[VideoRecord], *, title: str = "") -
         OutputError: they cannot be written.
     """
     figures = root / "figures"
-    with writing(figures):
+    with output_errors(figures):
         figures.mkdir(exist_ok=True)
     for name, chart in charts(records).items():
         chart.save(figures / f"{name}.svg")

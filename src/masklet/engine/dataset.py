@@ -21,7 +21,7 @@ from masklet.engine.set_lists import class_list
 from masklet.engine.set_record import VideoRecord, damage, object_record, place_of, read_record, write_record
 from masklet.errors import FormatError, MaskletError
 from masklet.io import LiveVideo, open_video, write_image
-from masklet.io.atomic import Draft, writing
+from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.formats.coco import CocoWriter
 from masklet.io.formats.davis import LabelMapWriter
 from masklet.io.formats.sav import FRAME_STEP, SavWriter
@@ -73,7 +73,7 @@ def export_videos(
         OutputError: the folder cannot be written.
     """
     done = Exported()
-    with writing(root):
+    with output_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda _name: None)
 
@@ -137,9 +137,9 @@ def export_video(video: VerifiedVideo, root: Path, form: SetForm) -> VideoRecord
         OutputError: it cannot be written.
     """
     media, name = video.media, name_of(video)
-    draft = Draft(root, folder=True)
+    draft = AtomicOutput(root, folder=True)
     try:
-        with writing(root):
+        with output_errors(root):
             if form == "yolo":
                 _yolo(video, draft.path, class_list(root, class_names(video)))
             else:
@@ -161,7 +161,7 @@ def export_video(video: VerifiedVideo, root: Path, form: SetForm) -> VideoRecord
                 files=dict(sorted(files.items())),
             )
             _forget(root, name)
-            draft.publish()
+            draft.commit()
         write_record(root, record)
     finally:
         draft.discard()

@@ -15,7 +15,7 @@ from masklet.io.datasets import VideoSequence, dataset_info
 from masklet.io.datasets.layouts import Layout
 from masklet.io.formats.coco import read_coco
 from masklet.io.formats.yolo import read_yolo
-from masklet.io.result_builder import Gathering
+from masklet.io.result_builder import ResultBuilder
 from masklet.masks.rle import encode_masks
 from masklet.types import Masklet, ObjectId
 
@@ -110,17 +110,17 @@ def masklets_of(sequence: VideoSequence) -> Result:
     Raises:
         MediaError, FormatError: an annotation cannot be read.
     """
-    gathering = Gathering()
-    gathering.size = sequence.size
+    builder = ResultBuilder()
+    builder.size = sequence.size
     known: list[int] = []
     for index in sequence.annotated:
         truth = sequence.truth(index)
         for object_id, rle in zip(truth.object_ids, encode_masks(truth.masks), strict=True):
-            gathering.put(object_id, index, rle)
+            builder.add_mask(object_id, index, rle)
         if not truth.unknown:
             known.append(index)
-    gathering.fill(known)
-    return gathering.result(Provenance(source="manual"), num_frames=sequence.num_frames)
+    builder.fill_missing(known)
+    return builder.build(Provenance(source="manual"), num_frames=sequence.num_frames)
 
 
 def media_of(sequence: VideoSequence) -> Path:

@@ -17,7 +17,7 @@ from masklet.engine.tables import MediaRow
 from masklet.engine.transactions import Change, add_prompts, new_object_id, new_task, prepare
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io import LiveVideo, MediaWarning, RecordedSource, VideoFile, open_video
-from masklet.io.folder import PICTURE_SUFFIXES
+from masklet.io.images import IMAGE_SUFFIXES
 from masklet.types import Masklet, Prompts
 
 VIDEO_SUFFIXES = frozenset(
@@ -193,7 +193,7 @@ def _below(folder: Path, seen: set[Path]) -> list[Path]:
         return []
     seen.add(place)
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    if any(path.suffix.lower() in PICTURE_SUFFIXES for path in inside):
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside):
         return [folder]
     videos = [path for path in inside if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
     return videos + [media for path in inside if path.is_dir() for media in _below(path, seen)]

@@ -11,7 +11,7 @@ import fsspec
 
 from masklet.engine.ingest import VIDEO_SUFFIXES
 from masklet.errors import MediaError
-from masklet.io.atomic import Draft, writing
+from masklet.io.atomic import AtomicOutput, output_errors
 
 
 @dataclass
@@ -76,16 +76,16 @@ def _fetch(url: str, folder: Path) -> Path:
         size = system.info(name).get("size")
     if size is not None and path.is_file() and path.stat().st_size == size:
         return path
-    with writing(path):
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Draft(path)
+    draft = AtomicOutput(path)
     try:
         with _telling(url):
             system.get_file(name, str(draft.path))
         got = draft.path.stat().st_size
         if size is not None and got != size:
             raise MediaError(f"expected {size} bytes of {url}, got {got}")
-        draft.publish()
+        draft.commit()
     finally:
         draft.discard()
     return path

@@ -10,7 +10,7 @@ from typing import Any
 from masklet.bounded_json import read_json
 from masklet.engine.files import write_json
 from masklet.engine.set_record import VideoRecord
-from masklet.io.atomic import write_text, writing
+from masklet.io.atomic import output_errors, write_text
 
 CLASSES = "classes.json"
 """The classes of a YOLO set; the list only grows, so that labels which were written stay right."""
@@ -39,7 +39,7 @@ def _sav(root: Path, split: str, records: Sequence[VideoRecord]) -> None:
 
 def _davis(root: Path, split: str, records: Sequence[VideoRecord]) -> None:
     folder = root / "ImageSets" / "2017"
-    with writing(folder):
+    with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / f"{split}.txt", _names(records))
 

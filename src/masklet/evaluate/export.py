@@ -13,7 +13,7 @@ from PIL import Image
 from masklet.errors import OutputError
 from masklet.evaluate.predictions import frame_names
 from masklet.io import write_label_map
-from masklet.io.atomic import Draft, writing
+from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.datasets import VideoSequence
 from masklet.types import FrameMasks, ObjectId
 
@@ -59,11 +59,11 @@ class Export:
             names = frame_names(video)
         place = self.place(sequence.name)
         folders = self._folders(sequence, place)
-        with writing(place):
+        with output_errors(place):
             for folder in folders.values():
                 folder.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            drafts = {i: Draft(folder, folder=True) for i, folder in folders.items()}
+            drafts = {i: AtomicOutput(folder, folder=True) for i, folder in folders.items()}
             for draft in drafts.values():
                 stack.callback(draft.discard)
             for masks in frames:
@@ -71,7 +71,7 @@ class Export:
                     _write(draft.path / f"{names[masks.frame_index]}.png", masks, i)
                 yield masks
             for draft in drafts.values():
-                draft.publish()
+                draft.commit()
 
     def _folders(self, sequence: VideoSequence, place: Path) -> dict[ObjectId, Path]:
         """The folder of every object; of all objects together under 0."""
@@ -89,5 +89,5 @@ def _write(path: Path, masks: FrameMasks, object_id: ObjectId) -> None:
     mask = Image.new("1", (width, height))
     if object_id in masks.object_ids:
         mask = Image.fromarray(masks[object_id])
-    with writing(path):
+    with output_errors(path):
         mask.save(path, format="PNG")

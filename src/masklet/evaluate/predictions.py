@@ -18,7 +18,7 @@ from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice, no_masks
 from masklet.io import read_label_map, read_mask
 from masklet.io.datasets import VideoSequence
-from masklet.io.datasets.files import Number, pictures_in
+from masklet.io.datasets.files import Number, list_images
 from masklet.io.datasets.label_maps import LabelMapSequence
 from masklet.io.source import RecordedSource
 from masklet.types import FrameMasks, ObjectId
@@ -67,7 +67,7 @@ class PredictedSequence:
 
     @cached_property
     def _label_maps(self) -> Mapping[Number, Path]:
-        return pictures_in(self.place)
+        return list_images(self.place)
 
     @cached_property
     def _object_folders(self) -> Mapping[ObjectId, Mapping[Number, Path]]:
@@ -78,7 +78,7 @@ class PredictedSequence:
             number = int(folder.name) if folder.name.isascii() and folder.name.isdigit() else 0
             object_id = called.get(folder.name, 0 if called else number)
             if object_id:
-                found[object_id] = pictures_in(folder)
+                found[object_id] = list_images(folder)
             else:
                 self._tell("extra object", f"the folder {folder.name} is no object of the truth")
         return found
@@ -149,7 +149,7 @@ class PredictedSequence:
 
 
 def _number(stem: str) -> Number:
-    """The last number in a name, or the whole name where there is none (see `pictures_in`)."""
+    """The last number in a name, or the whole name where there is none (see `list_images`)."""
     digits = re.findall(r"\d+", stem, re.ASCII)
     return int(digits[-1][:18]) if digits else stem.casefold()
 

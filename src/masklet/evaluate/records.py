@@ -13,7 +13,7 @@ from urllib.parse import quote
 from masklet.bounded_json import expecting, read_json
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
-from masklet.io.atomic import write_text, writing
+from masklet.io.atomic import output_errors, write_text
 
 RECORD_VERSION = 1
 
@@ -73,7 +73,7 @@ class RecordStore:
         self.folder = None if folder is None else folder / "items" / key
         self._kept: dict[str, Record] = {}
         if self.folder is not None:
-            with writing(self.folder):
+            with output_errors(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Record | None:

@@ -24,7 +24,7 @@ from masklet.evaluate.results import Evaluation
 from masklet.evaluate.scoring import RULES
 from masklet.evaluate.subjects import Predictions, Subject, model_entry, model_of
 from masklet.evaluate.workers import Item, Worker, in_processes, units
-from masklet.io.atomic import writing
+from masklet.io.atomic import output_errors
 from masklet.io.datasets import ImageDataset, VideoDataset
 from masklet.predict.spec import ModelSpec
 
@@ -87,7 +87,7 @@ def evaluate(
     model = model_of(subject)
     setup = _setup(dataset, job, model)
     if folder is not None:
-        with writing(folder):
+        with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
     store = RecordStore(folder, key_of(setup))
     rank, ranks = running.shard

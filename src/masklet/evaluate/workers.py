@@ -17,7 +17,7 @@ from masklet.errors import DeviceError
 from masklet.evaluate.jobs import Draw, Job, Tell
 from masklet.evaluate.records import Record, RecordStore
 from masklet.evaluate.summary import score_of
-from masklet.io.atomic import Draft, writing
+from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.predict.spec import ModelSpec
 
@@ -67,11 +67,11 @@ class Worker:
         bisect.insort(self._worst, (score, record.name))
         if (score, record.name) in self._worst[:WORST]:
             data, record.film = draw()
-            draft = Draft(path)
+            draft = AtomicOutput(path)
             try:
-                with writing(path):
+                with output_errors(path):
                     draft.path.write_bytes(data)
-                draft.publish()
+                draft.commit()
             finally:
                 draft.discard()
         for _, name in self._worst[WORST:]:

@@ -1,26 +1,22 @@
 """Files, videos, streams and formats: pictures in, results out."""
 
-from masklet.io.animation import PictureFile
-from masklet.io.array import ArrayVideo
-from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.container import VideoFile, WebVideo
-from masklet.io.folder import FolderVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
 from masklet.io.formats.registry import FORMATS, Format, OutputOptions
 from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
-from masklet.io.images import read_image, read_mask, write_image
+from masklet.io.image_sources import ArrayVideo, FolderVideo, ImageFile
+from masklet.io.images import read_mask, write_image
+from masklet.io.inputs import open_video, read_image
 from masklet.io.intensity import Percentiles
 from masklet.io.live import LiveVideo
 from masklet.io.outputs import open_writer, read_result
-from masklet.io.overlay import draw_overlay, draw_prompts
+from masklet.io.overlay import Style, draw_overlay, draw_prompts, draw_style
 from masklet.io.palette import PALETTE, color_of
-from masklet.io.raw import RawForm
 from masklet.io.result_builder import Provenance, Result
-from masklet.io.source import MediaWarning, RecordedSource
+from masklet.io.source import Calibration, GeoReference, MediaWarning, RecordedSource
+from masklet.io.source_url import RawFormat
 from masklet.io.stack import StackVideo
-from masklet.io.styles import Style, draw_style
-from masklet.io.video import open_video
 from masklet.io.video_writer import CutoutWriter, OverlayWriter
 from masklet.io.writer import Writer
 from masklet.masks.soft import Edge
@@ -35,15 +31,15 @@ __all__ = [
     "FolderVideo",
     "Format",
     "GeoReference",
+    "ImageFile",
     "LabelMapWriter",
     "LiveVideo",
     "MediaWarning",
     "OutputOptions",
     "OverlayWriter",
     "Percentiles",
-    "PictureFile",
     "Provenance",
-    "RawForm",
+    "RawFormat",
     "RecordedSource",
     "Result",
     "RleWriter",

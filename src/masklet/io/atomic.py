@@ -14,7 +14,7 @@ from masklet.errors import OutputError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
     """What the system or an encoder refuses inside becomes one `OutputError` about ``path``."""
     try:
         yield
@@ -24,7 +24,7 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-class Draft:
+class AtomicOutput:
     """A file or folder under a temporary name in the target's folder.
 
     Attributes:
@@ -39,7 +39,7 @@ class Draft:
         self.target = target
         self.path = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
         self._is_folder = folder
-        with writing(target):
+        with output_errors(target):
             if not target.parent.is_dir():
                 raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
             if target.exists() and target.is_dir() != folder:
@@ -50,9 +50,9 @@ class Draft:
             else:
                 self.path.touch(exist_ok=False)
 
-    def publish(self) -> None:
+    def commit(self) -> None:
         """Move the draft into place: a file replaces one of that name, a folder's files join those already there."""
-        with writing(self.target):
+        with output_errors(self.target):
             if self._is_folder and self.target.exists():
                 for file in sorted(path for path in self.path.rglob("*") if not path.is_dir()):
                     place = self.target / file.relative_to(self.path)
@@ -76,10 +76,10 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    draft = Draft(path)
+    draft = AtomicOutput(path)
     try:
-        with writing(path):
+        with output_errors(path):
             draft.path.write_text(text, encoding="utf-8", newline="")
-        draft.publish()
+        draft.commit()
     finally:
         draft.discard()

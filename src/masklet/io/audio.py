@@ -17,11 +17,11 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from masklet.io.source import MediaWarning
-from masklet.io.source_url import SECONDS_TO_OPEN, Address
+from masklet.io.source_url import SECONDS_TO_OPEN, FfmpegInput
 
 
 @dataclass(frozen=True)
-class SoundForm:
+class AudioFormat:
     """What sound a container takes.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sound:
         start: time in the source that becomes 0, in seconds.
     """
 
-    def __init__(self, source: Address, target: OutputContainer, form: SoundForm, start: float) -> None:
+    def __init__(self, source: FfmpegInput, target: OutputContainer, form: AudioFormat, start: float) -> None:
         self._name = source.name
         self._source = av.open(source.url, format=source.form, options=dict(source.options), timeout=SECONDS_TO_OPEN)
         self._target = target
@@ -99,7 +99,7 @@ class Sound:
 class _Copied:
     """A track whose packets are written as they are."""
 
-    def __init__(self, source: AudioStream, target: OutputContainer, form: SoundForm) -> None:
+    def __init__(self, source: AudioStream, target: OutputContainer, form: AudioFormat) -> None:
         self.source = source
         self._stream = target.add_stream_from_template(source)
 
@@ -118,7 +118,7 @@ class _Copied:
 class _Encoded:
     """A track that is decoded and encoded anew."""
 
-    def __init__(self, source: AudioStream, target: OutputContainer, form: SoundForm) -> None:
+    def __init__(self, source: AudioStream, target: OutputContainer, form: AudioFormat) -> None:
         self.source = source
         rate = 48000 if form.encoder == "libopus" else source.codec_context.sample_rate
         layout = "mono" if source.codec_context.channels == 1 else "stereo"

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from masklet.errors import MediaError
-from masklet.io.calibration import Calibration
 from masklet.io.intensity import Percentiles, Scale
+from masklet.io.source import Calibration
 from masklet.io.stack import Stack
 
 FRAME_AXES = "tz"  # these count frames first; then any other

@@ -1,23 +1,139 @@
-"""Recorded videos: any container FFmpeg opens, on disk or on a web server, decoded lazily, with exact random access."""
+"""Recorded videos in any container FFmpeg opens, on disk or on a web server, with exact random access."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Generator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from masklet.errors import MediaError
-from masklet.io.cursor import Cursor, OffTimelineError
 from masklet.io.decoder import Decoder
-from masklet.io.raw import RawForm
 from masklet.io.source import MediaWarning, RecordedSource
-from masklet.io.source_url import Address
+from masklet.io.source_url import FfmpegInput, RawFormat
 from masklet.io.timeline import Timeline
 from masklet.types import RgbImage
+
+
+class OffTimelineError(Exception):
+    """The pictures that come out are not those the timeline expects; never leaves `masklet.io`."""
+
+
+class Cursor:
+    """Reads pictures by index; reading onward goes on decoding, what was decoded lately is kept.
+
+    Args:
+        opened: gives a decoder at the start of the stream.
+        timeline: of that stream.
+        cache_bytes: tells what may be kept; one picture always is.
+        decoder: one already open, at the start.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], Decoder],
+        timeline: Timeline,
+        cache_bytes: Callable[[], int],
+        decoder: Decoder | None = None,
+    ) -> None:
+        self.timeline = timeline
+        self._opened = opened
+        self._decoder = decoder or opened()
+        self._cache = _FrameCache(cache_bytes)
+        self._pictures: Iterator[VideoFrame] = self._decoder.pictures()
+        self._next = 0
+
+    def read(self, index: int) -> RgbImage:
+        """The picture at an index in range.
+
+        Raises:
+            OffTimelineError: the stream does not hold what the timeline says.
+        """
+        frame = self._cache.get(index)
+        return self._decoder.rgb(self._decode(index) if frame is None else frame)
+
+    def _decode(self, index: int) -> VideoFrame:
+        key_place = self.timeline.key_before(index)
+        start = key_place[0] if key_place else 0
+        if not start <= self._next <= index:
+            self._restart(index)
+        try:
+            return self._advance(index, counted=self.timeline.counted)
+        except OffTimelineError:
+            if not self.timeline.certain:
+                raise
+        self._reopen()  # a damaged stream may decode differently after a seek: count as the timeline was counted
+        return self._advance(index, counted=True)
+
+    def _advance(self, index: int, *, counted: bool) -> VideoFrame:
+        for frame in self._pictures:
+            if not counted and self.timeline.position(frame.pts) != self._next:
+                break
+            self._cache.put(self._next, frame)
+            self._next += 1
+            if self._next > index:
+                return frame
+        self._next = len(self.timeline)  # nothing comes after: the next read starts anew
+        raise OffTimelineError
+
+    def _restart(self, index: int) -> None:
+        """Stand at the key packet before a picture: by seeking, else by reading on from the start without decoding."""
+        found = self.timeline.key_before(index)
+        if found is not None:
+            self._next, key = found
+            pictures = self._decoder.pictures_from(key)
+            if pictures is None:
+                self._reopen()
+                self._next = found[0]
+                pictures = self._decoder.pictures_at(key)
+            if pictures is not None:
+                self._pictures = pictures
+                return
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._decoder.close()
+        self._decoder = self._opened()
+        self._pictures = self._decoder.pictures()
+        self._next = 0
+
+    def close(self) -> None:
+        """Close the decoder and forget what was kept."""
+        self._decoder.close()
+        self._cache = _FrameCache(lambda: 0)
+
+
+class _FrameCache:
+    """Decoded pictures in their own pixel format (half the bytes of RGB), the least recently used dropped first."""
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._used = 0
+        self._frames: OrderedDict[int, VideoFrame] = OrderedDict()
+
+    def get(self, index: int) -> VideoFrame | None:
+        frame = self._frames.get(index)
+        if frame is not None:
+            self._frames.move_to_end(index)
+        return frame
+
+    def put(self, index: int, frame: VideoFrame) -> None:
+        old = self._frames.pop(index, None)
+        self._used += _bytes(frame) - (0 if old is None else _bytes(old))
+        self._frames[index] = frame
+        while self._used > self._limit() and len(self._frames) > 1:
+            _, dropped = self._frames.popitem(last=False)
+            self._used -= _bytes(dropped)
+
+
+def _bytes(frame: VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in frame.planes)
+
 
 CACHE_BYTES = 128 * 2**20
 """Decoded pictures kept for reading near by and backward: about 90 of 1280x720."""
@@ -46,7 +162,7 @@ class ContainerVideo(RecordedSource):
 
     time_base: Fraction
 
-    def __init__(self, address: Address, name: str, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, address: FfmpegInput, name: str, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.address = address
         decoder = Decoder(address)
         super().__init__(name, decoder.size, None if decoder.rate is None else float(decoder.rate))
@@ -99,7 +215,7 @@ class ContainerVideo(RecordedSource):
         Runs in read-ahead threads too, and takes no lock: who holds it may be waiting for such a thread to end.
         """
         web = self.address.is_http
-        if web and (decoder.broken or not (decoder.complete or self.address.sends_ranges())):
+        if web and (decoder.broken or not (decoder.complete or self.address.supports_ranges())):
             raise MediaError(f"{self.address.name} broke off: {decoder.broken or 'the server does not answer'}")
         timeline = decoder.timeline(decoded=True)
         known = self._timeline
@@ -159,14 +275,14 @@ class VideoFile(ContainerVideo):
     path: Path
 
     def __init__(
-        self, path: str | os.PathLike[str], *, raw: RawForm | None = None, cache_bytes: int = CACHE_BYTES
+        self, path: str | os.PathLike[str], *, raw: RawFormat | None = None, cache_bytes: int = CACHE_BYTES
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise MediaError(f"expected a video file, found {'a folder' if self.path.is_dir() else 'nothing'}: {path}")
         if not self.path.stat().st_size:
             raise MediaError(f"the file is empty: {path}")
-        super().__init__(Address.of_file(self.path, raw), self.path.name, cache_bytes=cache_bytes)
+        super().__init__(FfmpegInput.from_path(self.path, raw), self.path.name, cache_bytes=cache_bytes)
 
 
 class WebVideo(ContainerVideo):
@@ -177,13 +293,13 @@ class WebVideo(ContainerVideo):
     off goes on where it was; one that does not come back is a `MediaError`.
 
     Args:
-        address: an ``http`` or ``https`` address for which `Address.sends_ranges` holds.
+        address: an ``http`` or ``https`` address for which `FfmpegInput.supports_ranges` holds.
         cache_bytes: what random access may keep.
 
     Attributes:
         file_name: the last part of the address, such as ``dog.mp4``.
     """
 
-    def __init__(self, address: Address, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, address: FfmpegInput, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.file_name = address.file_name
         super().__init__(address, self.file_name or address.name, cache_bytes=cache_bytes)

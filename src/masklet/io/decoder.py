@@ -17,8 +17,8 @@ from av.video.stream import VideoStream
 
 from masklet.errors import MediaError
 from masklet.io.color import TRANSPARENT, ColorConverter
-from masklet.io.image_files import check_pixels
-from masklet.io.source_url import SECONDS_TO_OPEN, Address
+from masklet.io.images import check_pixels
+from masklet.io.source_url import SECONDS_TO_OPEN, FfmpegInput
 from masklet.io.timeline import KeyPacket, Scan, Timeline
 from masklet.types import RgbImage
 
@@ -52,7 +52,7 @@ class Decoder:
         MediaError: it cannot be opened, holds no video, or no picture can be decoded.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: FfmpegInput) -> None:
         self.name = name = address.name
         self.damaged = 0
         self.broken = ""
@@ -188,7 +188,7 @@ class Decoder:
         self.close()
 
 
-def _open(address: Address) -> InputContainer:
+def _open(address: FfmpegInput) -> InputContainer:
     name = address.name
     try:
         container = av.open(address.url, format=address.form, options=dict(address.options), timeout=SECONDS_TO_OPEN)

@@ -16,8 +16,8 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8, UInt16
 
 from masklet.errors import OutputError
-from masklet.io.audio import Sound, SoundForm
-from masklet.io.source_url import Address
+from masklet.io.audio import AudioFormat, Sound
+from masklet.io.source_url import FfmpegInput
 from masklet.types import Size
 
 Pixels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
@@ -25,7 +25,7 @@ Pixels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
 
 
 @dataclass(frozen=True)
-class VideoForm:
+class VideoFormat:
     """A kind of video file.
 
     Attributes:
@@ -33,7 +33,7 @@ class VideoForm:
         codec: FFmpeg's name of the encoder.
         pix_fmt: what the encoder takes.
         options: of the encoder.
-        sound: what sound goes in.
+        audio: the audio codecs it takes.
         even: whether sides must be even, because color is stored at half the size.
     """
 
@@ -41,32 +41,32 @@ class VideoForm:
     codec: str
     pix_fmt: str
     options: Mapping[str, str]
-    sound: SoundForm
+    audio: AudioFormat
     even: bool = True
 
 
-_MP4 = SoundForm(frozenset({"aac", "mp3", "ac3", "eac3", "alac"}), "aac")
-_MOV = SoundForm(_MP4.copied | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le"}, "aac")
-_MKV = SoundForm(_MOV.copied | {"opus", "flac", "vorbis", "dts"}, "aac")
-_WEBM = SoundForm(frozenset({"opus", "vorbis"}), "libopus")
+_MP4 = AudioFormat(frozenset({"aac", "mp3", "ac3", "eac3", "alac"}), "aac")
+_MOV = AudioFormat(_MP4.copied | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le"}, "aac")
+_MKV = AudioFormat(_MOV.copied | {"opus", "flac", "vorbis", "dts"}, "aac")
+_WEBM = AudioFormat(frozenset({"opus", "vorbis"}), "libopus")
 
 _H264 = {"crf": "18", "preset": "veryfast"}
 _VP9 = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 
-FORMS = {
-    ".mp4": VideoForm("mp4", "libx264", "yuv420p", _H264, _MP4),
-    ".mov": VideoForm("mov", "libx264", "yuv420p", _H264, _MOV),
-    ".mkv": VideoForm("matroska", "libx264", "yuv420p", _H264, _MKV),
-    ".webm": VideoForm("webm", "libvpx-vp9", "yuv420p", _VP9, _WEBM),
+VIDEO_FORMATS = {
+    ".mp4": VideoFormat("mp4", "libx264", "yuv420p", _H264, _MP4),
+    ".mov": VideoFormat("mov", "libx264", "yuv420p", _H264, _MOV),
+    ".mkv": VideoFormat("matroska", "libx264", "yuv420p", _H264, _MKV),
+    ".webm": VideoFormat("webm", "libvpx-vp9", "yuv420p", _VP9, _WEBM),
 }
 """The video files that can be written, by suffix."""
 
-ALPHA_FORMS = {
-    ".mov": VideoForm(
+ALPHA_FORMATS = {
+    ".mov": VideoFormat(
         "mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}, _MOV, even=False
     ),
     # the second picture that carries alpha has no time-saving variant: frames are not dropped, but it is slower
-    ".webm": VideoForm("webm", "libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}, _WEBM),
+    ".webm": VideoFormat("webm", "libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}, _WEBM),
 }
 """Those that hold transparency: ProRes 4444 and VP9."""
 
@@ -76,7 +76,7 @@ _BT709 = 1  # FFmpeg's number for matrix, primaries and transfer of HD video
 _LIMITED = 1  # and for luma from 16 to 235, which every player expects
 
 
-def check_encoder(form: VideoForm, path: Path) -> None:
+def check_encoder(form: VideoFormat, path: Path) -> None:
     """Raise `OutputError` with a way out where this build of FFmpeg lacks the encoder."""
     try:
         Codec(form.codec, "w")
@@ -100,7 +100,7 @@ class VideoEncoder:
         rate: nominal frames per second.
     """
 
-    def __init__(self, path: Path, form: VideoForm, size: Size, *, time_base: Fraction, rate: Fraction) -> None:
+    def __init__(self, path: Path, form: VideoFormat, size: Size, *, time_base: Fraction, rate: Fraction) -> None:
         height, width = size
         odd = (height % 2, width % 2) if form.even else (0, 0)
         self._pad = ((0, odd[0]), (0, odd[1]), (0, 0))
@@ -120,9 +120,9 @@ class VideoEncoder:
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
 
-    def add_sound(self, source: Address, start: float) -> None:
+    def add_sound(self, source: FfmpegInput, start: float) -> None:
         """Take along the sound of a file from ``start`` seconds on; before the first picture."""
-        self._sound = Sound(source, self._container, self._form.sound, start)
+        self._sound = Sound(source, self._container, self._form.audio, start)
 
     def encode(self, picture: Pixels, pts: int) -> None:
         """Add a picture; ``pts`` must be greater than the last one."""

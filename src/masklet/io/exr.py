@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32, Shaped
 
 from masklet.errors import MediaError, needs
-from masklet.io.image_files import check_pixels, reading_picture
+from masklet.io.images import check_pixels, media_errors
 from masklet.io.stack import Stack
 
 MAGIC = b"\x76\x2f\x31\x01"
@@ -34,7 +34,7 @@ class ExrStack(Stack):
         with needs("exr", path):
             import OpenEXR  # noqa: PLC0415  an extra
         self.name = str(path)
-        with reading_picture(path), OpenEXR.File(str(path), header_only=True) as file:
+        with media_errors(path), OpenEXR.File(str(path), header_only=True) as file:
             header = dict(file.header())
             names = {channel.name for channel in header["channels"]}
         if "deep" in str(header.get("type", "")):
@@ -55,7 +55,7 @@ class ExrStack(Stack):
         import OpenEXR  # noqa: PLC0415  an extra, present where a file was opened
 
         names = [self.channels[channel] for channel in channels]
-        with reading_picture(self.name):
+        with media_errors(self.name):
             file = OpenEXR.InputFile(self.name)  # OpenEXR.File prints what goes wrong, and reads every channel
             try:
                 planes = file.channels(names, Imath.PixelType(Imath.PixelType.FLOAT))

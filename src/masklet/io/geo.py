@@ -13,9 +13,9 @@ from jaxtyping import Shaped
 
 from masklet.errors import MediaError, needs
 from masklet.io.axes import AxisChoice
-from masklet.io.calibration import GeoReference
-from masklet.io.image_files import check_pixels, reading_picture
+from masklet.io.images import check_pixels, media_errors
 from masklet.io.intensity import Percentiles
+from masklet.io.source import GeoReference
 from masklet.io.stack import Stack
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class GeoStack(Stack):
             import rasterio  # noqa: PLC0415  an extra
             from rasterio.enums import ColorInterp  # noqa: PLC0415
         self.name = str(path)
-        with reading_picture(path):
+        with media_errors(path):
             self._file: DatasetReader = rasterio.open(path.resolve(), driver="GTiff")
         try:
             check_pixels(self.name, self._file.height, self._file.width)
@@ -69,7 +69,7 @@ class GeoStack(Stack):
 
     def read(self, frame: int, channels: Sequence[int]) -> Shaped[np.ndarray, "h w k"]:
         bands = [frame + 1] if self._bands_are_frames else [channel + 1 for channel in channels]
-        with reading_picture(self.name):
+        with media_errors(self.name):
             values = self._file.read(bands, masked=True)
         planes = np.moveaxis(np.ma.getdata(values), 0, 2)
         missing = np.ma.getmaskarray(values)
@@ -79,7 +79,7 @@ class GeoStack(Stack):
         self._file.close()
 
 
-def date_in(name: str) -> datetime.date | None:
+def date_in_name(name: str) -> datetime.date | None:
     """The first date in a file's name, written as 2024-05-31, 2024_05_31 or 20240531; None where there is none."""
     for match in _DATE.finditer(name):
         year, _, month, day = match.groups()

@@ -14,10 +14,9 @@ from typing import NoReturn
 
 from masklet.errors import MediaError
 from masklet.io.decoder import Decoder
-from masklet.io.raw import RawForm
 from masklet.io.readahead import read_ahead
 from masklet.io.source import MediaWarning
-from masklet.io.source_url import Address
+from masklet.io.source_url import FfmpegInput, RawFormat
 from masklet.types import RgbImage
 
 RECONNECT_SECONDS = 30.0
@@ -53,11 +52,11 @@ class LiveVideo:
         self,
         source: str,
         *,
-        raw: RawForm | None = None,
+        raw: RawFormat | None = None,
         reconnect: float = RECONNECT_SECONDS,
         newest: bool = False,
     ) -> None:
-        self._address = Address.of_source(source, raw)
+        self._address = FfmpegInput.from_url(source, raw)
         self.name = self._address.name
         self._reconnect = reconnect if self._address.is_rtsp else 0.0
         self._newest = newest

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.image_files import opened_picture
-from masklet.io.result_builder import Gathering, Like, Provenance, Result
+from masklet.io.images import open_image
+from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike
 from masklet.io.video_writer import cutout
 from masklet.io.writer import FolderWriter
 from masklet.masks.soft import Edge, alpha_of
@@ -22,7 +22,7 @@ from masklet.types import FrameMasks, RgbImage, Rle
 _MATTE = re.compile(r"(\d+)/(\d{5,})\.(png|tif)")
 
 
-class EdgedWriter(FolderWriter):
+class AlphaWriter(FolderWriter):
     """A folder writer that knows how masks become alpha.
 
     Args:
@@ -35,7 +35,7 @@ class EdgedWriter(FolderWriter):
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         overwrite: bool = False,
         edge: Edge | None = None,
@@ -48,22 +48,22 @@ class EdgedWriter(FolderWriter):
             raise OutputError(f"cannot write {self.path}: fine detail needs the picture of frame {masks.frame_index}")
 
 
-class PngMatteWriter(EdgedWriter):
+class PngMatteWriter(AlphaWriter):
     """A folder for each object with its alpha on each frame, ``3/00007.png``: 8-bit gray, white inside."""
 
-    OWN = re.compile(r"\d+/\d{5,}\.png")
+    FILE_PATTERN = re.compile(r"\d+/\d{5,}\.png")
     SUFFIX, FORM = "png", "PNG"
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         self._needs_picture(frame, masks)
         for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
-            folder = self._draft.path / str(object_id)
+            folder = self._output.path / str(object_id)
             folder.mkdir(exist_ok=True)
             pixels = self._pixels(np.asarray(alpha_of(mask, self._edge, frame)))
-            save_picture(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", pixels, self.FORM)
+            save_image(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", pixels, self.FORM)
 
-    def _make_room(self, frame_index: int) -> None:
-        for file in self._draft.path.glob(f"*/{frame_index:05d}.{self.SUFFIX}"):
+    def _drop_frame(self, frame_index: int) -> None:
+        for file in self._output.path.glob(f"*/{frame_index:05d}.{self.SUFFIX}"):
             file.unlink()
 
     def _pixels(self, alpha: np.ndarray) -> np.ndarray:
@@ -73,23 +73,23 @@ class PngMatteWriter(EdgedWriter):
 class TiffMatteWriter(PngMatteWriter):
     """A folder for each object with its alpha on each frame, ``3/00007.tif``: 16-bit gray, white inside."""
 
-    OWN = re.compile(r"\d+/\d{5,}\.tif")
+    FILE_PATTERN = re.compile(r"\d+/\d{5,}\.tif")
     SUFFIX, FORM = "tif", "TIFF"
 
     def _pixels(self, alpha: np.ndarray) -> np.ndarray:
         return np.asarray(np.rint(alpha * 65535), np.uint16)
 
 
-class CutoutFolderWriter(EdgedWriter):
+class CutoutFolderWriter(AlphaWriter):
     """Each frame as a PNG with transparency around the objects, ``00007.png``; colors are not multiplied by alpha."""
 
-    OWN = re.compile(r"\d{5,}\.png")
+    FILE_PATTERN = re.compile(r"\d{5,}\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None:
             raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
         pixels = (cutout(frame, masks, self._edge) // 257).astype(np.uint8)
-        save_picture(self._draft.path / f"{masks.frame_index:05d}.png", pixels, "PNG")
+        save_image(self._output.path / f"{masks.frame_index:05d}.png", pixels, "PNG")
 
 
 def read_mattes(folder: str | os.PathLike[str]) -> Result:
@@ -106,18 +106,18 @@ def read_mattes(folder: str | os.PathLike[str]) -> Result:
             found.append((int(match[2]), int(match[1]), path))
     if not found:
         raise FormatError(f"expected mattes as OBJECT/00000.png, found none: {folder}")
-    gathering = Gathering()
+    builder = ResultBuilder()
     for frame_index, object_id, path in sorted(found):
-        with opened_picture(path) as image:
+        with open_image(path) as image:
             if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
                 raise FormatError(f"expected a gray picture, got a {image.mode} picture: {path}")
             values = np.asarray(image)
         half = 1 if image.mode in ("1", "P") else 32768 if image.mode.startswith("I") else 128
-        gathering.put(object_id, frame_index, Rle.from_mask(values >= half))
-    return gathering.result()
+        builder.add_mask(object_id, frame_index, Rle.from_mask(values >= half))
+    return builder.build()
 
 
-def save_picture(path: Path, pixels: np.ndarray, form: str) -> None:
+def save_image(path: Path, pixels: np.ndarray, form: str) -> None:
     """Write a picture of a draft; encoded in memory first, so that a full disk is reported in one way by all forms."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"compress_level": 4} if form == "PNG" else {"compression": "tiff_adobe_deflate"}

@@ -9,7 +9,7 @@ from masklet.bounded_json import read_json
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.registry import DEFAULT_FORMATS, FOLDER, FORMATS, Format, OutputOptions
 from masklet.io.formats.yolo import is_yolo_data
-from masklet.io.result_builder import Like, Provenance, Result
+from masklet.io.result_builder import Provenance, Result, VideoLike
 from masklet.io.writer import Writer
 
 MAX_JSON_BYTES = 2**29
@@ -18,8 +18,8 @@ MAX_JSON_BYTES = 2**29
 def open_writer(
     path: str | os.PathLike[str],
     *,
-    form: str | None = None,
-    like: Like | None = None,
+    format: str | None = None,
+    like: VideoLike | None = None,
     provenance: Provenance | None = None,
     overwrite: bool = False,
     options: OutputOptions | None = None,
@@ -33,7 +33,7 @@ def open_writer(
 
     Args:
         path: the file or folder to write.
-        form: a form's name, whatever the path looks like.
+        format: a format's name, whatever the path looks like.
         like: the source of the frames, or a result that was read; gives names, times, frame rate and frame count.
         provenance: names, prompted frames and model, where the form can hold them.
         overwrite: replace what is there; of a folder the files of this form, others stay.
@@ -44,19 +44,19 @@ def open_writer(
         MissingExtraError: the form's library is not installed.
     """
     name = os.fspath(path)
-    chosen = format_of(name) if form is None else _named(form, name)
+    chosen = format_of(name) if format is None else _named(format, name)
     source = getattr(like, "path", None)
     as_folder = chosen.is_folder or Path(name).suffix.lower() not in chosen.suffixes
-    check_free(Path(name), overwrite=overwrite, source=source, folder=as_folder)
+    check_overwrite(Path(name), overwrite=overwrite, source=source, folder=as_folder)
     return chosen.open(name, options or OutputOptions(), overwrite=overwrite, like=like, provenance=provenance)
 
 
-def read_result(path: str | os.PathLike[str], *, form: str | None = None) -> Result:
+def read_result(path: str | os.PathLike[str], *, format: str | None = None) -> Result:
     """A result in any form that can be read.
 
     Args:
         path: the file or folder.
-        form: a form's name; None recognizes it by the name or the content.
+        format: a format's name; None recognizes it by the name or the content.
 
     Raises:
         FormatError: missing, of no known form, or not what the form says.
@@ -65,7 +65,7 @@ def read_result(path: str | os.PathLike[str], *, form: str | None = None) -> Res
     place = Path(path)
     if not place.exists():
         raise FormatError(f"expected a result, found nothing: {path}")
-    chosen = _named(form, str(path)) if form is not None else _recognized(place)
+    chosen = _named(format, str(path)) if format is not None else _recognized(place)
     if chosen.read is None:
         readable = ", ".join(name for name, one in FORMATS.items() if one.read)
         raise FormatError(f"{chosen.name} is not read back (only {readable}): {path}")
@@ -114,7 +114,7 @@ def _named(form: str, name: str) -> Format:
     return FORMATS[form]
 
 
-def check_free(path: Path, *, overwrite: bool, source: Path | None = None, folder: bool | None = None) -> None:
+def check_overwrite(path: Path, *, overwrite: bool, source: Path | None = None, folder: bool | None = None) -> None:
     """Raise `OutputError` where something is that would be replaced unasked, or the ``source`` itself.
 
     A file where a folder should be, or the other way round, is left to the writer, which refuses it in any case.
@@ -165,7 +165,7 @@ def _folder_form(folder: Path) -> str | None:
     if "masklet.json" in names and any(name.startswith("labels") for name in names):
         return "yolo"
     for form in ("ctc", "davis", "png", "tiff", "exr", "geotiff"):
-        own = getattr(FORMATS[form].writer, "OWN", None)
+        own = getattr(FORMATS[form].writer, "FILE_PATTERN", None)
         if own is not None and any(own.fullmatch(name) for name in names):
             return form
     if is_yolo_data(folder):

@@ -45,7 +45,7 @@ class Result:
         num_frames: of the whole video, as far as the result knows.
         fps: nominal frames per second, or None.
         video: name of the video, such as ``dog.mp4``, or "".
-        pictures: file name of each frame where the video is a folder of pictures, else empty.
+        frame_names: file name of each frame where the video is a folder of pictures, else empty.
     """
 
     masklets: Mapping[ObjectId, Masklet]
@@ -53,7 +53,7 @@ class Result:
     num_frames: int
     fps: float | None = None
     video: str = ""
-    pictures: tuple[str, ...] = ()
+    frame_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.num_frames
@@ -90,9 +90,9 @@ class Result:
             iou=_scores([one.iou.get(index) for one in there]),
         )
 
-    def picture_name(self, index: int) -> str:
+    def image_name(self, index: int) -> str:
         """What the picture of a frame is called: by its own file name, else by its number, as in ``dog/00007.jpg``."""
-        return picture_name(self.video, self.pictures, index)
+        return image_name(self.video, self.frame_names, index)
 
     def only(self, object_ids: frozenset[ObjectId]) -> Result:
         """The result with these objects alone.
@@ -111,16 +111,16 @@ def _scores(values: list[float | None]) -> Float32[np.ndarray, " n"]:
     return np.array([np.nan if value is None else value for value in values], np.float32)
 
 
-Like = FrameSource | Result
+VideoLike = FrameSource | Result
 """What a writer learns about the video from: the frames' source, or a result that was read."""
 
 
-def video_facts(like: Like | None, stop: int) -> dict[str, Any]:
+def video_metadata(like: VideoLike | None, stop: int) -> dict[str, Any]:
     """The fields of `Result` that a source tells; of a live one, the ``stop`` frames that were seen."""
     if like is None:
         return {}
     if isinstance(like, Result):
-        return {"num_frames": like.num_frames, "fps": like.fps, "video": like.video, "pictures": like.pictures}
+        return {"num_frames": like.num_frames, "fps": like.fps, "video": like.video, "frame_names": like.frame_names}
     try:
         num_frames = len(like)
     except TypeError:  # a live source does not know its length
@@ -129,19 +129,19 @@ def video_facts(like: Like | None, stop: int) -> dict[str, Any]:
         "num_frames": max(num_frames, stop),
         "fps": like.fps,
         "video": Path(getattr(like, "path", None) or str(getattr(like, "file_name", ""))).name,
-        "pictures": tuple(getattr(like, "frame_names", ())),
+        "frame_names": tuple(getattr(like, "frame_names", ())),
     }
 
 
-def picture_name(video: str, pictures: Sequence[str], index: int) -> str:
-    """As `Result.picture_name`."""
-    if index < len(pictures) and pictures[index]:
-        return pictures[index]
+def image_name(video: str, frame_names: Sequence[str], index: int) -> str:
+    """As `Result.image_name`."""
+    if index < len(frame_names) and frame_names[index]:
+        return frame_names[index]
     stem = PurePath(video).stem
     return f"{stem}/{index:05d}.jpg" if stem else f"{index:05d}.jpg"
 
 
-class Gathering:
+class ResultBuilder:
     """Masklets that grow frame by frame; only run-length codes are kept.
 
     Attributes:
@@ -154,19 +154,19 @@ class Gathering:
         self.stop = 0
         self._masklets: dict[ObjectId, Masklet] = {}
 
-    def add(self, masks: FrameMasks) -> None:
+    def add_frame(self, masks: FrameMasks) -> None:
         """Take over one frame; scores that are NaN are left out.
 
         Raises:
-            FormatError: as `put`.
+            FormatError: as `add_mask`.
         """
         height, width = masks.masks.shape[1:]
         self.size = self.size or (height, width)
         self.stop = max(self.stop, masks.frame_index + 1)
         for place, (object_id, rle) in enumerate(zip(masks.object_ids, encode_masks(masks.masks), strict=True)):
-            self.put(object_id, masks.frame_index, rle, presence=masks.presence[place], iou=masks.iou[place])
+            self.add_mask(object_id, masks.frame_index, rle, presence=masks.presence[place], iou=masks.iou[place])
 
-    def put(
+    def add_mask(
         self,
         object_id: ObjectId,
         frame_index: int,
@@ -181,7 +181,7 @@ class Gathering:
             FormatError: the object has a mask on that frame already, or the mask is of another size.
         """
         self.size = self.size or rle.size
-        masklet = self.object(object_id)
+        masklet = self.masklet(object_id)
         if frame_index in masklet.frames:
             raise FormatError(f"object {object_id} comes twice on frame {frame_index}")
         if rle.size != self.size:
@@ -193,13 +193,13 @@ class Gathering:
             if score is not None and not np.isnan(score):
                 values[frame_index] = _short(score)
 
-    def drop(self, frame_index: int) -> None:
+    def drop_frame(self, frame_index: int) -> None:
         """Take back what is known of a frame; the objects stay."""
         for masklet in self._masklets.values():
             for values in (masklet.frames, masklet.presence, masklet.iou):
                 values.pop(frame_index, None)
 
-    def object(self, object_id: ObjectId) -> Masklet:
+    def masklet(self, object_id: ObjectId) -> Masklet:
         """The masklet of an object; a new one is empty.
 
         Raises:
@@ -209,7 +209,7 @@ class Gathering:
             raise FormatError(f"expected object ids from 1, got {object_id!r}")
         return self._masklets.setdefault(object_id, Masklet(object_id, self.size or (1, 1)))
 
-    def fill(self, frame_indices: Iterable[int]) -> None:
+    def fill_missing(self, frame_indices: Iterable[int]) -> None:
         """Give every object an empty mask on those of the frames where it has none: the form says that it is absent."""
         empty = Rle.from_mask(np.zeros(self.size or (1, 1), bool))
         frames = list(frame_indices)
@@ -217,7 +217,7 @@ class Gathering:
             for index in frames:
                 masklet.frames.setdefault(index, empty)
 
-    def result(self, told: Provenance | None = None, **video: Any) -> Result:
+    def build(self, told: Provenance | None = None, **video: Any) -> Result:
         """What has been gathered; ``video`` are fields of `Result`, where they are better known from elsewhere."""
         told = told or Provenance()
         masklets = {

@@ -1,4 +1,4 @@
-"""What every recorded source shares: index checks, iteration with read-ahead, closing."""
+"""Base class of recorded frame sources: index checks, iteration with read-ahead, closing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,45 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from masklet.errors import FrameRangeError, MediaError
-from masklet.io.calibration import Calibration, GeoReference
 from masklet.io.readahead import read_ahead
 from masklet.types import RgbImage, Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The physical scale of a recording, as far as its file tells.
+
+    Attributes:
+        pixel_size: (height, width) of a pixel in ``unit``, or None.
+        unit: of ``pixel_size``, such as "µm".
+        frame_interval: seconds from one frame to the next, or None where frames are not moments or no interval is told.
+    """
+
+    pixel_size: tuple[float, float] | None = None
+    unit: str = "µm"
+    frame_interval: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeoReference:
+    """Where pixels lie on a map.
+
+    Attributes:
+        crs: coordinate reference system as well-known text (WKT).
+        transform: (a, b, c, d, e, f) with x = a column + b row + c and y = d column + e row + f; column and row
+            are 0 at the outer corner of the first pixel.
+    """
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+
 
 READ_AHEAD_BYTES = 64 * 2**20
 """What the read-ahead of one iterator may hold."""

@@ -1,18 +1,76 @@
-"""What FFmpeg is told to open: a file, a network address, a camera or standard input, and what each may reach."""
+"""FFmpeg inputs: files, network URLs, cameras and standard input, with the protocols each may use."""
 
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import av
+
 from masklet.errors import MediaError
-from masklet.io.raw import RawForm
+from masklet.io.images import check_pixels
+
+_WORDS = re.compile(r"(\d{1,6})x(\d{1,6})(?:[,:]([a-z0-9_]+))?(?:[,:@](\d+(?:\.\d+|/\d+)?))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFormat:
+    """How raw frames follow each other.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        pixels: FFmpeg's name of the pixel format, such as "rgb24", "bgr24", "gray", "yuv420p" or "gray16le".
+        fps: frames per second.
+
+    Raises:
+        MediaError: no size, no such pixel format, or no rate.
+    """
+
+    width: int
+    height: int
+    pixels: str = "rgb24"
+    fps: Fraction = Fraction(25)
+
+    def __post_init__(self) -> None:
+        check_pixels("raw frames", self.height, self.width)
+        try:
+            av.VideoFormat(self.pixels)
+        except ValueError:
+            raise MediaError(f"expected a pixel format such as rgb24, gray or yuv420p, got {self.pixels!r}") from None
+        if not 0 < self.fps <= 1000:
+            raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {self.fps}")
+
+    @classmethod
+    def parse(cls, text: str) -> RawFormat:
+        """From words: ``"640x480"``, ``"640x480,bgr24"`` or ``"640x480,yuv420p,30000/1001"``.
+
+        Raises:
+            MediaError: something else.
+        """
+        match = _WORDS.fullmatch(text.strip().lower())
+        if match is None or (match[4] or "").endswith("/0"):
+            raise MediaError(f"expected WIDTHxHEIGHT,PIXELS,FPS as 640x480,rgb24,25, got {text!r}")
+        width, height, pixels, fps = match.groups()
+        return cls(width=int(width), height=int(height), pixels=pixels or "rgb24", fps=Fraction(fps or 25))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """For FFmpeg's raw video input."""
+        return {
+            "video_size": f"{self.width}x{self.height}",
+            "pixel_format": self.pixels,
+            "framerate": f"{self.fps.numerator}/{self.fps.denominator}",
+        }
+
 
 STANDARD_INPUT = "-"
 SECONDS_TO_OPEN = 10.0
@@ -35,7 +93,7 @@ _PLAYLISTS = (b"#EXTM3U", b"<MPD")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
+class FfmpegInput:
     """Where a container is, in FFmpeg's words.
 
     Attributes:
@@ -51,15 +109,15 @@ class Address:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_file(cls, path: Path, raw: RawForm | None = None) -> Address:
+    def from_path(cls, path: Path, raw: RawFormat | None = None) -> FfmpegInput:
         """A file on this machine; ``raw`` where it has no header."""
         # "file:" and the white list: a name with a colon is no protocol, and a playlist cannot reach the network
         options = {"protocol_whitelist": "file"} | (raw.options if raw else {})
         return cls(url=f"file:{path}", name=str(path), form="rawvideo" if raw else None, options=options)
 
     @classmethod
-    def of_source(cls, source: str, raw: RawForm | None = None) -> Address:
-        """A camera, a network address or standard input, as `is_address` knows them.
+    def from_url(cls, source: str, raw: RawFormat | None = None) -> FfmpegInput:
+        """A camera, a network address or standard input, as `is_url` knows them.
 
         Raises:
             MediaError: a camera without a number, or on a system where cameras have none.
@@ -93,7 +151,7 @@ class Address:
         """The last part of a web address, such as ``dog.mp4``, or ""."""
         return unquote(PurePosixPath(urlsplit(self.url).path).name)
 
-    def sends_ranges(self) -> bool:
+    def supports_ranges(self) -> bool:
         """Whether a web server says how long the file is and sends any part of it: a recorded video, that can seek.
 
         False where it sends a stream or a playlist, and where it cannot be asked: opening it will tell why.
@@ -107,7 +165,7 @@ class Address:
         return whole.isdecimal() and bool(beginning) and not any(mark in beginning for mark in _PLAYLISTS)
 
 
-def is_address(source: str) -> bool:
+def is_url(source: str) -> bool:
     """Whether a name means a camera, a network address or standard input rather than a path."""
     _, colon, rest = source.partition(":")
     network = _scheme(source) in RTSP | HTTP and rest.startswith("//")

@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from masklet.errors import MediaError
-from masklet.io.calibration import Calibration, GeoReference
-from masklet.io.image_files import check_pixels
+from masklet.io.images import check_pixels
 from masklet.io.intensity import Levels, Percentiles, Scale, checked_range
-from masklet.io.source import MediaWarning, RecordedSource, checked_rate
+from masklet.io.source import Calibration, GeoReference, MediaWarning, RecordedSource, checked_rate
 from masklet.types import RgbImage, Size
 
 MEASURED_FRAMES = 16

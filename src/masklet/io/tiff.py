@@ -16,9 +16,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index
-from masklet.io.calibration import Calibration
-from masklet.io.image_files import check_pixels, reading_picture
-from masklet.io.source import MediaWarning
+from masklet.io.images import check_pixels, media_errors
+from masklet.io.source import Calibration, MediaWarning
 
 if TYPE_CHECKING:
     import tifffile
@@ -89,7 +88,7 @@ def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
     """
     with needs("tiff", path):
         import tifffile  # noqa: PLC0415  an extra
-    with reading_picture(path):
+    with media_errors(path):
         file = tifffile.TiffFile(path)
         try:
             return _stack(file, path, choice or AxisChoice())
@@ -160,7 +159,7 @@ class _Pages:
     def _from_page(self, index: Index) -> np.ndarray:
         split = self._split()
         number = _ravel(index[:split], self.shape[:split])
-        with reading_picture(self._path):
+        with media_errors(self._path):
             page = self._series.pages[number]
             if page is None:
                 raise MediaError(f"page {number} of {self._path} is missing")

@@ -16,9 +16,9 @@ from jaxtyping import UInt16
 
 from masklet.errors import OutputError
 from masklet.io.container import ContainerVideo
-from masklet.io.encoder import ALPHA_FORMS, FORMS, Pixels, VideoEncoder, VideoForm, check_encoder
-from masklet.io.result_builder import Like, Provenance, Result
-from masklet.io.styles import Style, draw_style
+from masklet.io.encoder import ALPHA_FORMATS, VIDEO_FORMATS, Pixels, VideoEncoder, VideoFormat, check_encoder
+from masklet.io.overlay import Style, draw_style
+from masklet.io.result_builder import Provenance, Result, VideoLike
 from masklet.io.writer import Writer
 from masklet.masks.soft import Edge, alpha_of
 from masklet.types import FrameMasks, RgbImage, Size
@@ -38,31 +38,31 @@ class VideoWriter(Writer):
         like: the source of the frames; gives the times, the frame rate and the sound.
         provenance: as in `Writer`.
         fps: a constant frame rate instead of the times of ``like``.
-        sound: whether to take along the sound.
+        audio: whether to keep the audio of ``like``.
 
     Attributes:
-        KINDS: what a suffix stands for.
+        FORMATS: what a suffix stands for.
 
     Raises:
         OutputError: an unknown suffix, a missing folder, no permission, no such encoder, or ``path`` is the source.
     """
 
-    KINDS: ClassVar[Mapping[str, VideoForm]]
+    FORMATS: ClassVar[Mapping[str, VideoFormat]]
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         fps: float | None = None,
-        sound: bool = True,
+        audio: bool = True,
     ) -> None:
         path = Path(path)
-        form = self.KINDS.get(path.suffix.lower())
+        form = self.FORMATS.get(path.suffix.lower())
         if form is None:
             raise OutputError(
-                f"cannot write {path}: expected a video named {', '.join(self.KINDS)}, got {path.suffix!r}"
+                f"cannot write {path}: expected a video named {', '.join(self.FORMATS)}, got {path.suffix!r}"
             )
         if fps is not None and not 0 < fps <= 1000:
             raise OutputError(
@@ -72,7 +72,7 @@ class VideoWriter(Writer):
         super().__init__(path, like=like, provenance=provenance)
         self._form = form
         self._clock = _Clock(like, fps)
-        self._sound = like.address if sound and fps is None and isinstance(like, ContainerVideo) else None
+        self._sound = like.address if audio and fps is None and isinstance(like, ContainerVideo) else None
         self._size: Size | None = None
         self._encoder: VideoEncoder | None = None
 
@@ -95,7 +95,9 @@ class VideoWriter(Writer):
             raise OutputError(f"cannot write {self.path}: frame {masks.frame_index} does not come after the last one")
         if self._encoder is None:
             clock = self._clock
-            self._encoder = VideoEncoder(self._draft.path, self._form, size, time_base=clock.time_base, rate=clock.rate)
+            self._encoder = VideoEncoder(
+                self._output.path, self._form, size, time_base=clock.time_base, rate=clock.rate
+            )
             if self._sound is not None:
                 self._encoder.add_sound(self._sound, clock.start)
         self._encoder.encode(self._picture(frame, masks), pts)
@@ -104,7 +106,7 @@ class VideoWriter(Writer):
         assert self._encoder is not None
         self._encoder.finish()
 
-    def _abandon(self) -> None:
+    def _close_output(self) -> None:
         if self._encoder is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError):  # the draft is deleted in any case
                 self._encoder.close()
@@ -119,19 +121,19 @@ class OverlayWriter(VideoWriter):
     The other arguments are those of `VideoWriter`.
     """
 
-    KINDS = FORMS
+    FORMATS = VIDEO_FORMATS
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         fps: float | None = None,
-        sound: bool = True,
+        audio: bool = True,
         style: Style | None = None,
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
+        super().__init__(path, like=like, provenance=provenance, fps=fps, audio=audio)
         self._style = style or Style()
 
     def _picture(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
@@ -149,19 +151,19 @@ class CutoutWriter(VideoWriter):
     The other arguments are those of `VideoWriter`.
     """
 
-    KINDS = ALPHA_FORMS
+    FORMATS = ALPHA_FORMATS
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         fps: float | None = None,
-        sound: bool = True,
+        audio: bool = True,
         edge: Edge | None = None,
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance, fps=fps, sound=sound)
+        super().__init__(path, like=like, provenance=provenance, fps=fps, audio=audio)
         self._edge = edge or Edge()
 
     def _picture(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
@@ -180,7 +182,7 @@ def cutout(frame: RgbImage, masks: FrameMasks, edge: Edge) -> UInt16[np.ndarray,
 class _Clock:
     """When each frame is shown: by the source's times where it has them, else at a constant rate."""
 
-    def __init__(self, like: Like | None, fps: float | None) -> None:
+    def __init__(self, like: VideoLike | None, fps: float | None) -> None:
         self._like = like if fps is None and not isinstance(like, Result) else None
         nominal = fps or (None if like is None else like.fps) or DEFAULT_FPS
         self.rate = Fraction(nominal).limit_denominator(1001)

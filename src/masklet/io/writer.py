@@ -1,4 +1,4 @@
-"""The one interface of everything that writes results: write frame by frame, then finish or discard."""
+"""Base classes of result writers: write frame by frame, then finish or discard."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.atomic import Draft, writing
-from masklet.io.result_builder import Gathering, Like, Provenance, Result, picture_name, video_facts
+from masklet.io.atomic import AtomicOutput, output_errors
+from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike, image_name, video_metadata
 from masklet.types import FrameMasks, RgbImage
 
 S = TypeVar("S", bound="Writer")
@@ -45,12 +48,12 @@ class Writer(ABC):
         path: str | os.PathLike[str],
         *,
         folder: bool = False,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         self.path = Path(path)
         source = getattr(like, "path", None)
-        with writing(self.path):
+        with output_errors(self.path):
             if source is not None and self.path.exists() and self.path.samefile(source):
                 raise OutputError(f"cannot write {self.path}: it is the source of the frames")
         self.num_frames = 0
@@ -59,7 +62,7 @@ class Writer(ABC):
         self.provenance = provenance or Provenance()
         self._like = like
         self._facts: dict[str, Any] | None = None
-        self._draft = Draft(self.path, folder=folder)
+        self._output = AtomicOutput(self.path, folder=folder)
         self._open = True
 
     def write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
@@ -72,10 +75,10 @@ class Writer(ABC):
         if not self._open:
             raise OutputError(f"cannot write {self.path}: it is already finished")
         try:
-            with writing(self.path):
+            with output_errors(self.path):
                 self._replaces = masks.frame_index in self._frames
                 if self._replaces:
-                    self._make_room(masks.frame_index)
+                    self._drop_frame(masks.frame_index)
                 self._write(frame, masks)
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt):
@@ -93,11 +96,11 @@ class Writer(ABC):
         if not self._open:
             return
         try:
-            with writing(self.path):
+            with output_errors(self.path):
                 if not self.num_frames:
                     raise OutputError(f"cannot write {self.path}: there was no frame to write")
                 self._complete()
-            self._draft.publish()
+            self._output.commit()
         finally:
             self.discard()
 
@@ -105,14 +108,14 @@ class Writer(ABC):
         """Give the result up and leave nothing behind; harmless after `finish`."""
         if self._open:
             self._open = False
-            self._abandon()
-            self._draft.discard()
+            self._close_output()
+            self._output.discard()
 
     @abstractmethod
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         """Write one frame to the draft."""
 
-    def _make_room(self, frame_index: int) -> None:
+    def _drop_frame(self, frame_index: int) -> None:
         """Take back what was written of a frame that comes again; `OutputError` where that is on its way already."""
         raise OutputError(
             f"cannot write {self.path}: frame {frame_index} comes again, and this form is written as the frames come "
@@ -122,14 +125,14 @@ class Writer(ABC):
     def _complete(self) -> None:  # noqa: B027  many forms need nothing
         """Write what comes after the last frame."""
 
-    def _abandon(self) -> None:  # noqa: B027  many forms keep nothing open
+    def _close_output(self) -> None:  # noqa: B027  many forms keep nothing open
         """Let go of what is open."""
 
-    def _picture_name(self, index: int) -> str:
-        """What the picture of a frame is called; see `Result.picture_name`."""
+    def _image_name(self, index: int) -> str:
+        """What the picture of a frame is called; see `Result.image_name`."""
         if self._facts is None:
-            self._facts = video_facts(self._like, 0)
-        return picture_name(self._facts.get("video", ""), self._facts.get("pictures", ()), index)
+            self._facts = video_metadata(self._like, 0)
+        return image_name(self._facts.get("video", ""), self._facts.get("frame_names", ()), index)
 
     def __enter__(self: S) -> S:
         return self
@@ -177,7 +180,7 @@ class FrameRuns:
             self.stops.insert(place, index + 1)
 
 
-class GatheringWriter(Writer):
+class DeferredWriter(Writer):
     """A result that is written when all of it is known; until then run-length codes are kept in memory.
 
     Args:
@@ -191,23 +194,23 @@ class GatheringWriter(Writer):
         path: str | os.PathLike[str],
         *,
         folder: bool = False,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         super().__init__(path, folder=folder, like=like, provenance=provenance)
-        self._gathering = Gathering()
+        self._builder = ResultBuilder()
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         try:
-            self._gathering.add(masks)
+            self._builder.add_frame(masks)
         except FormatError as error:
             raise OutputError(f"cannot write {self.path}: {error}") from None
 
-    def _make_room(self, frame_index: int) -> None:
-        self._gathering.drop(frame_index)
+    def _drop_frame(self, frame_index: int) -> None:
+        self._builder.drop_frame(frame_index)
 
     def _complete(self) -> None:
-        self._save(self._gathering.result(self.provenance, **video_facts(self._like, self._gathering.stop)))
+        self._save(self._builder.build(self.provenance, **video_metadata(self._like, self._builder.stop)))
 
     @abstractmethod
     def _save(self, result: Result) -> None:
@@ -224,26 +227,26 @@ class FolderWriter(Writer):
         overwrite: write into a folder that holds other files too; those stay.
 
     Attributes:
-        OWN: what the paths of files of this form look like, relative to the folder.
+        FILE_PATTERN: what the paths of files of this form look like, relative to the folder.
 
     Raises:
         OutputError: the folder holds other files, its parent is missing, or it cannot be written.
     """
 
-    OWN: ClassVar[re.Pattern[str]]
+    FILE_PATTERN: ClassVar[re.Pattern[str]]
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         overwrite: bool = False,
     ) -> None:
         folder = Path(path)
-        with writing(folder):
+        with output_errors(folder):
             there = _files_below(folder) if folder.is_dir() and not overwrite else ()
-            foreign = next((name for name in there if not self.OWN.fullmatch(name)), None)
+            foreign = next((name for name in there if not self.FILE_PATTERN.fullmatch(name)), None)
             if foreign is not None:
                 raise OutputError(
                     f"cannot write {folder}: it holds other files ({foreign}); "
@@ -251,17 +254,17 @@ class FolderWriter(Writer):
                 )
         super().__init__(folder, folder=True, like=like, provenance=provenance)
 
-    def _make_room(self, frame_index: int) -> None:
+    def _drop_frame(self, frame_index: int) -> None:
         """Nothing by itself: the frame's file is written over."""
 
     def _complete(self) -> None:
         for old in _files_below(self.path) if self.path.is_dir() else ():
-            if self.OWN.fullmatch(old):
+            if self.FILE_PATTERN.fullmatch(old):
                 (self.path / old).unlink()
 
     def _new_file(self, name: str) -> Path:
         """Where in the draft a file goes; `OutputError` where one of that name is already, of another frame."""
-        place = self._draft.path / name
+        place = self._output.path / name
         if place.exists() and not self._replaces:
             raise OutputError(f"cannot write {self.path}: two frames would be called {name}")
         return place
@@ -269,3 +272,47 @@ class FolderWriter(Writer):
 
 def _files_below(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
+
+
+BEHIND = 3
+"""Frames that may wait to be written."""
+
+
+class AsyncWriter:
+    """Several writers fed by one thread, in the order of the frames, to be used in a ``with`` block.
+
+    Frames are written when the block is left, also by an error or Ctrl-C; the caller finishes or discards the writers
+    after that. An error of a writer is raised by a later `write` or by leaving the block.
+
+    Args:
+        writers: each gets every frame.
+    """
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._writers = writers
+        self._pool = ThreadPoolExecutor(1, "masklet-writer")
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, frame: RgbImage, masks: FrameMasks) -> None:
+        """Add one frame with its masks; waits where the writers are too far behind.
+
+        Raises:
+            OutputError: an earlier frame could not be written.
+        """
+        while len(self._waiting) >= BEHIND:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._write, frame, masks))
+
+    def _write(self, frame: RgbImage, masks: FrameMasks) -> None:
+        for writer in self._writers:
+            writer.write(frame, masks)
+
+    def __enter__(self) -> AsyncWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+        for written in self._waiting if kind is None else ():
+            written.result()

@@ -11,8 +11,8 @@ import numpy as np
 
 from masklet.errors import MediaError, needs
 from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guessed_axes
-from masklet.io.calibration import Calibration
-from masklet.io.image_files import check_pixels, reading_picture
+from masklet.io.images import check_pixels, media_errors
+from masklet.io.source import Calibration
 
 if TYPE_CHECKING:
     import zarr
@@ -47,7 +47,7 @@ def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
     """
     with needs("zarr", folder):
         import zarr  # noqa: PLC0415  an extra
-    with reading_picture(folder):
+    with media_errors(folder):
         node = zarr.open(str(folder), mode="r")
         image = _Image(dict(node.attrs))
         array = node if isinstance(node, zarr.Array) else node.get(image.level or "")
@@ -73,7 +73,7 @@ class _Taker:
         self._folder = folder
 
     def __call__(self, index: Index) -> np.ndarray:
-        with reading_picture(self._folder):
+        with media_errors(self._folder):
             return np.asarray(self._array[index])
 
 

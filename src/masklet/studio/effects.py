@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from masklet.io.overlay import Region, Style, StyleName, draw_style
 from masklet.io.palette import Color
-from masklet.io.styles import Region, Style, StyleName, draw_style
 from masklet.masks.rle import decode_masks
 from masklet.studio.tables import FrameRow, ObjectRow
 from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from masklet.errors import FrameRangeError
 from masklet.io import RecordedSource, open_writer
-from masklet.io.atomic import writing
-from masklet.io.encoder import FORMS as VIDEO_FORMS
+from masklet.io.atomic import output_errors
+from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.formats.registry import FOLDER, FORMATS, Format
 from masklet.io.images import write_image
 from masklet.io.result_builder import Provenance
@@ -98,7 +98,7 @@ class ExportForm:
 
 
 def _offered(form: Format, suffix: str) -> ExportForm:
-    video = suffix in VIDEO_FORMS
+    video = suffix in VIDEO_FORMATS
     kind, label, note = _TOLD.get(form.name, ("annotation", form.name, form.summary))
     return ExportForm(
         label=label,
@@ -196,7 +196,7 @@ def start_export(desk: Desk, project_id: str, order: Order) -> Job:
 def _steps(desk: Desk, job: Job, order: Order, subject: Subject) -> Steps:
     form = EXPORT_FORMS[order.form]
     folder = desk.settings.exports / job.id
-    with writing(folder):
+    with output_errors(folder):
         folder.mkdir()
     made = folder / (safe_name(subject.project.name) + form.ending)
     with open_listed(subject.media) as source:
@@ -235,7 +235,7 @@ def _written(
         model=desk.devices[0].model.config.full_name,
     )
     target = f"{path}/" if form.ending.endswith(FOLDER) else str(path)
-    with open_writer(target, form=form.name, like=like, provenance=provenance) as sink:
+    with open_writer(target, format=form.name, like=like, provenance=provenance) as sink:
         for picture, masks in frames:
             if form.effects:
                 assert picture is not None
@@ -246,7 +246,7 @@ def _written(
 
 
 def _drawn(order: Order, frames: Frames, folder: Path) -> Iterator[None]:
-    with writing(folder):
+    with output_errors(folder):
         folder.mkdir()
     for picture, masks in frames:
         assert picture is not None
@@ -273,7 +273,7 @@ def _frames(desk: Desk, job: Job, order: Order, subject: Subject, source: Record
 
 def _zipped(folder: Path, files: Sequence[Path], target: Path) -> Iterator[None]:
     """One zip file of files that are compressed already."""
-    with writing(target), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    with output_errors(target), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             archive.write(file, f"{folder.name}/{file.relative_to(folder).as_posix()}")
             file.unlink()

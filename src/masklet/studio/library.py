@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from masklet.errors import MediaError
-from masklet.io import LiveVideo, MediaWarning, PictureFile, RecordedSource, VideoFile, open_video
-from masklet.io.atomic import writing
-from masklet.io.folder import PICTURE_SUFFIXES
+from masklet.io import ImageFile, LiveVideo, MediaWarning, RecordedSource, VideoFile, open_video
+from masklet.io.atomic import output_errors
+from masklet.io.images import IMAGE_SUFFIXES
 from masklet.studio.errors import NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store, new_id, now
@@ -24,7 +24,7 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts", ".wmv", ".flv"),
     *(".ogv", ".3gp", ".mxf", ".mjpeg", ".y4m", ".gif", ".webp"),
 )
-SUFFIXES = tuple(sorted({*VIDEO_SUFFIXES, *PICTURE_SUFFIXES}))
+SUFFIXES = tuple(sorted({*VIDEO_SUFFIXES, *IMAGE_SUFFIXES}))
 """Names that may be uploaded; what is inside decides whether they are taken."""
 
 NAME_FILE = ".name"
@@ -122,7 +122,7 @@ class Library:
         for path in self.offered:
             if path.is_dir():
                 found += [{"path": str(f), "name": f.name, "kind": "file"} for f in _media_files(path)]
-                pictures = any(f.suffix.lower() in PICTURE_SUFFIXES for f in _media_files(path))
+                pictures = any(f.suffix.lower() in IMAGE_SUFFIXES for f in _media_files(path))
                 found += [{"path": str(path), "name": path.name, "kind": "folder"}] if pictures else []
             elif path.exists():
                 found.append({"path": str(path), "name": path.name, "kind": "file"})
@@ -160,7 +160,7 @@ class Library:
             OutputError: it cannot be made.
         """
         part = self.settings.media / f"{new_id()}.part"
-        with writing(part):
+        with output_errors(part):
             part.mkdir()
             (part / NAME_FILE).write_text(name, encoding="utf-8")
         return part
@@ -203,7 +203,7 @@ class Library:
     def _list(self, path: Path, name: str, *, uploaded: bool) -> MediaRow:
         with open_media(path) as source:
             height, width = source.size
-            still = isinstance(source, PictureFile) and len(source) == 1
+            still = isinstance(source, ImageFile) and len(source) == 1
             row = MediaRow(
                 id=new_id(),
                 name=name[:200],
@@ -235,7 +235,7 @@ def safe_name(name: str) -> str:
     return known.decode("utf-8", "ignore").rstrip(" .") or "file"
 
 
-def picture_name(name: str) -> str:
+def image_name(name: str) -> str:
     """The name under which a picture of a folder is kept; of a long one the end, which tells its place among others."""
     path = Path(name)
     if len(name.encode("utf-8", "replace")) <= NAME_BYTES:

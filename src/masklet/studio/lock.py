@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from masklet.errors import OutputError
-from masklet.io.atomic import writing
+from masklet.io.atomic import output_errors
 
 if sys.platform == "win32":
     import msvcrt
@@ -32,7 +32,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        with writing(folder):
+        with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(folder / "studio.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:

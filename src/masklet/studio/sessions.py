@@ -94,7 +94,7 @@ class Device:
         """
         live = self._live.get(project_id)
         if live is None:
-            self._make_room()
+            self._drop_frame()
             live = self._live[project_id] = self._opened(project_id)
         live.used = time.monotonic()
         self._live.move_to_end(project_id)
@@ -168,7 +168,7 @@ class Device:
         if self.features.expire(before) or unused or trim:
             give_back_memory()
 
-    def _make_room(self) -> None:
+    def _drop_frame(self) -> None:
         idle = [project_id for project_id, live in self._live.items() if not live.busy]
         for project_id in idle[: max(0, len(self._live) + 1 - self._settings.live_sessions)]:
             self.drop(project_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from masklet.errors import FormatError
-from masklet.io.atomic import writing
+from masklet.io.atomic import output_errors
 from masklet.studio.errors import ForbiddenError, NotFoundError, TokenError
 from masklet.studio.security import SAFE_METHODS, new_token
 
@@ -76,7 +76,7 @@ class Team:
         known = _tokens(path)
         team = cls({p.name: Person(name=p.name, roles=p.roles, token=known.get(p.name, p.token)) for p in people})
         draft = path.with_suffix(".part")
-        with writing(path):
+        with output_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(known | {name: person.token for name, person in team.people.items()}, file)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.io.atomic import writing
+from masklet.io.atomic import output_errors
 from masklet.io.datasets import CheckReport, check, contact_sheet
 from masklet.io.images import write_image
 from masklet.train.callbacks import Ask
@@ -59,7 +59,7 @@ def preflight(
         FormatError: there is no mask to learn from: nothing but background, or nothing that can be read.
         OutputError: a sheet cannot be written.
     """
-    with writing(out):
+    with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     total, done = sum(len(source.dataset) for source in sources), 0
     reports, sheets = [], []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masklet.errors import MissingExtraError
-from masklet.io.atomic import write_text, writing
+from masklet.io.atomic import output_errors, write_text
 from masklet.train.callbacks import Shown, StepReport
 from masklet.train.clip_sheets import draw_shown
 
@@ -66,7 +66,7 @@ class Table:
         """One more line, on disk when this returns; its first number is the step."""
         if not self._columns:
             self._continue(line)
-        with writing(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
+        with output_errors(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns, lineterminator="\n").writerow({k: _cell(v) for k, v in line.items()})
 
     def _continue(self, line: Mapping[str, float]) -> None:
@@ -84,7 +84,7 @@ class Table:
         """Whole lines only: a killed run may leave a part of one."""
         if not self.path.is_file():
             return []
-        with writing(self.path):
+        with output_errors(self.path):
             text = self.path.read_bytes().decode(errors="replace")
         lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]), restval="")
         return [line for line in lines if "step" in line and None not in line]
@@ -116,12 +116,12 @@ class Journal:
     def _skipped(self, reasons: Sequence[str]) -> None:
         path = self.out / SKIPPED
         if reasons and not self.reasons and path.is_file():
-            with writing(path):
+            with output_errors(path):
                 self.reasons = set(path.read_text(encoding="utf-8", errors="replace").splitlines())
         for reason in (" ".join(reason.split()) for reason in reasons):
             if reason not in self.reasons and len(self.reasons) < MAX_SKIPPED:
                 self.reasons.add(reason)
-                with writing(path), path.open("a", encoding="utf-8") as file:
+                with output_errors(path), path.open("a", encoding="utf-8") as file:
                     file.write(f"{reason}\n")
 
     def shown(self, step: int, shown: Shown) -> None:
@@ -162,7 +162,7 @@ class TensorBoard:
 
     def shown(self, step: int, shown: Shown) -> None:
         """Add a picture."""
-        with writing(self.folder):
+        with output_errors(self.folder):
             self._at(step).add_image("prompts, answers, truth", draw_shown(shown), step, dataformats="HWC")
 
     def validated(self, step: int, scores: Mapping[str, float]) -> None:
@@ -172,11 +172,11 @@ class TensorBoard:
     def close(self) -> None:
         """Write what is still in memory."""
         if self._writer is not None:
-            with writing(self.folder):
+            with output_errors(self.folder):
                 self._writer.close()
 
     def _add(self, step: int, group: str, values: Mapping[str, float]) -> None:
-        with writing(self.folder):
+        with output_errors(self.folder):
             for name, value in values.items():
                 self._at(step).add_scalar(f"{group}/{name}", value, step)
 

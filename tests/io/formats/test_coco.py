@@ -104,7 +104,7 @@ NAMED = Provenance(names={1: "Köter", 2: "cat", 3: "cat"})
 def _write(path: Path, form: str, masks_at: Any) -> list[Any]:
     frames = [masks_at(index, ids=(1, 2, 3)) for index in range(4)]
     frames[2].masks[1] = False
-    with open_writer(path, form=form, provenance=NAMED) as writer:
+    with open_writer(path, format=form, provenance=NAMED) as writer:
         for masks in frames:
             writer.write(None, masks)
     return frames
@@ -153,7 +153,7 @@ def test_plain_coco_pictures_are_frames_and_annotations_objects(tmp_path: Path) 
     (tmp_path / "a.json").write_text(json.dumps(document))
     result = read_result(tmp_path / "a.json")
 
-    assert result.pictures == ("x/a.jpg",)
+    assert result.frame_names == ("x/a.jpg",)
     assert result.masklets[5].name == "dog"
     assert result.frame(0)[5].sum() == 6
 

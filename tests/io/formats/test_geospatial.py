@@ -11,7 +11,7 @@ import pytest
 
 from masklet.errors import OutputError
 from masklet.io import ArrayVideo, open_writer
-from masklet.io.calibration import GeoReference
+from masklet.io.source import GeoReference
 from masklet.types import FrameMasks
 
 rasterio = pytest.importorskip("rasterio")

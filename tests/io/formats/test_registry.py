@@ -9,9 +9,9 @@ import pytest
 
 from masklet.errors import FormatError, MaskletError
 from masklet.io import open_writer, read_result
-from masklet.io.calibration import GeoReference
 from masklet.io.formats.registry import FORMATS
-from masklet.io.result_builder import Gathering, Provenance, Result
+from masklet.io.result_builder import Provenance, Result, ResultBuilder
+from masklet.io.source import GeoReference
 from masklet.types import FrameMasks, ObjectId
 
 SIZE = (24, 31)
@@ -33,8 +33,8 @@ class Located(Result):
 def example(count: int, *, seed: int = 0) -> Result:
     """Objects with random, overlapping, holey masks; some frames and some objects are empty."""
     noise = np.random.default_rng(seed)
-    gathering = Gathering()
-    gathering.size = SIZE
+    builder = ResultBuilder()
+    builder.size = SIZE
     ids = [1 + 3 * place for place in range(count)]
     names = {object_id: NAMES[place % len(NAMES)] for place, object_id in enumerate(ids)}
     for index in range(NUM_FRAMES):
@@ -48,8 +48,8 @@ def example(count: int, *, seed: int = 0) -> Result:
             masks[1, :, :] &= index % 3 == 0
             masks[2, :, :] = False
         scores = noise.random((2, count)).astype(np.float32)
-        gathering.add(FrameMasks(index, tuple(ids), masks, presence=scores[0], iou=scores[1]))
-    made = gathering.result(Provenance(names=names, model="nano"), fps=12.5, num_frames=NUM_FRAMES)
+        builder.add_frame(FrameMasks(index, tuple(ids), masks, presence=scores[0], iou=scores[1]))
+    made = builder.build(Provenance(names=names, model="nano"), fps=12.5, num_frames=NUM_FRAMES)
     return Located(**{name: getattr(made, name) for name in made.__dataclass_fields__})
 
 
@@ -63,7 +63,7 @@ def dense(result: Result, frame_index: int, *, disjoint: bool = False) -> dict[O
 
 
 def export(result: Result, path: str, form: str) -> None:
-    with open_writer(path, form=form, like=result, provenance=result.provenance) as writer:
+    with open_writer(path, format=form, like=result, provenance=result.provenance) as writer:
         for masks in result:
             writer.write(None, masks)
 
@@ -76,10 +76,10 @@ def test_masks_and_ids_come_back(tmp_path: Path, form: str, count: int) -> None:
     export(result, f"{path}/" if FORMATS[form].is_folder else str(path), form)
     if form in {"png", "tiff"} and not count:
         with pytest.raises(FormatError, match="found none"):  # a folder for each object, and no object
-            read_result(path, form=form)
+            read_result(path, format=form)
         return
 
-    for back in (read_result(path), read_result(path, form=form)):
+    for back in (read_result(path), read_result(path, format=form)):
         assert back.size == (SIZE if count or back.size else None)
         frames = range(0, NUM_FRAMES, 4) if form == "sav" else range(NUM_FRAMES)
         for index in frames:
@@ -136,7 +136,7 @@ def test_a_damaged_result_is_read_or_refused_in_one_line(tmp_path: Path, form: s
             continue
         file.write_bytes(damaged(content, noise))
         try:
-            read_result(path, form=form)
+            read_result(path, format=form)
         except MaskletError as error:
             told.append(str(error))
         file.write_bytes(content)

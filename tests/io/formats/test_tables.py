@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from masklet.io import ArrayVideo, OutputOptions, Provenance, Writer, open_writer
-from masklet.io.calibration import Calibration
+from masklet.io.source import Calibration
 from masklet.types import FrameMasks
 
 SIZE = (40, 60)

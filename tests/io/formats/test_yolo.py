@@ -73,7 +73,7 @@ def test_refused_folders(masks_at: Any, tmp_path: Path, change: dict[str, Any], 
 
 
 def test_two_frames_of_one_name_are_refused(masks_at: Any, tmp_path: Path) -> None:
-    named = Result(masklets={}, size=None, num_frames=2, pictures=("a.png", "a.jpg"))
+    named = Result(masklets={}, size=None, num_frames=2, frame_names=("a.png", "a.jpg"))
     writer = open_writer(tmp_path / "o.yolo/", like=named)
     writer.write(None, masks_at(0))
     with pytest.raises(OutputError, match=r"two frames would be called labels/a\.txt"):
@@ -129,10 +129,10 @@ TREES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
 def test_folders_as_other_tools_lay_them_out(tmp_path: Path, tree: str) -> None:
     pictures, files = TREES[tree]
     root = put(tmp_path / "a folder", pictures, **files)
-    result = read_result(root, form="yolo")
+    result = read_result(root, format="yolo")
 
     assert (result.num_frames, result.size, len(result.masklets)) == (3, SIZE, 3)
-    assert [Path(name).name for name in result.pictures][:2] == ["9.jpg", "10.jpg"]
+    assert [Path(name).name for name in result.frame_names][:2] == ["9.jpg", "10.jpg"]
     assert [one.name for one in result.masklets.values()] == ["cat: big", "Köter", "cat: big"]
     assert [list(one.frames) for one in result.masklets.values()] == [[0], [1], [1]]
     square, corner = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
@@ -140,7 +140,7 @@ def test_folders_as_other_tools_lay_them_out(tmp_path: Path, tree: str) -> None:
     np.testing.assert_array_equal(result.frame(0)[1], square)
     np.testing.assert_array_equal(result.frame(1).masks, [corner, square])
     if tree != "Darknet":  # label files beside pictures could be anything
-        assert read_result(root).pictures == result.pictures
+        assert read_result(root).frame_names == result.frame_names
 
 
 def test_classes_without_a_list_are_numbered(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_one_line(
     tmp_path: Path, pictures: dict[str, str | None], files: dict[str, str], told: str
 ) -> None:
     with pytest.raises(FormatError, match=told) as caught:
-        read_result(put(tmp_path, pictures, **files), form="yolo")
+        read_result(put(tmp_path, pictures, **files), format="yolo")
     assert "\n" not in str(caught.value)
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.layouts import Split
-from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
-from masklet.io.image_files import opened_picture
-from masklet.io.images import read_image
+from masklet.io.images import IMAGE_SUFFIXES, natural_key, open_image, read_image_size
+from masklet.io.inputs import read_image
 from masklet.io.source import RecordedSource
 from masklet.types import RgbImage
 
@@ -47,14 +46,14 @@ def listed(folder: Path) -> list[Path]:
         raise MediaError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def pictures_in(folder: Path, prefix: str = "") -> dict[Number, Path]:
+def list_images(folder: Path, prefix: str = "") -> dict[Number, Path]:
     """The pictures of a folder by number, in natural order; those whose names begin with ``prefix``, which is cut off.
 
     Raises:
         MediaError: the folder cannot be read.
         FormatError: two of them have one number.
     """
-    files = [f for f in listed(folder) if f.suffix.lower() in PICTURE_SUFFIXES and f.name.startswith(prefix)]
+    files = [f for f in listed(folder) if f.suffix.lower() in IMAGE_SUFFIXES and f.name.startswith(prefix)]
     numbered: dict[Number, Path] = {}
     for file in sorted(files, key=lambda file: natural_key(file.name)):
         number = _number_of(file.stem[len(prefix) :], first=bool(prefix))
@@ -121,7 +120,7 @@ class ListedPictures(RecordedSource):
         self.files: Sequence[Path] = tuple(files)
         if not self.files:
             raise MediaError(f"no pictures in {name}")
-        super().__init__(name, picture_size(self.files[0]), None)
+        super().__init__(name, read_image_size(self.files[0]), None)
         self._range = _gray_range(self.files[0]) if stretch else None
 
     @property
@@ -161,7 +160,7 @@ def _stretched(file: Path, limits: tuple[float, float]) -> RgbImage:
 
 
 def _gray(file: Path) -> np.ndarray:
-    with opened_picture(file) as image:
+    with open_image(file) as image:
         values = image if image.mode.startswith(("I", "F", "L")) else image.convert("L")
         gray = np.nan_to_num(np.asarray(values, np.float32))
         return gray if gray.ndim == 2 else gray[:, :, 0]

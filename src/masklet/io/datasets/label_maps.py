@@ -22,15 +22,15 @@ from masklet.io.datasets.files import (
     confined,
     folders_in,
     lines_of,
+    list_images,
     listed,
-    pictures_in,
     shown,
     wrong_root,
 )
 from masklet.io.datasets.layouts import Found, Split
-from masklet.io.folder import natural_key, picture_size
 from masklet.io.formats.davis import read_label_map
-from masklet.io.images import read_image, read_mask
+from masklet.io.images import natural_key, read_image_size, read_mask
+from masklet.io.inputs import read_image
 from masklet.types import ObjectId, Size
 
 Coding = Literal["ids", "binary", "colors"]
@@ -69,7 +69,7 @@ class LabelMapSequence(VideoSequence):
         """(height, width) of the first picture, from its header."""
         if not self._pictures:
             raise MediaError(f"no pictures in {self.pictures}")
-        return picture_size(next(iter(self._pictures.values())))
+        return read_image_size(next(iter(self._pictures.values())))
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:
@@ -99,7 +99,7 @@ class LabelMapSequence(VideoSequence):
     def _sizes(self) -> Iterator[Problem]:
         for file in [*self._pictures.values(), *self._annotations()]:
             try:
-                if (size := picture_size(file)) != self.size:
+                if (size := read_image_size(file)) != self.size:
                     told = f"expected {shown(self.size)} as the first picture, got {shown(size)}: {file}"
                     yield Problem("size mismatch", self.name, told)
             except MediaError as error:
@@ -185,7 +185,7 @@ class ObjectFolderSequence(LabelMapSequence):
 
     @cached_property
     def _object_files(self) -> Mapping[ObjectId, Mapping[Number, Path]]:
-        return {i: pictures_in(folder) for i, folder in self._folders.items()}
+        return {i: list_images(folder) for i, folder in self._folders.items()}
 
     @cached_property
     def _labels(self) -> Mapping[Number, Path]:
@@ -197,8 +197,8 @@ class ObjectFolderSequence(LabelMapSequence):
 
 def _numbered(path: Path) -> Mapping[Number, Path]:
     if path.name.endswith("_*"):
-        return pictures_in(path.parent, path.name.removesuffix("*"))
-    return pictures_in(path)
+        return list_images(path.parent, path.name.removesuffix("*"))
+    return list_images(path)
 
 
 MAX_META_BYTES = 2**28

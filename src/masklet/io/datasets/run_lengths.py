@@ -15,11 +15,11 @@ from masklet.bounded_json import read_json
 from masklet.errors import FormatError, FrameRangeError, MediaError
 from masklet.io.container import VideoFile
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
-from masklet.io.datasets.files import ListedPictures, confined, file_and_folder, listed, pictures_in, shown, wrong_root
+from masklet.io.datasets.files import ListedPictures, confined, file_and_folder, list_images, listed, shown, wrong_root
 from masklet.io.datasets.layouts import Found, Split
-from masklet.io.folder import natural_key, picture_size
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
 from masklet.io.formats.sav import SavAnnotation, read_sav
+from masklet.io.images import natural_key, read_image_size
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
 from masklet.types import ObjectId, Rle, Size
@@ -68,7 +68,7 @@ class SavSequence(RleSequence):
     def open(self) -> RecordedSource:
         """The frames of the video file, at 24 a second."""
         if self.media.is_dir():
-            return ListedPictures(self.name, pictures_in(self.media).values())
+            return ListedPictures(self.name, list_images(self.media).values())
         return VideoFile(self.media)
 
     @property
@@ -203,7 +203,7 @@ class CocoSequence(RleSequence):
     def _picture_problems(self) -> Iterator[Problem]:
         for path in self._pictures():
             try:
-                if (size := picture_size(path)) != self.size:
+                if (size := read_image_size(path)) != self.size:
                     told = f"masks of {shown(self.size)}, a picture of {shown(size)}: {path}"
                     yield Problem("size mismatch", self.name, told)
             except MediaError as error:

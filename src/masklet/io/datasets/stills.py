@@ -19,11 +19,11 @@ from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
 from masklet.io.datasets.files import confined, file_and_folder, lines_of, listed, shown, wrong_root
 from masklet.io.datasets.layouts import Found, Split
-from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
 from masklet.io.formats.coco import CocoImage, read_images, segmentation
 from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.sa1b import MAX_BYTES, parse_sa1b
-from masklet.io.images import decode_image, read_image
+from masklet.io.images import IMAGE_SUFFIXES, decode_image, natural_key, read_image_size
+from masklet.io.inputs import read_image
 from masklet.masks.rle import encode_masks
 from masklet.types import MAX_MASK_PIXELS, RgbImage, Rle
 
@@ -106,7 +106,7 @@ class LabelMapSample(ImageSample):
         return tuple(InstanceMask(rle) for values in maps for rle in self._regions(values))
 
     def _regions(self, values: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]) -> Iterator[Rle]:
-        if values.shape != (size := picture_size(self.image)):
+        if values.shape != (size := read_image_size(self.image)):
             raise FormatError(
                 f"expected labels of {shown(size)} as the picture, got {shown(values.shape)}: {self.labels}"
             )
@@ -145,7 +145,7 @@ class LabelMapImages:
         items, warnings = [], []
         for name in names:
             picture = pictures.get(name)
-            if picture is None or picture.suffix.lower() not in PICTURE_SUFFIXES:
+            if picture is None or picture.suffix.lower() not in IMAGE_SUFFIXES:
                 warnings.append(Problem("missing picture", name, f"expected it in {pair[0]}, found nothing"))
             elif name not in labels:
                 warnings.append(Problem("no annotation", name, f"expected its labels in {pair[1]}, found nothing"))
@@ -248,7 +248,7 @@ class Sa1b:
 def _in_folders(place: Path, files: list[Path], warnings: list[Problem]) -> Iterator[FileSample]:
     annotations = {path.with_suffix("") for path in files if path.suffix == ".json"}
     for path in files:
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             name = path.relative_to(place).with_suffix("").as_posix()
             if path.with_suffix("") in annotations:
                 yield FileSample(name=name, image=path, annotation=path.with_suffix(".json"))
@@ -264,7 +264,7 @@ def _in_shard(shard: Path, warnings: list[Problem]) -> Iterator[ShardSample]:
             for member in tar:
                 if member.isreg():
                     path = PurePosixPath(member.name)
-                    kind = "json" if path.suffix == ".json" else "image" if path.suffix in PICTURE_SUFFIXES else ""
+                    kind = "json" if path.suffix == ".json" else "image" if path.suffix in IMAGE_SUFFIXES else ""
                     members.setdefault(path.with_suffix("").as_posix(), {})[kind] = (member.offset_data, member.size)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise FormatError(f"expected an uncompressed tar file of pictures and JSON, got {error}: {shard}") from None

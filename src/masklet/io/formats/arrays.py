@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Rle
 
 MAX_SMALL_BYTES = 2**28
 """What the arrays besides the masks may take."""
 
 
-class NpzWriter(GatheringWriter):
+class NpzWriter(DeferredWriter):
     """An ``.npz`` archive for ``numpy.load``, written frame by frame: memory does not grow with the masks.
 
     =============  =========  ====================================================================
@@ -47,7 +47,7 @@ class NpzWriter(GatheringWriter):
             "iou": _table(shape, [one.iou for one in masklets]),
             "fps": np.array(np.nan if result.fps is None else result.fps),
         }
-        with zipfile.ZipFile(self._draft.path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with zipfile.ZipFile(self._output.path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, array in small.items():
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
@@ -84,19 +84,19 @@ def read_npz(path: str | os.PathLike[str]) -> Result:
                 raise FormatError(f"expected ids and scores of {count} objects on {frames} frames")
             if len(names) != count:
                 raise FormatError(f"expected {count} names, got {len(names)}")
-            gathering = Gathering()
-            gathering.size = (height, width) if height * width else None
+            builder = ResultBuilder()
+            builder.size = (height, width) if height * width else None
             for object_id in ids.tolist():
-                gathering.object(object_id)
+                builder.masklet(object_id)
             for index in range(frames):
                 for place, object_id in enumerate(ids.tolist()):
                     data = file.read(height * width)
                     if known[index, place]:
                         mask = np.frombuffer(data, np.uint8).reshape(height, width) != 0
                         scores = {"presence": presence[index, place], "iou": iou[index, place]}
-                        gathering.put(object_id, index, Rle.from_mask(mask), **scores)
+                        builder.add_mask(object_id, index, Rle.from_mask(mask), **scores)
     told = Provenance(names=dict(zip(ids.tolist(), names.tolist(), strict=True)))
-    return gathering.result(told, num_frames=frames, fps=None if np.isnan(fps) else fps)
+    return builder.build(told, num_frames=frames, fps=None if np.isnan(fps) else fps)
 
 
 def _table(shape: tuple[int, ...], scores: list[dict[int, float]]) -> np.ndarray:

@@ -15,8 +15,8 @@ from pycocotools import mask as coco
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, VideoLike
+from masklet.io.writer import DeferredWriter
 from masklet.masks.polygons import joined, polygons_of_mask
 from masklet.masks.rle import areas, boxes
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
@@ -165,7 +165,7 @@ UNNAMED = "object"
 Shape = Literal["rle", "polygons"]
 
 
-class CocoWriter(GatheringWriter):
+class CocoWriter(DeferredWriter):
     """A COCO instances file: every frame is a picture, every mask that is not empty an annotation.
 
     Frames carry ``video_id`` and ``frame_id``, annotations ``track_id`` (the object) and, where known, ``score`` (the
@@ -176,14 +176,14 @@ class CocoWriter(GatheringWriter):
             it by bridges of no width. pycocotools fills them to the very same masks while ``tolerance`` is 0.
         tolerance: how far polygons may stray to save corners, in pixels.
 
-    The other arguments are those of `GatheringWriter`.
+    The other arguments are those of `DeferredWriter`.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         shape: Shape = "rle",
         tolerance: float = 0.0,
@@ -217,7 +217,7 @@ class CocoWriter(GatheringWriter):
             "images": [
                 {
                     "id": index + 1,
-                    "file_name": result.picture_name(index),
+                    "file_name": result.image_name(index),
                     "width": width,
                     "height": height,
                     "video_id": 1,
@@ -232,7 +232,7 @@ class CocoWriter(GatheringWriter):
             ],
             "annotations": annotations,
         }
-        dump_json(self._draft.path, document)
+        dump_json(self._output.path, document)
 
     def _segmentation(self, rle: Rle) -> object:
         if self._shape == "rle":
@@ -241,7 +241,7 @@ class CocoWriter(GatheringWriter):
         return [_short(joined([polygon])) for polygon in polygons]
 
 
-class YouTubeVisWriter(GatheringWriter):
+class YouTubeVisWriter(DeferredWriter):
     """A YouTube-VIS file: the video with its frames, every object an annotation with a mask or null for each frame."""
 
     def _save(self, result: Result) -> None:
@@ -255,13 +255,13 @@ class YouTubeVisWriter(GatheringWriter):
                     "width": width,
                     "height": height,
                     "length": result.num_frames,
-                    "file_names": [result.picture_name(index) for index in range(result.num_frames)],
+                    "file_names": [result.image_name(index) for index in range(result.num_frames)],
                 }
             ],
             "categories": [{"id": number, "name": name} for name, number in numbers.items()],
             "annotations": [_vis_annotation(one, numbers, result.num_frames) for one in result.masklets.values()],
         }
-        dump_json(self._draft.path, document)
+        dump_json(self._output.path, document)
 
 
 def read_coco(path: str | os.PathLike[str]) -> Result:
@@ -285,21 +285,21 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
                 raise FormatError(f"expected the frames of one video, each once, got frame {frame} twice")
             images[entry["id"]] = frame, size
             names[frame] = str(entry["file_name"])
-        gathering = Gathering()
-        gathering.size = next((size for _, size in images.values() if min(size) > 0), None)
+        builder = ResultBuilder()
+        builder.size = next((size for _, size in images.values() if min(size) > 0), None)
         told: dict[int, str] = {}
         for track in document.get("tracks", ()):
-            gathering.object(track["id"])
+            builder.masklet(track["id"])
             told[track["id"]] = _name(categories, track)
         for entry in document["annotations"]:
             frame, size = images[entry["image_id"]]
             object_id = entry.get("track_id", entry["id"])
             rle = segmentation(json.dumps(entry["segmentation"]).encode(), size)
-            gathering.put(object_id, frame, rle, iou=entry.get("score"))
+            builder.add_mask(object_id, frame, rle, iou=entry.get("score"))
             told.setdefault(object_id, _name(categories, entry))
         num_frames = max(names, default=-1) + 1
         videos = document.get("videos") or [{}]
-        return gathering.result(
+        return builder.build(
             Provenance(names=told),
             num_frames=num_frames,
             fps=_fps(document),
@@ -320,17 +320,17 @@ def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
         if len(videos) != 1:
             raise FormatError(f"expected one video, got {len(videos)}")
         video = videos[0]
-        gathering = Gathering()
-        gathering.size = video.size
+        builder = ResultBuilder()
+        builder.size = video.size
         told = {}
         for object_id, (category, codes) in zip(video.ids, video.objects, strict=True):
-            gathering.object(object_id)
+            builder.masklet(object_id)
             for index, code in enumerate(codes):
                 if code is not None:
-                    gathering.put(object_id, index, segmentation(code, video.size))
+                    builder.add_mask(object_id, index, segmentation(code, video.size))
             told[object_id] = "" if category == UNNAMED else category
         folder = PurePosixPath(video.file_names[0]).parent.name if video.file_names else ""
-        return gathering.result(
+        return builder.build(
             Provenance(names=told),
             num_frames=len(video.file_names),
             fps=_fps(document),
@@ -381,9 +381,9 @@ def _fps(document: Mapping[str, Any]) -> float | None:
 
 
 def _own_names(names: list[str], video: str) -> tuple[str, ...]:
-    """The file names, unless they are those that `Result.picture_name` makes up anyway."""
+    """The file names, unless they are those that `Result.image_name` makes up anyway."""
     made_up = Result(masklets={}, size=None, num_frames=0, video=video)
-    return () if all(name == made_up.picture_name(index) for index, name in enumerate(names)) else tuple(names)
+    return () if all(name == made_up.image_name(index) for index, name in enumerate(names)) else tuple(names)
 
 
 def _check_frame(frame: object, size: tuple[object, object]) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.davis import read_label_map
-from masklet.io.mattes import save_picture
-from masklet.io.result_builder import Gathering, Result
+from masklet.io.mattes import save_image
+from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.writer import FolderWriter
 from masklet.types import FrameMasks, ObjectId, RgbImage, Rle
 
@@ -42,7 +42,7 @@ class CtcWriter(FolderWriter):
         OutputError: frames that do not follow each other, or an id above 65535.
     """
 
-    OWN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
+    FILE_PATTERN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if not self.num_frames:
@@ -62,7 +62,7 @@ class CtcWriter(FolderWriter):
         labels = np.zeros(seen.shape, np.uint16)
         for object_id in np.unique(seen[seen > 0]).tolist():
             labels[seen == object_id] = self._label(object_id, masks.frame_index)
-        save_picture(self._draft.path / f"mask{masks.frame_index:03d}.tif", labels, "TIFF")
+        save_image(self._output.path / f"mask{masks.frame_index:03d}.tif", labels, "TIFF")
 
     def _label(self, object_id: ObjectId, frame_index: int) -> int:
         """The label of an object on a frame; a new one after a gap."""
@@ -85,7 +85,7 @@ class CtcWriter(FolderWriter):
         lines = [
             f"{t.label} {t.begin} {t.end} {t.parent}\n" for t in sorted(self._tracks.values(), key=lambda t: t.label)
         ]
-        (self._draft.path / TRACKS).write_text("".join(lines), encoding="ascii")
+        (self._output.path / TRACKS).write_text("".join(lines), encoding="ascii")
 
 
 def read_ctc(folder: str | os.PathLike[str]) -> Result:
@@ -107,19 +107,19 @@ def read_ctc(folder: str | os.PathLike[str]) -> Result:
     for label in sorted(tracks, key=lambda label: tracks[label][1]):
         parent = tracks[label][3]
         owner[label] = owner[parent] if parent in owner and children[parent] == 1 else label
-    gathering = Gathering()
+    builder = ResultBuilder()
     files = sorted((int(m[1]), path) for path in root.glob("mask*.tif") if (m := _MASK.fullmatch(path.name)))
     if not files:
         raise FormatError(f"expected label maps mask000.tif and on, found none: {folder}")
     for index, path in files:
         labels = read_label_map(path)
-        gathering.size = gathering.size or (labels.shape[0], labels.shape[1])
+        builder.size = builder.size or (labels.shape[0], labels.shape[1])
         for label in np.unique(labels[labels > 0]).tolist():
             if label not in tracks or not tracks[label][1] <= index <= tracks[label][2]:
                 raise FormatError(f"{TRACKS} has no track {label} on frame {index}: {folder}")
-            gathering.put(owner[label], index, Rle.from_mask(labels == label))
-    gathering.fill(index for index, _ in files)
-    return gathering.result(num_frames=files[-1][0] + 1)
+            builder.add_mask(owner[label], index, Rle.from_mask(labels == label))
+    builder.fill_missing(index for index, _ in files)
+    return builder.build(num_frames=files[-1][0] + 1)
 
 
 def _tracks(path: Path) -> dict[int, tuple[int, int, int, int]]:

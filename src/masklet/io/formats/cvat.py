@@ -14,8 +14,8 @@ from jaxtyping import Bool
 
 from masklet.bounded_json import expecting, read_bounded
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
@@ -28,7 +28,7 @@ ATTRIBUTE = "object_id"
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class CvatWriter(GatheringWriter):
+class CvatWriter(DeferredWriter):
     """A file to upload as annotations of a task, form "CVAT for images 1.1".
 
     Labels are the names of objects; a mask's attribute ``object_id`` tells its object. Masks that are empty have no
@@ -36,7 +36,7 @@ class CvatWriter(GatheringWriter):
     """
 
     def _save(self, result: Result) -> None:
-        with self._draft.path.open("w", encoding="utf-8") as file:
+        with self._output.path.open("w", encoding="utf-8") as file:
             file.writelines(_lines(result))
 
 
@@ -46,12 +46,12 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
     Raises:
         FormatError: missing, not of this form, or with masks that are corrupt.
     """
-    gathering, names = Gathering(), dict[int, str]()
+    builder, names = ResultBuilder(), dict[int, str]()
     fps, video, num_frames = None, "", 0
     with expecting('a "CVAT for images" file', str(path)):
         root = _parsed(Path(path))
         for entry in root.iterfind("meta/masklet/object"):
-            gathering.object(int(entry.attrib["id"]))
+            builder.masklet(int(entry.attrib["id"]))
             names[int(entry.attrib["id"])] = entry.attrib["name"]
         told = root.find("meta/masklet")
         if told is not None:
@@ -62,7 +62,7 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
             frame, size = int(image.attrib["id"]), (int(image.attrib["height"]), int(image.attrib["width"]))
             if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected a frame number and a size, got {frame} and {size[1]}x{size[0]}")
-            gathering.size = gathering.size or size
+            builder.size = builder.size or size
             num_frames = max(num_frames, frame + 1)
             for shape in image:
                 mask = _mask_of(shape, size)
@@ -71,10 +71,10 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
                 told = shape.find(f"attribute[@name='{ATTRIBUTE}']")
                 object_id = fresh if told is None else int(told.text or 0)
                 fresh += told is None
-                gathering.put(object_id, frame, Rle.from_mask(mask))
+                builder.add_mask(object_id, frame, Rle.from_mask(mask))
                 label = shape.attrib.get("label", "")
                 names.setdefault(object_id, "" if label == UNNAMED else label)
-        return gathering.result(Provenance(names=names), num_frames=num_frames, fps=fps, video=video)
+        return builder.build(Provenance(names=names), num_frames=num_frames, fps=fps, video=video)
 
 
 def _lines(result: Result) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _lines(result: Result) -> Iterator[str]:
     yield "    </masklet>\n  </meta>\n"
     height, width = result.size or (1, 1)
     for index in range(result.num_frames):
-        name = result.picture_name(index) if result.pictures else f"frame_{index:06d}"
+        name = result.image_name(index) if result.frame_names else f"frame_{index:06d}"
         yield f'  <image id="{index}" name={quoteattr(_printable(name))} width="{width}" height="{height}">\n'
         for one in result.masklets.values():
             if index in one.frames and one.frames[index].area:

@@ -11,10 +11,10 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.atomic import Draft, writing
-from masklet.io.image_files import opened_picture
+from masklet.io.atomic import AtomicOutput, output_errors
+from masklet.io.images import open_image
 from masklet.io.palette import PALETTE
-from masklet.io.result_builder import Gathering, Result
+from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.writer import FolderWriter
 from masklet.types import FrameMasks, RgbImage, Rle
 
@@ -27,12 +27,12 @@ class LabelMapWriter(FolderWriter):
     Label maps are 8-bit palette pictures; 16-bit gray ones on frames with ids above 255.
     """
 
-    OWN = re.compile(r"\d{5,}\.png")
+    FILE_PATTERN = re.compile(r"\d{5,}\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if masks.frame_index < 0 or max(masks.object_ids, default=0) > 65535:
             raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
-        _save(self._draft.path / f"{masks.frame_index:05d}.png", masks.label_map())
+        _save(self._output.path / f"{masks.frame_index:05d}.png", masks.label_map())
 
 
 def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
@@ -41,11 +41,11 @@ def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    draft = Draft(Path(path))
+    draft = AtomicOutput(Path(path))
     try:
-        with writing(Path(path)):
+        with output_errors(Path(path)):
             _save(draft.path, labels)
-        draft.publish()
+        draft.commit()
     finally:
         draft.discard()
 
@@ -57,7 +57,7 @@ def read_label_map(path: str | os.PathLike[str]) -> Labels:
         MediaError: missing or not a picture.
         FormatError: a picture with colors or transparency, whose values are no ids.
     """
-    with opened_picture(path) as image:
+    with open_image(path) as image:
         mode = image.mode
         labels = np.array(image)
     if mode not in ("P", "L", "1") and not mode.startswith("I"):
@@ -74,17 +74,17 @@ def read_label_maps(folder: str | os.PathLike[str]) -> Result:
         FormatError: no label maps, or of several sizes.
         MediaError: one cannot be read.
     """
-    files = sorted(path for path in Path(folder).glob("*.png") if LabelMapWriter.OWN.fullmatch(path.name))
+    files = sorted(path for path in Path(folder).glob("*.png") if LabelMapWriter.FILE_PATTERN.fullmatch(path.name))
     if not files:
         raise FormatError(f"expected label maps as 00000.png, found none: {folder}")
-    gathering = Gathering()
+    builder = ResultBuilder()
     for path in files:
         labels = read_label_map(path)
-        gathering.size = gathering.size or (labels.shape[0], labels.shape[1])
+        builder.size = builder.size or (labels.shape[0], labels.shape[1])
         for object_id in np.unique(labels[labels > 0]).tolist():
-            gathering.put(object_id, int(path.stem), Rle.from_mask(labels == object_id))
-    gathering.fill(int(path.stem) for path in files)
-    return gathering.result(num_frames=int(files[-1].stem) + 1)
+            builder.add_mask(object_id, int(path.stem), Rle.from_mask(labels == object_id))
+    builder.fill_missing(int(path.stem) for path in files)
+    return builder.build(num_frames=int(files[-1].stem) + 1)
 
 
 def _save(path: Path, labels: Labels) -> None:

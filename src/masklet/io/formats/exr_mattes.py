@@ -12,9 +12,9 @@ import numpy as np
 
 from masklet.errors import FormatError, needs
 from masklet.io.exr import ExrStack
-from masklet.io.image_files import reading_picture
-from masklet.io.mattes import EdgedWriter
-from masklet.io.result_builder import Gathering, Provenance, Result
+from masklet.io.images import media_errors
+from masklet.io.mattes import AlphaWriter
+from masklet.io.result_builder import Provenance, Result, ResultBuilder
 from masklet.masks.soft import alpha_of
 from masklet.types import FrameMasks, RgbImage, Rle
 
@@ -26,10 +26,10 @@ _CHANNEL = re.compile(rf"{LAYER}\.object(\d+)")
 _FILE = re.compile(r"(\d{5,})\.exr")
 
 
-class ExrWriter(EdgedWriter):
+class ExrWriter(AlphaWriter):
     """A folder of ``00007.exr`` with a half-float channel ``matte.object3`` for each object, 0 to 1, ZIP-compressed."""
 
-    OWN = _FILE
+    FILE_PATTERN = _FILE
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         with needs("exr", self.path):
@@ -48,7 +48,7 @@ class ExrWriter(EdgedWriter):
             header[NAMES] = names
         buffer = io.BytesIO()  # to a full disk, OpenEXR itself writes what fits and says nothing
         OpenEXR.File(header, channels).write(buffer)
-        (self._draft.path / f"{masks.frame_index:05d}.exr").write_bytes(buffer.getvalue())
+        (self._output.path / f"{masks.frame_index:05d}.exr").write_bytes(buffer.getvalue())
 
 
 def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
@@ -59,25 +59,25 @@ def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
         MediaError: a file cannot be read.
         MissingExtraError: OpenEXR is not installed.
     """
-    gathering = Gathering()
+    builder = ResultBuilder()
     names: dict[int, str] = {}
     files = sorted(path for path in Path(folder).glob("*.exr") if _FILE.fullmatch(path.name))
     if not files:
         raise FormatError(f"expected mattes as 00000.exr, found none: {folder}")
     for path in files:
         stack = ExrStack(path)
-        gathering.size = gathering.size or stack.size
+        builder.size = builder.size or stack.size
         owners = {place: int(m[1]) for place, name in enumerate(stack.channels) if (m := _CHANNEL.fullmatch(name))}
         planes = stack.read(0, list(owners)) if owners else np.zeros((1, 1, 0))
         for plane, object_id in zip(np.moveaxis(planes, 2, 0), owners.values(), strict=True):
-            gathering.put(object_id, int(path.stem), Rle.from_mask(plane >= 0.5))
+            builder.add_mask(object_id, int(path.stem), Rle.from_mask(plane >= 0.5))
         names |= _names(path)
-    return gathering.result(Provenance(names=names), num_frames=int(files[-1].stem) + 1)
+    return builder.build(Provenance(names=names), num_frames=int(files[-1].stem) + 1)
 
 
 def _names(path: Path) -> dict[int, str]:
     import OpenEXR  # noqa: PLC0415  an extra, present where a file was opened
 
-    with reading_picture(path), OpenEXR.File(str(path), header_only=True) as file:
+    with media_errors(path), OpenEXR.File(str(path), header_only=True) as file:
         lines = str(file.header().get(NAMES, "")).splitlines()
     return {int(i): name for i, _, name in (line.partition(" ") for line in lines) if i.isdecimal()}

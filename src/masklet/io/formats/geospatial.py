@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.errors import FormatError, OutputError, needs
-from masklet.io.calibration import GeoReference
-from masklet.io.folder import natural_key
-from masklet.io.geo import date_in
+from masklet.io.geo import date_in_name
+from masklet.io.images import natural_key
 from masklet.io.palette import color_of
-from masklet.io.result_builder import Gathering, Like, Provenance, Result
+from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike
+from masklet.io.source import GeoReference
 from masklet.io.writer import FolderWriter, Writer
 from masklet.masks.polygons import polygons_of_mask
 from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle
@@ -35,7 +35,7 @@ DECIMALS = 8
 """Of degrees: a millimeter."""
 
 
-def reference_of(like: Like | None, path: str | os.PathLike[str]) -> GeoReference:
+def reference_of(like: VideoLike | None, path: str | os.PathLike[str]) -> GeoReference:
     """Where the pictures of a source lie; needs rasterio.
 
     Raises:
@@ -60,13 +60,13 @@ class GeoTiffWriter(FolderWriter):
     last is seen. Needs the extra "geo".
     """
 
-    OWN = re.compile(r"[^/]+\.tif")
+    FILE_PATTERN = re.compile(r"[^/]+\.tif")
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -98,7 +98,7 @@ class GeoTiffWriter(FolderWriter):
                 file.write(labels, 1)
                 if labels.dtype == np.uint8:
                     file.write_colormap(1, {i: (*color_of(i), 255) for i in range(1, 256)} | {0: (0, 0, 0, 0)})
-            stem = PurePosixPath(self._picture_name(masks.frame_index)).stem
+            stem = PurePosixPath(self._image_name(masks.frame_index)).stem
             self._new_file(f"{stem}.tif").write_bytes(memory.read())
 
 
@@ -114,7 +114,7 @@ def read_geotiff(folder: str | os.PathLike[str]) -> Result:
     files = sorted(Path(folder).glob("*.tif"), key=lambda file: natural_key(file.name))
     if not files:
         raise FormatError(f"expected label maps as GeoTIFF, found none: {folder}")
-    gathering = Gathering()
+    builder = ResultBuilder()
     for index, path in enumerate(files):
         try:
             with rasterio.open(path, driver="GTiff") as file:
@@ -127,11 +127,11 @@ def read_geotiff(folder: str | os.PathLike[str]) -> Result:
                 labels = file.read(1)
         except rasterio.errors.RasterioError as error:
             raise FormatError(f"cannot read {path}: {error}") from error
-        gathering.size = gathering.size or labels.shape
+        builder.size = builder.size or labels.shape
         for object_id in np.unique(labels[labels > 0]).tolist():
-            gathering.put(object_id, index, Rle.from_mask(labels == object_id))
-    gathering.fill(range(len(files)))
-    return gathering.result(num_frames=len(files), pictures=tuple(file.name for file in files))
+            builder.add_mask(object_id, index, Rle.from_mask(labels == object_id))
+    builder.fill_missing(range(len(files)))
+    return builder.build(num_frames=len(files), frame_names=tuple(file.name for file in files))
 
 
 class _MapWriter(Writer):
@@ -143,7 +143,7 @@ class _MapWriter(Writer):
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         self._check(path)
@@ -164,7 +164,7 @@ class _MapWriter(Writer):
                     "object_id": object_id,
                     "name": self.provenance.names.get(object_id, ""),
                     "frame": masks.frame_index,
-                    "date": date_of(self._picture_name(masks.frame_index)) or "",
+                    "date": date_of(self._image_name(masks.frame_index)) or "",
                     "area_m2": ground_area(mask, self._place),
                     **{key: None if np.isnan(value) else round(value, 6) for key, value in _scores(masks, place)},
                 },
@@ -191,7 +191,7 @@ class GeoJsonWriter(_MapWriter):
 
     def _append(self, feature: dict[str, Any] | None) -> None:
         """Write a feature as it comes, or the end of the file."""
-        with self._draft.path.open("a", encoding="utf-8") as file:
+        with self._output.path.open("a", encoding="utf-8") as file:
             if not self._started:
                 file.write('{"type":"FeatureCollection","features":[\n')
             if feature is None:
@@ -242,7 +242,7 @@ class GeoPackageWriter(_MapWriter):
             driver="GPKG",
             layer=LAYER,
         )
-        self._draft.path.write_bytes(file.getbuffer())
+        self._output.path.write_bytes(file.getbuffer())
 
 
 def _scores(masks: FrameMasks, place: int) -> list[tuple[str, float]]:
@@ -251,7 +251,7 @@ def _scores(masks: FrameMasks, place: int) -> list[tuple[str, float]]:
 
 def date_of(name: str) -> str | None:
     """The first date in a file's name as 2024-05-31, or None."""
-    date = date_in(name)
+    date = date_in_name(name)
     return None if date is None else date.isoformat()
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Bool, UInt8
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 UNNAMED = "object"
@@ -25,7 +25,7 @@ _MAX_RUN = 1 << RUN_BITS[-1]
 _OBJECT = re.compile(r"object\D?(\d+)")
 
 
-class LabelStudioWriter(GatheringWriter):
+class LabelStudioWriter(DeferredWriter):
     """A JSON list of tasks to import, for a labeling interface with ``<Image name="image" value="$image"/>`` and
     ``<BrushLabels name="tag" toName="image">``.
 
@@ -48,13 +48,13 @@ class LabelStudioWriter(GatheringWriter):
             tasks.append(
                 {
                     "data": {
-                        "image": result.picture_name(index),
+                        "image": result.image_name(index),
                         "masklet": {**facts, "frame": index, "objects": objects},
                     },
                     "annotations" if told.source == "manual" else "predictions": [answer],
                 }
             )
-        dump_json(self._draft.path, tasks)
+        dump_json(self._output.path, tasks)
 
 
 def read_label_studio(path: str | os.PathLike[str]) -> Result:
@@ -67,7 +67,7 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
         FormatError: missing, not of this form, or with masks that are corrupt.
     """
     tasks = read_json(path, list[Any], what="list of Label Studio tasks")
-    gathering, names = Gathering(), dict[int, str]()
+    builder, names = ResultBuilder(), dict[int, str]()
     with expecting("Label Studio tasks", str(path)):
         facts: dict[str, Any] = {}
         for order, task in enumerate(tasks):
@@ -76,11 +76,11 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
             if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
                 raise FormatError(f"expected frame numbers from 0, got {frame!r}")
             for entry in facts.get("objects", ()):
-                gathering.object(entry["id"])
+                builder.masklet(entry["id"])
                 names[entry["id"]] = str(entry["name"])
             if facts.get("size"):
                 height, width = facts["size"]
-                gathering.size = (height, width)
+                builder.size = (height, width)
             answers = task.get("annotations") or task.get("predictions") or [{"result": []}]
             for place, region in enumerate(answers[-1]["result"]):
                 if region.get("type") != "brushlabels":
@@ -90,9 +90,9 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
                 label = str((region["value"].get("brushlabels") or [""])[0])
                 names.setdefault(object_id, "" if label == UNNAMED else label)
                 stroke = decode_brush(region["value"]["rle"], size)
-                gathering.put(object_id, frame, Rle.from_mask(stroke), iou=region.get("score"))
-        num_frames = max(gathering.stop, facts.get("num_frames", len(tasks)))
-        return gathering.result(
+                builder.add_mask(object_id, frame, Rle.from_mask(stroke), iou=region.get("score"))
+        num_frames = max(builder.stop, facts.get("num_frames", len(tasks)))
+        return builder.build(
             Provenance(names=names), num_frames=num_frames, fps=facts.get("fps"), video=str(facts.get("video", ""))
         )
 

@@ -16,9 +16,8 @@ from PIL import Image
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.folder import natural_key
-from masklet.io.images import decode_image
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
+from masklet.io.images import decode_image, natural_key
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
 from masklet.io.writer import FolderWriter
 from masklet.masks.boundary import occupied
 from masklet.masks.polygons import Polygon, fill_polygons
@@ -35,11 +34,11 @@ class LabelMeWriter(FolderWriter):
     have no shape. Pictures are named, not included.
     """
 
-    OWN = re.compile(r"[^/]+\.json")
+    FILE_PATTERN = re.compile(r"[^/]+\.json")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
-        name = PurePosixPath(self._picture_name(masks.frame_index)).name
+        name = PurePosixPath(self._image_name(masks.frame_index)).name
         names = self.provenance.names
         document = {
             "version": "5.5.0",
@@ -74,7 +73,7 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
     files = sorted(root.glob("*.json"), key=lambda file: natural_key(file.name))
     if not files:
         raise FormatError(f"expected LabelMe annotations, found none: {folder}")
-    gathering, names, stop = Gathering(), dict[int, str](), 0
+    builder, names, stop = ResultBuilder(), dict[int, str](), 0
     labels: dict[str, int] = {}
     for order, file in enumerate(files):
         document = read_json(file, dict[str, Any], what="LabelMe annotation", max_bytes=MAX_BYTES)
@@ -82,14 +81,14 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
             size = document["imageHeight"], document["imageWidth"]
             if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected height and width in pixels, got {size}")
-            gathering.size = gathering.size or size
+            builder.size = builder.size or size
             noted = document.get("masklet", {})
             frame = noted.get("frame", order)
             if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
                 raise FormatError(f"expected frame numbers from 0, got {frame!r}")
             stop = max(stop, frame + 1)
             for entry in noted.get("objects", ()):
-                gathering.object(entry["id"])
+                builder.masklet(entry["id"])
                 names[entry["id"]] = str(entry["name"])
             regions: dict[int, Bool[np.ndarray, "h w"]] = {}
             for shape in document["shapes"]:
@@ -100,8 +99,8 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
                     regions[object_id] = mask | regions[object_id] if object_id in regions else mask
                     names.setdefault(object_id, "" if label == UNNAMED else label)
             for object_id, mask in regions.items():
-                gathering.put(object_id, frame, Rle.from_mask(mask))
-    return gathering.result(Provenance(names=names), num_frames=stop)
+                builder.add_mask(object_id, frame, Rle.from_mask(mask))
+    return builder.build(Provenance(names=names), num_frames=stop)
 
 
 def _shape(object_id: int, label: str, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter
 from masklet.types import FrameMasks, RgbImage, Rle
 
 MAX_BYTES = 2**29
@@ -21,7 +21,7 @@ IGNORED = 10000
 """The id of regions that evaluators leave out."""
 
 
-class MotsWriter(GatheringWriter):
+class MotsWriter(DeferredWriter):
     """A MOTS file: ``frame id class height width run-lengths``, the id being 1000 times the class plus the object.
 
     Objects named "car" are of class 1, "pedestrian" or "person" of class 2, all others of class 3. Where masks overlap,
@@ -38,7 +38,7 @@ class MotsWriter(GatheringWriter):
         super()._write(frame, replace(masks, masks=masks.label_map() == ids))
 
     def _save(self, result: Result) -> None:
-        with self._draft.path.open("w", encoding="ascii") as file:
+        with self._output.path.open("w", encoding="ascii") as file:
             for index in result.frame_indices:
                 for object_id, masklet in result.masklets.items():
                     rle = masklet.frames.get(index)
@@ -58,7 +58,7 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
         FormatError: missing, not of this form, or with masks that are corrupt or of several sizes.
     """
     lines = [line.split(" ") for line in _text(Path(path)).splitlines() if line.strip()]
-    gathering, names = Gathering(), {number: name for name, number in reversed(CLASSES.items())}
+    builder, names = ResultBuilder(), {number: name for name, number in reversed(CLASSES.items())}
     try:
         entries = [([int(word) for word in line[:5]], line[5].encode()) for line in lines]
         numbers = {(entry[1], entry[2]) for entry, _ in entries if entry[1] != IGNORED}
@@ -71,13 +71,13 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
             if not 0 <= frame < MAX_FRAMES:
                 raise FormatError(f"expected frame numbers from 0, got {frame}")
             object_id = short[number] if unique else number
-            gathering.put(object_id, frame, Rle((height, width), counts).validated())
+            builder.add_mask(object_id, frame, Rle((height, width), counts).validated())
             told[object_id] = names.get(class_id, "")
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
     except (ValueError, IndexError):
         raise FormatError(f"expected lines of 'frame id class height width run-lengths': {path}") from None
-    return gathering.result(Provenance(names=told))
+    return builder.build(Provenance(names=told))
 
 
 def _text(path: Path) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from masklet.io.calibration import Calibration
-from masklet.io.encoder import FORMS as VIDEO_FORMS
+from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.formats.arrays import NpzWriter, read_npz
 from masklet.io.formats.coco import CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
 from masklet.io.formats.ctc import CtcWriter, read_ctc
@@ -25,8 +24,9 @@ from masklet.io.formats.sav import SavWriter, read_sav_result
 from masklet.io.formats.tables import CsvWriter, ParquetTableWriter
 from masklet.io.formats.yolo import YoloWriter, read_yolo
 from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter, TiffMatteWriter, read_mattes
+from masklet.io.overlay import Style
 from masklet.io.result_builder import Result
-from masklet.io.styles import Style
+from masklet.io.source import Calibration
 from masklet.io.video_writer import CutoutWriter, OverlayWriter
 from masklet.io.writer import Writer
 from masklet.masks.soft import Edge
@@ -44,14 +44,14 @@ class OutputOptions:
         edge: how masks become alpha, in mattes and cut-outs.
         calibration: pixel size and time between frames of measurements, in place of what the source tells.
         tolerance: how far polygons may stray to save corners, in pixels.
-        sound: whether videos take along the sound of the source.
+        audio: whether videos keep the audio of the source.
     """
 
     style: Style = field(default_factory=Style)
     edge: Edge = field(default_factory=Edge)
     calibration: Calibration | None = None
     tolerance: float = 0.0
-    sound: bool = True
+    audio: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +96,10 @@ class Format:
         return self.writer(path, **chosen, **about)
 
 
-def _alpha(path: str, *, overwrite: bool = False, sound: bool = True, **options: Any) -> Writer:
+def _alpha(path: str, *, overwrite: bool = False, audio: bool = True, **options: Any) -> Writer:
     """A video, or a folder of pictures."""
-    if Path(path).suffix.lower() in CutoutWriter.KINDS and not path.endswith("/"):
-        return CutoutWriter(path, sound=sound, **options)
+    if Path(path).suffix.lower() in CutoutWriter.FORMATS and not path.endswith("/"):
+        return CutoutWriter(path, audio=audio, **options)
     return CutoutFolderWriter(path, overwrite=overwrite, **options)
 
 
@@ -114,7 +114,7 @@ _TABLE = (
     Format(
         name="overlay",
         summary="video with the masks drawn in, and the sound of the source",
-        suffixes=tuple(VIDEO_FORMS),
+        suffixes=tuple(VIDEO_FORMATS),
         writer=OverlayWriter,
         takes=("style", "sound"),
         needs_frames=True,
@@ -298,7 +298,7 @@ FORMATS: dict[str, Format] = {form.name: form for form in _TABLE}
 """Every form by its name."""
 
 DEFAULT_FORMATS = {
-    **dict.fromkeys(VIDEO_FORMS, "overlay"),
+    **dict.fromkeys(VIDEO_FORMATS, "overlay"),
     ".json": "rle",
     ".txt": "mots",
     ".xml": "cvat",

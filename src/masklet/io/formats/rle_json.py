@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 from masklet.bounded_json import dump_json
 from masklet.errors import FormatError, OutputError
-from masklet.io.atomic import Draft, writing
+from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.result_builder import MAX_FRAMES, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, ObjectId, Rle, Size, Source
 
 SCHEMA = "masklet/rle"
@@ -22,11 +22,11 @@ MAX_BYTES = 2**29
 """Larger files are refused unread."""
 
 
-class RleWriter(GatheringWriter):
+class RleWriter(DeferredWriter):
     """All masks of a video in one JSON file (see `write_rle`)."""
 
     def _save(self, result: Result) -> None:
-        dump_json(self._draft.path, _document(result))
+        dump_json(self._output.path, _document(result))
 
 
 def write_rle(
@@ -47,12 +47,12 @@ def write_rle(
         raise OutputError(f"cannot write {path}: expected masklets of one video, got sizes {sorted(sizes)}")
     stop = 1 + max((index for masklet in by_id.values() for index in masklet.frames), default=-1)
     size = next(iter(sizes), None)
-    draft = Draft(Path(path))
+    draft = AtomicOutput(Path(path))
     try:
-        with writing(Path(path)):
+        with output_errors(Path(path)):
             result = Result(masklets=by_id, size=size, num_frames=num_frames or stop, fps=fps)
             dump_json(draft.path, _document(result))
-        draft.publish()
+        draft.commit()
     finally:
         draft.discard()
 
@@ -95,7 +95,7 @@ def _result(document: _Fields) -> Result:
         num_frames=stop if num_frames is None else num_frames,
         fps=video.get("fps", float, None),
         video=video.get("name", str, ""),
-        pictures=tuple(str(name) for name in video.get("pictures", list, [])),
+        frame_names=tuple(str(name) for name in video.get("pictures", list, [])),
     )
 
 
@@ -107,8 +107,8 @@ def _document(result: Result) -> object:
     }
     if result.video:
         video["name"] = result.video
-    if result.pictures:
-        video["pictures"] = result.pictures
+    if result.frame_names:
+        video["pictures"] = result.frame_names
     return {
         "schema": SCHEMA,
         "version": VERSION,

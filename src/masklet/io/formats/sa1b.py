@@ -10,7 +10,7 @@ from typing import Any
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import Gathering, Result
+from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.writer import FolderWriter
 from masklet.masks.rle import areas, boxes, encode_masks
 from masklet.types import FrameMasks, RgbImage, Rle
@@ -42,7 +42,7 @@ class Sa1bWriter(FolderWriter):
     Names have no place in the form; masks that are empty have a box of no size.
     """
 
-    OWN = _FILE
+    FILE_PATTERN = _FILE
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
@@ -53,7 +53,7 @@ class Sa1bWriter(FolderWriter):
                 "image_id": masks.frame_index,
                 "width": width,
                 "height": height,
-                "file_name": self._picture_name(masks.frame_index),
+                "file_name": self._image_name(masks.frame_index),
             },
             "annotations": [
                 {
@@ -70,7 +70,7 @@ class Sa1bWriter(FolderWriter):
                 )
             ],
         }
-        dump_json(self._draft.path / f"{masks.frame_index:05d}.json", document)
+        dump_json(self._output.path / f"{masks.frame_index:05d}.json", document)
 
 
 def read_sa1b(path: str | os.PathLike[str]) -> Result:
@@ -86,18 +86,20 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
     if not files:
         raise FormatError(f"expected SA-1B annotations, found none: {path}")
     numbered = place.is_dir() and all(_FILE.fullmatch(file.name) for file in files)
-    gathering = Gathering()
+    builder = ResultBuilder()
     stop = 0
     for order, file in enumerate(files):
         index = int(file.stem) if numbered else order
         document = read_json(file, dict[str, Any], what="SA-1B annotation", max_bytes=MAX_BYTES)
         with expecting("an SA-1B annotation", str(file)):
             size = document["image"]["height"], document["image"]["width"]
-            gathering.size = gathering.size or size
-            if size != gathering.size:
+            builder.size = builder.size or size
+            if size != builder.size:
                 raise FormatError(f"expected pictures of one size, got {size[1]}x{size[0]}")
             entry: dict[str, Any]
             for entry in document["annotations"]:
-                gathering.put(entry["id"], index, Rle.from_coco(entry["segmentation"]), iou=entry.get("predicted_iou"))
+                builder.add_mask(
+                    entry["id"], index, Rle.from_coco(entry["segmentation"]), iou=entry.get("predicted_iou")
+                )
         stop = max(stop, index + 1)
-    return gathering.result(num_frames=stop)
+    return builder.build(num_frames=stop)

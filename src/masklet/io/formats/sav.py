@@ -12,8 +12,8 @@ import numpy as np
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Provenance, Result
-from masklet.io.writer import GatheringWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 FRAME_STEP = 4
@@ -101,7 +101,7 @@ def _whole(value: object) -> int:
     return int(value)
 
 
-class SavWriter(GatheringWriter):
+class SavWriter(DeferredWriter):
     """An SA-V annotation file. The form holds every fourth frame (0, 4, 8 ...); the masks of the others are left out.
 
     Masklets are automatic where the provenance says so, else manual. Names of objects have no place in the form.
@@ -127,7 +127,7 @@ class SavWriter(GatheringWriter):
             "masklet_first_appeared_frame": [float(frame) for frame in first],
             "masklet_size_rel": [_relative_size(one, frames, height * width) for one in masklets],
         }
-        dump_json(self._draft.path, document)
+        dump_json(self._output.path, document)
 
 
 def read_sav_result(path: str | os.PathLike[str]) -> Result:
@@ -140,18 +140,18 @@ def read_sav_result(path: str | os.PathLike[str]) -> Result:
     with expecting("an SA-V annotation", str(path)):
         if not 0 <= annotation.num_frames <= MAX_FRAMES:
             raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {annotation.num_frames}")
-        gathering = Gathering()
-        gathering.size = annotation.size
+        builder = ResultBuilder()
+        builder.size = annotation.size
         shift = int(0 in annotation.masklet_ids)  # the data set counts masklets from 0
         for place, masklet_id in enumerate(annotation.masklet_ids):
-            gathering.object(masklet_id + shift)
+            builder.masklet(masklet_id + shift)
             for index in annotation.frames:
                 rle = annotation.mask(index, place)
                 if rle is not None:
-                    gathering.put(masklet_id + shift, index, rle)
+                    builder.add_mask(masklet_id + shift, index, rle)
         automatic = bool(annotation.automatic) and all(annotation.automatic)
         told = Provenance(source="automatic" if automatic else "assisted")
-        return gathering.result(told, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
+        return builder.build(told, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
 
 
 def _code(masklet: Masklet, index: int, size: Size) -> Mapping[str, object]:

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from masklet.errors import needs
-from masklet.io.calibration import Calibration
 from masklet.io.formats.geospatial import date_of, ground_area
-from masklet.io.result_builder import Like, Provenance
+from masklet.io.result_builder import Provenance, VideoLike
+from masklet.io.source import Calibration
 from masklet.io.writer import Writer
 from masklet.masks.measures import Measures, mean_values, measure
 from masklet.types import FrameMasks, ObjectId, RgbImage
@@ -68,7 +68,7 @@ class TableWriter(Writer):
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         calibration: Calibration | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class TableWriter(Writer):
             row: Row = {
                 "frame": index,
                 "time_s": time,
-                "date": date_of(self._picture_name(index)),
+                "date": date_of(self._image_name(index)),
                 "object_id": object_id,
                 "name": self.provenance.names.get(object_id, ""),
                 "present": bool(mask.any()),
@@ -182,7 +182,7 @@ class CsvWriter(TableWriter):
     """Measurements as CSV (UTF-8, with commas): see `TableWriter`."""
 
     def _start(self, columns: Mapping[str, type]) -> None:
-        self._file = self._draft.path.open("w", encoding="utf-8", newline="")
+        self._file = self._output.path.open("w", encoding="utf-8", newline="")
         self._rows = csv.DictWriter(self._file, list(columns), restval="", lineterminator="\n")
         self._rows.writeheader()
 
@@ -192,7 +192,7 @@ class CsvWriter(TableWriter):
     def _complete(self) -> None:
         self._file.close()
 
-    def _abandon(self) -> None:
+    def _close_output(self) -> None:
         if hasattr(self, "_file"):
             _close_quietly(self._file)
 
@@ -204,7 +204,7 @@ class ParquetTableWriter(TableWriter):
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         calibration: Calibration | None = None,
     ) -> None:
@@ -220,7 +220,7 @@ class ParquetTableWriter(TableWriter):
 
         kinds = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-        self._table = ParquetWriter(self._draft.path, self._schema)
+        self._table = ParquetWriter(self._output.path, self._schema)
 
     def _put(self, row: Row) -> None:
         self._pending.append(row)
@@ -239,7 +239,7 @@ class ParquetTableWriter(TableWriter):
         if self._table is not None:
             self._table.close()
 
-    def _abandon(self) -> None:
+    def _close_output(self) -> None:
         if self._table is not None and self._table.is_open:
             _close_quietly(self._table)
 

@@ -16,8 +16,8 @@ from jaxtyping import Float64
 
 from masklet.bounded_json import dump_json, expecting, read_bounded, read_json
 from masklet.errors import FormatError
-from masklet.io.folder import PICTURE_SUFFIXES, natural_key, picture_size
-from masklet.io.result_builder import MAX_FRAMES, Gathering, Like, Provenance, Result, video_facts
+from masklet.io.images import IMAGE_SUFFIXES, natural_key, read_image_size
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, VideoLike, video_metadata
 from masklet.io.writer import FolderWriter
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
 from masklet.types import MAX_MASK_PIXELS, FrameMasks, ObjectId, RgbImage, Rle, Size
@@ -42,13 +42,13 @@ class YoloWriter(FolderWriter):
     The other arguments are those of `FolderWriter`.
     """
 
-    OWN = re.compile(r"labels/[^/]+\.txt|data\.yaml|masklet\.json")
+    FILE_PATTERN = re.compile(r"labels/[^/]+\.txt|data\.yaml|masklet\.json")
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        like: Like | None = None,
+        like: VideoLike | None = None,
         provenance: Provenance | None = None,
         overwrite: bool = False,
         tolerance: float = 0.0,
@@ -65,7 +65,7 @@ class YoloWriter(FolderWriter):
         height, width = masks.masks.shape[1:]
         self._size = (height, width)
         self._ids |= set(masks.object_ids)
-        (self._draft.path / "labels").mkdir(exist_ok=True)
+        (self._output.path / "labels").mkdir(exist_ok=True)
         lines, owners = [], []
         for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
             number = self._class_of(object_id)
@@ -74,7 +74,7 @@ class YoloWriter(FolderWriter):
                 lines.append(f"{number} {' '.join(f'{value:.6g}' for value in ring.ravel().tolist())}\n")
                 owners.append(object_id)
         self._lines[masks.frame_index] = owners
-        name = PurePosixPath(self._picture_name(masks.frame_index)).stem
+        name = PurePosixPath(self._image_name(masks.frame_index)).stem
         self._new_file(f"labels/{name}.txt").write_text("".join(lines), encoding="utf-8")
 
     def _class_of(self, object_id: ObjectId) -> int:
@@ -84,12 +84,12 @@ class YoloWriter(FolderWriter):
     def _complete(self) -> None:
         super()._complete()
         names = "".join(f"  {number}: {json.dumps(name)}\n" for name, number in self._classes.items())
-        (self._draft.path / "data.yaml").write_text(
+        (self._output.path / "data.yaml").write_text(
             f"path: .\ntrain: images\nval: images\nnames:\n{names}" if names else "names: {}\n", encoding="utf-8"
         )
-        facts = video_facts(self._like, max(self._lines) + 1)
+        facts = video_metadata(self._like, max(self._lines) + 1)
         dump_json(
-            self._draft.path / "masklet.json",
+            self._output.path / "masklet.json",
             {
                 "schema": SCHEMA,
                 "version": VERSION,
@@ -99,7 +99,7 @@ class YoloWriter(FolderWriter):
                 "video": facts.get("video", ""),
                 "objects": [{"id": i, "name": self.provenance.names.get(i, "")} for i in sorted(self._ids)],
                 "frames": [
-                    {"frame": i, "file": PurePosixPath(self._picture_name(i)).stem, "objects": owners}
+                    {"frame": i, "file": PurePosixPath(self._image_name(i)).stem, "objects": owners}
                     for i, owners in sorted(self._lines.items())
                 ],
             },
@@ -124,10 +124,10 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
             raise FormatError(f"expected a size [height, width], got {document['size']}")
         if not 0 <= document["num_frames"] <= MAX_FRAMES:
             raise FormatError(f"expected at most {MAX_FRAMES} frames, got {document['num_frames']}")
-        gathering = Gathering()
-        gathering.size = (height, width)
+        builder = ResultBuilder()
+        builder.size = (height, width)
         for entry in document["objects"]:
-            gathering.object(entry["id"])
+            builder.masklet(entry["id"])
         for entry in document["frames"]:
             name = str(entry["file"])
             if "/" in name or "\\" in name or name in ("", ".", ".."):
@@ -135,9 +135,9 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
             lines = read_labels(root / "labels" / f"{name}.txt")
             for object_id, (_, corners) in zip(entry["objects"], lines, strict=True):
                 mask = fill_polygons([Polygon(corners * (width, height))], (height, width))
-                gathering.put(object_id, entry["frame"], Rle.from_mask(mask))
+                builder.add_mask(object_id, entry["frame"], Rle.from_mask(mask))
         names = {entry["id"]: str(entry["name"]) for entry in document["objects"]}
-        return gathering.result(
+        return builder.build(
             Provenance(names=names),
             num_frames=document["num_frames"],
             fps=document["fps"],
@@ -162,23 +162,23 @@ def read_yolo_data(root: Path) -> Result:
     """
     pictures = _pictures(root)
     classes = _classes(root)
-    gathering = Gathering()
+    builder = ResultBuilder()
     names: dict[ObjectId, str] = {}
     for index, (picture, labels) in enumerate(pictures):
-        size = picture_size(picture)
-        if gathering.size not in (None, size):
+        size = read_image_size(picture)
+        if builder.size not in (None, size):
             raise FormatError(
                 f"expected pictures of one size, as the frames of a video, {pictures[0][0].name} has "
-                f"{gathering.size[1]}x{gathering.size[0]} pixels, {picture.name} {size[1]}x{size[0]}: {root}"
+                f"{builder.size[1]}x{builder.size[0]} pixels, {picture.name} {size[1]}x{size[0]}: {root}"
             )
-        gathering.size = size
+        builder.size = size
         for number, corners in read_labels(labels) if labels.is_file() else ():
             object_id = len(names) + 1
             names[object_id] = classes.get(number, f"class {number}")
             mask = fill_polygons([Polygon(corners * np.array(size[::-1]))], size)
-            gathering.put(object_id, index, Rle.from_mask(mask))
+            builder.add_mask(object_id, index, Rle.from_mask(mask))
     told = tuple(picture.relative_to(root).as_posix() for picture, _ in pictures)
-    return gathering.result(Provenance(names=names, source="manual"), num_frames=len(pictures), pictures=told)
+    return builder.build(Provenance(names=names, source="manual"), num_frames=len(pictures), pictures=told)
 
 
 def is_yolo_data(root: Path) -> bool:
@@ -190,7 +190,7 @@ def _pictures(root: Path) -> list[tuple[Path, Path]]:
     """Every picture with the place of its labels."""
     found = []
     for path in root.rglob("*"):
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != ".":
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".":
             found.append((path, _labels_of(path, root)))
         if len(found) > MAX_PICTURES:
             raise FormatError(f"expected at most {MAX_PICTURES} pictures in {root}")

@@ -11,10 +11,10 @@ from anyio import open_file, to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from masklet.errors import MediaError
-from masklet.io.folder import PICTURE_SUFFIXES
+from masklet.io.images import IMAGE_SUFFIXES
 from masklet.studio.errors import UploadError
 from masklet.studio.frame_server import Form, encoded
-from masklet.studio.library import picture_name, safe_name, upload_suffix
+from masklet.studio.library import image_name, safe_name, upload_suffix
 from masklet.studio.routes.access import Desks, Frame, Id, check_frame, fresh
 from masklet.studio.schemas import FolderIn, LocalIn, LookIn, MediaOut
 from masklet.studio.services import Desk, media_entry
@@ -113,12 +113,12 @@ async def add_picture(request: Request, desk: Desks, folder_id: Id, filename: st
     folder = desk.library.upload_folder(folder_id)
     if not re.fullmatch(r"[^\x00-\x1f\\/.][^\x00-\x1f\\/]{0,199}", filename):
         raise MediaError("expected a file name without slashes and not hidden")
-    if FilePath(filename).suffix.lower() not in PICTURE_SUFFIXES:
+    if FilePath(filename).suffix.lower() not in IMAGE_SUFFIXES:
         raise MediaError(f"expected a picture by its name, got {filename[:80]!r}")
     files = await to_thread.run_sync(lambda: [file.stat().st_size for file in folder.iterdir()])
     if len(files) > desk.settings.folder_files:
         raise UploadError(f"a folder holds at most {desk.settings.folder_files} pictures")
-    await _received(request, folder / picture_name(filename), max(0, desk.settings.upload_bytes - sum(files)))
+    await _received(request, folder / image_name(filename), max(0, desk.settings.upload_bytes - sum(files)))
 
 
 @router.post("/folders/{folder_id}/close", status_code=201)

@@ -10,7 +10,7 @@ import pytest
 
 from masklet.errors import OutputError
 from masklet.io import RleWriter, Writer, read_rle
-from masklet.io.async_writer import BEHIND, WriteBehind
+from masklet.io.writer import BEHIND, AsyncWriter
 from masklet.types import FrameMasks, RgbImage
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
@@ -39,13 +39,13 @@ class Noting(Writer):
         self.seen.append(masks.frame_index)
 
     def _complete(self) -> None:
-        self._draft.path.write_text("done")
+        self._output.path.write_text("done")
 
 
 def test_every_writer_gets_every_frame_in_order(tmp_path: Path) -> None:
     before = threading.active_count()
     with RleWriter(tmp_path / "a.json") as first, Noting(tmp_path / "b") as second:
-        with WriteBehind([first, second]) as behind:
+        with AsyncWriter([first, second]) as behind:
             for index in range(20):
                 behind.write(PICTURE, masks(index))
         assert second.seen == list(range(20))
@@ -58,7 +58,7 @@ def test_every_writer_gets_every_frame_in_order(tmp_path: Path) -> None:
 
 def test_few_frames_wait(tmp_path: Path) -> None:
     gate, added = threading.Event(), 0
-    with Noting(tmp_path / "a", gate=gate) as sink, WriteBehind([sink]) as behind:
+    with Noting(tmp_path / "a", gate=gate) as sink, AsyncWriter([sink]) as behind:
 
         def add() -> None:
             nonlocal added
@@ -84,7 +84,7 @@ def test_an_error_of_a_writer_reaches_the_caller(tmp_path: Path, frames: int) ->
         with (
             RleWriter(tmp_path / "a.json") as other,
             Noting(tmp_path / "b", fails_at=0) as sink,
-            WriteBehind([other, sink]) as behind,
+            AsyncWriter([other, sink]) as behind,
         ):
             for index in range(frames):
                 behind.write(PICTURE, masks(index))
@@ -100,7 +100,7 @@ def test_what_is_done_is_written_though_the_caller_fails(
     tmp_path: Path, error: type[BaseException], left: list[str]
 ) -> None:
     def work() -> None:
-        with RleWriter(tmp_path / "a.json") as sink, WriteBehind([sink]) as behind:
+        with RleWriter(tmp_path / "a.json") as sink, AsyncWriter([sink]) as behind:
             for index in range(3):
                 behind.write(PICTURE, masks(index))
             raise error

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from masklet.errors import MediaError
-from masklet.io import ArrayVideo, FolderVideo, PictureFile, VideoFile, open_video
+from masklet.io import ArrayVideo, FolderVideo, ImageFile, VideoFile, open_video
 
 
 def test_the_kind_of_source_is_seen_from_what_it_is(clips: Any, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_the_kind_of_source_is_seen_from_what_it_is(clips: Any, tmp_path: Path) 
         (clip, VideoFile),
         (str(clip), VideoFile),
         (folder, FolderVideo),
-        (still, PictureFile),
+        (still, ImageFile),
         (np.zeros((2, 6, 8, 3), np.uint8), ArrayVideo),
         ([np.zeros((6, 8, 3), np.uint8)] * 2, ArrayVideo),
     ):
