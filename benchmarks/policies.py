@@ -63,7 +63,7 @@ class SharedEncoder:
 
 def load(options: argparse.Namespace) -> Model:
     """The model asked for."""
-    return ModelSpec(name=options.model, image_size=options.size, mirror=options.mirror).load()
+    return ModelSpec(name=options.model, image_size=options.size, tta=options.mirror).load()
 
 
 def shared(model: Model) -> Model:

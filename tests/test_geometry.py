@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklet.geometry import logits_to_picture, mask_to_model, points_to_model, stretch
+from masklet.geometry import logits_to_image, mask_to_model, points_to_model, resize_to_square
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_no_points() -> None:
 
 def test_stretch_averages_when_it_shrinks() -> None:
     stripes = torch.tensor([0.0, 1.0]).repeat(64).expand(1, 1, 128, 128)
-    shrunk = stretch(stripes, 16)
+    shrunk = resize_to_square(stripes, 16)
     torch.testing.assert_close(shrunk[..., 2:-2], torch.full((1, 1, 16, 12), 0.5), atol=0.02, rtol=0)
 
 
 def test_stretch_leaves_a_square_of_the_right_size() -> None:
     pixels = torch.rand(2, 3, 32, 32)
-    torch.testing.assert_close(stretch(pixels, 32), pixels)
+    torch.testing.assert_close(resize_to_square(pixels, 32), pixels)
 
 
 def test_mask_keeps_what_is_at_least_half_inside() -> None:
@@ -66,7 +66,7 @@ def test_no_mask_becomes_empty_but_an_empty_one(height: int, width: int, data: s
 
 def test_logits_go_back_bilinearly() -> None:
     logits = torch.tensor([[-1.0, 3.0], [-1.0, 3.0]])[None, None]
-    found = logits_to_picture(logits, (1, 4))
+    found = logits_to_image(logits, (1, 4))
     assert found.shape == (1, 1, 1, 4)
     torch.testing.assert_close(found[0, 0, 0], torch.tensor([-1.0, 0.0, 2.0, 3.0]))
 
@@ -76,7 +76,7 @@ def test_there_and_back_keeps_a_big_square(height: int, width: int) -> None:
     """What fills the left half of the model's frame fills the left half of any picture."""
     logits = torch.full((1, 1, 8, 8), -5.0)
     logits[..., :4] = 5.0
-    masks = logits_to_picture(logits, (height, width)) > 0
+    masks = logits_to_image(logits, (height, width)) > 0
     columns = torch.arange(width) + 0.5
     inside = columns < width / 2
     undecided = columns == width / 2

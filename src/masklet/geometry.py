@@ -22,7 +22,7 @@ def points_to_model(points: Float[np.ndarray, "n 2"], size: Size, image_size: in
     return scaled
 
 
-def stretch(pixels: Float[Tensor, "b c h w"], image_size: int) -> Float[Tensor, "b c s s"]:
+def resize_to_square(pixels: Float[Tensor, "b c h w"], image_size: int) -> Float[Tensor, "b c s s"]:
     """Resize to the square frame, bilinear with antialiasing."""
     return F.interpolate(pixels, (image_size, image_size), mode="bilinear", align_corners=False, antialias=True)
 
@@ -33,11 +33,11 @@ def mask_to_model(mask: Bool[Tensor, "b 1 h w"], image_size: int) -> Float[Tenso
     A mask so thin that nothing of it would be left keeps the place of its greatest coverage: only an empty one becomes
     empty.
     """
-    coverage = stretch(mask.float(), image_size)
+    coverage = resize_to_square(mask.float(), image_size)
     peak = coverage.amax(dim=(-2, -1), keepdim=True)
     return ((coverage > 0) & (coverage >= torch.clamp(peak, max=0.5))).float()
 
 
-def logits_to_picture(logits: Float[Tensor, "b n s s"], size: Size) -> Float[Tensor, "b n h w"]:
+def logits_to_image(logits: Float[Tensor, "b n s s"], size: Size) -> Float[Tensor, "b n h w"]:
     """Mask logits of the square frame to a picture of ``size`` (height, width), bilinear."""
     return F.interpolate(logits, size, mode="bilinear", align_corners=False)

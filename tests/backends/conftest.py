@@ -9,7 +9,7 @@ import torch
 from jaxtyping import config
 
 from masklet.backends.bundle import Bundle
-from masklet.backends.convert import planned, write_graphs
+from masklet.backends.convert import plan_bundle, write_graphs
 from masklet.model.config import HieraConfig
 from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
@@ -37,6 +37,6 @@ def onnx_bundle(small: Sam2, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     folder = tmp_path_factory.mktemp("graphs") / "onnx"
     config.update("jaxtyping_disable", True)  # while a graph is captured, an open length is no int
     try:
-        return write_graphs(small, planned(folder, "onnx", "float32", small.config, "0" * 64))
+        return write_graphs(small, plan_bundle(folder, "onnx", "float32", small.config, "0" * 64))
     finally:
         config.update("jaxtyping_disable", False)

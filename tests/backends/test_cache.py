@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from masklet.backends.bundle import write_bundle
-from masklet.backends.cache import cached_path, file_hash, intact
-from masklet.backends.convert import planned
+from masklet.backends.cache import cached_path, file_hash, read_intact_bundle
+from masklet.backends.convert import plan_bundle
 from masklet.errors import WeightsError
 from masklet.model.presets import NANO
 
 
 def test_a_place_for_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    plan = planned(Path(), "onnx", "float32", NANO, "ab")
+    plan = plan_bundle(Path(), "onnx", "float32", NANO, "ab")
     others = [
         replace(plan, weights="cd"),
         replace(plan, format="openvino"),
@@ -31,12 +31,12 @@ def test_a_place_for_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_damaged_graphs_do_not_count(tmp_path: Path) -> None:
     folder = tmp_path / "graphs"
-    assert intact(folder) is None
-    plan = planned(folder, "onnx", "float32", NANO, "ab")
+    assert read_intact_bundle(folder) is None
+    plan = plan_bundle(folder, "onnx", "float32", NANO, "ab")
     written = write_bundle(plan, lambda inside: (inside / "decode.onnx").touch())
-    assert intact(folder) == written
+    assert read_intact_bundle(folder) == written
     (folder / "decode.onnx").write_bytes(b"damaged")
-    assert intact(folder) is None
+    assert read_intact_bundle(folder) is None
 
 
 def test_file_hash(tmp_path: Path) -> None:

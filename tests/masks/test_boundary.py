@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from masklet.masks.boundary import boundary, boundary_f, boundary_radius, occupied
+from masklet.masks.boundary import boundary, boundary_f, boundary_radius, bounding_window
 
 PAIRS = hnp.arrays(bool, st.tuples(st.just(2), st.integers(1, 9), st.integers(1, 9)))
 RADII = st.sampled_from([0.0, 1.0, 2.0, 3.0, 5.0, 8.0])
@@ -120,14 +120,14 @@ def test_f_is_the_same_in_any_window(pair: np.ndarray, radius: float, room: tupl
     roomy = np.pad(pair, ((0, 0), room[:2], room[2:]))
     assert boundary_f(framed[0], framed[1], radius) == boundary_f(roomy[0], roomy[1], radius)
     whole = boundary(roomy[0])
-    window = occupied(roomy[0], margin=1)
+    window = bounding_window(roomy[0], margin=1)
     np.testing.assert_array_equal(boundary(roomy[0][window]), whole[window])
     assert np.count_nonzero(whole) == np.count_nonzero(whole[window])
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)), st.integers(0, 3))
-def test_occupied_holds_the_mask(mask: np.ndarray, margin: int) -> None:
-    rows, columns = occupied(mask, margin)
+def test_bounding_window_holds_the_mask(mask: np.ndarray, margin: int) -> None:
+    rows, columns = bounding_window(mask, margin)
     assert np.count_nonzero(mask[rows, columns]) == np.count_nonzero(mask)
     if mask.any():
         top, left = np.argwhere(mask).min(axis=0)

@@ -15,7 +15,7 @@ from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint
 from masklet.model.config import ModelConfig
 from masklet.model.convert import save_model
-from masklet.model.load import count_parameters, fill, load_model
+from masklet.model.load import build_model, count_parameters, load_model
 from masklet.model.presets import NANO, PRESETS, TEST_TINY
 from masklet.model.sam2 import Sam2
 
@@ -29,7 +29,7 @@ def weights(config: ModelConfig = TEST_TINY) -> dict[str, Tensor]:
 
 def test_holds_copies_in_eval_mode() -> None:
     tensors = weights()
-    model = fill(TEST_TINY, Checkpoint("x", tensors))
+    model = build_model(TEST_TINY, Checkpoint("x", tensors))
     state = model.state_dict()
     assert not model.training
     assert state.keys() == tensors.keys()
@@ -39,7 +39,7 @@ def test_holds_copies_in_eval_mode() -> None:
 
 
 def test_batch_norm_counters_need_not_be_stored() -> None:
-    model = fill(NANO, Checkpoint("x", weights(NANO)))
+    model = build_model(NANO, Checkpoint("x", weights(NANO)))
     counters = [t for name, t in model.state_dict().items() if name.endswith("num_batches_tracked")]
     assert len(counters) == 48
     assert not any(counters)
@@ -48,7 +48,7 @@ def test_batch_norm_counters_need_not_be_stored() -> None:
 @pytest.mark.parametrize("stored", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_any_floating_type_becomes_the_one_asked_for(stored: torch.dtype) -> None:
     tensors = {name: t.to(stored) for name, t in weights().items()}
-    model = fill(TEST_TINY, Checkpoint("x", tensors), dtype=torch.bfloat16)
+    model = build_model(TEST_TINY, Checkpoint("x", tensors), dtype=torch.bfloat16)
     types = {name: t.dtype for name, t in model.state_dict().items()}
     assert types.pop(CODE) == torch.float32
     assert set(types.values()) == {torch.bfloat16}
@@ -75,7 +75,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_one_error_names_what_does_not_fit(change: dict[str, Any], message: str) -> None:
     tensors = {name: t for name, t in {**weights(), **change}.items() if t is not None}
     with pytest.raises(WeightsError, match=message) as raised:
-        fill(TEST_TINY, Checkpoint("mine.pt", tensors))
+        build_model(TEST_TINY, Checkpoint("mine.pt", tensors))
     assert str(raised.value).startswith("mine.pt does not fit ")
     assert "\n" not in str(raised.value)
 
@@ -89,7 +89,7 @@ def test_parameters_of_the_released_sizes() -> None:
 
 
 def test_saved_equals_loaded(tmp_path: Path) -> None:
-    model = fill(TEST_TINY, Checkpoint("x", weights()))
+    model = build_model(TEST_TINY, Checkpoint("x", weights()))
     save_model(model, tmp_path / "m.safetensors")
     again = load_model(tmp_path / "m.safetensors")
     assert again.config == TEST_TINY

@@ -17,12 +17,12 @@ STEPS = """
 import resource
 from pathlib import Path
 import torch
-from masklet.model.malloc import give_back_memory, keep_freed_memory
+from masklet.model.malloc import release_freed_memory, retain_freed_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
-kept = keep_freed_memory()
+kept = retain_freed_memory()
 def step():
     blocks = [torch.ones(5 << 20, dtype=torch.uint8) for _ in range(30)]  # 150 MB at once, as a step of a model
 for _ in range(3):
@@ -32,13 +32,13 @@ for _ in range(4):
     step()
 faults = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 4
 held = resident()
-give_back_memory()
+release_freed_memory()
 print(kept, faults * resource.getpagesize(), held - resident())
 """
 
 
 def run(**environment: str) -> tuple[str, float, float]:
-    """What `keep_freed_memory` said, bytes of fresh memory in each step, and bytes that were given back at last."""
+    """What `retain_freed_memory` said, bytes of fresh memory in each step, and bytes that were given back at last."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "GLIBC_"))}
     command = [sys.executable, "-c", STEPS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean | environment)

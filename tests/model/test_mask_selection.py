@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from masklet.model.mask_selection import NO_OBJECT_LOGIT, candidates, hide_absent, pick, stability
+from masklet.model.mask_selection import NO_OBJECT_LOGIT, gather_masks, select_indices, stability_score, suppress_absent
 from masklet.model.tensors import ChosenMask, MaskPrediction
 
 SHARP = torch.tensor([[5.0, 5.0], [-5.0, -5.0]])
@@ -29,14 +29,14 @@ def prediction(first: torch.Tensor, iou: list[float], score: float = 1.0) -> Mas
     ],
 )
 def test_stability(logits: torch.Tensor, expected: float) -> None:
-    assert stability(logits).item() == pytest.approx(expected)
-    assert stability(logits.expand(2, 3, 2, 2)).shape == (2, 3)
+    assert stability_score(logits).item() == pytest.approx(expected)
+    assert stability_score(logits.expand(2, 3, 2, 2)).shape == (2, 3)
 
 
 def test_stability_at_another_offset() -> None:
     logits = torch.tensor([[5.0, 0.9], [-0.9, -5.0]])
-    assert stability(logits).item() == 1
-    assert stability(logits, 1.0).item() == pytest.approx(1 / 3)
+    assert stability_score(logits).item() == 1
+    assert stability_score(logits, 1.0).item() == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_stability_at_another_offset() -> None:
 )
 def test_candidates(first: torch.Tensor, iou: list[float], ambiguous: bool, mask: int, pointer: int) -> None:
     given = prediction(first, iou)
-    indices = candidates(given, torch.tensor([ambiguous]), 0.98)
+    indices = select_indices(given, torch.tensor([ambiguous]), 0.98)
     assert [index.tolist() for index in indices] == [[mask], [pointer]]
-    chosen = pick(given, *indices)
+    chosen = gather_masks(given, *indices)
     torch.testing.assert_close(chosen.logits, (first + mask)[None, None])
     assert chosen.iou.tolist() == pytest.approx([iou[mask]])
     assert chosen.pointer.tolist() == [[pointer] * 3]
@@ -62,22 +62,22 @@ def test_candidates(first: torch.Tensor, iou: list[float], ambiguous: bool, mask
 
 def test_rows_are_chosen_one_by_one() -> None:
     both = MaskPrediction.cat([prediction(SHARP, [0.1, 0.2, 0.3, 0.4]), prediction(BLURRED, [0.4, 0.9, 0.2, 0.1])])
-    mask, pointer = candidates(both, torch.tensor([False, False]), 0.98)
+    mask, pointer = select_indices(both, torch.tensor([False, False]), 0.98)
     assert (mask.tolist(), pointer.tolist()) == ([0, 1], [0, 0])
-    mask, pointer = candidates(both, torch.tensor([True, False]), 0.98)
+    mask, pointer = select_indices(both, torch.tensor([True, False]), 0.98)
     assert (mask.tolist(), pointer.tolist()) == ([3, 1], [3, 0])
 
 
 def test_a_model_of_soft_masks_keeps_candidate_0() -> None:
     blurred = prediction(BLURRED, [0.4, 0.9, 0.2, 0.1])
-    mask, pointer = candidates(blurred, torch.tensor([False]), 0.0)
+    mask, pointer = select_indices(blurred, torch.tensor([False]), 0.0)
     assert (mask.tolist(), pointer.tolist()) == ([0], [0])
 
 
 @pytest.mark.parametrize(("score", "visible"), [(0.01, True), (0.0, False), (-3.0, False)])
 def test_hide_absent(score: float, visible: bool) -> None:
     chosen = ChosenMask(SHARP[None, None], torch.tensor([0.7]), torch.ones(1, 3), torch.tensor([score]))
-    shown = hide_absent(chosen)
+    shown = suppress_absent(chosen)
     assert torch.equal(shown.logits, chosen.logits if visible else torch.full((1, 1, 2, 2), NO_OBJECT_LOGIT))
     assert shown.iou.tolist() == chosen.iou.tolist()
     assert shown.object_score.tolist() == pytest.approx([score])

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import UInt8, config
 
 from masklet.backends.bundle import MANIFEST, read_bundle, write_bundle
-from masklet.backends.convert import planned
+from masklet.backends.convert import plan_bundle
 from masklet.errors import DeviceError, MissingExtraError, WeightsError
 from masklet.model.convert import save_model
 from masklet.model.presets import NANO
@@ -28,7 +28,7 @@ LOAD: Any = load
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder that says it has graphs."""
-    plan = planned(tmp_path / "graphs", "onnx", "float32", NANO, "0" * 64)
+    plan = plan_bundle(tmp_path / "graphs", "onnx", "float32", NANO, "0" * 64)
     return write_bundle(plan, lambda inside: (inside / "decode.onnx").touch()).folder
 
 
@@ -88,7 +88,7 @@ def test_damage_shows_when_a_graph_is_needed(folder: Path) -> None:
 @pytest.mark.parametrize(("backend", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
 def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    folder = write_bundle(planned(tmp_path / "x", backend, "float32", NANO, "0" * 64), lambda _: None).folder
+    folder = write_bundle(plan_bundle(tmp_path / "x", backend, "float32", NANO, "0" * 64), lambda _: None).folder
     with pytest.raises(MissingExtraError, match=rf'pip install "masklet\[{backend}\]"$'):
         LOAD(folder, backend=backend)
 

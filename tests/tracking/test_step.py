@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from masklet.model.mask_selection import candidates, pick
+from masklet.model.mask_selection import select_masks
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import frame_tensor
@@ -101,7 +101,7 @@ def test_a_model_that_does_not_rank_readings_of_a_click(
     monkeypatch.setattr(tiny, "config", replace(tiny.config, ranked_clicks=False, min_stability=0.0))
     prediction, ranked = answers(tiny, seen.with_embedding(seen.embedding.expand(2, -1, -1, -1)), prompts)
     assert ranked.tolist() == [False, True]  # a tracked frame is ranked as before
-    assert torch.equal(pick(prediction, *candidates(prediction, ranked, 0.0)).logits[0, 0], prediction.logits[0, 0])
+    assert torch.equal(select_masks(prediction, ranked, 0.0).logits[0, 0], prediction.logits[0, 0])
 
 
 @torch.inference_mode()

@@ -38,7 +38,7 @@ def cached_path(wanted: Bundle, *more: str) -> Path:
     return cache_folder() / f"{wanted.config.full_name}-{wanted.config.image_size}-{wanted.format}-{key[:20]}"
 
 
-def intact(folder: Path) -> Bundle | None:
+def read_intact_bundle(folder: Path) -> Bundle | None:
     """The graphs kept in a folder, or None where there are none or any file of them is damaged."""
     try:
         bundle = read_bundle(folder)

@@ -29,7 +29,7 @@ Examples = Mapping[str, Sequence[Mapping[str, np.ndarray]]]
 """Inputs that graphs got while a clip was tracked, by the name of the graph."""
 
 
-def planned(folder: Path, form: str, precision: str, config: ModelConfig, weights: str) -> Bundle:
+def plan_bundle(folder: Path, form: str, precision: str, config: ModelConfig, weights: str) -> Bundle:
     """What would be written, in these versions.
 
     Args:
@@ -52,7 +52,7 @@ def write_graphs(
 
     Args:
         model: in float32, on the processor.
-        plan: from `planned`.
+        plan: from `plan_bundle`.
         examples: for int8: what the graphs in float32 get to see while a clip is tracked with them.
         overwrite: take the place of a folder of graphs that is there already.
 
@@ -73,7 +73,7 @@ def write_graphs(
         if plan.precision == "float32":
             return write_bundle(plan, write_float32, overwrite=overwrite)
         assert examples is not None
-        exact = planned(Path(scratch, "float32"), plan.format, "float32", plan.config, plan.weights)
+        exact = plan_bundle(Path(scratch, "float32"), plan.format, "float32", plan.config, plan.weights)
         exact = write_bundle(exact, write_float32)
         seen = examples(exact)
         return write_bundle(plan, lambda folder: write_int8(exact.folder, folder, seen), overwrite=overwrite)

@@ -95,7 +95,7 @@ class FlipAugmented:
         return torch.cat([mine, other.flip(-1)], dim=1)
 
 
-def within(model: Model) -> Model:
+def base_model(model: Model) -> Model:
     """The model that holds the weights, whether it looks once or twice."""
     return model.model if isinstance(model, FlipAugmented) else model
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from masklet.geometry import logits_to_picture
+from masklet.geometry import logits_to_image
 from masklet.model.config import ModelConfig
 from masklet.model.prompt_encoder import draw_prompts
 from masklet.model.sam2 import MEMORY_BIAS, MEMORY_SCALE, Sam2
@@ -139,7 +139,7 @@ class EncodeMemory(Verb):
     def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
         logits, prompted = given["logits"], given["prompted"][:, None, None, None]
         features = _features(given, logits.shape[0])
-        full = logits_to_picture(logits, (features.image_size, features.image_size))
+        full = logits_to_image(logits, (features.image_size, features.image_size))
         probability = torch.where(prompted, (full > 0).float(), full.sigmoid())
         return (self.model.remember(features, probability, given["object_score"]),)
 

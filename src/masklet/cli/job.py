@@ -68,7 +68,7 @@ def spec_of(options: ModelOptions) -> ModelSpec:
         dtype=options.dtype,
         image_size=options.image_size,
         speed=cast("Speed", options.speed),
-        mirror=options.mirror,
+        tta=options.mirror,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 
 from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError
-from masklet.geometry import logits_to_picture
+from masklet.geometry import logits_to_image
 from masklet.model.load import DTYPES, FLOAT32_MODULE
 from masklet.model.metadata import check_image_size
 from masklet.model.presets import PRESETS
@@ -149,7 +149,7 @@ class _State:
 
     def post_process(self) -> object:
         return [
-            PostProcess().masks(logits_to_picture(row[None], self.size)[0].cpu().numpy()) for row in self.chosen.logits
+            PostProcess().masks(logits_to_image(row[None], self.size)[0].cpu().numpy()) for row in self.chosen.logits
         ]
 
 

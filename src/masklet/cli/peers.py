@@ -24,7 +24,7 @@ from masklet.cli.peer_programs import CONFIGS, WARM
 from masklet.cli.report import table
 from masklet.errors import DeviceError, UnknownModelError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.mask_selection import stability
+from masklet.model.mask_selection import stability_score
 from masklet.model.tensors import PromptTensors
 from masklet.types import Size
 
@@ -204,7 +204,7 @@ def _medians(folder: Path, comparison: Comparison) -> tuple[float, float]:
     clicks = torch.cartesian_prod(axis, axis)[:, None]
     answers = model.decode(encoded.features, PromptTensors(clicks, torch.ones(SAMPLE**2, 1, dtype=torch.long)))
     iou = answers.iou[:, 1:]
-    steady = stability(answers.logits[:, 1:], 1.0)[iou >= iou.median()]
+    steady = stability_score(answers.logits[:, 1:], 1.0)[iou >= iou.median()]
     return float(iou.median()), float(steady.median())
 
 

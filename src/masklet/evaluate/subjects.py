@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from masklet.backends.flip_augmented import FlipAugmented, within
+from masklet.backends.flip_augmented import FlipAugmented, base_model
 from masklet.backends.protocol import Model
 from masklet.model.metadata import config_to_json
 from masklet.model.sam2 import Sam2
@@ -52,7 +52,7 @@ def model_entry(model: Model) -> dict[str, Any]:
 
 def fingerprint(model: Model) -> str:
     """SHA-256 of a model's weights, whatever file they came from."""
-    holder = within(model)
+    holder = base_model(model)
     assert isinstance(holder, Sam2), "a subject is made of torch modules"
     code = hashlib.sha256()
     for name, tensor in sorted(holder.state_dict().items()):

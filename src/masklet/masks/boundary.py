@@ -53,7 +53,7 @@ def boundary_f(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w
         truth: the mask it should be.
         radius: in pixels, 0 or more (see `boundary_radius`).
     """
-    window = occupied(prediction | truth, margin=1)
+    window = bounding_window(prediction | truth, margin=1)
     found, wanted = boundary(prediction[window]), boundary(truth[window])
     num_found, num_wanted = int(np.count_nonzero(found)), int(np.count_nonzero(wanted))
     if not num_found or not num_wanted:
@@ -65,7 +65,7 @@ def boundary_f(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def occupied(mask: Bool[np.ndarray, "h w"], margin: int = 0) -> Window:
+def bounding_window(mask: Bool[np.ndarray, "h w"], margin: int = 0) -> Window:
     """The smallest window that holds the mask and ``margin`` pixels around it, as far as the picture goes.
 
     An empty mask has the window of the top-left pixel.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped
 
-from masklet.masks.boundary import occupied
+from masklet.masks.boundary import bounding_window
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def measure(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (1.
     """
     if not mask.any():
         return None
-    rows, columns = occupied(mask)
+    rows, columns = bounding_window(mask)
     part = mask[rows, columns]
     dy, dx = pixel_size
     count = int(np.count_nonzero(part))
@@ -78,7 +78,7 @@ def perimeter(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (
 
 def mean_values(values: Shaped[np.ndarray, "h w c"], mask: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, " c"]:
     """Mean of each channel inside a mask, pixels without a value (NaN) left out; NaN where there is none."""
-    window = occupied(mask)
+    window = bounding_window(mask)
     found = values[window][mask[window]].astype(np.float64)
     known = np.isfinite(found)
     counts = known.sum(axis=0)

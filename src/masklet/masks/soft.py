@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from scipy import ndimage
 
-from masklet.masks.boundary import occupied
+from masklet.masks.boundary import bounding_window
 
 UNKNOWN = 128
 """What a trimap holds where it does not say."""
@@ -40,7 +40,7 @@ def alpha_of(mask: Bool[np.ndarray, "h w"], edge: Edge, picture: UInt8[np.ndarra
     if not (edge.soften or edge.detail or edge.trimap) or not mask.any():
         return mask.astype(np.float32)
     margin = 1 + max(int(np.ceil(edge.soften)), 2 * edge.detail, edge.trimap)
-    window = occupied(mask, margin)
+    window = bounding_window(mask, margin)
     inside = mask[window]
     alpha = np.zeros(mask.shape, np.float32)
     if edge.trimap:

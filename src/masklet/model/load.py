@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint, few, read_checkpoint
 from masklet.model.config import ModelConfig
-from masklet.model.malloc import keep_freed_memory
+from masklet.model.malloc import retain_freed_memory
 from masklet.model.sam2 import Sam2
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,10 +41,10 @@ def load_model(
         WeightsError: the file is unreadable or does not fit.
     """
     checkpoint = read_checkpoint(path)
-    return fill(config or checkpoint.config, checkpoint, device=device, dtype=dtype)
+    return build_model(config or checkpoint.config, checkpoint, device=device, dtype=dtype)
 
 
-def fill(
+def build_model(
     config: ModelConfig,
     checkpoint: Checkpoint,
     *,
@@ -53,7 +53,7 @@ def fill(
 ) -> Sam2:
     """A model in eval mode that holds copies of a checkpoint's tensors, cast to ``dtype``.
 
-    On a processor the heap keeps freed memory from now on (`heap.keep_freed_memory`).
+    On a processor the heap keeps freed memory from now on (`heap.retain_freed_memory`).
 
     Raises:
         WeightsError: see `check_fit`.
@@ -70,7 +70,7 @@ def fill(
             else:
                 target.zero_()  # batch norm's counters
     if torch.device(device).type == "cpu":
-        keep_freed_memory()
+        retain_freed_memory()
     return model.eval()
 
 

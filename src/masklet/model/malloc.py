@@ -21,7 +21,7 @@ OWN_WILL: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_T
 
 
 @cache
-def keep_freed_memory() -> bool:
+def retain_freed_memory() -> bool:
     """Let the heap keep up to 256 MB of freed memory, blocks up to 64 MB; whether it does so now.
 
     A step of a model asks for the same memory again and again. Where nothing lives above it, glibc gives it back each
@@ -34,7 +34,7 @@ def keep_freed_memory() -> bool:
     return change is not None and all([change(MMAP_THRESHOLD, LARGEST), change(TRIM_THRESHOLD, KEPT)])
 
 
-def give_back_memory() -> None:
+def release_freed_memory() -> None:
     """Give freed memory back to the system."""
     gc.collect()
     trim = _from_libc("malloc_trim")

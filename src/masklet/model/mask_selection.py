@@ -1,4 +1,4 @@
-"""Which of the four candidates to keep: pure functions of a prediction."""
+"""Selection of one of the decoder's four candidate masks: pure functions of a `MaskPrediction`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,46 @@ from masklet.model.tensors import ChosenMask, MaskPrediction
 
 STABILITY_DELTA = 0.05
 NO_OBJECT_LOGIT = -1024.0
-"""Mask logit everywhere on a frame where the object is absent."""
+"""Value of all mask logits on a frame where the object is absent."""
 
 
-def stability(logits: Float[Tensor, "*b s s2"], delta: float = STABILITY_DELTA) -> Float[Tensor, "*b"]:
-    """IoU of each mask at the thresholds +delta and -delta: near 1 where the outline is sharp; 1 for empty masks."""
-    inside = (logits > delta).sum((-2, -1)).float()
-    around = (logits > -delta).sum((-2, -1)).float()
-    return torch.where(around > 0, inside / around.clamp(min=1), 1.0)
+def stability_score(logits: Float[Tensor, "*b s s2"], delta: float = STABILITY_DELTA) -> Float[Tensor, "*b"]:
+    """Compute the stability score of each mask: its IoU between the thresholds +delta and -delta.
+
+    The score is near 1 where the outline is sharp, and 1 for an empty mask.
+    """
+    inner = (logits > delta).sum((-2, -1)).float()
+    outer = (logits > -delta).sum((-2, -1)).float()
+    return torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
 
 
-def candidates(
+def select_masks(prediction: MaskPrediction, ranked: Bool[Tensor, " b"], min_stability: float) -> ChosenMask:
+    """Select one candidate per object; see `select_indices`."""
+    return gather_masks(prediction, *select_indices(prediction, ranked, min_stability))
+
+
+def select_indices(
     prediction: MaskPrediction, ranked: Bool[Tensor, " b"], min_stability: float
 ) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
-    """Indices of the mask to keep and of the pointer to keep, for each object.
+    """Select the candidate that gives the mask and the one that gives the object pointer, for each object.
 
-    Where they are ``ranked``, as for an ambiguous prompt, it is the best by predicted IoU of candidates 1 to 3, with
-    its pointer. Otherwise candidate 0 is kept while its stability is at least ``min_stability`` (`ModelConfig`), else
-    the best of the others; the pointer stays that of candidate 0 in both cases.
+    Args:
+        prediction: all candidates.
+        ranked: objects whose prompt is ambiguous. They get the mask and the pointer of the candidate among 1 to 3 with
+            the highest predicted IoU. The others get candidate 0, or, where its stability score is below
+            ``min_stability``, the mask of the best of candidates 1 to 3 with the pointer of candidate 0.
+        min_stability: 0 to 1; see `ModelConfig`.
     """
     best = prediction.iou[:, 1:].argmax(dim=1) + 1
     first = torch.zeros_like(best)
-    unstable = stability(prediction.logits[:, 0]) < min_stability
+    unstable = stability_score(prediction.logits[:, 0]) < min_stability
     return torch.where(ranked | unstable, best, first), torch.where(ranked, best, first)
 
 
-def pick(prediction: MaskPrediction, mask_index: Int[Tensor, " b"], pointer_index: Int[Tensor, " b"]) -> ChosenMask:
-    """The chosen candidates."""
+def gather_masks(
+    prediction: MaskPrediction, mask_index: Int[Tensor, " b"], pointer_index: Int[Tensor, " b"]
+) -> ChosenMask:
+    """Gather the candidates at the given indices."""
     rows = torch.arange(len(mask_index), device=mask_index.device)
     return ChosenMask(
         logits=prediction.logits[rows, mask_index][:, None],
@@ -46,8 +59,8 @@ def pick(prediction: MaskPrediction, mask_index: Int[Tensor, " b"], pointer_inde
     )
 
 
-def hide_absent(chosen: ChosenMask) -> ChosenMask:
-    """The same, with an empty mask where the presence head says that the object is not visible."""
+def suppress_absent(chosen: ChosenMask) -> ChosenMask:
+    """Replace the masks of objects that the presence head scores as absent with empty ones."""
     visible = (chosen.object_score > 0)[:, None, None, None]
     logits = torch.where(visible, chosen.logits, NO_OBJECT_LOGIT)
     return ChosenMask(logits, chosen.iou, chosen.pointer, chosen.object_score)

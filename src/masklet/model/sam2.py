@@ -7,7 +7,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from masklet.geometry import logits_to_picture, stretch
+from masklet.geometry import logits_to_image, resize_to_square
 from masklet.model.config import ModelConfig
 from masklet.model.layers import Mlp
 from masklet.model.mask_decoder import MaskDecoder
@@ -169,7 +169,7 @@ class Sam2(nn.Module):
             mask: 1 inside, 0 outside, at the size of the model's input.
         """
         full = mask * MEMORY_SCALE + MEMORY_BIAS
-        logits = stretch(full, full.shape[-1] // 4)
+        logits = resize_to_square(full, full.shape[-1] // 4)
         dense = self.mask_downsample(mask.to(self.dtype))
         prediction = self._decode(features, PromptTensors.none(mask.shape[0], self.device), dense)
         visible = mask.flatten(1).any(dim=1)
@@ -183,7 +183,7 @@ class Sam2(nn.Module):
         Masks that a person prompted go in as certain (0 or 1), tracked ones as probabilities.
         """
         size = features.image_size
-        full = logits_to_picture(chosen.logits, (size, size))
+        full = logits_to_image(chosen.logits, (size, size))
         return self.remember(features, (full > 0).float() if prompted else full.sigmoid(), chosen.object_score)
 
     def remember(

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.geometry import logits_to_picture
+from masklet.geometry import logits_to_image
 from masklet.masks.boxes import boxes_of_masks, nms
 from masklet.masks.regions import fill_holes, remove_specks
-from masklet.model.mask_selection import stability
+from masklet.model.mask_selection import stability_score
 from masklet.model.tensors import ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import checked_picture, picture_tensor
 from masklet.types import RgbImage, Rle, Size
@@ -239,7 +239,7 @@ class AutomaticMasker:
         logits, asked = drawn[place, candidate + 1], rows[place]
         scores = iou[asked, candidate + 1]
         counts = replace(counts, low_iou=counts.candidates - len(asked))
-        steady = stability(logits, 1.0)
+        steady = stability_score(logits, 1.0)
         firm = steady >= self.settings.min_stability
         counts = replace(counts, unstable=int((~firm).sum()))
         logits, asked, scores, steady = logits[firm], asked[firm], scores[firm], steady[firm]
@@ -265,7 +265,7 @@ class AutomaticMasker:
         x0, y0, x1, y1 = crop
         masks, kept, counts = [], [], found.filtered
         for row, low in enumerate(logits):
-            part = (logits_to_picture(low[None, None], (y1 - y0, x1 - x0))[0, 0] > 0).cpu().numpy()
+            part = (logits_to_image(low[None, None], (y1 - y0, x1 - x0))[0, 0] > 0).cpu().numpy()
             area = np.count_nonzero(part)
             if not 0 < area <= self.settings.max_share * size[0] * size[1]:
                 counts += Filtered(background=1)

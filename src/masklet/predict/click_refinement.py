@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.geometry import logits_to_picture, points_to_model
+from masklet.geometry import logits_to_image, points_to_model
 from masklet.masks.boxes import boxes_of_masks
 from masklet.model.mask_selection import NO_OBJECT_LOGIT
 from masklet.model.tensors import ImageFeatures
@@ -180,7 +180,7 @@ def _guided(start: Start, prompts: Prompts, size: Size) -> Start:
 
 def _box(logits: Float[Tensor, "1 1 s s"], size: Size) -> Float32[np.ndarray, "4"] | None:
     """The box around a mask in pixels of the picture; None where it is empty."""
-    mask = logits_to_picture(logits.float(), size)[0].cpu().numpy() > 0
+    mask = logits_to_image(logits.float(), size)[0].cpu().numpy() > 0
     return np.asarray(boxes_of_masks(mask)[0]) if mask.any() else None
 
 

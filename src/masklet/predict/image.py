@@ -13,9 +13,8 @@ from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
-from masklet.geometry import stretch
-from masklet.model.mask_selection import candidates as choose_candidates
-from masklet.model.mask_selection import pick, stability
+from masklet.geometry import resize_to_square
+from masklet.model.mask_selection import select_masks, stability_score
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
 from masklet.predict.click_refinement import corrected
 from masklet.predict.preprocessing import mask_tensor, picture_tensor, prompt_tensors
@@ -161,7 +160,7 @@ class ImageSegmenter:
         return tensors
 
     def _as_logits(self, prompts: Prompts, image_size: int) -> Tensor:
-        inside = stretch(mask_tensor(prompts, image_size, self.model.device), image_size // 4)
+        inside = resize_to_square(mask_tensor(prompts, image_size, self.model.device), image_size // 4)
         return (2 * inside - 1) * MASK_PROMPT_LOGIT
 
     def _previous(self, refine: MaskSet | None, count: int, image_size: int) -> Tensor | None:
@@ -179,7 +178,7 @@ class ImageSegmenter:
     ) -> tuple[Float[Tensor, "n 1 s s"], Float[Tensor, " n"]]:
         """Logits and predicted IoU of the answer, or of all that are sensible, best first."""
         if candidates == 1:
-            chosen = pick(prediction, *choose_candidates(prediction, ranked, self.model.config.min_stability))
+            chosen = select_masks(prediction, ranked, self.model.config.min_stability)
             return chosen.logits, chosen.iou
         order = prediction.iou[0, 1:].argsort(descending=True) + 1
         return prediction.logits[0, order][:, None], prediction.iou[0, order]
@@ -187,14 +186,14 @@ class ImageSegmenter:
     def _mask_set(
         self, low_res: Float[Tensor, "n 1 s s"], iou: Float[Tensor, " n"], image: EncodedImage, said: Prompts
     ) -> MaskSet:
-        logits, steady = full_size(low_res, image.size), stability(low_res[:, 0], STABILITY_OFFSET)
+        logits, steady = full_size(low_res, image.size), stability_score(low_res[:, 0], STABILITY_OFFSET)
         if self.postprocess.refine:
             if image.picture is None:
                 raise PromptError("a second look needs the picture: encode it with this segmenter")
             told = [said] * len(logits) if said.mask is None else []
             logits = second_look(self.model, image.picture, logits, self.postprocess.refine, told)
             # The next click corrects what was shown.
-            low_res = stretch(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
+            low_res = resize_to_square(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
         return MaskSet(
             masks=self.postprocess.masks(logits, one_picture=False),
             iou=iou.cpu().numpy(),

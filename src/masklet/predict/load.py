@@ -21,7 +21,7 @@ from masklet.errors import DeviceError, UnknownModelError, WeightsError
 from masklet.model.catalog import embedded_weights, hub_id
 from masklet.model.checkpoint import read_checkpoint
 from masklet.model.config import ModelConfig
-from masklet.model.load import DTYPES, fill
+from masklet.model.load import DTYPES, build_model
 from masklet.model.metadata import check_image_size
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
@@ -158,7 +158,7 @@ def _on_torch(name: str | Path, weights: str | Path | None, place: _Place, *, co
     config = checkpoint.config if weights is None else _agreed(str(name), checkpoint.source, checkpoint.config)
     config, dtype = for_speed(place.speed, config, place.dtype, device, place.image_size)
     try:
-        model = fill(config, checkpoint, device=device, dtype=DTYPES[dtype])
+        model = build_model(config, checkpoint, device=device, dtype=DTYPES[dtype])
     except torch.OutOfMemoryError:
         raise DeviceError(f"not enough memory on {device} for {config.full_name}") from None
     model.requires_grad_(False)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from masklet.backends.flip_augmented import within
+from masklet.backends.flip_augmented import base_model
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, OutputError, PromptError, WeightsError
 from masklet.model.sam2 import Sam2
@@ -228,7 +228,7 @@ def _read_course(facts: dict[str, Any] | None) -> MotionState | None:
 def fingerprint(model: Model) -> str:
     """The model's name, the side of its input, and a digest of weights that its memories depend on."""
     name = f"{model.config.full_name} at {model.config.image_size} px"
-    holder = within(model)
+    holder = base_model(model)
     if not isinstance(holder, Sam2):  # another run time: its weights are out of sight
         return name
     weights = torch.cat([holder.maskmem_tpos_enc.flatten(), holder.no_mem_embed.flatten(), holder.no_obj_ptr.flatten()])

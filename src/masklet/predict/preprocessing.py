@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from masklet.errors import MediaError
-from masklet.geometry import mask_to_model, points_to_model, stretch
+from masklet.geometry import mask_to_model, points_to_model, resize_to_square
 from masklet.model.sam2 import MEMORY_BIAS, MEMORY_SCALE
 from masklet.model.tensors import PromptTensors
 from masklet.types import Prompts, RgbImage, Size
@@ -18,7 +18,7 @@ from masklet.types import Prompts, RgbImage, Size
 def picture_tensor(picture: RgbImage, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
     """A still picture to RGB in [0, 1], stretched bilinearly with antialiasing, as the public image predictor does."""
     rgb = torch.from_numpy(np.array(checked_picture(picture), order="C")).to(device)  # a copy: it may be read-only
-    return stretch(rgb.permute(2, 0, 1)[None].float().div_(255), image_size)
+    return resize_to_square(rgb.permute(2, 0, 1)[None].float().div_(255), image_size)
 
 
 def frame_tensor(frame: RgbImage, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
@@ -73,4 +73,4 @@ def mask_tensor(prompts: Prompts, image_size: int, device: torch.device) -> Floa
 def mask_logits(mask: Bool[np.ndarray, "h w"], image_size: int, device: torch.device) -> Float[Tensor, "1 1 s s"]:
     """The logits that stand for a mask of which nothing else is known, at a quarter of the model's square frame."""
     inside = mask_to_model(torch.from_numpy(mask).to(device)[None, None], image_size)
-    return stretch(inside * MEMORY_SCALE + MEMORY_BIAS, image_size // 4)
+    return resize_to_square(inside * MEMORY_SCALE + MEMORY_BIAS, image_size // 4)

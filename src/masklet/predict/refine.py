@@ -17,12 +17,12 @@ from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.errors import MediaError
-from masklet.geometry import stretch
-from masklet.masks.boundary import Window, occupied
+from masklet.geometry import resize_to_square
+from masklet.masks.boundary import Window, bounding_window
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
-from masklet.model.mask_selection import candidates, pick
+from masklet.model.mask_selection import select_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.click_refinement import CERTAIN, obey
 from masklet.predict.preprocessing import checked_picture, prompt_tensors
@@ -227,7 +227,7 @@ def _crops(
 
 def _extent(mask: Bool[np.ndarray, "h w"], told: Prompts | None) -> tuple[int, int, int, int]:
     """The box (x0, y0, x1, y1) around a mask and the clicks and box it answers."""
-    rows, columns = occupied(mask)
+    rows, columns = bounding_window(mask)
     corners = np.array([[columns.start, rows.start], [columns.stop, rows.stop]], np.float32)
     if told is not None:
         box = [] if told.box is None else [told.box.reshape(2, 2)]
@@ -245,7 +245,7 @@ def _answers(
     pixels = torch.from_numpy(np.stack([_square(crop.of(picture), size) for crop in crops]))
     features = model.encode_image(pixels.to(model.device).permute(0, 3, 1, 2).float() / 255)
     parts = [torch.from_numpy(crop.of(logits[crop.row]))[None, None] for crop in crops]
-    known = torch.cat([stretch(part, size // 4) for part in parts]).to(model.device)
+    known = torch.cat([resize_to_square(part, size // 4) for part in parts]).to(model.device)
     start = "mask" if crops[0].told else start
     found: list[Float[Tensor, "k 1 s s"]] = []
     if start != "mask":
@@ -282,7 +282,7 @@ def _prompt(crop: _Crop, known: Float[Tensor, "1 1 s s"], size: int) -> PromptTe
 
 def _decoded(model: Model, looked: ImageFeatures, prompts: list[PromptTensors]) -> Float[Tensor, "k 1 s s"]:
     prediction, ranked = answers(model, looked, prompts)
-    return pick(prediction, *candidates(prediction, ranked, model.config.min_stability)).logits
+    return select_masks(prediction, ranked, model.config.min_stability).logits
 
 
 def _square(crop: RgbImage, size: int) -> UInt8[np.ndarray, "s s 3"]:
@@ -314,7 +314,7 @@ def _following(logits: Float32[np.ndarray, "h w"], picture: RgbImage, radius: in
     """The same mask with its outline drawn to the edges of the picture near by."""
     if not (logits > 0).any():
         return logits
-    window = occupied(logits > 0, margin=4 * radius)
+    window = bounding_window(logits > 0, margin=4 * radius)
     probability = (1 / (1 + np.exp(-np.clip(logits[window], -CERTAIN, CERTAIN)))).astype(np.float32)
     drawn = guided(probability, picture[window].mean(axis=2, dtype=np.float32) / 255, radius, epsilon=FLAT)
     low = 1 / (1 + math.exp(CERTAIN))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.geometry import logits_to_picture
+from masklet.geometry import logits_to_image
 from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
@@ -60,7 +60,7 @@ class PostProcess:
 
 def full_size(logits: Tensor, size: Size) -> Float32[np.ndarray, "n h w"]:
     """(n, 1, s, s) mask logits at the size of the picture, one at a time so that many objects need little memory."""
-    pictures = [logits_to_picture(row[None].float(), size)[0, 0].cpu().numpy() for row in logits]
+    pictures = [logits_to_image(row[None].float(), size)[0, 0].cpu().numpy() for row in logits]
     return np.stack(pictures) if pictures else np.zeros((0, *size), np.float32)
 
 
@@ -147,5 +147,5 @@ def _threshold(
     peaks = logits.amax(dim=(1, 2, 3)).tolist()
     for row in rows:
         if peaks[row] > postprocess.threshold:
-            picture = logits_to_picture(logits[[row]].float(), (height, width))[0]
+            picture = logits_to_image(logits[[row]].float(), (height, width))[0]
             masks[row] = postprocess.masks(picture.cpu().numpy())[0]

@@ -13,14 +13,14 @@ from typing import Final
 import numpy as np
 
 from masklet.backends.bundle import Bundle, read_bundle
-from masklet.backends.cache import cached_path, file_hash, intact
-from masklet.backends.convert import Examples, planned, write_graphs
+from masklet.backends.cache import cached_path, file_hash, read_intact_bundle
+from masklet.backends.convert import Examples, plan_bundle, write_graphs
 from masklet.backends.graph_model import GraphModel
 from masklet.backends.onnx_runtime import Provider, open_onnx
 from masklet.backends.openvino_runtime import DTYPES, open_openvino
 from masklet.errors import DeviceError, WeightsError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.load import fill
+from masklet.model.load import build_model
 from masklet.model.metadata import check_image_size
 from masklet.predict.stream import StreamTracker
 from masklet.types import Prompts, RgbImage
@@ -106,7 +106,7 @@ def open_weights(weights: Path, wanted: RunTime) -> GraphModel:
     clip = _calibration(wanted.calibration) if wanted.precision == "int8" else []
     plan = _plan(weights, wanted)
     plan = replace(plan, folder=cached_path(plan, *(hashlib.sha256(frame.tobytes()).hexdigest() for frame in clip)))
-    return _opened(intact(plan.folder) or _written(weights, plan, clip, overwrite=True), wanted)
+    return _opened(read_intact_bundle(plan.folder) or _written(weights, plan, clip, overwrite=True), wanted)
 
 
 def convert_to_graphs(weights: Path, folder: Path, wanted: RunTime, *, overwrite: bool = False) -> Bundle:
@@ -123,11 +123,11 @@ def convert_to_graphs(weights: Path, folder: Path, wanted: RunTime, *, overwrite
 def _plan(weights: Path, wanted: RunTime) -> Bundle:
     config = read_checkpoint(weights).config
     config = replace(config, image_size=wanted.image_size or config.image_size)
-    return planned(Path(), wanted.backend, wanted.precision, config, file_hash(weights))
+    return plan_bundle(Path(), wanted.backend, wanted.precision, config, file_hash(weights))
 
 
 def _written(weights: Path, plan: Bundle, clip: list[RgbImage], *, overwrite: bool) -> Bundle:
-    model = fill(plan.config, read_checkpoint(weights)).requires_grad_(False)
+    model = build_model(plan.config, read_checkpoint(weights)).requires_grad_(False)
     return write_graphs(model, plan, examples=lambda exact: seen(exact, clip), overwrite=overwrite)
 
 

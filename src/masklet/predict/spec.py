@@ -16,7 +16,7 @@ class ModelSpec:
     """A model that every worker loads for itself.
 
     Attributes:
-        mirror: whether it looks at every picture twice (`masklet.FlipAugmented`).
+        tta: whether to use flip test-time augmentation (`masklet.FlipAugmented`).
         name, weights, device, dtype, image_size, speed: as in `masklet.load`.
     """
 
@@ -26,7 +26,7 @@ class ModelSpec:
     dtype: str = "float32"
     image_size: int | None = None
     speed: Speed = "exact"
-    mirror: bool = False
+    tta: bool = False
 
     def load(self) -> Model:
         """The model; see `masklet.load`."""
@@ -38,4 +38,4 @@ class ModelSpec:
             image_size=self.image_size,
             speed=self.speed,
         )
-        return FlipAugmented(model) if self.mirror else model
+        return FlipAugmented(model) if self.tta else model

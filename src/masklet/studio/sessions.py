@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from masklet.backends.protocol import Model
-from masklet.model.malloc import give_back_memory
+from masklet.model.malloc import release_freed_memory
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.logit_store import LogitStore
 from masklet.predict.session import VideoSession
@@ -166,7 +166,7 @@ class Device:
         for project_id in unused:
             self.drop(project_id)
         if self.features.expire(before) or unused or trim:
-            give_back_memory()
+            release_freed_memory()
 
     def _drop_frame(self) -> None:
         idle = [project_id for project_id, live in self._live.items() if not live.busy]

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.mask_selection import candidates, hide_absent, pick
+from masklet.model.mask_selection import select_masks, suppress_absent
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 from masklet.tracking.appearance import looks
 from masklet.tracking.memory import MemoryBank, MemoryEntry
@@ -107,7 +107,7 @@ def answers(
 
 def settle(model: Model, prediction: MaskPrediction, ranked: Bool[Tensor, " b"]) -> ChosenMask:
     """The mask to go on with for each object; empty where it is absent."""
-    return hide_absent(pick(prediction, *candidates(prediction, ranked, model.config.min_stability)))
+    return suppress_absent(select_masks(prediction, ranked, model.config.min_stability))
 
 
 def remember(model: Model, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> list[MemoryEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from masklet.geometry import logits_to_picture
+from masklet.geometry import logits_to_image
 from masklet.model.sam2 import Sam2
 from masklet.tracking.step import settle
 from masklet.train.callbacks import Ask, Shown
@@ -23,7 +23,7 @@ def preview(model: Sam2, task: Task) -> Shown:
     asks: list[Ask] = []
     for answer in Unroll(model, batch, task.plan):
         chosen = settle(model, answer.prediction, answer.ranked)
-        masks = logits_to_picture(chosen.logits, (side, side))[:, 0] > 0
+        masks = logits_to_image(chosen.logits, (side, side))[:, 0] > 0
         for place, row in enumerate(answer.rows):
             if row < count:
                 found[answer.frame, row] = masks[place]

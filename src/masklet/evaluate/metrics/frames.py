@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8, UInt16
 
 from masklet.errors import FormatError
-from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius, occupied
+from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius, bounding_window
 from masklet.types import ObjectId, Region
 
 VOID = 255
@@ -117,12 +117,12 @@ class FrameMetric:
             left_open = truth == void
             prediction, truth = np.where(left_open, 0, prediction), np.where(left_open, 0, truth)
         size = (truth.shape[0], truth.shape[1])
-        window = occupied((prediction | truth) > 0, margin=1)
+        window = bounding_window((prediction | truth) > 0, margin=1)
         prediction, truth = prediction[window], truth[window]
         return self._gather([self._score(prediction == i, truth == i, size) for i in object_ids])
 
     def _score(self, prediction: Region, truth: Region, size: tuple[int, int]) -> _Row:
-        window = occupied(prediction | truth, margin=1)  # all there is to see, and a tenth of the work
+        window = bounding_window(prediction | truth, margin=1)  # all there is to see, and a tenth of the work
         prediction, truth = prediction[window], truth[window]
         area = int(np.count_nonzero(truth))
         f = boundary_f(prediction, truth, boundary_radius(size, self.tolerance))

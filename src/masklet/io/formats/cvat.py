@@ -16,7 +16,7 @@ from masklet.bounded_json import expecting, read_bounded
 from masklet.errors import FormatError
 from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
 from masklet.io.writer import DeferredWriter
-from masklet.masks.boundary import occupied
+from masklet.masks.boundary import bounding_window
 from masklet.masks.polygons import Polygon, fill_polygons
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
@@ -105,7 +105,7 @@ def _lines(result: Result) -> Iterator[str]:
 def _mask_lines(masklet: Masklet, index: int) -> Iterator[str]:
     """The mask cut to its box, as run lengths along the rows, outside first."""
     mask = masklet.frames[index].to_mask()
-    rows, columns = occupied(mask)
+    rows, columns = bounding_window(mask)
     inside = mask[rows, columns].ravel()
     edges = np.flatnonzero(np.diff(inside, prepend=False))
     runs = np.diff(edges, prepend=0, append=len(inside)).tolist()

@@ -19,7 +19,7 @@ from masklet.errors import FormatError
 from masklet.io.images import decode_image, natural_key
 from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
 from masklet.io.writer import FolderWriter
-from masklet.masks.boundary import occupied
+from masklet.masks.boundary import bounding_window
 from masklet.masks.polygons import Polygon, fill_polygons
 from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle, Size
 
@@ -104,7 +104,7 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
 
 
 def _shape(object_id: int, label: str, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
-    rows, columns = occupied(mask)
+    rows, columns = bounding_window(mask)
     buffer = io.BytesIO()
     Image.fromarray(mask[rows, columns]).save(buffer, format="PNG")
     return {

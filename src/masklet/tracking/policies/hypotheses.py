@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.mask_selection import NO_OBJECT_LOGIT, pick
+from masklet.model.mask_selection import NO_OBJECT_LOGIT, gather_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.appearance import alike, looks
 from masklet.tracking.memory_selection import MemoryPolicy
@@ -170,7 +170,7 @@ def _chosen(prediction: MaskPrediction, ways: list[tuple[int, Choice]], evidence
     """The masks of several ways as their evidence has them, empty where the object counts as absent."""
     device = prediction.logits.device
     index = torch.tensor([1 + choice.candidate for _, choice in ways], device=device)
-    chosen = pick(prediction.rows([row for row, _ in ways]), index, index)
+    chosen = gather_masks(prediction.rows([row for row, _ in ways]), index, index)
     visible = torch.tensor([choice.visible for _, choice in ways], device=device)
     masks = torch.from_numpy(np.stack([evidence[row].masks[choice.candidate] for row, choice in ways])).to(device)
     left_out = (chosen.logits > 0) & ~masks[:, None]
