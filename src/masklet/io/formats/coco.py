@@ -304,7 +304,9 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
             num_frames=num_frames,
             fps=_fps(document),
             video=str(videos[0].get("name", "")),
-            pictures=_own_names([names.get(index, "") for index in range(num_frames)], str(videos[0].get("name", ""))),
+            frame_names=_own_names(
+                [names.get(index, "") for index in range(num_frames)], str(videos[0].get("name", ""))
+            ),
         )
 
 
@@ -335,7 +337,7 @@ def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
             num_frames=len(video.file_names),
             fps=_fps(document),
             video=folder,
-            pictures=_own_names(list(video.file_names), folder),
+            frame_names=_own_names(list(video.file_names), folder),
         )
 
 

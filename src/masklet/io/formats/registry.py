@@ -116,7 +116,7 @@ _TABLE = (
         summary="video with the masks drawn in, and the sound of the source",
         suffixes=tuple(VIDEO_FORMATS),
         writer=OverlayWriter,
-        takes=("style", "sound"),
+        takes=("style", "audio"),
         needs_frames=True,
     ),
     Format(
@@ -124,7 +124,7 @@ _TABLE = (
         summary="the objects with transparency around: ProRes 4444 (.mov), VP9 (.webm), or a folder of PNG",
         suffixes=(".mov", ".webm", FOLDER),
         writer=_alpha,
-        takes=("edge", "sound"),
+        takes=("edge", "audio"),
         needs_frames=True,
     ),
     Format(

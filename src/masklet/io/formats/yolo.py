@@ -178,7 +178,7 @@ def read_yolo_data(root: Path) -> Result:
             mask = fill_polygons([Polygon(corners * np.array(size[::-1]))], size)
             builder.add_mask(object_id, index, Rle.from_mask(mask))
     told = tuple(picture.relative_to(root).as_posix() for picture, _ in pictures)
-    return builder.build(Provenance(names=names, source="manual"), num_frames=len(pictures), pictures=told)
+    return builder.build(Provenance(names=names, source="manual"), num_frames=len(pictures), frame_names=told)
 
 
 def is_yolo_data(root: Path) -> bool:
