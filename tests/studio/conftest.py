@@ -24,7 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from masklet.model.sam2 import Sam2
 from masklet.studio.app import create_app
-from masklet.studio.services import Desk
+from masklet.studio.services import Services
 from masklet.studio.settings import Settings
 
 OWN = {"X-Masklet": "1"}
@@ -47,10 +47,10 @@ class Served:
     media: str = ""
 
     @property
-    def desk(self) -> Desk:
+    def services(self) -> Services:
         """The studio without HTTP."""
-        desk: Desk = self.app.state.desk
-        return desk
+        services: Services = self.app.state.services
+        return services
 
     def call(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """What a call answers, as a value."""
@@ -85,7 +85,7 @@ class Served:
 
     def finished(self, job: Any) -> Any:
         """A job once it has ended."""
-        assert self.desk.jobs.job(job["id"]).ended.wait(60), "the job did not end"
+        assert self.services.jobs.job(job["id"]).ended.wait(60), "the job did not end"
         return self.call("GET", f"jobs/{job['id']}")
 
     def masks(self, project: str) -> dict[int, dict[int, str]]:
@@ -146,8 +146,8 @@ def start(tiny: Sam2, one_thread: None) -> Iterator[Start]:
 
 
 @contextmanager
-def _full(desk: Desk) -> Iterator[None]:
-    engine = desk.store._engine
+def _full(services: Services) -> Iterator[None]:
+    engine = services.store._engine
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
 
@@ -164,7 +164,7 @@ def _full(desk: Desk) -> Iterator[None]:
 
 
 @pytest.fixture
-def full_disk() -> Callable[[Desk], AbstractContextManager[None]]:
+def full_disk() -> Callable[[Services], AbstractContextManager[None]]:
     """Inside, a studio has no room for anything more."""
     return _full
 

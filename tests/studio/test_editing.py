@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from masklet.predict.automatic_masks import Proposals
+from masklet.studio.editing import proposals_json
 from masklet.studio.settings import Settings
 from masklet.types import Rle
 
@@ -94,7 +96,7 @@ def test_candidates_of_a_click_and_choosing_one(studio: Any) -> None:
 
 def test_the_first_candidate_is_what_is_shown(studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with a model that answers a click with none of the ranked candidates."""
-    model = studio.desk.devices[0].segmenter.model
+    model = studio.services.devices[0].model
     monkeypatch.setattr(model, "config", replace(model.config, ranked_clicks=False, min_stability=0.0))
     project = studio.project()
     answer = studio.say(project, 0, clicks=[{"x": 15, "y": 16, "positive": True}], candidates=True)
@@ -242,3 +244,27 @@ def test_more_objects_than_a_project_holds(start: Any, tmp_path: Path, video_fil
         ("frames/0/objects", {"masks": [MASK]}),
     ):
         assert small.refused("POST", f"projects/{project}/{path}", json=body)[0] == 409
+
+
+def test_proposals_as_json() -> None:
+    mask = np.zeros((20, 40), bool)
+    mask[:10, 5:15] = True
+    two, four = np.zeros((1, 2), np.float32), np.array([[5, 0, 15, 10]], np.float32)
+    score = np.array([0.75], np.float32)
+    entry = proposals_json(Proposals([Rle.from_mask(mask)], score, score, four, two, four))[0]
+    assert Rle.from_coco(entry.pop("mask")).area == 100
+    assert entry == {"iou": 0.75, "stability": 0.75, "box": [5, 0, 15, 10]}
+
+
+def test_proposals_come_as_a_job(studio: Any) -> None:
+    project = studio.project()
+    path = f"projects/{project}/frames/2/proposals"
+    job = studio.finished(studio.call("POST", path, 202, json={"points_per_side": 6, "limit": 5}))
+    assert (job["state"], job["error"], job["done"], job["result"]["frame"]) == ("done", None, 36, 2)
+    found = job["result"]["proposals"]
+    assert len(found) <= 5
+    assert all(Rle.from_coco(one["mask"]).area for one in found)
+    scores = [one["iou"] for one in found]
+    assert scores == sorted(scores, reverse=True)
+    assert studio.refused("POST", path, json={"points_per_side": 100})[0] == 422
+    assert studio.refused("POST", f"projects/{project}/frames/99/proposals", json={})[0] == 404

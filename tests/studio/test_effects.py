@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masklet.studio.effects import Background, Effects, Foreground, no_masks, rgb
+from masklet.studio.effects import Background, Effects, Foreground, frame_masks, rgb
 from masklet.types import FrameMasks
 
 FRAME = np.random.default_rng(1).integers(60, 200, (40, 60, 3)).astype(np.uint8)
@@ -39,6 +39,6 @@ def test_colors_and_strength() -> None:
 
 
 def test_nothing_to_draw() -> None:
-    drawn = Effects().draw(FRAME, no_masks(0, (40, 60)))
+    drawn = Effects().draw(FRAME, frame_masks(0, [], (40, 60)))
     assert np.array_equal(drawn, FRAME)
     assert drawn is not FRAME

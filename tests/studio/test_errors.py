@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputError, PromptError
-from masklet.studio.errors import BusyError, ConflictError, DiskFullError, entry, status_of, told
+from masklet.studio.errors import BusyError, ConflictError, DiskFullError, error_json, public_error, status_of
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def full() -> OutputError:
     ],
 )
 def test_what_is_told(error: Exception, kind: type) -> None:
-    assert isinstance(told(error), kind)
+    assert isinstance(public_error(error), kind)
 
 
 def test_messages_are_one_readable_line() -> None:
-    assert entry(PromptError("first\nsecond \udcff"))["message"] == "first second ?"
-    assert entry(KeyError("secret"))["type"] == "InternalError"
-    assert "secret" not in entry(KeyError("secret"))["message"]
+    assert error_json(PromptError("first\nsecond \udcff"))["message"] == "first second ?"
+    assert error_json(KeyError("secret"))["type"] == "InternalError"
+    assert "secret" not in error_json(KeyError("secret"))["message"]
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,22 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_no_traceback(
 ) -> None:
     host, port = studio.url.removeprefix("http://").split(":")
     head = f"POST /api/media?name=a.mp4 HTTP/1.1\r\nHost: {host}:{port}\r\nX-Masklet: 1\r\n"
-    before = sorted(studio.desk.settings.media.iterdir())
+    before = sorted(studio.services.settings.media.iterdir())
     with socket.create_connection((host, int(port))) as caller:
         caller.sendall(f"{head}Content-Length: 1000000\r\n\r\nabc".encode())
-        while sorted(studio.desk.settings.media.iterdir()) == before:
+        while sorted(studio.services.settings.media.iterdir()) == before:
             time.sleep(0.01)
-    while sorted(studio.desk.settings.media.iterdir()) != before:
+    while sorted(studio.services.settings.media.iterdir()) != before:
         time.sleep(0.01)
     studio.call("GET", "health")
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert [revisions.getMessage() for revisions in caplog.records if revisions.levelno >= logging.ERROR] == []
 
 
 def test_a_full_disk_is_a_sentence_and_the_project_stays_sound(studio: Any, full_disk: Any) -> None:
     project = studio.project()
     studio.click(project, 0, 15, 16)
     before = studio.call("GET", f"projects/{project}"), studio.masks(project)
-    with full_disk(studio.desk):
+    with full_disk(studio.services):
         said = {"object_id": 1, "clicks": [{"x": x, "y": 20} for x in range(3, 60)]}
         for _ in range(200):
             answer = studio.client.post(f"/api/projects/{project}/frames/1/prompts", json=said)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from masklet.studio.events import BACKLOG, Hub, Watcher
+from masklet.studio.events import BACKLOG, EventBus, Subscriber
 
 
 def test_events_reach_those_who_watch() -> None:
     async def main() -> list[object]:
-        hub = Hub()
-        hub.send("p", {"type": "before"})  # nobody is there
-        hub.run_on(asyncio.get_running_loop())
-        with hub.watching("p") as first, hub.watching("p") as second, hub.watching("q") as other:
-            thread = threading.Thread(target=hub.send, args=("p", {"type": "news"}))
+        events = EventBus()
+        events.publish("p", {"type": "before"})  # nobody is there
+        events.attach(asyncio.get_running_loop())
+        with events.subscribe("p") as first, events.subscribe("p") as second, events.subscribe("q") as other:
+            thread = threading.Thread(target=events.publish, args=("p", {"type": "news"}))
             thread.start()
             thread.join()
-            hub.send("q", {"type": "else"})
+            events.publish("q", {"type": "else"})
             seen: list[object] = [await first.next(), await second.next(), await other.next()]
-        assert not hub.watched("p")
-        hub.send("p", {"type": "after"})
+        assert not events.has_subscribers("p")
+        events.publish("p", {"type": "after"})
         return seen
 
     assert asyncio.run(main()) == [{"type": "news"}, {"type": "news"}, {"type": "else"}]
@@ -28,9 +28,9 @@ def test_events_reach_those_who_watch() -> None:
 
 def test_a_slow_page_is_told_to_read_anew() -> None:
     async def main() -> list[object]:
-        watcher = Watcher()
+        subscriber = Subscriber()
         for index in range(BACKLOG + 1):
-            watcher.push({"index": index})
-        return [await watcher.next(), await watcher.next()]
+            subscriber.push({"index": index})
+        return [await subscriber.next(), await subscriber.next()]
 
     assert asyncio.run(main()) == [{"type": "resync"}, {"index": BACKLOG}]

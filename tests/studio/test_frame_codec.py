@@ -7,7 +7,7 @@ import pytest
 
 from masklet.errors import PromptError
 from masklet.predict.track import FrameState, Result
-from masklet.studio.frame_codec import read_mask, row_of, shown_clicks, state_of, states_of
+from masklet.studio.frame_codec import read_mask, row_of, selecting_clicks, state_of, states_of
 from masklet.studio.tables import FrameRow
 from masklet.types import Prompts, Rle
 
@@ -42,7 +42,7 @@ def test_a_row_holds_a_state(prompts: Prompts | None) -> None:
         assert one is not None
         assert other is not None
         assert np.array_equal(one, other)
-    assert shown_clicks(row) == ([(1.0, 2.0, True)] if prompts else [])
+    assert selecting_clicks(row) == ([(1.0, 2.0, True)] if prompts else [])
     if prompts is None:
         assert read.prompts is None
     else:
@@ -64,7 +64,7 @@ def test_memories_behind_a_later_prompt_are_doubtful() -> None:
 
     rows = [row(5, 1), *(row(f, 2, reverse=False) for f in (6, 7, 9)), *(row(f, 2, reverse=True) for f in (4, 3))]
     rows += [row(8, 3), row(10, 4, reverse=False)]
-    said = [(row.frame, row.born) for row in rows if row.prompt is not None]
+    said = {row.frame: row.born for row in rows if row.prompt is not None}
     states = states_of(rows, SIZE, said)
     assert {frame for frame, state in states.items() if state.pointer is None} == {3, 4, 9}
     assert list(states) == sorted(states)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from masklet.io import open_video
-from masklet.studio.frame_server import Form, MediaFrames, Viewers, encoded, frame_cache, picture_cache
+from masklet.studio.frame_server import FrameServer, ImageFormat, MediaFrames, encode_image
 
 
 def picture(answer: Any) -> Image.Image:
@@ -38,16 +38,16 @@ def test_sizes_and_forms(studio: Any) -> None:
     webp = studio.client.get(path, params={"format": "webp"})
     assert (webp.headers["content-type"], picture(webp).format) == ("image/webp", "WEBP")
     pixels = np.zeros((300, 900, 3), np.uint8)
-    assert Image.open(io.BytesIO(encoded(pixels, width=320, quality=50, form="jpeg"))).size == (320, 107)
+    assert Image.open(io.BytesIO(encode_image(pixels, width=320, quality=50, image_format="jpeg"))).size == (320, 107)
     for query in ({"width": 3}, {"quality": 0}, {"format": "png"}, {"height": 5}):
         assert studio.refused("GET", path.removeprefix("/api/"), params=query)[:2] == (422, "RequestError")
     assert studio.refused("GET", f"media/{studio.media}/frames/12")[:2] == (404, "FrameRangeError")
 
 
 @pytest.mark.parametrize(("form", "size"), [("jpeg", (65_500, 2)), ("webp", (16_383, 1))])
-def test_a_picture_that_no_form_can_hold_is_shrunk(form: Form, size: tuple[int, int]) -> None:
+def test_a_picture_that_no_form_can_hold_is_shrunk(form: ImageFormat, size: tuple[int, int]) -> None:
     for pixels in (np.zeros((2, 70_000, 3), np.uint8), np.zeros((70_000, 2, 3), np.uint8)):
-        shown = Image.open(io.BytesIO(encoded(pixels, width=None, quality=50, form=form)))
+        shown = Image.open(io.BytesIO(encode_image(pixels, width=None, quality=50, image_format=form)))
         assert shown.size == (size if pixels.shape[1] > 2 else size[::-1])
 
 
@@ -68,27 +68,18 @@ def test_timestamps(studio: Any) -> None:
 
 
 def test_few_media_stay_open(studio: Any) -> None:
-    row = studio.desk.store.media(studio.media)
-    viewers = Viewers(frame_cache(), most=1)
-    source = viewers.source(row)
-    assert viewers.source(row) is source
+    row = studio.services.store.media(studio.media)
+    server = FrameServer(max_open=1)
+    source = server.source(row)
+    assert server.source(row) is source
     source.close()  # as another call does that needs the place
-    viewers.forget(row.id)
-    assert viewers.frame(row, 0).shape == (48, 72, 3)
-    viewers.close()
+    server.close_media(row.id)
+    assert server.frame(row, 0).shape == (48, 72, 3)
+    server.close()
 
 
-def test_pictures_are_kept_in_bounds() -> None:
-    cache = picture_cache(limit=10)
-    for name in "abc":
-        cache.put(name, name.encode() * 4)
-    assert [cache.get(name) for name in "abc"] == [None, b"bbbb", b"cccc"]
-    cache.put("b", b"b" * 11)
-    assert cache.get("b") is None
-
-
-def test_frames_are_kept_in_bounds() -> None:
-    cache = frame_cache(limit=30)
+def test_frames_are_cached_within_bounds() -> None:
+    cache = FrameServer(frame_bytes=30).cache
     for index in range(3):
         cache.put(("m", index), np.full((2, 2, 3), index, np.uint8))
     assert [None if (kept := cache.get(("m", i))) is None else int(kept[0, 0, 0]) for i in range(3)] == [None, 1, 2]
@@ -96,28 +87,28 @@ def test_frames_are_kept_in_bounds() -> None:
 
 
 def test_media_that_nobody_looks_at_are_closed(studio: Any) -> None:
-    row = studio.desk.store.media(studio.media)
-    viewers = Viewers(frame_cache())
-    source = viewers.source(row)
-    assert not viewers.expire(time.monotonic() - 100)
-    assert viewers.source(row) is source
-    assert viewers.expire(time.monotonic() + 100)
-    assert viewers.source(row) is not source
-    viewers.close()
+    row = studio.services.store.media(studio.media)
+    server = FrameServer()
+    source = server.source(row)
+    assert not server.expire(time.monotonic() - 100)
+    assert server.source(row) is source
+    assert server.expire(time.monotonic() + 100)
+    assert server.source(row) is not source
+    server.close()
 
 
 def test_a_tracker_reads_where_people_look_and_onward_by_itself(studio: Any) -> None:
-    row = studio.desk.store.media(studio.media)
-    viewers = Viewers(frame_cache())
-    frames = MediaFrames(row, viewers)
-    shown = viewers.frame(row, 5)
+    row = studio.services.store.media(studio.media)
+    server = FrameServer()
+    frames = MediaFrames(row, server)
+    shown = server.frame(row, 5)
     assert (len(frames), frames.size, frames.fps) == (12, (48, 72), 25.0)
     assert frames[5] is shown
-    assert frames[4] is viewers.seen.get((row.id, 4))
-    with frames.onward():
+    assert frames[4] is server.cache.get((row.id, 4))
+    with frames.sequential():
         assert frames[5] is shown
         onward = list(frames)
-        assert viewers.seen.get((row.id, 6)) is None
+        assert server.cache.get((row.id, 6)) is None
     assert len(onward) == 12
-    assert np.array_equal(onward[6], viewers.frame(row, 6))
-    viewers.close()
+    assert np.array_equal(onward[6], server.frame(row, 6))
+    server.close()

@@ -8,8 +8,8 @@ import pytest
 
 from masklet.errors import OutputError
 from masklet.studio.errors import NotFoundError
-from masklet.studio.events import Hub
-from masklet.studio.jobs import Job, Jobs, Steps
+from masklet.studio.events import EventBus
+from masklet.studio.jobs import Job, Jobs, JobSteps
 from masklet.studio.worker import Worker
 
 
@@ -24,17 +24,17 @@ def worker() -> Iterator[Worker]:
 @pytest.fixture
 def jobs() -> Jobs:
     """Jobs nobody watches."""
-    return Jobs(Hub())
+    return Jobs(EventBus())
 
 
-def run(jobs: Jobs, worker: Worker, steps: Steps) -> Job:
+def run(jobs: Jobs, worker: Worker, steps: JobSteps) -> Job:
     job = jobs.start(Job(project_id="p", kind="export", total=3), worker, lambda: steps)
     assert job.ended.wait(10)
     return job
 
 
 def test_done(jobs: Jobs, worker: Worker) -> None:
-    def steps() -> Steps:
+    def steps() -> JobSteps:
         yield None
         return {"answer": 42}
 
@@ -44,7 +44,7 @@ def test_done(jobs: Jobs, worker: Worker) -> None:
     assert jobs.of("p") == [job]
     assert jobs.active("p") == []
     assert jobs.knows(job.id)
-    assert set(job.entry()) == {
+    assert set(job.to_json()) == {
         "id", "project_id", "kind", "state", "done", "total", "message", "error", "result", "created",
     }  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_done(jobs: Jobs, worker: Worker) -> None:
     ],
 )
 def test_failed(jobs: Jobs, worker: Worker, error: Exception, kind: str, words: str) -> None:
-    def steps() -> Steps:
+    def steps() -> JobSteps:
         yield None
         raise error
 
@@ -73,7 +73,7 @@ def test_failed(jobs: Jobs, worker: Worker, error: Exception, kind: str, words: 
 def test_what_was_cancelled_has_not_failed(jobs: Jobs, worker: Worker) -> None:
     """Its project was deleted while it made a step."""
 
-    def steps() -> Steps:
+    def steps() -> JobSteps:
         yield None
         jobs.cancel(jobs.of("p")[0])
         raise NotFoundError("there is no project p")
@@ -85,7 +85,7 @@ def test_what_was_cancelled_has_not_failed(jobs: Jobs, worker: Worker) -> None:
 def test_cancelled_between_steps(jobs: Jobs, worker: Worker) -> None:
     ends: list[str] = []
 
-    def steps() -> Steps:
+    def steps() -> JobSteps:
         try:
             while True:
                 jobs.cancel(job)
@@ -104,7 +104,7 @@ def test_cancelled_while_waiting(jobs: Jobs, worker: Worker) -> None:
     job = Job(project_id="p", kind="track")
     jobs.cancel(job)
 
-    def steps() -> Steps:
+    def steps() -> JobSteps:
         raise AssertionError("never called")
 
     jobs.start(job, worker, steps)

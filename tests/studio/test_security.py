@@ -11,7 +11,8 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from masklet.studio.security import HEADERS, Guard, Limiter, new_token
+from masklet.studio.errors import BusyError, ForbiddenError
+from masklet.studio.security import HEADERS, RateLimiter, SecurityMiddleware, new_token
 from masklet.studio.settings import Settings
 
 
@@ -52,11 +53,11 @@ async def nothing(*_: object) -> None:
 )
 def test_only_our_own_names_are_answered(tmp_path: Path, host: str, known: bool) -> None:
     """A foreign page that points its own name at this machine (DNS rebinding) calls under that name."""
-    guard = Guard(nothing, Settings(folder=tmp_path, hosts=("studio.lan",)))
+    guard = SecurityMiddleware(nothing, Settings(folder=tmp_path, hosts=("studio.lan",)))
     if known:
         guard.check(scope(host=host))
     else:
-        with pytest.raises(Exception, match="studio is not called"):
+        with pytest.raises(ForbiddenError):
             guard.check(scope(host=host))
 
 
@@ -64,26 +65,26 @@ def test_only_our_own_names_are_answered(tmp_path: Path, host: str, known: bool)
     ("call", "words"),
     [
         (scope(origin="http://127.0.0.1:8765"), ""),
-        (scope(origin="http://127.0.0.1:9999"), "another page"),
-        (scope(origin="https://evil.example"), "another page"),
-        (scope(origin="null"), "another page"),
-        (scope(origin="http://["), "another page"),
-        (scope(sec_fetch_site="cross-site"), "another page"),
-        (scope(sec_fetch_site="same-site"), "another page"),
+        (scope(origin="http://127.0.0.1:9999"), "origin"),
+        (scope(origin="https://evil.example"), "origin"),
+        (scope(origin="null"), "origin"),
+        (scope(origin="http://["), "origin"),
+        (scope(sec_fetch_site="cross-site"), "origin"),
+        (scope(sec_fetch_site="same-site"), "origin"),
         (scope(sec_fetch_site="same-origin"), ""),
         (scope(path="/", sec_fetch_site="cross-site"), ""),  # a link to the page
         (scope(method="POST"), "X-Masklet"),
         (scope(method="DELETE", origin="http://127.0.0.1:8765"), "X-Masklet"),
         (scope(method="POST", x_masklet="1"), ""),
-        (scope(method="POST", x_masklet="1", origin="http://evil"), "another page"),
+        (scope(method="POST", x_masklet="1", origin="http://evil"), "origin"),
     ],
 )
 def test_calls_from_other_pages_are_refused(tmp_path: Path, call: dict[str, Any], words: str) -> None:
-    guard = Guard(nothing, Settings(folder=tmp_path))
+    guard = SecurityMiddleware(nothing, Settings(folder=tmp_path))
     if not words:
         guard.check(call)
     else:
-        with pytest.raises(Exception, match=words):
+        with pytest.raises(ForbiddenError, match=words):
             guard.check(call)
 
 
@@ -141,7 +142,7 @@ def test_sockets_need_token_and_origin(guarded: Any, studio: Any) -> None:
 
 
 def test_rates_are_counted_by_address() -> None:
-    limiter = Limiter(2, 3, addresses=2)
+    limiter = RateLimiter(2, 3, addresses=2)
     assert [limiter.allows("a", 0.0) for _ in range(4)] == [True, True, True, False]
     assert limiter.allows("b", 0.0)
     assert [limiter.allows("a", 1.0) for _ in range(3)] == [True, True, False]
@@ -150,12 +151,12 @@ def test_rates_are_counted_by_address() -> None:
 
 
 def test_too_many_calls_are_told_to_wait(tmp_path: Path) -> None:
-    guard = Guard(nothing, replace(Settings(folder=tmp_path), requests_per_second=0.001, request_burst=2))
+    guard = SecurityMiddleware(nothing, replace(Settings(folder=tmp_path), requests_per_second=0.001, request_burst=2))
     guard.check(scope())
     guard.check(scope())
-    with pytest.raises(Exception, match="too many calls") as caught:
+    with pytest.raises(BusyError) as caught:
         guard.check(scope())
-    assert getattr(caught.value, "status", None) == 429
+    assert caught.value.status == 429
 
 
 def test_tokens_differ() -> None:

@@ -33,8 +33,8 @@ def small(start: Any, settings: Settings, video_file: Path) -> Any:
 
 def in_memory(studio: Any) -> int:
     """How many projects are."""
-    device = studio.desk.devices[0]
-    return int(device.worker.call("", lambda: len(device._live)).result(10))
+    device = studio.services.devices[0]
+    return int(device.worker.call("", lambda: len(device._open)).result(10))
 
 
 def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
@@ -42,7 +42,7 @@ def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
     for project in projects:
         small.click(project, 0, 15, 16)
     assert in_memory(small) == 2
-    device = small.desk.devices[0]
+    device = small.services.devices[0]
     device.worker.call("", lambda: device.expire(time.monotonic() - 900)).result(10)
     assert in_memory(small) == 2  # asked for just now
     device.worker.call("", lambda: device.expire(time.monotonic() + 100)).result(10)
@@ -53,20 +53,20 @@ def test_memory_is_given_back_and_nothing_is_lost(small: Any) -> None:
 
 
 def test_everything_kept_is_given_back(small: Any) -> None:
-    desk, project = small.desk, small.project()
+    services, project = small.services, small.project()
     small.client.get(f"/api/media/{small.media}/frames/0")
     small.click(project, 0, 15, 16)
-    kept = (desk.viewers.seen, desk.pictures, desk.devices[0].features)
+    kept = (services.frame_server.cache, services.images, services.devices[0].features)
     assert min(map(len, kept)) > 0
-    desk.expire(time.monotonic())
+    services.expire(time.monotonic())
     assert min(map(len, kept)) > 0  # asked for within the time that counts as idle
-    desk.expire(time.monotonic() + 10_000)
+    services.expire(time.monotonic() + 10_000)
     assert in_memory(small) == 0
     assert [(len(one), one.num_bytes) for one in kept] == [(0, 0)] * 3
 
 
 def test_projects_on_one_media_share_what_the_encoder_sees(small: Any) -> None:
-    features = small.desk.devices[0].features
+    features = small.services.devices[0].features
     features.expire(time.monotonic() + 100)
     first, second = small.project(), small.project()
     answers = [small.click(project, 3, 15, 16)["frame"] for project in (first, second)]
@@ -128,13 +128,13 @@ def test_a_project_comes_back_where_it_is_needed(small: Any, monkeypatch: pytest
     for module in ("sessions", "tracking"):
         monkeypatch.setattr(f"masklet.studio.{module}.BLOCK", 2)
     monkeypatch.setattr("masklet.studio.sessions.REACH", 1)
-    project, device = small.project(), small.desk.devices[0]
+    project, device = small.project(), small.services.devices[0]
     small.click(project, 0, 15, 16)
     small.track(project)
     before = small.masks(project)
     device.worker.call("", lambda: device.drop(project)).result(10)
     small.click(project, 8, 40, 20, object_id=1, positive=False)
-    known = device.worker.call("", lambda: sorted(device.live(project).tracker.masklets()[1].frames)).result(10)
+    known = device.worker.call("", lambda: sorted(device.open(project).tracker.masklets()[1].frames)).result(10)
     assert known == [0, 6, 7, 8, 9]
     job = small.track(project, frame=8, until_agree=True)
     assert (job["state"], job["result"]["stopped"]) == ("done", "agreed")
@@ -155,13 +155,13 @@ def test_two_projects_share_nothing(small: Any) -> None:
 def test_what_is_busy_is_not_dropped(small: Any) -> None:
     project = small.project()
     small.click(project, 0, 15, 16)
-    device = small.desk.devices[0]
+    device = small.services.devices[0]
 
     def busy() -> bool:
-        live = device.live(project)
+        live = device.open(project)
         live.busy += 1
         device.expire(time.monotonic() + 100)
-        kept = device.live(project) is live
+        kept = device.open(project) is live
         live.busy -= 1
         return kept
 
@@ -170,8 +170,8 @@ def test_what_is_busy_is_not_dropped(small: Any) -> None:
 
 def test_a_project_keeps_to_its_device(small: Any, tiny: Sam2) -> None:
     devices = [
-        small.desk.devices[0],
-        Device(tiny, small.desk.record, small.desk.viewers, small.desk.settings, "second"),
+        small.services.devices[0],
+        Device(tiny, small.services.revisions, small.services.frame_server, small.services.settings, "second"),
     ]
     chosen = [device_of(devices, f"{index:012x}") for index in range(50)]
     assert set(map(id, chosen)) == set(map(id, devices))

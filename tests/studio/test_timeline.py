@@ -1,4 +1,4 @@
-"""Lanes and the list of frames worth a look, from literal scores and against a plain walk over the frames."""
+"""FrameStatsCache and the list of frames worth a look, from literal scores and against a plain walk over the frames."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklet.studio.frame_codec import LOW_IOU, Presence, presence_of
-from masklet.studio.frame_stats import Lane, lane_of
-from masklet.studio.timeline import MOST, SIZE_JUMP, review, runs, timeline
+from masklet.studio.frame_stats import FrameStats
+from masklet.studio.timeline import MAX_REVIEW, SIZE_JUMP, review, runs, timeline
 
 
 class Score(NamedTuple):
@@ -23,9 +23,8 @@ class Score(NamedTuple):
     prompted: bool = False
 
 
-def lane(*scores: Score) -> Lane:
-    rows = [(one.frame, one.area, one.presence, one.iou) for one in scores]
-    return lane_of(rows, [one.frame for one in scores if one.prompted])
+def lane(*scores: Score) -> FrameStats:
+    return FrameStats.of(scores)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,8 @@ def test_timeline() -> None:
 
 
 def test_the_review_list_is_of_bounded_length() -> None:
-    doubts = timeline({1: lane(*(Score(2 * i, iou=i / 2000) for i in range(MOST + 50)))})["review"]
-    assert [doubt["frame"] for doubt in doubts] == list(range(0, 2 * MOST, 2))
+    doubts = timeline({1: lane(*(Score(2 * i, iou=i / 2000) for i in range(MAX_REVIEW + 50)))})["review"]
+    assert [doubt["frame"] for doubt in doubts] == list(range(0, 2 * MAX_REVIEW, 2))
 
 
 def walked_runs(scores: list[Score]) -> list[tuple[int, int, Presence]]:

@@ -14,9 +14,9 @@ from masklet.masks.rle import iou
 from masklet.predict.load import load
 from masklet.studio.editing import change_object
 from masklet.studio.jobs import Job
-from masklet.studio.sessions import Device, Live
+from masklet.studio.sessions import OpenProject
 from masklet.studio.settings import Settings
-from masklet.studio.tracking import Course, _steps
+from masklet.studio.tracking import TrackRequest, track_steps
 from masklet.types import Rle
 
 
@@ -81,38 +81,38 @@ def test_only_chosen_and_unlocked_objects_are_tracked(studio: Any, project: str)
     assert studio.masks(project)[5].keys() == {1, 2}
 
 
-@pytest.mark.parametrize("course", [Course(direction="forward"), Course(frame=4, until_agree=True)])
-def test_what_is_locked_while_it_is_tracked_stays_as_it_is(studio: Any, project: str, course: Course) -> None:
+@pytest.mark.parametrize("course", [TrackRequest(direction="forward"), TrackRequest(frame=4, until_agree=True)])
+def test_what_is_locked_while_it_is_tracked_stays_as_it_is(studio: Any, project: str, course: TrackRequest) -> None:
     studio.say(project, 4, box=[30, 10, 60, 40])
     studio.track(project)
     for object_id, box in ((1, [5, 5, 20, 40]), (2, [10, 30, 40, 45])):
         studio.say(project, 4, object_id=object_id, box=box, replace=True)
-    desk, job = studio.desk, Job(project_id=project, kind="track")
+    services, job = studio.services, Job(project_id=project, kind="track")
 
-    def lock_after_two_frames(device: Device, live: Live) -> int:
-        steps = _steps(desk, device, job, (course, range(12), {1, 2}))
+    def lock_after_two_frames(opened: OpenProject) -> int:
+        steps = track_steps(services, job, course, range(12), {1, 2})
         next(steps)
         next(steps)
-        change_object(desk, project, 1, {"locked": True})
+        change_object(services, project, 1, {"locked": True})
         return sum(1 for _ in steps)
 
-    assert desk.later(project, lock_after_two_frames).result() >= 5
-    new = {(r.object_id, r.frame) for r in desk.record.frames(project, 0, 12) if r.born == job.revision}
+    assert services.submit(project, lock_after_two_frames).result() >= 5
+    new = {(r.object_id, r.frame) for r in services.revisions.frames(project, 0, 12) if r.born == job.revision}
     stopped = 6 if course.frame is None else 7  # a corrected frame is passed over
     assert {frame for object_id, frame in new if object_id == 1} == set(range(5, stopped))
     assert {frame for object_id, frame in new if object_id == 2} == set(range(5, 12))
 
 
 def test_a_job_ends_when_all_it_tracks_is_locked(studio: Any, project: str) -> None:
-    desk = studio.desk
+    services = studio.services
 
-    def lock_after_a_frame(device: Device, live: Live) -> int:
-        steps = _steps(desk, device, Job(project_id=project, kind="track"), (Course(), range(12), {1}))
+    def lock_after_a_frame(opened: OpenProject) -> int:
+        steps = track_steps(services, Job(project_id=project, kind="track"), TrackRequest(), range(12), {1})
         next(steps)
-        change_object(desk, project, 1, {"locked": True})
+        change_object(services, project, 1, {"locked": True})
         return sum(1 for _ in steps)
 
-    assert desk.later(project, lock_after_a_frame).result() == 0
+    assert services.submit(project, lock_after_a_frame).result() == 0
     assert sorted(studio.masks(project)) == [4]
 
 

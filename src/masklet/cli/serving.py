@@ -17,7 +17,7 @@ from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.errors import OutputError
 from masklet.studio.app import create_app
-from masklet.studio.serve import Address, serve
+from masklet.studio.serve import Listener, serve
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person
 
@@ -53,13 +53,13 @@ class Workshift:
         if self.folder is None and "://" in self.place:
             raise OutputError("a project in a database has no folder: say --studio DIR")
         settings = Settings(folder=(self.folder or Path(self.place) / "studio").expanduser(), hosts=(*allow_host, host))
-        address = Address.listen(host, port, None)
+        address = Listener.bind(host, port, None)
         with closing(address.socket), Store(self.place) as store:
             queue = Queue(store, QueueSettings(lease_seconds=60 * self.lease_minutes, gold_every=self.gold_every))
             application = create_app(spec_of(self.model).load(), settings, queue=queue, people=people)
-            with closing(application.state.desk):
+            with closing(application.state.services):
                 for person in application.state.team.people.values():
-                    link = replace(address, token=person.token).link()
+                    link = replace(address, token=person.token).url()
                     typer.echo(f"{person.name} ({', '.join(person.roles)}): {link}")
                 note("Ctrl-C ends the studio")
                 serve(application, address)

@@ -88,10 +88,10 @@ def studio(
         require_studio()
         from masklet.predict.load import load  # noqa: PLC0415  torch is slow to import
         from masklet.studio.app import create_app  # noqa: PLC0415
-        from masklet.studio.serve import Address, open_given, serve  # noqa: PLC0415
+        from masklet.studio.serve import Listener, open_media, serve  # noqa: PLC0415
         from masklet.studio.settings import Settings  # noqa: PLC0415
 
-        address = Address.listen(host, port, token or None)
+        address = Listener.bind(host, port, token or None)
         settings = Settings(
             folder=(project or default_folder()).expanduser(),
             offered=tuple(media),
@@ -101,8 +101,8 @@ def studio(
         with closing(address.socket):
             loaded = load(model, weights=weights, device=device, dtype=dtype, image_size=size)
             application = create_app(loaded, settings)
-            with closing(application.state.desk):
-                link = address.link(open_given(application, media))
+            with closing(application.state.services):
+                link = address.url(open_media(application, media))
                 note(f"studio at {link}")
                 with opening(link if browser else None):
                     serve(application, address)

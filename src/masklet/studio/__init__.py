@@ -1,4 +1,4 @@
-"""The studio: browser <-> calls, over HTTP and a WebSocket. Needs the extra ``studio``."""
+"""The studio: annotate videos in the browser, over HTTP and a WebSocket. Needs the extra ``studio``."""
 
 from __future__ import annotations
 

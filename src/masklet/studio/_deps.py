@@ -1,4 +1,4 @@
-"""Whether the libraries of the studio are installed."""
+"""Checks that the libraries of the extra ``studio`` are installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LIBRARIES = ("fastapi", "uvicorn", "sqlalchemy", "websockets")
 
 
 def require_studio() -> None:
-    """Raise `MissingExtraError` unless every library of the extra is here."""
+    """Raise `MissingExtraError` unless all libraries of the extra are installed."""
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise MissingExtraError(f'the studio needs {", ".join(missing)}: pip install "masklet[studio]"')

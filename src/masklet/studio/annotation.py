@@ -1,8 +1,7 @@
-"""Where a team works on the tasks of a data engine: a task becomes a project, and what was made goes back."""
+"""The annotation service of a data engine: opens tasks as projects and hands the results back."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
@@ -17,10 +16,10 @@ from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verd
 from masklet.engine.tasks import Queue
 from masklet.errors import MaskletError, MediaError, TaskError
 from masklet.predict.track import FrameState, Result
-from masklet.studio.editing import Said, say
+from masklet.studio.editing import PromptRequest, prompt_object
 from masklet.studio.errors import ConflictError, ForbiddenError, NotFoundError
-from masklet.studio.frame_codec import prompts_of, row_of
-from masklet.studio.services import Desk, hex_color
+from masklet.studio.frame_codec import row_of, row_prompts
+from masklet.studio.services import Services, default_color
 from masklet.studio.tables import FrameRow, WorkRow
 from masklet.studio.team import Person, Role, Team
 from masklet.types import Masklet, Prompts, Rle
@@ -30,9 +29,10 @@ STATES: dict[Role, tuple[TaskState, ...]] = {
     "review": (TaskState.VERIFY,),
 }
 OBJECT = 1
-"""The object of a task in its project."""
+"""Id of the object of a task in its project."""
 
-CERTAIN = 1e-6
+MIN_PRESENCE = 1e-6
+"""Keeps logits of presence finite."""
 
 log = logging.getLogger(__name__)
 
@@ -40,45 +40,45 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_turn(
-    method: Callable[Concatenate[Workplace, Person, P], T],
-) -> Callable[Concatenate[Workplace, Person, P], T]:
-    """One call of a person after the other: two at once would take two tasks, or open one twice."""
+def one_at_a_time(
+    method: Callable[Concatenate[AnnotationService, Person, P], T],
+) -> Callable[Concatenate[AnnotationService, Person, P], T]:
+    """Serialize the calls of each person: two at once would take two tasks, or open one twice."""
 
     @wraps(method)
-    def waiting(here: Workplace, person: Person, /, *args: P.args, **options: P.kwargs) -> T:
-        with here.turns[person.name]:
-            return method(here, person, *args, **options)
+    def locked(service: AnnotationService, person: Person, /, *args: P.args, **options: P.kwargs) -> T:
+        with service.locks[person.name]:
+            return method(service, person, *args, **options)
 
-    return waiting
+    return locked
 
 
-class Workplace:
-    """The tasks of a data engine in a studio.
+class AnnotationService:
+    """Assigns the tasks of a data engine to people and submits their work.
 
     Args:
-        queue: gives tasks out and takes them back.
-        team: who works here.
-        desk: where projects are.
+        queue: of tasks.
+        team: who works on them.
+        services: of the studio.
 
     Attributes:
-        turns: of each person.
+        locks: one for each person.
     """
 
-    def __init__(self, queue: Queue, team: Team, desk: Desk) -> None:
-        self.queue, self.team, self.desk = queue, team, desk
-        self._broken: set[str] = set()
-        self.turns = {name: threading.Lock() for name in team.people}
-        with desk.store.session() as session:
+    def __init__(self, queue: Queue, team: Team, services: Services) -> None:
+        self.queue, self.team, self.services = queue, team, services
+        self._unreadable: set[str] = set()
+        self.locks = {name: threading.Lock() for name in team.people}
+        with services.store.session() as session:
             team.owners.update({row.project_id: row.person for row in session.scalars(select(WorkRow))})
-        team.media.update({project: desk.store.project(project)[1].id for project in team.owners})
-        team.project_of = desk.jobs.project_of
+        team.media.update({project: services.store.project(project)[1].id for project in team.owners})
+        team.project_of = services.jobs.project_of
 
-    # --- giving out ---
+    # --- assignment ---
 
-    @in_turn
+    @one_at_a_time
     def overview(self, person: Person) -> dict[str, Any]:
-        """What a person holds, how much there is to do, and what they have done."""
+        """Return the tasks that a person holds, the number of waiting ones, and what they have done."""
         tallies = self.queue.store.tallies()
         waiting = tallies.get("task", {})
         mine = tallies.get(f"person:{person.name}", {})
@@ -90,23 +90,23 @@ class Workplace:
             "done": {what: round(mine.get(what, 0)) for what in ("annotated", "verified")},
         }
 
-    @in_turn
+    @one_at_a_time
     def take(self, person: Person, role: Role) -> dict[str, Any] | None:
-        """The next task for a person, as a project; None where there is none for them.
+        """Open the next task for a person as a project; None if there is none.
 
-        Tasks whose media cannot be opened go back, and are passed over until it can.
+        Tasks whose media cannot be opened are released and skipped until it can.
 
         Raises:
-            ForbiddenError: it is not their role.
-            MediaError: there are only tasks on media that cannot be opened.
+            ForbiddenError: the person does not have the role.
+            MediaError: only tasks on media that cannot be opened are left.
         """
         if role not in person.roles:
-            raise ForbiddenError(f"{person.name} may {' and '.join(person.roles)} here, not {role}")
+            raise ForbiddenError(f"expected role {' or '.join(person.roles)} for {person.name}, got {role}")
         for lease in self.queue.held(person.name):
             entry = self._opened(person, lease) if lease.task.state in STATES[role] else None
             if entry is not None:
                 return entry
-        without = self._broken = {content for content in self._broken if not self._is_there(content)}
+        without = self._unreadable = {content for content in self._unreadable if not self._can_open(content)}
         while (next_one := self.queue.take(person.name, STATES[role], without=without)) is not None:
             entry = self._opened(person, next_one)
             if entry is not None:
@@ -115,35 +115,37 @@ class Workplace:
         lost = [content for content in without if self.queue.upcoming(STATES[role], media=content, limit=1)]
         if lost:
             name = self.queue.store.media(lost[0]).name
-            raise MediaError(f"{name} cannot be opened, and no other task is waiting: tell who runs the studio")
+            raise MediaError(
+                f"{name} cannot be opened, and no other task is waiting: tell the administrator of this studio"
+            )
         return None
 
     def _opened(self, person: Person, lease: Lease) -> dict[str, Any] | None:
-        """A task as the page takes it; one that cannot be opened goes back, and the log says why."""
+        """Return a task as the API shows it; release one that cannot be opened, and log why."""
         try:
             return self.entry(person, lease)
         except MaskletError as error:
             self.queue.release(lease)
             if not isinstance(error, MediaError):
                 raise
-            log.warning("task %d is passed over: %s", lease.task.id, error)
-            self._broken = self._broken | {lease.task.media}
+            log.warning("task %d is skipped: %s", lease.task.id, error)
+            self._unreadable = self._unreadable | {lease.task.media}
             return None
 
-    def _is_there(self, content: str) -> bool:
+    def _can_open(self, content: str) -> bool:
         media = self.queue.store.media(content)
         try:
-            self.desk.library.listed(Path(media.path), media.name)
+            self.services.library.listed(Path(media.path), media.name)
         except MediaError:
             return False
         return True
 
     def entry(self, person: Person, lease: Lease) -> dict[str, Any]:
-        """A task as the page takes it; its project is made where there is none."""
+        """Return a task as the API shows it; create its project if there is none."""
         task = lease.task
-        with self.desk.store.session() as session:
+        with self.services.store.session() as session:
             row = session.scalar(select(WorkRow).where(WorkRow.task == task.id, WorkRow.person == person.name))
-        if row is not None and row.lease != lease.token:  # it was given back and taken again
+        if row is not None and row.lease != lease.token:  # it was released and taken again
             self._close(row.project_id)
             row = None
         project = self._open(person, lease) if row is None else row.project_id
@@ -162,62 +164,51 @@ class Workplace:
     def _open(self, person: Person, lease: Lease) -> str:
         task = lease.task
         media = self.queue.store.media(task.media)
-        row = self.desk.library.listed(Path(media.path), media.name)
-        project = self.desk.store.add_project(row, f"Task {task.id} · {media.name}")
+        row = self.services.library.listed(Path(media.path), media.name)
+        project = self.services.store.add_project(row, f"Task {task.id} · {media.name}")
         try:
             self._fill(project, lease)
-            with self.desk.store.session() as session:
+            with self.services.store.session() as session:
                 session.add(WorkRow(project_id=project, task=task.id, person=person.name, lease=lease.token))
         except BaseException:
-            self.desk.remove_project(project)
+            self.services.remove_project(project)
             raise
         self.team.owners[project], self.team.media[project] = person.name, row.id
         return project
 
     def _fill(self, project: str, lease: Lease) -> None:
-        """What is known of a task's object."""
+        """Write the earlier masklet of a task into its project, or its prompts."""
         task = lease.task
         if task.version is None:
-            shown = {frame: said for frame, said in task.prompts.items() if not said.is_absent}
-            absent = {frame: said for frame, said in task.prompts.items() if said.is_absent and shown}
-            for frame, said in [*sorted(shown.items()), *sorted(absent.items())]:  # it is somewhere before it is away
-                self._say(project, frame, said)
+            visible = {frame: prompts for frame, prompts in task.prompts.items() if not prompts.is_absent}
+            absent = {frame: prompts for frame, prompts in task.prompts.items() if prompts.is_absent and visible}
+            for frame, prompts in [*sorted(visible.items()), *sorted(absent.items())]:  # a new object must be visible
+                self._prompt(project, frame, prompts)
             return
-        with self.desk.store.session() as session:
-            edit = self.desk.record.resume(session, project, 0)  # before the first step, which undo cannot take back
-            made = edit.add_object(task.name or "Object 1", hex_color(OBJECT), OBJECT)
-            made.locked = task.state is TaskState.VERIFY
+        with self.services.revisions.edit(project) as edit:  # without a new revision: undo cannot remove it
+            row = edit.add_object(task.name or "Object 1", default_color(OBJECT), OBJECT)
+            row.locked = task.state is TaskState.VERIFY
             edit.put_frames(masklet_rows(self.queue.store.version(task.version)))
 
-    def _say(self, project: str, frame: int, prompts: Prompts) -> None:
-        """What whoever picked the object said of it."""
-        known = bool(self.desk.record.objects(project))
-        pairs = zip(prompts.points.tolist(), prompts.labels.tolist(), strict=True)
-        clicks = [(x, y, bool(label)) for (x, y), label in pairs]
-        said = Said(
-            object_id=OBJECT if known else 0,
-            frame=frame,
-            clicks=[] if prompts.mask is not None else clicks,
-            box=None if prompts.box is None else prompts.box.tolist(),
-            mask=None if prompts.mask is None else Rle.from_mask(prompts.mask),
-        )
-        self.desk.later(project, lambda device, live: say(self.desk, device, live, project, said)).result()
+    def _prompt(self, project: str, frame: int, prompts: Prompts) -> None:
+        is_known = bool(self.services.revisions.objects(project))
+        request = PromptRequest(object_id=OBJECT if is_known else 0, frame=frame, prompts=prompts)
+        self.services.submit(project, lambda opened: prompt_object(self.services, opened, request)).result()
 
     def _close(self, project: str) -> None:
         self.team.owners.pop(project, None)
         self.team.media.pop(project, None)
-        self.desk.remove_project(project)
+        self.services.remove_project(project)
 
-    # --- taking back ---
+    # --- results ---
 
     def lease(self, person: Person, task_id: int) -> tuple[Lease, str]:
-        """What a person holds of a task, and its project.
+        """Return the lease of a person on a task, expired or not, and its project.
 
         Raises:
-            NotFoundError: they never took it.
-            TaskError: they hold it no more; what they made is still in the project.
+            NotFoundError: they never took the task.
         """
-        with self.desk.store.session() as session:
+        with self.services.store.session() as session:
             row = session.scalar(select(WorkRow).where(WorkRow.task == task_id, WorkRow.person == person.name))
         if row is None:
             raise NotFoundError(f"you have not taken task {task_id}")
@@ -228,51 +219,51 @@ class Workplace:
         return Lease(task=task, worker=person.name, token=row.lease, until=0.0), row.project_id
 
     def renew(self, person: Person, task_id: int) -> dict[str, Any]:
-        """Keep a task for longer."""
+        """Extend the lease of a task."""
         lease, _ = self.lease(person, task_id)
         return {"seconds_left": max(0, round(self.queue.renew(lease).until - self.queue.store.clock()))}
 
-    @in_turn
+    @one_at_a_time
     def release(self, person: Person, task_id: int) -> None:
-        """Give a task back undone."""
+        """Return a task without a result."""
         lease, project = self.lease(person, task_id)
         self.queue.release(lease)
         self._close(project)
 
-    @in_turn
+    @one_at_a_time
     def decline(self, person: Person, task_id: int, note: str) -> None:
-        """There is nothing to annotate."""
+        """Report that a task cannot be annotated."""
         lease, project = self.lease(person, task_id)
         self.queue.decline(lease, key=f"{lease.token}-decline", note=note)
         self._close(project)
 
-    @in_turn
+    @one_at_a_time
     def judge(self, person: Person, task_id: int, outcome: Any, note: str, frames: Sequence[int]) -> None:
-        """A verdict on a masklet."""
+        """Submit a verdict on a masklet."""
         lease, project = self.lease(person, task_id)
         verdict = Verdict(outcome=outcome, by=person.name, note=note, frames=tuple(frames))
         self.queue.judge(lease, verdict, key=f"{lease.token}-judge")
         self._close(project)
 
-    @in_turn
+    @one_at_a_time
     def submit(self, person: Person, task_id: int, seconds: float | None) -> None:
-        """Hand in the masklet of a task's project.
+        """Submit the masklet of a task's project.
 
         Raises:
-            ConflictError: there is none yet, or several, or tracking goes on.
-            TaskError: the task is held no more.
+            ConflictError: there is no masklet yet, there are several, or a tracking job is running.
+            TaskError: the lease has expired.
         """
         lease, project = self.lease(person, task_id)
-        if self.desk.jobs.active(project, "track"):
-            raise ConflictError("it is still being tracked: wait for the end, or stop it")
-        masklet, prompts = self._made(project, lease)
+        if self.services.jobs.active(project, "track"):
+            raise ConflictError("the object is being tracked: wait for the end of the job, or cancel it")
+        masklet, prompts = self._masklet(project, lease)
         if lease.task.state is TaskState.SELECT:
             self.queue.select(lease, prompts, key=f"{lease.token}-select", name=masklet.name)
             again = self.queue.take(person.name, [TaskState.ANNOTATE], task=task_id)
             if again is None:
-                raise TaskError(f"task {task_id} was taken by another just now; what you picked is kept")
+                raise TaskError(f"task {task_id} was taken by another person; your selection is stored")
             lease = again
-            with self.desk.store.session() as session:
+            with self.services.store.session() as session:
                 row = session.get(WorkRow, project)
                 assert row is not None, "the project was found by it"
                 row.lease = lease.token
@@ -282,27 +273,28 @@ class Workplace:
             model=masklet.model,
             prompts=prompts,
             seconds=seconds,
-            clicks=sum(len(said.labels) for said in prompts.values()),
+            clicks=sum(len(one.labels) for one in prompts.values()),
             edited=tuple(sorted(prompts)),
         )
         self.queue.annotate(lease, masklet, work, key=f"{lease.token}-annotate")
         self._close(project)
 
-    def _made(self, project: str, lease: Lease) -> tuple[Masklet, dict[int, Prompts]]:
-        """The masklet of a project and what was said for it."""
-        entries = [entry for entry in self.desk.object_entries(project) if entry["num_frames"]]
+    def _masklet(self, project: str, lease: Lease) -> tuple[Masklet, dict[int, Prompts]]:
+        """Return the masklet of a project and its prompts."""
+        entries = [entry for entry in self.services.objects_json(project) if entry["num_frames"]]
         if not entries:
-            raise ConflictError("there is no mask yet: click the object first, then track it")
+            raise ConflictError("there is no mask: click on the object, then track it")
         if len(entries) > 1:
-            raise ConflictError("a task is about one object: delete the others before you hand it in")
+            raise ConflictError(f"expected one object, got {len(entries)}: delete the others before you submit")
         [entry] = entries
-        _, media = self.desk.store.project(project)
-        rows = self.desk.frames(project, 0, media.num_frames, [entry["id"]])
+        _, media = self.services.store.project(project)
+        rows = self.services.frames(project, 0, media.num_frames, [entry["id"]])
         if not any(row.area for row in rows):
-            raise ConflictError("the object is on no frame: click it where it is, or say why it cannot be annotated")
+            raise ConflictError("the object is visible on no frame: click on it where it is, or decline the task")
         size = media.height, media.width
-        prompts = {row.frame: prompts_of(json.loads(row.prompt))[0] for row in rows if row.prompt is not None}
-        drawn = all(said.mask is not None for said in prompts.values()) and len(prompts) == len(rows)
+        found = {row.frame: row_prompts(row) for row in rows}
+        prompts = {frame: one for frame, one in found.items() if one is not None}
+        drawn = all(one.mask is not None for one in prompts.values()) and len(prompts) == len(rows)
         masklet = Masklet(
             object_id=lease.task.object_id,
             size=size,
@@ -312,36 +304,36 @@ class Workplace:
             prompted=tuple(sorted(prompts)),
             name=entry["name"] if entry["name"] != "Object 1" else lease.task.name,
             source="manual" if drawn else "assisted",
-            model="" if drawn else self.desk.device(project).model.config.full_name,
+            model="" if drawn else self.services.device(project).model.config.full_name,
         )
         return masklet, prompts
 
 
 def phase_of(masklet: Masklet, prompts: Mapping[int, Prompts]) -> Phase:
-    """How a masklet was made, by what its annotator did (paper section 5.1).
+    """Return the data engine phase that made a masklet (paper section 5.1).
 
-    "1" where every frame was done by hand, "2" where drawn masks alone were tracked, "3" where clicks or boxes were.
+    "1" if every frame was annotated by hand, "2" if only drawn masks were tracked, "3" with clicks or boxes.
     """
     if len(prompts) == len(masklet.frames):
         return "1"
-    return "2" if all(said.mask is not None for said in prompts.values()) else "3"
+    return "2" if all(one.mask is not None for one in prompts.values()) else "3"
 
 
 def masklet_rows(version: MaskletVersion) -> list[FrameRow]:
-    """A masklet as the frames of a project; where nobody prompted it, its surest frame is taken as it is."""
+    """Convert a masklet to rows; without a visible prompted frame, its best frame counts as drawn."""
     masklet, prompts = version.masklet, dict(version.work.prompts)
-    seen = [frame for frame, mask in masklet.frames.items() if mask.area]
-    if seen and not any(frame in masklet.frames and not said.is_absent for frame, said in prompts.items()):
-        surest = max(seen, key=lambda frame: (masklet.iou.get(frame, 0.0), masklet.frames[frame].area))
-        prompts[surest] = Prompts.from_mask(masklet.frames[surest].to_mask())
+    visible = [frame for frame, mask in masklet.frames.items() if mask.area]
+    if visible and not any(i in masklet.frames and not one.is_absent for i, one in prompts.items()):
+        best = max(visible, key=lambda frame: (masklet.iou.get(frame, 0.0), masklet.frames[frame].area))
+        prompts[best] = Prompts.from_mask(masklet.frames[best].to_mask())
     rows = []
     for frame, mask in sorted(masklet.frames.items()):
         presence = masklet.presence.get(frame, float(bool(mask.area)))
-        certain = min(max(presence, CERTAIN), 1 - CERTAIN)
+        bounded = min(max(presence, MIN_PRESENCE), 1 - MIN_PRESENCE)
         state = FrameState(
             result=Result(mask, presence, masklet.iou.get(frame, 1.0)),
             prompts=prompts.get(frame),
-            object_score=math.log(certain / (1 - certain)),
+            object_score=math.log(bounded / (1 - bounded)),
         )
         rows.append(row_of(OBJECT, frame, state))
     return rows

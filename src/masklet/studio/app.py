@@ -1,4 +1,4 @@
-"""`create_app`: the studio as an ASGI application, with its page or without."""
+"""`create_app`: the studio as an ASGI application, with or without its page."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.types import Scope
 
 import masklet
 from masklet.backends.protocol import Model
-from masklet.studio import errors
 from masklet.studio.effects import Background, Foreground
-from masklet.studio.exports import form_entries
+from masklet.studio.errors import install_handlers
+from masklet.studio.exports import formats_json
 from masklet.studio.library import SUFFIXES
-from masklet.studio.routes import events, media, projects, prompts, work
-from masklet.studio.routes.access import ERRORS, Desks
+from masklet.studio.routes import events, jobs, media, projects, prompts
+from masklet.studio.routes.dependencies import ERRORS, ServicesDep
 from masklet.studio.schemas import LoginIn
-from masklet.studio.security import Guard, check_token, login_answer
-from masklet.studio.services import Desk, hex_color
+from masklet.studio.security import SecurityMiddleware, check_token, login_response
+from masklet.studio.services import Services, default_color
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent / "page"
 THREADS = 16
-"""For calls that read the database or make pictures; more would only hold up the model."""
+"""For requests that read the database or encode images; more would only slow down the model."""
 
-EXPIRE_EVERY = 15.0
-"""Seconds between two looks for sessions that nobody uses."""
+EXPIRE_SECONDS = 15.0
+"""Time between two searches for idle projects and caches."""
 
 router = APIRouter(prefix="/api", tags=["studio"])
 
@@ -49,77 +49,77 @@ def create_app(
     queue: Queue | None = None,
     people: Sequence[Person] = (),
 ) -> FastAPI:
-    """The studio.
+    """Create the studio.
 
-    Serve it with any ASGI server, one process; its state is in ``settings.folder``, so that it can be stopped at any
-    moment. ``app.state.desk`` is the studio without HTTP.
+    Serve it with any ASGI server in one process. All state is in ``settings.folder``, so it can be stopped at any time.
+    ``app.state.services`` is the studio without HTTP.
 
     Args:
-        model: from `masklet.load`; several models, on a device each, share the projects among them.
+        model: from `masklet.load`; several models, one per device, share the projects among them.
         settings: folders, limits, token.
         page: whether to serve the page; without it the app is an inference server.
-        queue: the tasks of a data engine; the studio is then the workplace of ``people`` and shows nothing else.
-        people: who works on the tasks; ``app.state.team`` knows their tokens, which stay the same for the folder.
+        queue: the tasks of a data engine; the studio then serves these tasks to ``people`` and nothing else.
+        people: who works on the tasks; ``app.state.team`` holds their tokens, which stay the same for a folder.
 
     Raises:
-        OutputError: the folder cannot be used, or another studio is using it.
-        FormatError: the file that keeps the tokens is damaged.
+        OutputError: the folder cannot be used, or another studio is running in it.
+        FormatError: the file with the tokens is damaged.
     """
-    desk = Desk(list(model) if isinstance(model, Sequence) else [model], settings)
+    services = Services(list(model) if isinstance(model, Sequence) else [model], settings)
     app = FastAPI(
         title="masklet studio",
         version=masklet.__version__,
-        description="Objects in videos and pictures: prompt, track, correct, export.",
+        description="Segment and track objects in videos and images: prompt, track, correct, export.",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # the interactive pages load scripts from elsewhere
+        docs_url=None,  # the interactive pages load scripts from other hosts
         redoc_url=None,
         lifespan=_lifespan,
         responses=ERRORS,
     )
-    app.state.desk = desk
-    team = app.state.team = None if queue is None else Team.at(settings.folder, list(people))
+    app.state.services = services
+    team = app.state.team = None if queue is None else Team.load(settings.folder, list(people))
     if queue is not None and team is not None:
-        _bring_in(app, queue, team)
-    for part in (router, media.router, projects.router, prompts.router, work.router, events.router):
+        _add_annotation(app, queue, team)
+    for part in (router, media.router, projects.router, prompts.router, jobs.router, events.router):
         app.include_router(part)
     if page:
         app.mount("/", _Page(directory=PAGE, html=True, check_dir=False))
-    app.add_middleware(Guard, settings=settings, admit=None if team is None else team.admit)
-    errors.install(app)
+    app.add_middleware(SecurityMiddleware, settings=settings, authorize=None if team is None else team.authorize)
+    install_handlers(app)
     return app
 
 
-def _bring_in(app: FastAPI, queue: Queue, team: Team) -> None:
-    """The addresses of a data engine's workplace; its libraries are needed only here."""
-    from masklet.studio.annotation import Workplace  # noqa: PLC0415
+def _add_annotation(app: FastAPI, queue: Queue, team: Team) -> None:
+    """Add the annotation service of a data engine; only here its libraries are needed."""
+    from masklet.studio.annotation import AnnotationService  # noqa: PLC0415
     from masklet.studio.routes import tasks  # noqa: PLC0415
 
-    app.state.workplace = Workplace(queue, team, app.state.desk)
+    app.state.annotation = AnnotationService(queue, team, app.state.services)
     app.include_router(tasks.router)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    desk: Desk = app.state.desk
-    desk.hub.run_on(asyncio.get_running_loop())
+    services: Services = app.state.services
+    services.events.attach(asyncio.get_running_loop())
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    expiring = asyncio.create_task(_expire(desk))
+    expiring = asyncio.create_task(_expire(services))
     try:
         yield
     finally:
         expiring.cancel()
-        desk.hub.run_on(None)
-        await asyncio.to_thread(desk.close)
+        services.events.attach(None)
+        await asyncio.to_thread(services.close)
 
 
-async def _expire(desk: Desk) -> None:
+async def _expire(services: Services) -> None:
     while True:
-        await asyncio.sleep(min(EXPIRE_EVERY, desk.settings.idle_seconds))
-        desk.expire(time.monotonic())
+        await asyncio.sleep(min(EXPIRE_SECONDS, services.settings.idle_seconds))
+        services.expire(time.monotonic())
 
 
 class _Page(StaticFiles):
-    """The files of the page; the browser asks each time whether they have changed."""
+    """The files of the page; browsers check each time whether they have changed."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -129,25 +129,26 @@ class _Page(StaticFiles):
 
 @router.get("/health")
 def health() -> dict[str, bool]:
-    """Whether the studio answers; needs no token."""
+    """Return whether the studio is running; needs no token."""
     return {"ok": True}
 
 
 @router.post("/login", status_code=204, response_class=Response)
-def login(request: Request, desk: Desks, asked: LoginIn) -> Response:
-    """Show the token once; the cookie that comes back stands for it."""
+def login(request: Request, services: ServicesDep, body: LoginIn) -> Response:
+    """Exchange the access token for a cookie."""
     team: Team | None = request.app.state.team
+    token = services.settings.token
     if team is not None:
-        team.who(asked.token)
-    elif desk.settings.token:
-        check_token(desk.settings.token, asked.token)
-    return login_answer(asked.token if team else desk.settings.token, secure=request.url.scheme == "https")
+        team.authenticate(body.token)
+    elif token:
+        check_token(token, body.token)
+    return login_response(body.token if team else token, secure=request.url.scheme == "https")
 
 
 @router.get("/about")
-def about(request: Request, desk: Desks) -> dict[str, Any]:
-    """What this studio is and can do."""
-    model = desk.devices[0].model
+def about(request: Request, services: ServicesDep) -> dict[str, Any]:
+    """Return the model, limits, export formats and effects of this studio."""
+    model, settings = services.devices[0].model, services.settings
     return {
         "version": masklet.__version__,
         "model": {
@@ -155,16 +156,16 @@ def about(request: Request, desk: Desks) -> dict[str, Any]:
             "device": str(model.device),
             "input_size": model.config.image_size,
         },
-        "token_required": desk.settings.token is not None,
+        "token_required": settings.token is not None,
         "team": request.app.state.team is not None,
         "limits": {
-            "upload_bytes": desk.settings.upload_bytes,
-            "folder_files": desk.settings.folder_files,
-            "objects": desk.settings.objects,
-            "masks_frames": desk.settings.masks_frames,
+            "upload_bytes": settings.upload_bytes,
+            "folder_files": settings.folder_files,
+            "objects": settings.objects,
+            "masks_frames": settings.masks_frames,
         },
         "media_suffixes": list(SUFFIXES),
-        "export_forms": form_entries(),
+        "export_forms": formats_json(),
         "effects": {"background": list(get_args(Background)), "object": list(get_args(Foreground))},
-        "palette": [hex_color(i) for i in range(1, 256)],
+        "palette": [default_color(i) for i in range(1, 256)],
     }

@@ -1,238 +1,310 @@
-"""What a person does to a project: objects, prompts, undo. Every edit is in the database before it is answered."""
+"""Edits of a project (objects, prompts, undo), committed before they are answered, and previews of prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from sqlalchemy.orm import Session
 
 from masklet.errors import PromptError
 from masklet.masks.rle import boxes
+from masklet.predict.automatic_masks import AutomaticMasker, Layer, Proposals, settings_for
+from masklet.predict.image import ImageSegmenter
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.errors import ConflictError
-from masklet.studio.frame_codec import Click, frame_json, model_key, prompt_json, read_prompts, row_of, shown_clicks
+from masklet.studio.frame_codec import Click, frame_json, model_key, prompt_json, row_of, selecting_clicks
+from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Edit
-from masklet.studio.services import Desk, hex_color, object_entry, refuse_locked
-from masklet.studio.sessions import Device, Live
-from masklet.studio.tables import ObjectRow
+from masklet.studio.services import Services, default_color, object_json, refuse_locked
+from masklet.studio.sessions import OpenProject
+from masklet.studio.tables import FrameRow, ObjectRow
 from masklet.types import MaskSet, ObjectId, Prompts, Rle
+
+PREVIEW_OBJECT = 2**30
+"""Id of an object that does not exist yet, in previews."""
+
+PROPOSAL_BATCH = 16
+"""Clicks per step of a proposals job: other requests wait for one step at most."""
+
+PROPOSAL_SPECK = 0.0002
+"""Components and holes up to this share of the image are removed from proposals."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a request says about one object on one frame.
+class PromptRequest:
+    """Prompts of one object on one frame.
 
     Attributes:
-        object_id: the object, or 0 for a new one.
-        frame: the frame.
-        clicks, box, mask: the prompts.
-        replace: forget what was said on the frame before.
-        candidates: whether other readings of an ambiguous click are wanted.
-        candidate: the mask is one of these readings; the clicks chose it and are shown.
+        object_id: the object, 0 for a new one.
+        frame: frame index.
+        prompts: clicks, box or mask.
+        replace: discard the earlier prompts of the object on the frame.
+        candidates: whether the candidate masks of an ambiguous click are wanted.
+        selecting: the clicks whose candidate the mask is; None for any other prompts.
     """
 
     object_id: ObjectId
     frame: int
-    clicks: Sequence[Click] = ()
-    box: Sequence[float] | None = None
-    mask: Rle | None = None
+    prompts: Prompts
     replace: bool = False
     candidates: bool = False
-    candidate: bool = False
-
-    def prompts(self) -> Prompts:
-        """The same for the tracker; `PromptError` for a contradiction."""
-        if self.mask is not None and self.clicks and not self.candidate:
-            raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks")
-        return read_prompts(self.clicks, self.box, self.mask)
+    selecting: Sequence[Click] | None = None
 
 
-def add_object(desk: Desk, project_id: str, name: str | None, color: str | None) -> dict[str, Any]:
-    """A new object, empty until it is prompted."""
-    _refuse_too_many(desk, project_id)
-    with desk.store.session() as session:
-        edit = desk.record.begin(session, project_id, "add an object")
-        entry = object_entry(_new_object(desk, edit, name, color), 0, [])
-    desk.changed(project_id, edit.revision, "objects")
-    return entry
+# --- objects ---
 
 
-def change_object(desk: Desk, project_id: str, object_id: ObjectId, changes: dict[str, Any]) -> dict[str, Any]:
-    """Name and color (an edit), and whether the object is hidden or locked (none)."""
+def add_object(services: Services, project_id: str, name: str | None, color: str | None) -> dict[str, Any]:
+    """Add an object without prompts."""
+    with services.revisions.edit(project_id) as edit:
+        _check_object_limit(services, edit)
+        edit.begin("add an object")
+        row = _new_object(edit, name, color)
+    services.publish_change(project_id, edit.revision, "objects")
+    return object_json(row)
+
+
+def change_object(services: Services, project_id: str, object_id: ObjectId, changes: dict[str, Any]) -> dict[str, Any]:
+    """Change the name and color of an object, which is an edit, or hide or lock it, which is none."""
     flags = {key: changes[key] for key in ("hidden", "locked") if key in changes}
-    edits = {key: changes[key] for key in ("name", "color") if key in changes}
-    with desk.store.session() as session:
-        project = desk.record.resume(session, project_id, 0)
-        row = project.object(object_id)
-        revision = project.project.revision
-        if edits and {key: getattr(row, key) for key in edits} != edits:
-            edit = desk.record.begin(session, project_id, f"change {row.name}")
-            edit.replace_object(edit.object(object_id), **({"name": row.name, "color": row.color} | edits))
-            revision = edit.revision
+    values = {key: changes[key] for key in ("name", "color") if key in changes}
+    with services.revisions.edit(project_id) as edit:
+        row = edit.object(object_id)
+        before = {"name": row.name, "color": row.color}
+        if before | values != before:
+            edit.begin(f"change {row.name}")
+            edit.replace_object(row, **(before | values))
     if flags:
-        desk.record.set_view(project_id, object_id, **flags)
-    desk.changed(project_id, revision, "objects")
-    return next(entry for entry in desk.object_entries(project_id) if entry["id"] == object_id)
+        services.revisions.set_view(project_id, object_id, **flags)
+    services.publish_change(project_id, edit.revision, "objects")
+    return next(entry for entry in services.objects_json(project_id) if entry["id"] == object_id)
 
 
-def remove_object(desk: Desk, live: Live, project_id: str, object_id: ObjectId) -> None:
-    """Delete an object with all its masks."""
-    with desk.store.session() as session:
-        row = desk.record.resume(session, project_id, 0).object(object_id)
+def remove_object(services: Services, project: OpenProject, object_id: ObjectId) -> None:
+    """Remove an object with all its masks."""
+    with services.revisions.edit(project.id) as edit:
+        row = edit.object(object_id)
         refuse_locked(row)
-        edit = desk.record.begin(session, project_id, f"delete {row.name}")
+        edit.begin(f"delete {row.name}")
         edit.remove_object(object_id)
-    if object_id in live.tracker.object_ids:
-        live.tracker.forget(object_id)
-    desk.changed(project_id, edit.revision, "objects")
-
-
-def say(desk: Desk, device: Device, live: Live, project_id: str, said: Said) -> dict[str, Any]:
-    """Prompt an object, and answer with every mask of the frame."""
-    prompts = said.prompts()
-    if prompts.is_absent and not said.object_id:
-        raise PromptError("mask is empty: a new object must be somewhere on its first frame")
-    with desk.store.session() as session:
-        row = _prompted_object(desk, session, project_id, said)
-        replace = said.replace or said.mask is not None
-        live.tracker.prompt_objects(said.frame, {row.object_id: prompts}, replace=replace)
-        shown = _shown(desk, project_id, said, row.object_id)
-        edit = desk.record.begin(session, project_id, f"{_called(said)} {row.name}, frame {said.frame}")
-        if said.object_id == 0:
-            row = edit.add_object(row.name, row.color, row.object_id)
-        state = live.tracker.frame_state(row.object_id, said.frame)
-        edit.put_frames([row_of(row.object_id, said.frame, state, shown, model=model_key(device.model))])
-    assert state.prompts is not None
-    desk.changed(project_id, edit.revision, "prompts", said.frame)
-    answer = frame_answer(desk, live, project_id, said.frame, edit.revision)
-    answer["prompt"] = prompt_json(state.prompts, shown)
-    answer["candidates"] = (
-        readings(device, live, said.frame, prompts) if said.candidates and _lone(state.prompts) else []
-    )
-    if said.object_id == 0:
-        answer["object"] = object_entry(row, 1, [said.frame])
-    return answer
-
-
-def unsay(desk: Desk, live: Live, project_id: str, frame: int, object_id: ObjectId) -> dict[str, Any]:
-    """Take back everything said about an object on a frame."""
-    with desk.store.session() as session:
-        row = desk.record.resume(session, project_id, 0).object(object_id)
-        refuse_locked(row)
-        if object_id not in live.tracker.object_ids:
-            raise PromptError(f"{row.name} has no prompts to clear")
-        live.tracker.clear(frame, object_id)
-        edit = desk.record.begin(session, project_id, f"clear {row.name}, frame {frame}")
-        edit.remove_frames(object_id, frame if object_id in live.tracker.object_ids else None)
-    desk.changed(project_id, edit.revision, "prompts", frame)
-    return frame_answer(desk, live, project_id, frame, edit.revision) | {"prompt": None, "candidates": []}
+    if object_id in project.tracker.object_ids:
+        project.tracker.forget(object_id)
+    services.publish_change(project.id, edit.revision, "objects")
 
 
 def add_masks(
-    desk: Desk, live: Live, project_id: str, frame: int, masks: Sequence[tuple[Rle, str | None]]
+    services: Services, project: OpenProject, frame: int, masks: Sequence[Rle], names: Sequence[str | None]
 ) -> dict[str, Any]:
-    """New objects from masks, in one edit."""
-    _refuse_too_many(desk, project_id, more=len(masks))
-    with desk.store.session() as session:
-        edit = desk.record.begin(session, project_id, f"add {len(masks)} objects, frame {frame}")
-        rows = [_new_object(desk, edit, name, None) for _, name in masks]
-        prompts = {row.object_id: Prompts.from_mask(mask.to_mask()) for row, (mask, _) in zip(rows, masks, strict=True)}
-        live.tracker.prompt_objects(frame, prompts)
-        model = model_key(live.tracker.model)
-        edit.put_frames([row_of(i, frame, live.tracker.frame_state(i, frame), model=model) for i in prompts])
-    desk.changed(project_id, edit.revision, "prompts", frame)
-    entries = [object_entry(row, 1, [frame]) for row in rows]
-    return frame_answer(desk, live, project_id, frame, edit.revision) | {"objects": entries}
+    """Add one object for each mask, in one edit; ``names`` may be fewer."""
+    with services.revisions.edit(project.id) as edit:
+        _check_object_limit(services, edit, len(masks))
+        edit.begin(f"add {len(masks)} objects, frame {frame}")
+        objects = [_new_object(edit, name, None) for name in [*names, *[None] * len(masks)][: len(masks)]]
+        rows = edit.frames(frame)
+        prompts = {row.object_id: Prompts.from_mask(mask.to_mask()) for row, mask in zip(objects, masks, strict=True)}
+        project.tracker.prompt_objects(frame, prompts)
+        new = [_state_row(project, i, frame) for i in prompts]
+        edit.put_frames(new)
+    entries = [object_json(row, 1, [frame]) for row in objects]
+    return _frame_answer(services, project, edit, frame, [*rows, *new], list(prompts)) | {"objects": entries}
 
 
-def move(desk: Desk, device: Device, live: Live, project_id: str, step: int) -> None:
-    """Undo or redo an edit; nothing of the project may be running.
+# --- prompts ---
 
-    Locks do not hold it up: they keep new edits from an object, not an earlier one from being taken back.
+
+def prompt_object(services: Services, project: OpenProject, request: PromptRequest) -> dict[str, Any]:
+    """Prompt an object and return every mask of the frame."""
+    prompts, frame = request.prompts, request.frame
+    if prompts.is_absent and not request.object_id:
+        raise PromptError("mask is empty: a new object must be visible on its first frame")
+    with services.revisions.edit(project.id) as edit:
+        if request.object_id:
+            object_id = request.object_id
+            refuse_locked(edit.object(object_id))
+        else:
+            _check_object_limit(services, edit)
+            object_id = edit.next_object_id
+        rows = edit.frames(frame)
+        replaces = request.replace or prompts.mask is not None
+        selecting = request.selecting or ()
+        if not replaces:  # clicks may refine a candidate that was selected before
+            selecting = next((selecting_clicks(row) for row in rows if row.object_id == object_id), [])
+        project.tracker.prompt_objects(frame, {object_id: prompts}, replace=replaces)
+        name = edit.object(object_id).name if request.object_id else f"Object {object_id}"
+        edit.begin(f"{_verb(request)} {name}, frame {frame}")
+        row = edit.object(object_id) if request.object_id else _new_object(edit, name, None)
+        new = _state_row(project, object_id, frame, selecting)
+        edit.put_frames([new])
+    state = project.tracker.frame_state(object_id, frame)
+    assert state.prompts is not None
+    answer = _frame_answer(
+        services, project, edit, frame, [row for row in rows if row.object_id != object_id] + [new], [object_id]
+    )
+    answer["prompt"] = prompt_json(state.prompts, selecting)
+    is_one_click = state.prompts.mask is None and state.prompts.box is None and len(state.prompts.labels) == 1
+    answer["candidates"] = candidates(project, frame, prompts) if request.candidates and is_one_click else []
+    if not request.object_id:
+        answer["object"] = object_json(row, 1, [frame])
+    return answer
+
+
+def clear_prompts(services: Services, project: OpenProject, frame: int, object_id: ObjectId) -> dict[str, Any]:
+    """Remove the prompts of an object on a frame; with its last prompt the object loses all its masks."""
+    with services.revisions.edit(project.id) as edit:
+        row = edit.object(object_id)
+        refuse_locked(row)
+        if object_id not in project.tracker.object_ids:
+            raise PromptError(f"{row.name} has no prompts to clear")
+        rows = [row for row in edit.frames(frame) if row.object_id != object_id]
+        project.tracker.clear(frame, object_id)
+        edit.begin(f"clear {row.name}, frame {frame}")
+        is_empty = object_id not in project.tracker.object_ids
+        edit.remove_frames(object_id, None if is_empty else frame)
+    stale = (0, project.media.num_frames - 1) if is_empty else None
+    answer = _frame_answer(services, project, edit, frame, rows, [object_id], stale=stale)
+    return answer | {"prompt": None, "candidates": []}
+
+
+def undo_or_redo(services: Services, project: OpenProject, step: int) -> None:
+    """Undo (-1) or redo (+1) an edit, also of objects that have been locked since.
+
+    Raises:
+        ConflictError: the project is being tracked, or there is nothing to undo or redo.
     """
-    if live.busy:
-        raise ConflictError("the project is being tracked: cancel that first")
-    device.renew(live, project_id, desk.record.move(project_id, step))
-    project, _ = desk.store.project(project_id)
-    desk.changed(project_id, project.revision, "history")
+    if project.busy:
+        raise ConflictError("the project is being tracked: cancel that job first")
+    changed = services.revisions.move(project.id, step)
+    services.device(project.id).restore(project, changed)
+    row, _ = services.store.project(project.id)
+    services.publish_change(project.id, row.revision, "history")
 
 
-def preview(live: Live, frame: int, object_id: ObjectId, prompts: Prompts, cleaning: Cleaning) -> dict[str, Any]:
-    """What prompts would give; nothing changes."""
-    out = live.tracker.preview(frame, {object_id or 2**30: prompts})
+# --- answers without an edit ---
+
+
+def preview(
+    project: OpenProject, frame: int, object_id: ObjectId, prompts: Prompts, cleaning: Cleaning
+) -> dict[str, Any]:
+    """Return the mask that prompts would give."""
+    out = project.tracker.preview(frame, {object_id or PREVIEW_OBJECT: prompts})
     mask = cleaning.mask(Rle.from_mask(out.masks[0]))
     return {"mask": mask.to_coco(), "presence": round(float(out.presence[0]), 4), "iou": round(float(out.iou[0]), 4)}
 
 
-def readings(device: Device, live: Live, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
-    """The sensible answers to prompts on a frame as it is, the one that is shown first."""
-    segmenter, looked = device.segmenter, live.tracker.look_at(frame)
-    entries = candidate_entries(segmenter.segment(looked, prompts, candidates=3))
+def candidates(project: OpenProject, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
+    """Return the candidate masks of prompts, without memory; the mask that is chosen by default comes first."""
+    segmenter, encoded = ImageSegmenter(project.tracker.model), project.tracker.look_at(frame)
+    entries = mask_set_json(segmenter.segment(encoded, prompts, candidates=3))
     if segmenter.model.config.ranked_clicks:
         return entries
-    return [*candidate_entries(segmenter.segment(looked, prompts)), *entries]
+    return [*mask_set_json(segmenter.segment(encoded, prompts)), *entries]
 
 
-def candidate_entries(found: MaskSet) -> list[dict[str, Any]]:
-    """Masks with their scores, as the page takes them; empty ones are left out."""
-    rles = [Rle.from_mask(mask) for mask in found.masks]
-    stability: Float32[np.ndarray, " n"] = found.iou if found.stability is None else found.stability
-    return [
-        {"mask": rle.to_coco(), "iou": round(float(iou), 4), "stability": round(float(stable), 4), "box": box}
-        for rle, iou, stable, box in zip(rles, found.iou, stability, boxes(rles).tolist(), strict=True)
-        if rle.area
-    ]
+def mask_set_json(masks: MaskSet) -> list[dict[str, Any]]:
+    """Convert masks with their scores to JSON, without empty ones."""
+    rles = [Rle.from_mask(mask) for mask in masks.masks]
+    stability: Float32[np.ndarray, " n"] = masks.iou if masks.stability is None else masks.stability
+    rows = zip(rles, masks.iou.tolist(), stability.tolist(), boxes(rles).tolist(), strict=True)
+    return [scored_mask_json(*row) for row in rows if row[0].area]
 
 
-def frame_answer(desk: Desk, live: Live, project_id: str, frame: int, revision: int) -> dict[str, Any]:
-    """Every mask of a frame."""
-    rows = desk.frames(project_id, frame, frame + 1)
-    return {"revision": revision, "frame": frame_json(frame, rows, live.size)}
+def scored_mask_json(mask: Rle, iou: float, stability: float, box: list[float]) -> dict[str, Any]:
+    """Convert a candidate or proposal to JSON."""
+    return {"mask": mask.to_coco(), "iou": round(iou, 4), "stability": round(stability, 4), "box": box}
 
 
-def _new_object(desk: Desk, edit: Edit, name: str | None, color: str | None) -> ObjectRow:
-    object_id = desk.record.highest_id(edit.session, edit.project.id) + 1
-    return edit.add_object(name or f"Object {object_id}", color or hex_color(object_id), object_id)
+def start_proposals(services: Services, project_id: str, frame: int, points_per_side: int, limit: int) -> Job:
+    """Queue a job that segments everything on a frame.
+
+    Args:
+        services: of the studio.
+        project_id: the project.
+        frame: frame index.
+        points_per_side: of the grid of clicks.
+        limit: proposals at most.
+
+    Raises:
+        ConflictError: such a job is running for the project.
+    """
+    if services.jobs.active(project_id, "proposals"):
+        raise ConflictError("a search for objects is running in this project: cancel that job, or wait for its end")
+    device = services.device(project_id)
+
+    def steps() -> JobSteps:
+        project = device.open(project_id)
+        settings = replace(
+            settings_for(device.model),
+            layers=(Layer(points=points_per_side),),
+            min_area=round(PROPOSAL_SPECK * project.size[0] * project.size[1]),
+            batch=PROPOSAL_BATCH,
+        )
+        batches = AutomaticMasker(device.model, settings).steps(project.source[frame])
+        while True:
+            try:
+                job.done, _ = next(batches)
+            except StopIteration as end:
+                return {"frame": frame, "proposals": proposals_json(end.value)[:limit]}
+            yield None
+
+    job = Job(project_id=project_id, kind="proposals", total=points_per_side**2)
+    return services.jobs.start(job, device.worker, steps)
 
 
-def _prompted_object(desk: Desk, session: Session, project_id: str, said: Said) -> ObjectRow:
-    """The object of a request; a new one is only sketched, because the prompts may still be refused."""
-    if said.object_id:
-        row = desk.record.resume(session, project_id, 0).object(said.object_id)
-        refuse_locked(row)
-        return row
-    _refuse_too_many(desk, project_id)
-    object_id = desk.record.highest_id(session, project_id) + 1
-    return ObjectRow(object_id=object_id, name=f"Object {object_id}", color=hex_color(object_id), locked=False)
+def proposals_json(found: Proposals) -> list[dict[str, Any]]:
+    """Convert proposals to JSON."""
+    rows = zip(found.masks, found.iou.tolist(), found.stability.tolist(), found.boxes.tolist(), strict=True)
+    return [scored_mask_json(*row) for row in rows]
 
 
-def _refuse_too_many(desk: Desk, project_id: str, *, more: int = 1) -> None:
-    if len(desk.record.objects(project_id)) + more > desk.settings.objects:
-        raise ConflictError(f"a project holds at most {desk.settings.objects} objects")
+def _frame_answer(
+    services: Services,
+    project: OpenProject,
+    edit: Edit,
+    frame: int,
+    rows: Sequence[FrameRow],
+    changed: Sequence[ObjectId],
+    *,
+    stale: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """Publish an edit of prompts and return the frame as it is shown.
+
+    Args:
+        services: of the studio.
+        project: the project.
+        edit: committed.
+        frame: frame index.
+        rows: of the frame after the edit, in any order.
+        changed: objects whose prompts changed.
+        stale: first and last of the other frames whose masks have changed.
+    """
+    cleaned = services.cleaned(edit.project, sorted(rows, key=lambda row: row.object_id), project.size)
+    shown = frame_json(frame, cleaned, project.size)
+    services.publish_change(project.id, edit.revision, "prompts", frame=shown, objects=list(changed), stale=stale)
+    return {"revision": edit.revision, "frame": shown}
 
 
-def _shown(desk: Desk, project_id: str, said: Said, object_id: ObjectId) -> Sequence[Click]:
-    """The clicks that chose a candidate, also while later clicks refine it."""
-    if said.candidate:
-        return said.clicks
-    if said.replace or said.mask is not None or not said.object_id:
-        return ()
-    rows = desk.record.frames(project_id, said.frame, said.frame + 1, [object_id])
-    return shown_clicks(rows[0]) if rows else ()
+def _state_row(project: OpenProject, object_id: ObjectId, frame: int, selecting: Sequence[Click] = ()) -> FrameRow:
+    state = project.tracker.frame_state(object_id, frame)
+    return row_of(object_id, frame, state, selecting, model=model_key(project.tracker.model))
 
 
-def _called(said: Said) -> str:
-    if said.mask is not None and not said.mask.area:
+def _new_object(edit: Edit, name: str | None, color: str | None) -> ObjectRow:
+    object_id = edit.next_object_id
+    return edit.add_object(name or f"Object {object_id}", color or default_color(object_id), object_id)
+
+
+def _check_object_limit(services: Services, edit: Edit, more: int = 1) -> None:
+    if len(edit.objects) + more > services.settings.objects:
+        raise ConflictError(f"expected at most {services.settings.objects} objects in a project")
+
+
+def _verb(request: PromptRequest) -> str:
+    prompts = request.prompts
+    if prompts.is_absent:
         return "not there:"
-    if said.mask is not None:
-        return "choose a candidate for" if said.candidate else "draw"
-    return "box" if said.box is not None else "click on"
-
-
-def _lone(prompts: Prompts) -> bool:
-    """Whether there is nothing but one click."""
-    return prompts.mask is None and prompts.box is None and len(prompts.labels) == 1
+    if prompts.mask is not None:
+        return "draw" if request.selecting is None else "choose a candidate for"
+    return "box" if prompts.box is not None else "click on"

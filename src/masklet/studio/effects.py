@@ -1,4 +1,4 @@
-"""What a rendered frame looks like: an effect on the background, one on the objects; preview and export agree."""
+"""Effects of rendered frames, on the background and on the objects; preview and export draw the same."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Effects:
     """How frames are rendered.
 
     Attributes:
-        background: what happens outside the objects.
-        object: what happens to the objects.
-        color: of what is erased and of outlines, instead of black and the objects' colors.
+        background: effect outside the objects.
+        object: effect on the objects.
+        color: of erased regions and of outlines; by default black, and the colors of the objects.
         strength: opacity of the overlay, 0 to 1.
         colors: of the objects.
     """
@@ -39,23 +39,23 @@ class Effects:
     colors: Mapping[ObjectId, Color] = field(default_factory=dict)
 
     def draw(self, frame: RgbImage, masks: FrameMasks) -> RgbImage:
-        """The frame with both effects, as a new array."""
-        picture = frame.copy()
+        """Return a copy of the frame with both effects."""
+        image = frame.copy()
         if self.background != "original":
-            picture = draw_style(picture, masks, self._style(self.background, "background"))
+            image = draw_style(image, masks, self._style(self.background, "background"))
         if self.object != "original":
-            picture = draw_style(picture, masks, self._style(self.object, "objects"))
-        return picture
+            image = draw_style(image, masks, self._style(self.object, "objects"))
+        return image
 
     def _style(self, effect: str, region: Region) -> Style:
         colors = {} if effect == "outline" and self.color else self.colors
-        painted = self.color if effect in ("erase", "outline") else None
+        color = self.color if effect in ("erase", "outline") else None
         name = _STYLES.get(effect, effect)
-        return Style(name=name, region=region, alpha=self.strength, color=painted, colors=colors)  # type: ignore[arg-type]
+        return Style(name=name, region=region, alpha=self.strength, color=color, colors=colors)  # type: ignore[arg-type]
 
 
 def frame_masks(frame: int, rows: Sequence[FrameRow], size: Size) -> FrameMasks:
-    """What is known of a frame, as a value; `masklet.errors.FormatError` never, because only sound codes are stored."""
+    """Decode the rows of a frame; without rows, a frame without objects."""
     return FrameMasks(
         frame_index=frame,
         object_ids=tuple(row.object_id for row in rows),
@@ -65,16 +65,11 @@ def frame_masks(frame: int, rows: Sequence[FrameRow], size: Size) -> FrameMasks:
     )
 
 
-def no_masks(frame: int, size: Size) -> FrameMasks:
-    """A frame without objects."""
-    return frame_masks(frame, [], size)
-
-
 def rgb(color: str) -> Color:
-    """(red, green, blue) of "#rrggbb"."""
+    """Convert "#rrggbb" to (red, green, blue)."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def object_colors(rows: list[ObjectRow]) -> dict[ObjectId, Color]:
-    """The colors of a project's objects."""
+def object_colors(rows: Sequence[ObjectRow]) -> dict[ObjectId, Color]:
+    """Return the colors of objects by id."""
     return {row.object_id: rgb(row.color) for row in rows}

@@ -1,10 +1,9 @@
-"""What goes wrong on the way to an answer, as a status and one sentence; every answer with an error has this shape."""
+"""Errors of the studio, and every error as an HTTP response: a status and one line, `{"error": {type, message}}`."""
 
 from __future__ import annotations
 
 import errno
 import sqlite3
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,77 +16,77 @@ from masklet.errors import FrameRangeError, MaskletError, MediaError, OutputErro
 
 
 class StudioError(MaskletError):
-    """An error of the studio itself; ``status`` is what HTTP says."""
+    """A refused request; ``status`` is the HTTP status."""
 
     status = 400
     retry_after: int | None = None
 
 
 class TokenError(StudioError):
-    """The studio asks for a token, and none or another one came."""
+    """The access token is missing or wrong."""
 
     status = 401
 
 
 class ForbiddenError(StudioError):
-    """A call from where the studio takes none: another host, another page, no header of our page."""
+    """The host, origin or header of a request is not allowed, or the person lacks the role."""
 
     status = 403
 
 
 class NotFoundError(StudioError):
-    """No such project, media, job or file."""
+    """There is no such project, object, media, job or file."""
 
     status = 404
 
 
 class ConflictError(StudioError):
-    """Not now: busy, locked, in use, or nothing to undo."""
+    """The request does not fit the present state: busy, locked, in use, or nothing to undo."""
 
     status = 409
 
 
 class UploadError(StudioError):
-    """Too large, or without end."""
+    """The body is too large."""
 
     status = 413
 
 
 class BusyError(StudioError):
-    """Too many calls at once."""
+    """Too many requests are waiting."""
 
     status = 429
     retry_after = 1
 
 
 class DiskFullError(StudioError):
-    """No room on the studio's disk."""
+    """There is no space left on the server's disk."""
 
     status = 507
 
 
-NO_ROOM = "the studio's disk is full: free some space and try again; nothing was changed"
+DISK_FULL = "the server's disk is full; nothing was changed: free some space and try again"
+INTERNAL_ERROR = {"type": "InternalError", "message": "internal error: see the log of the studio"}
 
 
-def told(error: BaseException) -> MaskletError | None:
-    """The error to tell about, or None for a bug of ours."""
+def public_error(error: BaseException) -> MaskletError | None:
+    """Return the error that a client may see, or None for a bug, whose details stay in the log."""
+    causes = (error, error.__cause__, error.__context__) if isinstance(error, MaskletError) else (error,)
+    if any(isinstance(cause, OSError) and cause.errno == errno.ENOSPC for cause in causes):
+        return DiskFullError(DISK_FULL)
     if isinstance(error, MaskletError):
-        causes = (error, error.__cause__, error.__context__)
-        full = any(isinstance(cause, OSError) and cause.errno == errno.ENOSPC for cause in causes)
-        return DiskFullError(NO_ROOM) if full else error
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return DiskFullError(NO_ROOM)
+        return error
     if isinstance(error, OperationalError | sqlite3.OperationalError):
-        words = str(error).lower()
-        if "disk is full" in words or "disk i/o" in words:
-            return DiskFullError(NO_ROOM)
-        if "locked" in words:
-            return BusyError("the studio's database is busy: try again")
+        message = str(error).lower()
+        if "disk is full" in message or "disk i/o" in message:
+            return DiskFullError(DISK_FULL)
+        if "locked" in message:
+            return BusyError("the database is busy: try again")
     return None
 
 
 def status_of(error: MaskletError) -> int:
-    """The HTTP status of an error."""
+    """Return the HTTP status of an error."""
     if isinstance(error, StudioError):
         return error.status
     if isinstance(error, MediaError):
@@ -99,63 +98,57 @@ def status_of(error: MaskletError) -> int:
     return 507 if isinstance(error, OutputError) else 400
 
 
-def entry(error: BaseException) -> dict[str, str]:
-    """An error as it stands in JSON: its kind and one sentence."""
-    known = told(error)
-    if known is None:
-        return {
-            "type": "InternalError",
-            "message": "something went wrong inside masklet; the log of the studio says what",
-        }
-    sentence = " ".join(str(known).split()).encode("utf-8", "replace").decode()
-    return {"type": type(known).__name__, "message": sentence}
+def error_json(error: BaseException) -> dict[str, str]:
+    """Return the type and the one-line message of an error."""
+    known = public_error(error)
+    return INTERNAL_ERROR if known is None else {"type": type(known).__name__, "message": _one_line(str(known))}
 
 
-def answer(error: MaskletError) -> JSONResponse:
-    """The response to a call that ended in an error."""
-    known = told(error) or error
+def error_response(error: MaskletError) -> JSONResponse:
+    """Return the response to a request that failed."""
+    known = public_error(error) or error
     wait = getattr(known, "retry_after", None)
     headers = {"Retry-After": str(wait)} if wait else None
-    return JSONResponse({"error": entry(known)}, status_of(known), headers=headers)
+    return JSONResponse({"error": error_json(known)}, status_of(known), headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Give every error of the app its shape."""
+def install_handlers(app: FastAPI) -> None:
+    """Answer every error that leaves a route in the one JSON format."""
 
     @app.exception_handler(MaskletError)
-    async def purposeful(request: Request, error: MaskletError) -> JSONResponse:
-        return answer(error)
+    async def masklet_error(request: Request, error: MaskletError) -> JSONResponse:
+        return error_response(error)
 
     @app.exception_handler(OSError)
     @app.exception_handler(OperationalError)
-    async def system(request: Request, error: Exception) -> JSONResponse:
-        known = told(error)
+    async def system_error(request: Request, error: Exception) -> JSONResponse:
+        known = public_error(error)
         if known is None:
             raise error
-        return answer(known)
+        return error_response(known)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"error": {"type": "RequestError", "message": _first(error)}}, 422)
+    async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
+        message = _one_line(f"{where}: {first['msg']}" if where else str(first["msg"]))[:300]
+        return JSONResponse({"error": {"type": "RequestError", "message": message}}, 422)
 
     @app.exception_handler(ClientDisconnect)
-    async def gone(request: Request, error: ClientDisconnect) -> Response:
+    async def disconnected(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=400)  # nobody reads it
 
     @app.exception_handler(HTTPException)
-    async def unrouted(request: Request, error: HTTPException) -> JSONResponse:
-        if isinstance(error.__cause__, MaskletError):  # while the body was read
-            return answer(error.__cause__)
-        kinds = {404: ("NotFoundError", "there is nothing at this address")}
-        kinds |= {405: ("RequestError", f"{request.method} is not possible at this address")}
-        kind, message = kinds.get(error.status_code, ("RequestError", "the request cannot be read"))
-        body = {"error": {"type": kind, "message": message}}
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, MaskletError):  # raised while the body was read
+            return error_response(error.__cause__)
+        kind, message = {
+            404: ("NotFoundError", f"no route {request.url.path[:200]!r}"),
+            405: ("RequestError", f"method {request.method} is not allowed for this route"),
+        }.get(error.status_code, ("RequestError", "the request cannot be parsed"))
+        body = {"error": {"type": kind, "message": _one_line(message)}}
         return JSONResponse(body, error.status_code, headers=error.headers)
 
 
-def _first(error: RequestValidationError) -> str:
-    """The first complaint, in words: where and what."""
-    first: dict[str, Any] = dict(error.errors()[0])
-    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
-    sentence = f"{where}: {first['msg']}" if where else str(first["msg"])
-    return " ".join(sentence.split()).encode("utf-8", "replace").decode()[:300]
+def _one_line(message: str) -> str:
+    return " ".join(message.split()).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Events from any thread to every page that watches a project; a page that is too slow is told to read anew."""
+"""The event bus: from any thread to every WebSocket that is subscribed to a project."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import Any
 Event = dict[str, Any]
 
 BACKLOG = 512
-"""Events one page may be behind before they are dropped."""
+"""Events that one subscriber may have unread before they are dropped."""
 
 
-class Watcher:
-    """The events of one page; used on the event loop alone."""
+class Subscriber:
+    """The unread events of one WebSocket; used on the event loop alone."""
 
     def __init__(self) -> None:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._behind = False
 
     def push(self, event: Event) -> None:
-        """Add an event; where too many wait, all are dropped for one "resync"."""
+        """Add an event; replace a full backlog by one "resync" event."""
         if self._events.qsize() >= BACKLOG:
             while not self._events.empty():
                 self._events.get_nowait()
@@ -29,43 +28,43 @@ class Watcher:
         self._events.put_nowait(event)
 
     async def next(self) -> Event:
-        """The next event."""
+        """Wait for the next event."""
         return await self._events.get()
 
 
-class Hub:
-    """Who watches which project."""
+class EventBus:
+    """Delivers the events of projects to their subscribers."""
 
     def __init__(self) -> None:
-        self._watchers: dict[str, set[Watcher]] = {}
+        self._subscribers: dict[str, set[Subscriber]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def run_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """The loop that pages are served on; None stops all sending."""
+    def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Set the event loop of the WebSockets; None stops delivery."""
         self._loop = loop
 
     @contextmanager
-    def watching(self, project_id: str) -> Iterator[Watcher]:
-        """Get a project's events inside."""
-        watcher = Watcher()
-        self._watchers.setdefault(project_id, set()).add(watcher)
+    def subscribe(self, project_id: str) -> Iterator[Subscriber]:
+        """Receive the events of a project inside."""
+        subscriber = Subscriber()
+        self._subscribers.setdefault(project_id, set()).add(subscriber)
         try:
-            yield watcher
+            yield subscriber
         finally:
-            self._watchers[project_id].discard(watcher)
-            if not self._watchers[project_id]:
-                del self._watchers[project_id]
+            self._subscribers[project_id].discard(subscriber)
+            if not self._subscribers[project_id]:
+                del self._subscribers[project_id]
 
-    def watched(self, project_id: str) -> bool:
-        """Whether any page watches a project."""
-        return project_id in self._watchers
+    def has_subscribers(self, project_id: str) -> bool:
+        """Whether anybody would receive an event of a project."""
+        return project_id in self._subscribers
 
-    def send(self, project_id: str, event: Event) -> None:
-        """Send an event, from any thread."""
+    def publish(self, project_id: str, event: Event) -> None:
+        """Send an event to the subscribers of a project, from any thread."""
         loop = self._loop
-        if loop is not None and not loop.is_closed() and project_id in self._watchers:
+        if loop is not None and not loop.is_closed() and project_id in self._subscribers:
             loop.call_soon_threadsafe(self._deliver, project_id, event)
 
     def _deliver(self, project_id: str, event: Event) -> None:
-        for watcher in self._watchers.get(project_id, ()):
-            watcher.push(event)
+        for subscriber in self._subscribers.get(project_id, ()):
+            subscriber.push(event)

@@ -1,11 +1,11 @@
-"""Results to take away: every form `masklet.io` writes, made frame by frame as a job."""
+"""Exports as jobs: every format that `masklet.io` writes, and images with effects, frame by frame."""
 
 from __future__ import annotations
 
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -17,32 +17,30 @@ from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.formats.registry import FOLDER, FORMATS, Format
 from masklet.io.images import write_image
 from masklet.io.result_builder import Provenance
-from masklet.studio.cleaning import Cleaning
-from masklet.studio.effects import Effects, frame_masks, no_masks
+from masklet.studio.effects import Effects, frame_masks
 from masklet.studio.errors import BusyError, ConflictError, NotFoundError
-from masklet.studio.jobs import Job, Steps
-from masklet.studio.library import by_name, open_listed, safe_name
+from masklet.studio.jobs import Job, JobSteps
+from masklet.studio.library import hide_path, open_listed, safe_name
 from masklet.studio.revisions import Pin
-from masklet.studio.services import Desk
+from masklet.studio.services import Services
 from masklet.studio.tables import MediaRow, ProjectRow
 from masklet.types import FrameMasks, ObjectId, RgbImage
 
-EXPORTS_IN_LINE = 4
-"""Of one project at a time."""
+MAX_EXPORTS = 4
+"""Exports of one project that are running or waiting."""
 
 CHUNK = 64
 """Frames whose masks are read from the database at once."""
 
-
 Kind = Literal["video", "pictures", "mattes", "annotation", "measurements", "map"]
 
-_TOLD: dict[str, tuple[Kind, str, str]] = {
+_DESCRIPTIONS: dict[str, tuple[Kind, str, str]] = {
     "overlay": ("video", "Video as on the screen", ""),
-    "alpha": ("mattes", "Cut-out", "PNG pictures, transparent around"),
+    "alpha": ("mattes", "Cut-out", "PNG images with a transparent background"),
     "png": ("mattes", "Gray mattes", "8 bit, a folder for each object"),
     "tiff": ("mattes", "Fine mattes", "16 bit, a folder for each object"),
     "exr": ("mattes", "OpenEXR mattes", "a channel for each object"),
-    "rle": ("annotation", "masklet", "everything: masks, names, scores"),
+    "rle": ("annotation", "masklet", "masks, names and scores"),
     "coco": ("annotation", "COCO", "masks and tracks"),
     "coco-polygons": ("annotation", "COCO polygons", "outlines and tracks"),
     "davis": ("annotation", "DAVIS", "label maps with a palette"),
@@ -56,223 +54,215 @@ _TOLD: dict[str, tuple[Kind, str, str]] = {
     "labelme": ("annotation", "LabelMe", "a file for each frame"),
     "label-studio": ("annotation", "Label Studio", "brush strokes"),
     "numpy": ("annotation", "NumPy", "masks as one array"),
-    "csv": ("measurements", "Table", "area, place and shape in each frame"),
+    "csv": ("measurements", "Table", "area, position and shape in each frame"),
     "parquet": ("measurements", "Table for data tools", "the same columns"),
     "geotiff": ("map", "GeoTIFF", "label maps"),
     "geojson": ("map", "GeoJSON", "outlines in longitude and latitude"),
-    "geopackage": ("map", "GeoPackage", "outlines in the map's own system"),
+    "geopackage": ("map", "GeoPackage", "outlines in the coordinate system of the map"),
 }
-"""For people, in the order they see: what it is, what it is called, and a few words on it."""
+"""Kind, label and note of each format, in the order in which the page lists them."""
 
 _NOTES = {
     ("overlay", ".mp4"): "plays everywhere",
     ("overlay", ".mov"): "for editing",
     ("overlay", ".mkv"): "open container",
     ("overlay", ".webm"): "for web pages",
-    ("alpha", ".mov"): "ProRes 4444, transparent around, for editing",
-    ("alpha", ".webm"): "VP9, transparent around, for web pages",
+    ("alpha", ".mov"): "ProRes 4444 with transparency, for editing",
+    ("alpha", ".webm"): "VP9 with transparency, for web pages",
 }
-"""Where one form has several files."""
+"""Notes of formats with several suffixes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportForm:
-    """One form that can be asked for.
+class ExportFormat:
+    """One format of exports.
 
     Attributes:
-        label, note: what it is called, and a few words on it.
-        kind: what it is.
-        name: of the form in `masklet.io.formats.registry`; "" for pictures drawn here.
-        ending: ends the name of what is written; with a slash it is a folder, which is zipped.
+        label, note: name and short description.
+        kind: for grouping.
+        name: of the format in `masklet.io.formats.registry`; "" for images that are drawn here.
+        suffix: of the file; with a slash at the end a folder is written and zipped.
         effects: whether effects are drawn.
-        pictures: whether the frames are needed.
+        images: whether the frames are needed.
     """
 
     label: str
     note: str
     kind: Kind
     name: str
-    ending: str
+    suffix: str
     effects: bool = False
-    pictures: bool = True
+    images: bool = True
 
 
-def _offered(form: Format, suffix: str) -> ExportForm:
-    video = suffix in VIDEO_FORMATS
-    kind, label, note = _TOLD.get(form.name, ("annotation", form.name, form.summary))
-    return ExportForm(
+def _export_format(one: Format, suffix: str) -> ExportFormat:
+    kind, label, note = _DESCRIPTIONS.get(one.name, ("annotation", one.name, one.summary))
+    return ExportFormat(
         label=label,
-        note=_NOTES.get((form.name, suffix), note),
+        note=_NOTES.get((one.name, suffix), note),
         kind=kind,
-        name=form.name,
-        ending=suffix if form.name == "overlay" else f".{form.name}{suffix}",
-        effects=form.name == "overlay",
-        pictures=form.needs_frames or video or kind == "measurements",
+        name=one.name,
+        suffix=suffix if one.name == "overlay" else f".{one.name}{suffix}",
+        effects=one.name == "overlay",
+        images=one.needs_frames or suffix in VIDEO_FORMATS or kind == "measurements",
     )
 
 
-def _all_forms() -> dict[str, ExportForm]:
-    """By key: video as on the screen, pictures as on the screen, and the rest in the order of the table above."""
-    order = list(_TOLD)
-    others = sorted(FORMATS.values(), key=lambda form: order.index(form.name) if form.name in order else len(order))
+def _export_formats() -> dict[str, ExportFormat]:
+    """Collect the formats by key: overlay videos, overlay images, then the others as described above."""
+    order = {name: place for place, name in enumerate(_DESCRIPTIONS)}
     found = {
-        form.name + ("" if suffix == FOLDER else suffix): _offered(form, suffix)
-        for form in others
-        for suffix in form.suffixes
+        one.name + ("" if suffix == FOLDER else suffix): _export_format(one, suffix)
+        for one in sorted(FORMATS.values(), key=lambda one: order.get(one.name, len(order)))
+        for suffix in one.suffixes
     }
-    drawn = ExportForm(label="Pictures as on the screen", note="", kind="pictures", name="", ending="/", effects=True)
-    videos = {key: form for key, form in found.items() if form.name == "overlay"}
-    return videos | {"overlay.png": drawn} | found
+    images = ExportFormat(label="Images as on the screen", note="", kind="pictures", name="", suffix="/", effects=True)
+    videos = {key: one for key, one in found.items() if one.name == "overlay"}
+    return videos | {"overlay.png": images} | found
 
 
-EXPORT_FORMS = _all_forms()
-"""What can be exported: every form that `masklet.io` writes, and pictures with effects."""
+EXPORT_FORMATS = _export_formats()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is to be exported.
+class ExportRequest:
+    """What to export.
 
     Attributes:
-        form: a key of `EXPORT_FORMS`.
+        format: a key of `EXPORT_FORMATS`.
         objects: which, None for all.
-        start, end: the range, None for the project's markers.
-        effects: how pictures are drawn.
+        start, end: range of frames, None for the project's markers.
+        effects: of drawn frames.
     """
 
-    form: str
+    format: str
     objects: Sequence[ObjectId] | None = None
     start: int | None = None
     end: int | None = None
     effects: Effects = field(default_factory=Effects)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A project as it was when its export was ordered: edits and undo go on, and what is written does not change.
-
-    Attributes:
-        project: its name, markers and cleaning.
-        media: what it is on.
-        at: its revision.
-    """
-
-    project: ProjectRow
-    media: MediaRow
-    at: Pin
-
-
-def start_export(desk: Desk, project_id: str, order: Order) -> Job:
-    """Put an export of a project in line, as the project is now.
+def start_export(services: Services, project_id: str, request: ExportRequest) -> Job:
+    """Queue an export of the present revision of a project.
 
     Raises:
-        NotFoundError: no such project, form or object.
-        ConflictError: it is being tracked, so that its masks are still changing.
-        FrameRangeError: a range without frames or outside the media.
+        NotFoundError: there is no such project, format or object.
+        ConflictError: the project is being tracked, so that its masks are still changing.
+        FrameRangeError: the range is empty or outside the media.
+        BusyError: too many exports of the project are waiting.
     """
-    if order.form not in EXPORT_FORMS:
-        raise NotFoundError(f"there is no form {order.form[:40]!r}; expected one of {', '.join(EXPORT_FORMS)}")
-    at = desk.record.pin(project_id)
-    if desk.jobs.active(project_id, "track"):  # those that come later write into a later revision
-        raise ConflictError("the project is being tracked: export it when that has ended, or stop it")
-    project, media = desk.store.project(project_id)
-    start = project.start if order.start is None else order.start
-    end = project.end if order.end is None else order.end
+    if request.format not in EXPORT_FORMATS:
+        raise NotFoundError(f"expected one of the formats {', '.join(EXPORT_FORMATS)}, got {request.format[:40]!r}")
+    pin = services.revisions.pin(project_id)
+    if services.jobs.active(project_id, "track"):  # jobs that start later write to a later revision
+        raise ConflictError("the project is being tracked: cancel that job, or wait for its end")
+    project, media = services.store.project(project_id)
+    start = project.start if request.start is None else request.start
+    end = project.end if request.end is None else request.end
     if not 0 <= start < end <= media.num_frames:
         raise FrameRangeError(f"expected 0 <= start < end <= {media.num_frames}, got start {start} and end {end}")
-    known = {row.object_id for row in desk.record.objects(project_id, at=at)}
-    missing = sorted(set(order.objects or ()) - known)
+    known = {row.object_id for row in services.revisions.objects(project_id, at=pin)}
+    missing = sorted(set(request.objects or ()) - known)
     if missing:
         raise NotFoundError(f"there is no object {missing[0]} in this project")
-    order = replace(order, start=start, end=end)
-    if len(desk.jobs.active(project_id, "export")) >= EXPORTS_IN_LINE:
-        raise BusyError("several exports of this project are being made: wait for one of them, or cancel it")
-    _remove_old(desk)
-    subject = Subject(project=project, media=media, at=at)
+    if len(services.jobs.active(project_id, "export")) >= MAX_EXPORTS:
+        raise BusyError(f"{MAX_EXPORTS} exports of this project are waiting: cancel one, or wait")
+    for folder in services.settings.exports.iterdir():
+        if not services.jobs.knows(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
     job = Job(project_id=project_id, kind="export", total=end - start)
-    return desk.jobs.start(job, desk.exporter, lambda: _steps(desk, job, order, subject))
+    export = Export(services, job, request, project, media, pin, range(start, end))
+    return services.jobs.start(job, services.exporter, export.steps)
 
 
-def _steps(desk: Desk, job: Job, order: Order, subject: Subject) -> Steps:
-    form = EXPORT_FORMS[order.form]
-    folder = desk.settings.exports / job.id
-    with output_errors(folder):
-        folder.mkdir()
-    made = folder / (safe_name(subject.project.name) + form.ending)
-    with open_listed(subject.media) as source:
-        frames = _frames(desk, job, order, subject, source)
-        if form.name:
-            yield from _written(desk, order, subject, frames, made, source)
-        else:
-            yield from _drawn(order, frames, made)
-    file = made
-    if made.is_dir():
-        files = sorted(path for path in made.rglob("*") if path.is_file())
-        file = folder / f"{made.name}{files[0].suffix if len(files) == 1 else '.zip'}"
-        if len(files) == 1:
-            files[0].replace(file)
-        else:
-            yield from _zipped(made, files, file)
-        shutil.rmtree(made)
-    return {"url": f"/api/exports/{job.id}/{quote(file.name)}", "name": file.name, "bytes": file.stat().st_size}
+@dataclass(frozen=True)
+class Export:
+    """One export of a project at a revision: later edits and undo do not change what is written.
 
+    Attributes:
+        services: of the studio.
+        job: shows the progress.
+        request: what to export.
+        project, media: name, markers and cleaning of the project, and its media, when the export was requested.
+        pin: the revision.
+        frames: to export.
+    """
 
-Frames = Iterator[tuple[RgbImage | None, FrameMasks]]
-"""What is written, one after the other."""
+    services: Services
+    job: Job
+    request: ExportRequest
+    project: ProjectRow
+    media: MediaRow
+    pin: Pin
+    frames: range
 
-
-def _written(
-    desk: Desk, order: Order, subject: Subject, frames: Frames, path: Path, like: RecordedSource
-) -> Iterator[None]:
-    """By a writer of `masklet.io`; frames with effects go there without masks, so that it has nothing to add."""
-    form = EXPORT_FORMS[order.form]
-    rows = desk.record.objects(subject.project.id, at=subject.at)
-    prompted = desk.record.prompted_frames(subject.project.id, subject.at)
-    wanted = {row.object_id for row in rows if order.objects is None or row.object_id in order.objects}
-    provenance = Provenance(
-        names={row.object_id: row.name for row in rows if row.object_id in wanted},
-        prompted={i: tuple(said) for i, said in prompted.items() if i in wanted},
-        model=desk.devices[0].model.config.full_name,
-    )
-    target = f"{path}/" if form.ending.endswith(FOLDER) else str(path)
-    with open_writer(target, format=form.name, like=like, provenance=provenance) as sink:
-        for picture, masks in frames:
-            if form.effects:
-                assert picture is not None
-                sink.write(order.effects.draw(picture, masks), no_masks(masks.frame_index, like.size))
+    def steps(self) -> JobSteps:
+        """Write the file, one frame at a step."""
+        format_ = EXPORT_FORMATS[self.request.format]
+        folder = self.services.settings.exports / self.job.id
+        with output_errors(folder):
+            folder.mkdir()
+        path = folder / (safe_name(self.project.name) + format_.suffix)
+        with open_listed(self.media) as source:
+            yield from self._write(format_, path, source) if format_.name else self._write_images(path, source)
+        file = path
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.is_file())
+            file = folder / f"{path.name}{files[0].suffix if len(files) == 1 else '.zip'}"
+            if len(files) == 1:
+                files[0].replace(file)
             else:
-                sink.write(picture, masks)
+                yield from _zipped(path, files, file)
+            shutil.rmtree(path)
+        url = f"/api/exports/{self.job.id}/{quote(file.name)}"
+        return {"url": url, "name": file.name, "bytes": file.stat().st_size}
+
+    def _write(self, format_: ExportFormat, path: Path, source: RecordedSource) -> Iterator[None]:
+        """Write with a writer of `masklet.io`; frames with effects come without masks: nothing is drawn on them."""
+        wanted = self.request.objects
+        revisions, project_id = self.services.revisions, self.project.id
+        rows = revisions.objects(project_id, at=self.pin)
+        names = {row.object_id: row.name for row in rows if wanted is None or row.object_id in wanted}
+        prompted = revisions.prompted_frames(project_id, self.pin)
+        provenance = Provenance(
+            names=names,
+            prompted={i: tuple(frames) for i, frames in prompted.items() if i in names},
+            model=self.services.devices[0].model.config.full_name,
+        )
+        target = f"{path}/" if format_.suffix.endswith(FOLDER) else str(path)
+        with open_writer(target, format=format_.name, like=source, provenance=provenance) as sink:
+            for image, masks in self._read(source, with_images=format_.images):
+                if format_.effects:
+                    assert image is not None
+                    drawn = self.request.effects.draw(image, masks)
+                    sink.write(drawn, frame_masks(masks.frame_index, [], source.size))
+                else:
+                    sink.write(image, masks)
+                yield
+
+    def _write_images(self, folder: Path, source: RecordedSource) -> Iterator[None]:
+        with output_errors(folder):
+            folder.mkdir()
+        for image, masks in self._read(source, with_images=True):
+            assert image is not None
+            write_image(folder / f"{masks.frame_index:05d}.png", self.request.effects.draw(image, masks))
             yield
 
-
-def _drawn(order: Order, frames: Frames, folder: Path) -> Iterator[None]:
-    with output_errors(folder):
-        folder.mkdir()
-    for picture, masks in frames:
-        assert picture is not None
-        write_image(folder / f"{masks.frame_index:05d}.png", order.effects.draw(picture, masks))
-        yield
-
-
-def _frames(desk: Desk, job: Job, order: Order, subject: Subject, source: RecordedSource) -> Frames:
-    cleaning = Cleaning.of(subject.project)
-    pictures = EXPORT_FORMS[order.form].pictures
-    assert order.start is not None
-    assert order.end is not None
-    for first in range(order.start, order.end, CHUNK):
-        last = min(first + CHUNK, order.end)
-        found = desk.record.frames(job.project_id, first, last, order.objects, subject.at)
-        rows = cleaning.rows(found, source.size, desk.clean)
-        for index in range(first, last):
-            masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
-            with by_name(subject.media):
-                picture = source[index] if pictures else None
-            yield picture, masks
-            job.done += 1
+    def _read(self, source: RecordedSource, *, with_images: bool) -> Iterator[tuple[RgbImage | None, FrameMasks]]:
+        for first in range(self.frames.start, self.frames.stop, CHUNK):
+            last = min(first + CHUNK, self.frames.stop)
+            stored = self.services.revisions.frames(self.project.id, first, last, self.request.objects, self.pin)
+            rows = self.services.cleaned(self.project, stored, source.size)
+            for index in range(first, last):
+                masks = frame_masks(index, [row for row in rows if row.frame == index], source.size)
+                with hide_path(self.media):
+                    image = source[index] if with_images else None
+                yield image, masks
+                self.job.done += 1
 
 
 def _zipped(folder: Path, files: Sequence[Path], target: Path) -> Iterator[None]:
-    """One zip file of files that are compressed already."""
+    """Move files into one zip archive, without compressing them again."""
     with output_errors(target), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             archive.write(file, f"{folder.name}/{file.relative_to(folder).as_posix()}")
@@ -280,34 +270,27 @@ def _zipped(folder: Path, files: Sequence[Path], target: Path) -> Iterator[None]
             yield
 
 
-def exported(desk: Desk, job_id: str, name: str) -> Path:
-    """The file of a finished export; `NotFoundError` if there is none of that name."""
-    job = desk.jobs.job(job_id)
-    path = desk.settings.exports / job.id / name
+def export_file(services: Services, job_id: str, name: str) -> Path:
+    """Return the file of a finished export; raise `NotFoundError` if there is none of that name."""
+    job = services.jobs.job(job_id)
+    path = services.settings.exports / job.id / name
     if job.kind != "export" or job.state != "done" or job.result is None or job.result["name"] != name:
-        raise NotFoundError("there is no such export")
+        raise NotFoundError(f"there is no export {name[:80]!r}")
     if not path.is_file():
-        raise NotFoundError("the file of this export is gone: export again")
+        raise NotFoundError("the file of this export was removed: export again")
     return path
 
 
-def _remove_old(desk: Desk) -> None:
-    """Remove the files of jobs that are forgotten."""
-    for folder in desk.settings.exports.iterdir():
-        if not desk.jobs.knows(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def form_entries() -> list[dict[str, Any]]:
-    """The forms as the page takes them."""
+def formats_json() -> list[dict[str, Any]]:
+    """Return the formats as the API lists them."""
     return [
         {
             "form": key,
-            "label": form.label,
-            "note": form.note,
-            "kind": form.kind,
-            "effects": form.effects,
-            "ending": "." + key.rpartition(".")[2] if "." in key and form.name else ".zip",
+            "label": one.label,
+            "note": one.note,
+            "kind": one.kind,
+            "effects": one.effects,
+            "ending": "." + key.rpartition(".")[2] if "." in key and one.name else ".zip",
         }
-        for key, form in EXPORT_FORMS.items()
+        for key, one in EXPORT_FORMATS.items()
     ]

@@ -1,4 +1,4 @@
-"""Frames for people to look at: media kept open, pictures encoded for the page and kept."""
+"""Frames of media: open sources, decoded and encoded frames, all cached within bounds."""
 
 from __future__ import annotations
 
@@ -15,51 +15,45 @@ from PIL import Image
 from masklet.errors import MediaError
 from masklet.io import RecordedSource
 from masklet.lru_cache import LruCache
-from masklet.studio.library import by_name, open_listed
+from masklet.studio.library import hide_path, open_listed
 from masklet.studio.tables import MediaRow
 from masklet.types import RgbImage, Size
 
-Form = Literal["jpeg", "webp"]
+ImageFormat = Literal["jpeg", "webp"]
 
-LONGEST: dict[Form, int] = {"jpeg": 65_500, "webp": 16_383}
-"""Pixels of a side that a form can hold."""
+MAX_SIDE: dict[ImageFormat, int] = {"jpeg": 65_500, "webp": 16_383}
+"""The longest side in pixels that a format can store."""
+
+FRAME_BYTES = 128 * 2**20
+"""Decoded frames in memory."""
 
 TRACKER_CACHE_BYTES = 8 * 2**20
-"""Decoded frames that the source of a tracker keeps; it reads onward."""
-
-FrameCache = LruCache[tuple[str, int], RgbImage]
-"""Decoded frames that somebody has looked at, by media and frame."""
-
-PictureCache = LruCache[str, bytes]
-"""Encoded pictures."""
+"""Decoded frames that the source of a tracker keeps; it reads in order."""
 
 
-def frame_cache(limit: int = 128 * 2**20) -> FrameCache:
-    """Room for decoded frames; one is kept however large it is."""
-    return LruCache(limit, lambda frame: frame.nbytes, min_values=1)
+class FrameServer:
+    """Opens media and decodes their frames for people to look at.
 
-
-def picture_cache(limit: int = 64 * 2**20) -> PictureCache:
-    """Room for encoded pictures."""
-    return LruCache(limit, len)
-
-
-class Viewers:
-    """Open media for looking at, apart from those that are tracked: few, the least lately used closed first.
+    The least recently used media are closed first. Tracking passes read with sources of their own.
 
     Args:
-        seen: gets every frame.
-        most: so many stay open.
+        frame_bytes: decoded frames that are cached; one is, whatever its size.
+        max_open: media that stay open.
+
+    Attributes:
+        cache: decoded frames by media and frame index.
     """
 
-    def __init__(self, seen: FrameCache, *, most: int = 8) -> None:
-        self.seen = seen
-        self._most = most
+    def __init__(self, frame_bytes: int = FRAME_BYTES, *, max_open: int = 8) -> None:
+        self.cache: LruCache[tuple[str, int], RgbImage] = LruCache(
+            frame_bytes, lambda frame: frame.nbytes, min_values=1
+        )
+        self._max_open = max_open
         self._open: OrderedDict[str, tuple[RecordedSource, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def source(self, media: MediaRow) -> RecordedSource:
-        """The media, open; only for immediate use."""
+        """Return the open source of a media; for immediate use, because another call may close it."""
         with self._lock:
             known = self._open.pop(media.id, None)
             if known is not None:
@@ -68,23 +62,23 @@ class Viewers:
         opened = open_listed(media)
         with self._lock:
             source, _ = self._open.setdefault(media.id, (opened, time.monotonic()))
-            extra = [self._open.popitem(last=False)[1][0]] if len(self._open) > self._most else []
+            extra = [self._open.popitem(last=False)[1][0]] if len(self._open) > self._max_open else []
         for unused in [*extra, *([opened] if source is not opened else [])]:
             unused.close()
         return source
 
     def frame(self, media: MediaRow, index: int) -> RgbImage:
-        """One frame.
+        """Return one frame.
 
         Raises:
             FrameRangeError: there is no such frame.
             MediaError: it cannot be read.
         """
-        frame = self.seen.get((media.id, index))
+        frame = self.cache.get((media.id, index))
         if frame is None:
-            with by_name(media):
+            with hide_path(media):
                 frame = self._read(media, index)
-            self.seen.put((media.id, index), frame)
+            self.cache.put((media.id, index), frame)
         return frame
 
     def _read(self, media: MediaRow, index: int) -> RgbImage:
@@ -96,47 +90,43 @@ class Viewers:
                 closed = self._open.get(media.id, (None,))[0] is not source
             if not closed:
                 raise
-        return self.source(media)[index]  # somebody else's call has closed it in between
+        return self.source(media)[index]  # another call has closed it in between
 
-    def forget(self, media_id: str) -> None:
-        """Close a media."""
+    def close_media(self, media_id: str) -> None:
+        """Close a media, if it is open."""
         with self._lock:
             known = self._open.pop(media_id, None)
         if known is not None:
             known[0].close()
 
     def expire(self, before: float) -> bool:
-        """Close the media that were last looked at before a time (`time.monotonic`); whether there were any."""
+        """Close media and drop frames last used before a time (`time.monotonic`); whether there were any."""
         with self._lock:
             old = [media_id for media_id, (_, used) in self._open.items() if used < before]
         for media_id in old:
-            self.forget(media_id)
-        return bool(old)
+            self.close_media(media_id)
+        return self.cache.expire(before) or bool(old)
 
     def close(self) -> None:
-        """Close all."""
+        """Close all media."""
         for media_id in list(self._open):
-            self.forget(media_id)
+            self.close_media(media_id)
 
 
 class MediaFrames:
-    """A media as a `masklet.types.FrameSource` for one tracker.
+    """A media as the `masklet.types.FrameSource` of one tracker.
 
-    Frames come from where people look at them: what somebody has just seen is not decoded again for the click that
-    follows, and a project where nothing is tracked keeps no decoder. A propagation reads onward with one of its own.
-
-    Args:
-        media: as listed.
-        viewers: where people look at it.
+    Single frames come from the frame server, so that a click does not decode the frame on the screen again. A tracking
+    pass reads with a decoder of its own (`sequential`).
     """
 
-    def __init__(self, media: MediaRow, viewers: Viewers) -> None:
+    def __init__(self, media: MediaRow, server: FrameServer) -> None:
         self.size: Size = (media.height, media.width)
         self.fps = media.fps
         self.timestamps: Sequence[float] = ()  # trackers need no times
         self._media = media
-        self._viewers = viewers
-        self._onward: RecordedSource | None = None
+        self._server = server
+        self._sequential: RecordedSource | None = None
 
     def __len__(self) -> int:
         return self._media.num_frames
@@ -145,34 +135,34 @@ class MediaFrames:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> RgbImage:
-        if self._onward is None:
-            return self._viewers.frame(self._media, index)
-        seen = self._viewers.seen.get((self._media.id, index))
-        if seen is not None:
-            return seen
-        with by_name(self._media):
-            return self._onward[index]
+        if self._sequential is None:
+            return self._server.frame(self._media, index)
+        cached = self._server.cache.get((self._media.id, index))
+        if cached is not None:
+            return cached
+        with hide_path(self._media):
+            return self._sequential[index]
 
     @contextmanager
-    def onward(self) -> Iterator[None]:
-        """Inside, frames are read in order by a decoder of its own, and not kept for others."""
+    def sequential(self) -> Iterator[None]:
+        """Inside, read frames with a decoder of its own and without filling the cache of the server."""
         with open_listed(self._media, cache_bytes=TRACKER_CACHE_BYTES) as source:
-            self._onward = source
+            self._sequential = source
             try:
                 yield
             finally:
-                self._onward = None
+                self._sequential = None
 
 
-def encoded(picture: RgbImage, *, width: int | None, quality: int, form: Form) -> bytes:
-    """A picture as the bytes of a file, shrunk to ``width`` pixels where it is wider, and to what the form can hold."""
-    image = Image.fromarray(picture)
-    scale = min(LONGEST[form] / max(image.size), 1.0 if width is None else width / image.width)
+def encode_image(pixels: RgbImage, *, width: int | None, quality: int, image_format: ImageFormat) -> bytes:
+    """Encode an image, reduced to at most ``width`` pixels across and to what the format can store."""
+    image = Image.fromarray(pixels)
+    scale = min(MAX_SIDE[image_format] / max(image.size), 1.0 if width is None else width / image.width)
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.BILINEAR)
     data = io.BytesIO()
-    if form == "webp":
+    if image_format == "webp":
         image.save(data, "WEBP", quality=quality, method=0)
     else:
         image.save(data, "JPEG", quality=quality)

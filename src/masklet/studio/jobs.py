@@ -1,4 +1,4 @@
-"""Long work with a name: its progress, its end, and cancelling it between steps."""
+"""Long-running jobs: progress, cancellation between steps, and how they end."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from masklet.studio.errors import NotFoundError, entry, told
-from masklet.studio.events import Hub
+from masklet.studio.errors import NotFoundError, error_json, public_error
+from masklet.studio.events import EventBus
 from masklet.studio.store import new_id, now
 from masklet.studio.worker import Worker
 
 Kind = Literal["track", "export", "proposals"]
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
 
-KEPT_SECONDS = 3600
-KEPT_JOBS = 2000
-TELL_EVERY = 0.2
-"""Seconds between two reports of progress."""
+KEEP_SECONDS = 3600
+"""How long finished jobs are listed."""
+
+KEEP_JOBS = 2000
+PROGRESS_SECONDS = 0.2
+"""Time between two progress events."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, kw_only=True)
 class Job:
-    """One piece of long work.
+    """One long-running job.
 
     Attributes:
-        project_id: whose.
-        kind: what.
-        total: steps in all, 0 where nobody knows yet.
-        state, done, message, error, result: how it goes.
-        cancelling: set once somebody asked it to end.
-        revision: of the edit it is, if it is one.
+        project_id: the project it works on.
+        kind: "track", "export" or "proposals".
+        total: number of steps, 0 while unknown.
+        done: steps that are done.
+        message: the present step.
+        error: if it failed, `error_json`.
+        result: what it gave, JSON.
+        cancelling: set when it is to stop.
+        revision: of the edit that it writes, if it is one.
+        ended: set when it has ended.
     """
 
     project_id: str
@@ -52,46 +58,46 @@ class Job:
     revision: int | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     ended_at: float = 0.0
-    told_at: float = 0.0
+    published_at: float = 0.0
 
     @property
     def active(self) -> bool:
         """Whether it has not ended."""
         return self.state in ("waiting", "running")
 
-    def entry(self) -> dict[str, Any]:
-        """As the page takes it."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as the API shows it."""
         names = ("id", "project_id", "kind", "state", "done", "total", "message", "error", "result", "created")
         return {name: getattr(self, name) for name in names}
 
 
-Steps = Generator[object, None, dict[str, Any] | None]
-"""What a job does, step by step; it returns the job's result."""
+JobSteps = Generator[object, None, dict[str, Any] | None]
+"""The steps of a job; it returns the job's result."""
 
 
 class Jobs:
-    """All jobs of a studio, the finished ones for an hour.
+    """All jobs of a studio; finished ones stay for an hour.
 
     Args:
-        hub: told about every change.
+        events: receives every change of a job.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, events: EventBus) -> None:
+        self._events = events
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    def start(self, job: Job, worker: Worker, steps: Callable[[], Steps]) -> Job:
-        """Put a job in line; ``steps`` is called when its turn comes."""
+    def start(self, job: Job, worker: Worker, steps: Callable[[], JobSteps]) -> Job:
+        """Queue a job at a worker; ``steps`` is called when its turn comes."""
         with self._lock:
-            self._forget_old()
+            self._remove_old()
             self._jobs[job.id] = job
-        self._tell(job)
+        self._publish(job)
         worker.start(job.project_id, self._run(job, steps))
         return job
 
     def job(self, job_id: str) -> Job:
-        """One job; `NotFoundError` if there is none of that id."""
+        """Return a job; raise `NotFoundError` if there is none of that id."""
         with self._lock:
             found = self._jobs.get(job_id)
         if found is None:
@@ -99,46 +105,46 @@ class Jobs:
         return found
 
     def project_of(self, job_id: str) -> str | None:
-        """Whose a job is, None if there is none of that id."""
+        """Return the project of a job, None if there is no such job."""
         with self._lock:
             job = self._jobs.get(job_id)
         return None if job is None else job.project_id
 
     def knows(self, job_id: str) -> bool:
-        """Whether a job is still kept."""
+        """Whether a job is still listed."""
         with self._lock:
-            self._forget_old()
+            self._remove_old()
             return job_id in self._jobs
 
     def of(self, project_id: str) -> list[Job]:
-        """The jobs of a project, oldest first."""
+        """Return the jobs of a project, oldest first."""
         with self._lock:
             return [job for job in self._jobs.values() if job.project_id == project_id]
 
     def active(self, project_id: str, kind: Kind | None = None) -> list[Job]:
-        """Those that have not ended."""
+        """Return the jobs of a project that have not ended."""
         return [job for job in self.of(project_id) if job.active and kind in (None, job.kind)]
 
     def cancel(self, job: Job) -> Job:
-        """Ask a job to end after its present step; harmless when it has ended."""
+        """Let a job end after its present step; harmless if it has ended."""
         job.cancelling.set()
         return job
 
-    def _run(self, job: Job, steps: Callable[[], Steps]) -> Iterator[None]:
-        """Run the steps; whatever happens, the job ends in a state and a sentence."""
+    def _run(self, job: Job, steps: Callable[[], JobSteps]) -> Iterator[None]:
+        """Run the steps; whatever happens, the job ends in a state."""
         try:
             if job.cancelling.is_set():
                 job.state = "cancelled"
                 return
             job.state = "running"
-            self._tell(job)
+            self._publish(job)
             yield
             running = steps()
             try:
                 while not job.cancelling.is_set():
                     next(running)
-                    if time.monotonic() - job.told_at > TELL_EVERY:
-                        self._tell(job)
+                    if time.monotonic() - job.published_at > PROGRESS_SECONDS:
+                        self._publish(job)
                     yield
             except StopIteration as stop:
                 job.result, job.state = stop.value, "done"
@@ -148,26 +154,27 @@ class Jobs:
         except GeneratorExit:
             job.state = "cancelled"
             raise
-        except Exception as error:  # a job's errors are told where its progress is
-            if told(error) is None:
+        except Exception as error:  # the error of a job is shown with its progress
+            known = public_error(error)
+            if known is None:
                 log.exception("job %s (%s) failed", job.id, job.kind)
-            if job.cancelling.is_set() and told(error) is not None:  # its project was deleted while it made a step
+            if job.cancelling.is_set() and known is not None:  # its project was deleted during a step
                 job.state = "cancelled"
             else:
-                job.state, job.error = "failed", entry(error)
+                job.state, job.error = "failed", error_json(error)
         finally:
             job.ended_at = time.monotonic()
             job.ended.set()
-            self._tell(job)
+            self._publish(job)
 
-    def _tell(self, job: Job) -> None:
-        job.told_at = time.monotonic()
-        self._hub.send(job.project_id, {"type": "job", "job": job.entry()})
+    def _publish(self, job: Job) -> None:
+        job.published_at = time.monotonic()
+        self._events.publish(job.project_id, {"type": "job", "job": job.to_json()})
 
-    def _forget_old(self) -> None:
+    def _remove_old(self) -> None:
         ended = [job for job in self._jobs.values() if not job.active]
-        limit = time.monotonic() - KEPT_SECONDS
-        too_many = len(self._jobs) - KEPT_JOBS
+        limit = time.monotonic() - KEEP_SECONDS
+        excess = len(self._jobs) - KEEP_JOBS
         for place, job in enumerate(ended):
-            if job.ended_at < limit or place < too_many:
+            if job.ended_at < limit or place < excess:
                 del self._jobs[job.id]

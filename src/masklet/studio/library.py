@@ -1,4 +1,4 @@
-"""Media of a studio: uploads streamed to disk, local files that were offered, and frames as pictures for the page."""
+"""The media of a studio: uploads streamed to disk, and files of this machine that were offered at the start."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ VIDEO_SUFFIXES = (
     *(".ogv", ".3gp", ".mxf", ".mjpeg", ".y4m", ".gif", ".webp"),
 )
 SUFFIXES = tuple(sorted({*VIDEO_SUFFIXES, *IMAGE_SUFFIXES}))
-"""Names that may be uploaded; what is inside decides whether they are taken."""
+"""Suffixes that may be uploaded; whether a file is accepted depends on its content."""
 
 NAME_FILE = ".name"
+"""Holds the name of an upload in progress."""
 
-NAME_BYTES = 180
-"""Of a file name; systems allow 255, and endings and marks of drafts come to it."""
+MAX_NAME_BYTES = 180
+"""Of a file name; file systems allow 255, and suffixes and marks of temporary files are added to it."""
 
 CACHE_BYTES = 32 * 2**20
 """Decoded frames that one open video keeps."""
 
 
 def open_media(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> RecordedSource:
-    """A video, picture or folder with a small cache; warnings of damaged media are for the page to tell, not for logs.
+    """Open a video, image or folder of images with a small cache; warnings about damaged media are suppressed.
 
     Raises:
-        MediaError: it cannot be read, or is a live source.
+        MediaError: the media cannot be read, has no frames, or is a live source.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MediaWarning)
         source = open_video(path)
         if isinstance(source, LiveVideo):
-            raise MediaError(f"a live source cannot be opened in the studio: {path}")
+            raise MediaError(f"cannot open a live source in the studio: {path}")
         if isinstance(source, VideoFile):
             source.close()
             source = VideoFile(path, cache_bytes=cache_bytes)
@@ -60,24 +61,24 @@ def open_media(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) 
 
 
 def open_listed(media: MediaRow, *, cache_bytes: int = CACHE_BYTES) -> RecordedSource:
-    """A media as it was listed. One that was written anew with as many frames of that size is taken for the same.
+    """Open a media; a rewritten file with as many frames of the same size passes for the same.
 
     Raises:
-        MediaError: it cannot be read, or is another one by now; where it lies is not told.
+        MediaError: the file cannot be read, or another one has taken its place. The message hides the path.
     """
-    with by_name(media):
+    with hide_path(media):
         source = open_media(media.path, cache_bytes=cache_bytes)
     got, expected = (len(source), *source.size), (media.num_frames, media.height, media.width)
     if got != expected:
         source.close()
-        was, found = (f"{count} frames of {width}x{height}" for count, height, width in (expected, got))
-        raise MediaError(f"{media.name} is another one by now: expected {was}, got {found}; put the old file back")
+        expects, found = (f"{count} frames of {width}x{height}" for count, height, width in (expected, got))
+        raise MediaError(f"{media.name} was replaced: expected {expects}, got {found}; restore the original file")
     return source
 
 
 @contextmanager
-def by_name(media: MediaRow) -> Iterator[None]:
-    """What cannot be read inside is told by the media's name: where it lies is nobody's business."""
+def hide_path(media: MediaRow) -> Iterator[None]:
+    """Replace the path of a media by its name in errors raised inside: clients must not learn paths."""
     try:
         yield
     except MediaError as error:
@@ -85,10 +86,10 @@ def by_name(media: MediaRow) -> Iterator[None]:
 
 
 def content_key(path: Path) -> str:
-    """Changes when the content of a file or folder does: a hash of names, sizes and times.
+    """Return a key that changes with the content of a file or folder: a hash of names, sizes and times.
 
     Raises:
-        MediaError: it is gone.
+        MediaError: the path does not exist.
     """
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -99,11 +100,11 @@ def content_key(path: Path) -> str:
 
 
 class Library:
-    """Every media of a studio.
+    """Lists, uploads, opens and removes media.
 
     Args:
-        store: where they are listed.
-        settings: where uploads lie and what may be opened.
+        store: the database.
+        settings: folder of uploads, and the paths that may be opened.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -111,53 +112,54 @@ class Library:
         self.settings = settings
         self.offered = tuple(path.resolve() for path in settings.offered)
         settings.media.mkdir(parents=True, exist_ok=True)
-        for part in settings.media.glob("*.part"):  # what an interrupted upload has left
+        for part in settings.media.glob("*.part"):  # of interrupted uploads
             shutil.rmtree(part, ignore_errors=True)
 
     # --- local files ---
 
     def local(self) -> list[dict[str, str]]:
-        """What was offered, and what lies in offered folders."""
+        """List the offered files and the media files in offered folders."""
         found = []
         for path in self.offered:
             if path.is_dir():
-                found += [{"path": str(f), "name": f.name, "kind": "file"} for f in _media_files(path)]
-                pictures = any(f.suffix.lower() in IMAGE_SUFFIXES for f in _media_files(path))
-                found += [{"path": str(path), "name": path.name, "kind": "folder"}] if pictures else []
+                files = _media_files(path)
+                found += [{"path": str(file), "name": file.name, "kind": "file"} for file in files]
+                if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
+                    found.append({"path": str(path), "name": path.name, "kind": "folder"})
             elif path.exists():
                 found.append({"path": str(path), "name": path.name, "kind": "file"})
         return [entry for entry in found if is_utf8(entry["path"])]
 
     def open_local(self, path: str) -> MediaRow:
-        """A file or folder that was offered, listed once for each content.
+        """List an offered file or folder as a media, once per content.
 
         Raises:
-            NotFoundError: nobody offered it.
-            MediaError: it cannot be read.
+            NotFoundError: the path was not offered.
+            MediaError: the file cannot be read.
         """
         if path not in {entry["path"] for entry in self.local()}:
             raise NotFoundError("this path was not offered when the studio was started")
-        place = Path(path).resolve()
-        if not any(place == offer or offer in place.parents for offer in self.offered):
-            raise NotFoundError("this path leads out of the folder that was offered")
-        return self.listed(place, place.name)
+        target = Path(path).resolve()
+        if not any(target == offered or offered in target.parents for offered in self.offered):
+            raise NotFoundError("this path leads out of the offered folder")
+        return self.listed(target, target.name)
 
-    def listed(self, place: Path, name: str) -> MediaRow:
-        """A media of this machine that nobody had to offer, listed once for each content.
+    def listed(self, path: Path, name: str) -> MediaRow:
+        """List any file or folder of this machine as a media, once per content.
 
         Raises:
-            MediaError: it cannot be read.
+            MediaError: the file cannot be read.
         """
-        known = self.store.media_at(str(place), content_key(place))
-        return known or self._list(place, name, uploaded=False)
+        known = self.store.media_at(str(path), content_key(path))
+        return known or self._list(path, name, uploaded=False)
 
     # --- uploads ---
 
     def new_upload(self, name: str) -> Path:
-        """A new folder under a temporary name, to write an upload into; it remembers what the upload is called.
+        """Make a temporary folder for an upload and store the name of the upload in it.
 
         Raises:
-            OutputError: it cannot be made.
+            OutputError: the folder cannot be made.
         """
         part = self.settings.media / f"{new_id()}.part"
         with output_errors(part):
@@ -165,18 +167,22 @@ class Library:
             (part / NAME_FILE).write_text(name, encoding="utf-8")
         return part
 
-    def upload_folder(self, folder_id: str) -> Path:
-        """The folder of an upload that goes on; `NotFoundError` if there is none."""
-        path = self.settings.media / f"{folder_id}.part"
+    def upload_folder(self, upload_id: str) -> Path:
+        """Return the temporary folder of an upload; raise `NotFoundError` if there is none of that id."""
+        path = self.settings.media / f"{upload_id}.part"
         if not path.is_dir():
-            raise NotFoundError(f"there is no upload {folder_id}")
+            raise NotFoundError(f"there is no upload {upload_id}")
         return path
 
     def finish_upload(self, part: Path, file: str | None = None) -> MediaRow:
-        """List an upload that is complete, or remove it; ``file`` is the only one, None for a folder of pictures.
+        """List a complete upload as a media, or remove it if it is none.
+
+        Args:
+            part: the temporary folder.
+            file: the uploaded file, None for a folder of images.
 
         Raises:
-            MediaError: it is no video, picture or folder of pictures.
+            MediaError: the content is no video, image or folder of images.
         """
         folder = part.with_suffix("")
         name = (part / NAME_FILE).read_text(encoding="utf-8")
@@ -189,12 +195,12 @@ class Library:
         except BaseException as error:
             shutil.rmtree(part, ignore_errors=True)
             shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, MediaError):  # where uploads lie is nobody's business
+            if isinstance(error, MediaError):  # clients must not learn the path
                 raise MediaError(str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), name)) from None
             raise
 
     def remove(self, media_id: str) -> None:
-        """Forget a media; an upload's files go with it. `ConflictError` while a project uses it."""
+        """Remove a media and, if it was uploaded, its files; raise `ConflictError` while a project uses it."""
         row = self.store.remove_media(media_id)
         if row.uploaded:
             path = Path(row.path)
@@ -222,30 +228,30 @@ class Library:
 
 
 def upload_suffix(name: str) -> str:
-    """The suffix of an upload's name, if it is one of `SUFFIXES`; `MediaError` if not."""
+    """Return the suffix of an upload's name; raise `MediaError` if it is none of `SUFFIXES`."""
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise MediaError(f"expected a video or picture by its name ({', '.join(SUFFIXES[:6])}, ...), got {name[:80]!r}")
+        raise MediaError(f"expected a video or image with a suffix like {', '.join(SUFFIXES[:6])}, got {name[:80]!r}")
     return suffix
 
 
 def safe_name(name: str) -> str:
-    """A file name without anything that a path or a shell could take for something else."""
-    known = re.sub(r"[^\w. -]+", "_", name).strip(" .").encode("utf-8", "replace")[:NAME_BYTES]
-    return known.decode("utf-8", "ignore").rstrip(" .") or "file"
+    """Return a file name without characters that mean something to a path or a shell."""
+    safe = re.sub(r"[^\w. -]+", "_", name).strip(" .").encode("utf-8", "replace")[:MAX_NAME_BYTES]
+    return safe.decode("utf-8", "ignore").rstrip(" .") or "file"
 
 
-def image_name(name: str) -> str:
-    """The name under which a picture of a folder is kept; of a long one the end, which tells its place among others."""
+def short_name(name: str) -> str:
+    """Return the name under which an image of a folder is stored: of a long one the end, which gives its order."""
     path = Path(name)
-    if len(name.encode("utf-8", "replace")) <= NAME_BYTES:
+    if len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
         return name
-    end = path.stem.encode("utf-8", "replace")[-NAME_BYTES // 2 :].decode("utf-8", "ignore")
+    end = path.stem.encode("utf-8", "replace")[-MAX_NAME_BYTES // 2 :].decode("utf-8", "ignore")
     return f"{end}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:12]}{path.suffix}"
 
 
 def is_utf8(path: str) -> bool:
-    """Whether a path of this machine can be written down and shown: names may be any bytes."""
+    """Whether a path can be encoded as UTF-8; file names of some systems may be any bytes."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -254,15 +260,12 @@ def is_utf8(path: str) -> bool:
 
 
 def _refuse_text(path: Path, name: str) -> None:
-    """A text is no video: a playlist would make the decoder open other files of this machine."""
+    """Raise `MediaError` for a text file: a playlist would make the decoder open other files of this machine."""
     with path.open("rb") as file:
         head = file.read(1024)
-    if (
-        head
-        and not set(head) - set(range(32, 127)) - set(b"\t\r\n\f\x1b")
-        and not head.startswith((b"P1", b"P2", b"P3"))
-    ):
-        raise MediaError(f"{name[:80]} is a text, not a video or a picture")
+    is_text = not set(head) - set(range(32, 127)) - set(b"\t\r\n\f\x1b")
+    if head and is_text and not head.startswith((b"P1", b"P2", b"P3")):
+        raise MediaError(f"{name[:80]} is a text file, not a video or an image")
 
 
 def _media_files(folder: Path) -> list[Path]:

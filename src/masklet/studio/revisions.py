@@ -1,56 +1,107 @@
-"""What a project holds at its revision: objects, prompts and masks; edits as revisions; undo and redo."""
+"""The content of projects at their revisions: objects, prompts and masks; edits; undo and redo."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from masklet.studio.errors import ConflictError, NotFoundError
-from masklet.studio.frame_stats import END, Lanes, Touched, alive, touch
-from masklet.studio.store import Store, found, now
+from masklet.studio.frame_stats import END, FrameChange, FrameStatsCache, stats_of, visible
+from masklet.studio.store import Store, load_project, now
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow, StepRow
 from masklet.types import ObjectId
 
-Versioned = (ObjectRow, FrameRow)
-
 
 class Pin(NamedTuple):
-    """A revision to be read later on.
+    """A revision to be read later.
 
     Attributes:
         revision: its number.
-        made: when its edit was; after undo the next edit takes the same number again.
+        created: when its edit was made; after an undo the next edit takes the same number.
     """
 
     revision: int
-    made: str | None
+    created: str | None
 
 
 class Edit:
-    """One change to a project, inside a transaction; every row it makes is born at ``revision``.
+    """Reads and changes a project in one transaction; from `Revisions.edit`.
 
     Attributes:
-        revision: what the change makes of the project, or belongs to.
+        session: the transaction.
+        project: the project.
+        objects: visible objects by id.
+        revision: the revision of what is written.
+        changes: of the statistics of frames.
     """
 
-    def __init__(self, session: Session, project: ProjectRow, revision: int) -> None:
+    def __init__(self, session: Session, project_id: str, undo_steps: int, revision: int | None = None) -> None:
         self.session = session
-        self.project = project
-        self.revision = revision
+        self._undo_steps = undo_steps
+        has_undone = (
+            select(StepRow.revision)
+            .where(StepRow.project_id == ProjectRow.id, StepRow.revision > ProjectRow.revision)
+            .exists()
+        )
+        query = select(ProjectRow, has_undone, ObjectRow).outerjoin(ObjectRow, ObjectRow.project_id == ProjectRow.id)
+        rows = session.execute(query.where(ProjectRow.id == project_id).order_by(ObjectRow.born)).all()
+        if not rows:
+            raise NotFoundError(f"there is no project {project_id}")
+        self.project: ProjectRow = rows[0][0]
+        self._has_undone: bool = rows[0][1]
+        self.revision = self.project.revision if revision is None else revision
+        objects: list[ObjectRow] = [row for _, _, row in rows if row is not None]
+        head = self.project.revision
+        shown = {row.object_id: row for row in objects if row.born <= head and (row.died is None or row.died > head)}
+        self.objects = dict(sorted(shown.items()))
+        self._highest_id = max((row.object_id for row in objects), default=0)
+        self._is_new = False
+        self._new_objects: set[ObjectId] = set()
+        self.changes: list[FrameChange] = []
+
+    @property
+    def next_object_id(self) -> ObjectId:
+        """An id that the project has never used: undo and redo must not mix up two objects."""
+        return self._highest_id + 1
 
     def object(self, object_id: ObjectId) -> ObjectRow:
-        """An object; `NotFoundError` if there is none of that id."""
-        query = select(ObjectRow).where(alive(ObjectRow, self.project), ObjectRow.object_id == object_id)
-        row = self.session.scalar(query.order_by(ObjectRow.born.desc()).limit(1))
-        if row is None:
+        """Return an object; raise `NotFoundError` if there is none of that id."""
+        if object_id not in self.objects:
             raise NotFoundError(f"there is no object {object_id} in this project")
-        return row
+        return self.objects[object_id]
+
+    def frames(self, frame: int) -> list[FrameRow]:
+        """Return the visible rows of one frame, by object."""
+        query = select(FrameRow).where(visible(FrameRow, self.project), FrameRow.frame == frame)
+        return newest_rows(self.session.scalars(query.order_by(FrameRow.object_id, FrameRow.born)).all())
+
+    def begin(self, label: str) -> None:
+        """Start a new revision; edits that were undone are deleted, and so are those beyond the undo limit."""
+        session, project = self.session, self.project
+        if self._has_undone:
+            for table in (ObjectRow, FrameRow):
+                own = table.project_id == project.id
+                session.execute(delete(table).where(own, table.born > project.revision))
+                session.execute(update(table).where(own, table.died > project.revision).values(died=None))
+            session.execute(
+                delete(StepRow).where(StepRow.project_id == project.id, StepRow.revision > project.revision)
+            )
+        project.revision = self.revision = project.revision + 1
+        project.changed = now()
+        session.add(StepRow(project_id=project.id, revision=self.revision, label=label, created=now()))
+        oldest = self.revision - self._undo_steps
+        if oldest > 0 and oldest % max(1, self._undo_steps // 10) == 0:  # not at every edit: it takes three statements
+            for table in (ObjectRow, FrameRow):
+                session.execute(delete(table).where(table.project_id == project.id, table.died <= oldest))
+            session.execute(delete(StepRow).where(StepRow.project_id == project.id, StepRow.revision <= oldest))
+        self._is_new = True
 
     def add_object(self, name: str, color: str, object_id: ObjectId) -> ObjectRow:
-        """A new object."""
+        """Insert an object."""
         row = ObjectRow(
             project_id=self.project.id,
             object_id=object_id,
@@ -62,40 +113,55 @@ class Edit:
             died=None,
         )
         self.session.add(row)
-        self.session.flush()
+        if object_id > self._highest_id:
+            self._new_objects.add(object_id)
+            self._highest_id = object_id
+        self.objects[object_id] = row
         return row
 
     def replace_object(self, old: ObjectRow, *, name: str, color: str) -> ObjectRow:
-        """The same object under another name or color."""
+        """Change the name or color of an object."""
         self._end(old)
         new = self.add_object(name, color, old.object_id)
         new.hidden, new.locked = old.hidden, old.locked
         return new
 
     def remove_object(self, object_id: ObjectId) -> None:
-        """End an object with all its frames."""
+        """Remove an object with all its frames."""
         self._end(self.object(object_id))
+        del self.objects[object_id]
         self.remove_frames(object_id)
 
-    def put_frames(self, rows: Iterable[FrameRow]) -> None:
-        """Take over what is known of frames, in place of what was."""
-        new = list(rows)
-        for row in new:
+    def put_frames(self, rows: Sequence[FrameRow]) -> None:
+        """Write rows in place of the earlier ones of the same objects and frames."""
+        by_frame: dict[int, list[ObjectId]] = {}
+        for row in rows:
             row.project_id, row.born, row.died = self.project.id, self.revision, None
-            self.remove_frames(row.object_id, row.frame)
-        self.session.add_all(new)
+            self.changes.append(FrameChange(row.object_id, row.frame, row.frame + 1, stats_of(row)))
+            if row.object_id not in self._new_objects:
+                by_frame.setdefault(row.frame, []).append(row.object_id)
+        for frame, object_ids in by_frame.items():
+            self._end_frames((FrameRow.frame == frame) & FrameRow.object_id.in_(object_ids))
+        self.session.add_all(rows)
         self.session.flush()
 
     def remove_frames(self, object_id: ObjectId, frame: int | None = None) -> None:
-        """End what is known of one frame of an object, or of all."""
-        these = (FrameRow.project_id == self.project.id) & (FrameRow.object_id == object_id) & FrameRow.died.is_(None)
-        start, end = (0, END) if frame is None else (frame, frame + 1)
-        if frame is not None:
-            these &= FrameRow.frame == frame
-        touch(self.session, Touched(self.project.id, object_id, start, end))
-        blind = {"synchronize_session": False}  # no row of a frame is in this session
-        self.session.execute(delete(FrameRow).where(these, FrameRow.born >= self.revision), execution_options=blind)
-        self.session.execute(update(FrameRow).where(these).values(died=self.revision), execution_options=blind)
+        """Remove one frame of an object, or all."""
+        if frame is None:
+            self.changes.append(FrameChange(object_id, 0, END))
+            self._end_frames(FrameRow.object_id == object_id)
+        else:
+            self.changes.append(FrameChange(object_id, frame, frame + 1))
+            self._end_frames((FrameRow.object_id == object_id) & (FrameRow.frame == frame))
+
+    def _end_frames(self, condition: ColumnElement[bool]) -> None:
+        rows = (FrameRow.project_id == self.project.id) & FrameRow.died.is_(None) & condition
+        options = {"synchronize_session": False}  # rows of frames that were loaded here are not written again
+        if not self._is_new:  # a job goes on with its edit: rows of this revision are replaced, not ended
+            self.session.execute(
+                delete(FrameRow).where(rows, FrameRow.born >= self.revision), execution_options=options
+            )
+        self.session.execute(update(FrameRow).where(rows).values(died=self.revision), execution_options=options)
 
     def _end(self, row: ObjectRow) -> None:
         if row.born >= self.revision:
@@ -105,128 +171,111 @@ class Edit:
         self.session.flush()
 
 
-class Record:
-    """The contents of all projects.
+class Revisions:
+    """The content of all projects.
 
     Args:
         store: the database.
-        undo_steps: kept for each project.
+        undo_steps: edits that can be undone at least.
 
     Attributes:
-        lanes: what is known of frames, without masks.
+        stats: statistics of frames.
     """
 
     def __init__(self, store: Store, undo_steps: int) -> None:
         self.store = store
-        self.lanes = Lanes(store)
+        self.stats = FrameStatsCache(store)
         self._undo_steps = undo_steps
 
-    def begin(self, session: Session, project_id: str, label: str) -> Edit:
-        """Start an edit: the project moves on to a new revision, and what was undone is gone for good."""
-        project, _ = found(session, project_id)
-        for table in Versioned:
-            mine = table.project_id == project.id
-            session.execute(delete(table).where(mine, table.born > project.revision))
-            session.execute(update(table).where(mine, table.died > project.revision).values(died=None))
-        session.execute(delete(StepRow).where(StepRow.project_id == project.id, StepRow.revision > project.revision))
-        project.revision += 1
-        project.changed = now()
-        session.add(StepRow(project_id=project.id, revision=project.revision, label=label, created=now()))
-        oldest = project.revision - self._undo_steps
-        if oldest > 0:
-            for table in Versioned:
-                session.execute(delete(table).where(table.project_id == project.id, table.died <= oldest))
-            session.execute(delete(StepRow).where(StepRow.project_id == project.id, StepRow.revision <= oldest))
-        session.flush()
-        return Edit(session, project, project.revision)
+    @contextmanager
+    def edit(self, project_id: str, *, revision: int | None = None) -> Iterator[Edit]:
+        """Open a transaction to read and change a project.
 
-    def resume(self, session: Session, project_id: str, revision: int) -> Edit:
-        """Go on with an edit that was begun in an earlier transaction."""
-        project, _ = found(session, project_id)
-        return Edit(session, project, revision)
+        Without `Edit.begin` changes belong to the present revision, which cannot be undone apart.
+
+        Args:
+            project_id: the project.
+            revision: of an edit that was begun in an earlier transaction, to go on with it.
+        """
+        with self.store.session() as session:
+            edit = Edit(session, project_id, self._undo_steps, revision)
+            yield edit
+        if edit.changes:
+            self.stats.note(project_id, edit.changes)
 
     def move(self, project_id: str, step: int) -> set[ObjectId]:
-        """Undo (-1) or redo (+1) an edit.
-
-        Returns:
-            the objects whose frames have changed.
+        """Undo (-1) or redo (+1) an edit and return the objects that changed.
 
         Raises:
             ConflictError: there is nothing to undo or redo.
         """
+        changes: list[FrameChange] = []
         with self.store.session() as session:
-            project, _ = found(session, project_id)
+            project, _ = load_project(session, project_id)
             crossed = project.revision if step < 0 else project.revision + 1
             if session.get(StepRow, (project_id, crossed)) is None:
                 raise ConflictError(f"there is nothing to {'undo' if step < 0 else 'redo'}")
             project.revision += step
             project.changed = now()
-            touched: set[ObjectId] = set()
-            for end in (ObjectRow.born, ObjectRow.died):
-                these = (ObjectRow.project_id == project_id) & (end == crossed)
-                touched |= set(session.scalars(select(ObjectRow.object_id).where(these)))
-            for end in (FrameRow.born, FrameRow.died):
-                these = (FrameRow.project_id == project_id) & (end == crossed)
-                span = select(FrameRow.object_id, func.min(FrameRow.frame), func.max(FrameRow.frame)).where(these)
-                for object_id, first, last in session.execute(span.group_by(FrameRow.object_id)):
-                    touch(session, Touched(project_id, object_id, first, last + 1))
-                    touched.add(object_id)
-        return touched
+            changed: set[ObjectId] = set()
+            for bound in (ObjectRow.born, ObjectRow.died):
+                rows = (ObjectRow.project_id == project_id) & (bound == crossed)
+                changed |= set(session.scalars(select(ObjectRow.object_id).where(rows)))
+            for bound in (FrameRow.born, FrameRow.died):
+                rows = (FrameRow.project_id == project_id) & (bound == crossed)
+                spans = select(FrameRow.object_id, func.min(FrameRow.frame), func.max(FrameRow.frame)).where(rows)
+                for object_id, first, last in session.execute(spans.group_by(FrameRow.object_id)):
+                    changes.append(FrameChange(object_id, first, last + 1, must_read=True))
+        self.stats.note(project_id, changes)
+        return changed.union(change.object_id for change in changes)
 
     def labels(self, project_id: str) -> tuple[str | None, str | None]:
-        """What undo and redo would take back and bring back."""
+        """Return the labels of the edits that undo and redo would take."""
         with self.store.session() as session:
-            project, _ = found(session, project_id)
+            project, _ = load_project(session, project_id)
             steps = [session.get(StepRow, (project_id, project.revision + ahead)) for ahead in (0, 1)]
         undo, redo = (None if step is None else step.label for step in steps)
         return undo, redo
 
     def steps(self, project_id: str) -> tuple[int, list[StepRow]]:
-        """The revision and every edit that can be reached, oldest first."""
+        """Return the revision and every edit that undo and redo can reach, oldest first."""
         with self.store.session() as session:
-            project, _ = found(session, project_id)
+            project, _ = load_project(session, project_id)
             query = select(StepRow).where(StepRow.project_id == project_id).order_by(StepRow.revision)
             return project.revision, list(session.scalars(query))
 
     def pin(self, project_id: str) -> Pin:
-        """The revision of a project, to be read later whatever is edited or undone meanwhile.
-
-        A job that is tracking goes on writing into the revision it has begun.
-        """
+        """Return the present revision, to be read later whatever is edited or undone meanwhile."""
         with self.store.session() as session:
-            project, _ = found(session, project_id)
-            return Pin(project.revision, _made(session, project, project.revision))
+            project, _ = load_project(session, project_id)
+            return Pin(project.revision, _step_created(session, project, project.revision))
 
-    def _seen(self, session: Session, project: ProjectRow, at: Pin | None) -> int:
-        """The revision that is to be read; `ConflictError` if it is gone."""
+    def _resolve(self, session: Session, project: ProjectRow, at: Pin | None) -> int:
+        """Return the revision to read; raise `ConflictError` if a pinned one no longer exists."""
         if at is None:
             return project.revision
-        if at.revision < project.revision - self._undo_steps or _made(session, project, at.revision) != at.made:
-            raise ConflictError("the project as it was is gone: it was edited after an undo, or too often; try again")
+        if (
+            at.revision < project.revision - self._undo_steps
+            or _step_created(session, project, at.revision) != at.created
+        ):
+            raise ConflictError(
+                f"revision {at.revision} of the project no longer exists (now {project.revision}): start again"
+            )
         return at.revision
 
     def objects(self, project_id: str, *, at: Pin | None = None) -> list[ObjectRow]:
-        """Objects by id, now or at a revision; `ConflictError` if that is gone."""
+        """Return the objects by id, now or at a revision; raise `ConflictError` if that no longer exists."""
         with self.store.session() as session:
-            project, _ = found(session, project_id)
-            these = alive(ObjectRow, project, self._seen(session, project, at))
-            query = select(ObjectRow).where(these).order_by(ObjectRow.object_id, ObjectRow.born)
+            project, _ = load_project(session, project_id)
+            rows = visible(ObjectRow, project, self._resolve(session, project, at))
+            query = select(ObjectRow).where(rows).order_by(ObjectRow.object_id, ObjectRow.born)
             return list({row.object_id: row for row in session.scalars(query)}.values())
 
-    def locked(self, project_id: str) -> set[ObjectId]:
-        """The objects that nobody may change."""
-        return {row.object_id for row in self.objects(project_id) if row.locked}
-
-    def highest_id(self, session: Session, project_id: str) -> int:
-        """The highest object id a project has ever used: ids are not given twice, so that undo brings no confusion."""
-        query = select(func.max(ObjectRow.object_id)).where(ObjectRow.project_id == project_id)
-        return session.scalar(query) or 0
-
     def set_view(self, project_id: str, object_id: ObjectId, **flags: bool) -> None:
-        """Hide, show, lock or unlock an object: no edit, undo does not touch it."""
+        """Hide, show, lock or unlock an object; this is no edit, and undo leaves it alone."""
         with self.store.session() as session:
-            these = (ObjectRow.project_id == project_id) & (ObjectRow.object_id == object_id)
-            session.execute(update(ObjectRow).where(these).values(**flags))
+            rows = (ObjectRow.project_id == project_id) & (ObjectRow.object_id == object_id)
+            session.execute(update(ObjectRow).where(rows).values(**flags))
 
     def frames(
         self,
@@ -236,58 +285,48 @@ class Record:
         objects: Collection[ObjectId] | None = None,
         at: Pin | None = None,
     ) -> list[FrameRow]:
-        """What is known of frames ``start`` to ``end - 1``, by frame and object, now or at a revision.
+        """Return the rows of frames ``start`` to ``end - 1``, by frame and object, now or at a revision.
 
         Raises:
-            ConflictError: the revision is gone.
+            ConflictError: the revision no longer exists.
         """
         with self.store.session() as session:
-            project, _ = found(session, project_id)
-            these = alive(FrameRow, project, self._seen(session, project, at))
-            query = select(FrameRow).where(these, FrameRow.frame >= start, FrameRow.frame < end)
+            project, _ = load_project(session, project_id)
+            rows = visible(FrameRow, project, self._resolve(session, project, at))
+            query = select(FrameRow).where(rows, FrameRow.frame >= start, FrameRow.frame < end)
             if objects is not None:
                 query = query.where(FrameRow.object_id.in_(objects))
-            rows = session.scalars(query.order_by(FrameRow.frame, FrameRow.object_id, FrameRow.born)).all()
-        return newest(rows)
+            return newest_rows(session.scalars(query.order_by(FrameRow.frame, FrameRow.object_id, FrameRow.born)).all())
 
-    def object_frames(self, project_id: str) -> dict[ObjectId, tuple[int, list[int]]]:
-        """For each object the number of frames with a result, and the prompted frames."""
-        return {i: (len(lane), lane.prompted_frames) for i, lane in self.lanes.of(project_id).items()}
-
-    def prompted(self, project_id: str, object_id: ObjectId) -> list[FrameRow]:
-        """The frames on which something was said about an object."""
+    def prompted_rows(self, project_id: str) -> list[FrameRow]:
+        """Return the rows of all prompted frames, by object and frame."""
         with self.store.session() as session:
-            project, _ = found(session, project_id)
-            mine = alive(FrameRow, project) & (FrameRow.object_id == object_id) & FrameRow.prompt.is_not(None)
-            rows = session.scalars(select(FrameRow).where(mine))  # in order, it would not be by the index of prompts
-            return newest(sorted(rows, key=lambda row: (row.frame, row.born)))
+            project, _ = load_project(session, project_id)
+            rows = visible(FrameRow, project) & FrameRow.prompt.is_not(None)
+            found = session.scalars(select(FrameRow).where(rows)).all()
+        return newest_rows(sorted(found, key=lambda row: (row.object_id, row.frame, row.born)))
 
-    def prompted_frames(self, project_id: str, at: Pin) -> dict[ObjectId, list[int]]:
-        """The frames on which something was said, by object, at a revision; `ConflictError` if that is gone."""
+    def prompted_frames(self, project_id: str, at: Pin | None = None) -> dict[ObjectId, dict[int, int]]:
+        """Return the revision of each prompted frame by object, now or at a revision.
+
+        Raises:
+            ConflictError: the revision no longer exists.
+        """
         with self.store.session() as session:
-            project, _ = found(session, project_id)
-            these = alive(FrameRow, project, self._seen(session, project, at)) & FrameRow.prompt.is_not(None)
-            frames: dict[ObjectId, set[int]] = {}
-            for object_id, frame in session.execute(select(FrameRow.object_id, FrameRow.frame).where(these)):
-                frames.setdefault(object_id, set()).add(frame)
-        return {object_id: sorted(those) for object_id, those in frames.items()}
-
-    def said(self, project_id: str, object_id: ObjectId) -> list[tuple[int, int]]:
-        """(frame, revision at which it was said) of the same."""
-        with self.store.session() as session:
-            project, _ = found(session, project_id)
-            mine = alive(FrameRow, project) & (FrameRow.object_id == object_id) & FrameRow.prompt.is_not(None)
-            return sorted(
-                (frame, born) for frame, born in session.execute(select(FrameRow.frame, FrameRow.born).where(mine))
-            )
+            project, _ = load_project(session, project_id)
+            rows = visible(FrameRow, project, self._resolve(session, project, at)) & FrameRow.prompt.is_not(None)
+            query = select(FrameRow.object_id, FrameRow.frame, FrameRow.born).where(rows)
+            frames: dict[ObjectId, dict[int, int]] = {}
+            for object_id, frame, born in session.execute(query.order_by(FrameRow.frame, FrameRow.born)):
+                frames.setdefault(object_id, {})[frame] = born
+        return frames
 
 
-def _made(session: Session, project: ProjectRow, revision: int) -> str | None:
-    """When the edit of a revision was made; None where it is no step that undo can take back."""
+def _step_created(session: Session, project: ProjectRow, revision: int) -> str | None:
     step = session.get(StepRow, (project.id, revision))
     return None if step is None else step.created
 
 
-def newest(rows: Sequence[FrameRow]) -> list[FrameRow]:
-    """One row for each object and frame: the last in order."""
+def newest_rows(rows: Sequence[FrameRow]) -> list[FrameRow]:
+    """Keep the last row of each object and frame."""
     return list({(row.frame, row.object_id): row for row in rows}.values())

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, checked and documented; the OpenAPI document is made of these."""
+"""Request and response bodies (pydantic), from which the OpenAPI document is generated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from masklet.errors import PromptError
 from masklet.io import palette
 from masklet.studio.effects import Background, Effects, Foreground, rgb
-from masklet.studio.frame_server import Form
-from masklet.types import ObjectId
+from masklet.studio.frame_codec import Click
+from masklet.studio.frame_server import ImageFormat
+from masklet.types import ObjectId, Prompts, Rle
 
 MAX_INDEX = 2**31 - 1
 
@@ -20,31 +22,31 @@ Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
-def _readable(text: str) -> str:
+def _printable(text: str) -> str:
     stripped = text.strip()
     if not stripped or any(ord(letter) < 32 for letter in stripped):
-        raise ValueError("expected a name without control characters")
+        raise ValueError("expected a name of printable characters")
     return stripped
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_readable)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 
 
 class Strict(BaseModel):
-    """A request body; keys nobody knows are refused."""
+    """A request body without unknown keys."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class RleIn(Strict):
-    """A mask: COCO run-length code, compressed text or runs down the columns, background first."""
+    """A mask in COCO run-length encoding: compressed text, or runs down the columns, background first."""
 
     size: Annotated[list[int], Field(min_length=2, max_length=2)]
     counts: Annotated[str, Field(max_length=2**22)] | Annotated[list[FrameIndex], Field(max_length=2**20)]
 
 
 class ClickIn(Strict):
-    """A click in pixels of the media."""
+    """A click, in pixels of the media."""
 
     x: Number
     y: Number
@@ -55,37 +57,65 @@ Clicks = Annotated[list[ClickIn], Field(max_length=200)]
 Box = Annotated[list[Number], Field(min_length=4, max_length=4)]
 
 
-class Said(Strict):
-    """Clicks, a box, or both."""
+class PromptsIn(Strict):
+    """Clicks, a box [x0, y0, x1, y1] in pixels, or both."""
 
     clicks: Clicks = []
     box: Box | None = None
 
+    @property
+    def click_list(self) -> list[Click]:
+        """The clicks as tuples."""
+        return [(click.x, click.y, click.positive) for click in self.clicks]
 
-class PreviewIn(Said):
-    """What would be said about an object; 0 is a new one."""
+    def to_prompts(self) -> Prompts:
+        """Convert to prompts.
+
+        Raises:
+            PromptError: there is neither click nor box, or the box is invalid.
+        """
+        return Prompts.from_json({"clicks": [[x, y, int(label)] for x, y, label in self.click_list], "box": self.box})
+
+
+class PreviewIn(PromptsIn):
+    """Prompts of an object; 0 is a new one."""
 
     object_id: Annotated[int, Field(ge=0, le=2**30 - 1)] = 0
 
 
 class PromptIn(PreviewIn):
-    """What is said about an object; 0 makes a new one. An empty mask says that the object is not on this frame."""
+    """Prompts of an object; 0 makes a new one. An empty mask marks the object as absent from this frame.
+
+    With ``candidate`` the mask is one of the candidates of the clicks, which are only stored beside it.
+    """
 
     mask: RleIn | None = None
     replace: bool = False
     candidates: bool = False
     candidate: bool = False
 
+    def to_prompts_with(self, mask: Rle | None) -> Prompts:
+        """Convert to prompts, with the decoded mask.
+
+        Raises:
+            PromptError: a mask comes with a box, or with clicks that are not those of a candidate.
+        """
+        if mask is None:
+            return self.to_prompts()
+        if self.box is not None or (self.clicks and not self.candidate):
+            raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks or a box")
+        return Prompts(mask=mask.to_mask())  # an empty one marks the object as absent
+
 
 class MasksIn(Strict):
-    """Masks that become objects."""
+    """Masks that become new objects."""
 
     masks: Annotated[list[RleIn], Field(min_length=1, max_length=255)]
     names: Annotated[list[Name], Field(max_length=255)] = []
 
 
 class ProposalsIn(Strict):
-    """How closely to look for objects."""
+    """Grid of clicks per side, and number of proposals at most."""
 
     points_per_side: Annotated[int, Field(ge=1, le=32)] = 16
     limit: Annotated[int, Field(ge=1, le=200)] = 60
@@ -99,7 +129,7 @@ class ProjectIn(Strict):
 
 
 class ProjectChange(Strict):
-    """New name or markers, or up to which area in pixels masks are cleaned."""
+    """New name, in and out markers, or areas in pixels up to which masks are cleaned."""
 
     name: Name | None = None
     in_: Annotated[FrameIndex | None, Field(alias="in")] = None
@@ -116,7 +146,7 @@ class ObjectIn(Strict):
 
 
 class ObjectChange(ObjectIn):
-    """What changes of an object."""
+    """New name or color, or whether an object is hidden or locked."""
 
     hidden: bool | None = None
     locked: bool | None = None
@@ -134,7 +164,7 @@ class TrackIn(Strict):
 
 
 class EffectsIn(Strict):
-    """What happens to the background and to the objects."""
+    """Effects on the background and on the objects."""
 
     background: Background = "original"
     object: Foreground = "overlay"
@@ -142,24 +172,24 @@ class EffectsIn(Strict):
     strength: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     def effects(self, colors: Mapping[ObjectId, palette.Color]) -> Effects:
-        """The same for drawing, with the colors of the objects."""
+        """Convert to effects for drawing, with the colors of the objects."""
         color = None if self.color is None else rgb(self.color)
         return Effects(
             background=self.background, object=self.object, color=color, strength=self.strength, colors=colors
         )
 
 
-class LookIn(Strict):
-    """How a picture is wanted: never wider than the media; ``v`` is the media's version."""
+class ImageIn(Strict):
+    """Size and format of an image, never wider than the media; with its version in ``v`` it may be cached for ever."""
 
     v: Annotated[str, Field(max_length=40)] = ""
     width: Annotated[int, Field(ge=16, le=16384)] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 80
-    format: Form = "jpeg"
+    format: ImageFormat = "jpeg"
 
 
-class RenderIn(EffectsIn, LookIn):
-    """How a rendered frame is wanted: its objects, all by default; ``r`` only makes addresses differ."""
+class RenderIn(EffectsIn, ImageIn):
+    """Effects and objects (all by default) of a rendered frame; ``r`` only makes URLs differ."""
 
     objects: Annotated[str, Field(max_length=1024, pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$")] | None = None
     r: Annotated[str, Field(max_length=40)] = ""
@@ -176,7 +206,7 @@ class ExportIn(Strict):
 
 
 class FolderIn(Strict):
-    """A folder of pictures to be uploaded."""
+    """A folder of images to be uploaded."""
 
     name: Name
 
@@ -188,7 +218,7 @@ class LocalIn(Strict):
 
 
 class LoginIn(Strict):
-    """The token the studio was started with."""
+    """The access token that was printed when the studio was started."""
 
     token: Annotated[str, Field(max_length=200)]
 
@@ -197,25 +227,25 @@ Note = Annotated[str, Field(max_length=1000)]
 
 
 class NextIn(Strict):
-    """As what somebody wants to work."""
+    """The role of the next task."""
 
     role: Literal["annotate", "review"]
 
 
 class SubmitIn(Strict):
-    """How long the work took, if anybody measured it."""
+    """Seconds of work, if they were measured."""
 
     seconds: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
 
 
 class DeclineIn(Strict):
-    """Why there is nothing to annotate."""
+    """Why a task cannot be annotated."""
 
     note: Note = ""
 
 
 class VerdictIn(Strict):
-    """What a second person says about a masklet."""
+    """The verdict of a reviewer, with a note and the frames to correct."""
 
     outcome: Literal["satisfactory", "unsatisfactory", "reject"]
     note: Note = ""
@@ -223,31 +253,31 @@ class VerdictIn(Strict):
 
 
 class HoverIn(PreviewIn):
-    """A message of the page: what a click under the pointer would give."""
+    """A WebSocket message that requests the preview of a click under the pointer."""
 
     type: Literal["hover"]
     seq: FrameIndex
     frame: FrameIndex
 
 
-# --- answers ---
+# --- responses ---
 
 
 class ErrorEntry(BaseModel):
-    """What went wrong, in one sentence."""
+    """Type and message of an error."""
 
     type: str
     message: str
 
 
 class ErrorOut(BaseModel):
-    """Every answer with an error."""
+    """The body of every error response."""
 
     error: ErrorEntry
 
 
 class MediaOut(BaseModel):
-    """A video, picture or folder of pictures."""
+    """A video, image or folder of images."""
 
     id: str
     name: str
@@ -274,7 +304,7 @@ class ObjectOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """Long work."""
+    """A long-running job."""
 
     id: str
     project_id: str
@@ -308,14 +338,14 @@ class ProjectOut(BaseModel):
 
 
 class RleOut(BaseModel):
-    """A mask: COCO run-length code."""
+    """A mask in COCO run-length encoding."""
 
     size: list[int]
     counts: str
 
 
 class CandidateOut(BaseModel):
-    """One reading of a click, or one proposal."""
+    """A candidate mask of a click, or a proposal."""
 
     mask: RleOut
     iou: float
@@ -324,7 +354,7 @@ class CandidateOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """What prompts would give."""
+    """The mask that prompts would give."""
 
     mask: RleOut
     presence: float
@@ -339,14 +369,14 @@ class ObjectFrame(PreviewOut):
 
 
 class FrameOut(BaseModel):
-    """All objects on one frame, by id."""
+    """All objects on one frame, by object id."""
 
     frame: int
     objects: dict[str, ObjectFrame]
 
 
 class PromptOut(BaseModel):
-    """Everything said about an object on a frame; the first ``shown`` clicks only chose the mask."""
+    """All prompts of an object on a frame; the first ``shown`` clicks only selected the mask from candidates."""
 
     clicks: list[ClickIn]
     box: list[float] | None
@@ -355,7 +385,7 @@ class PromptOut(BaseModel):
 
 
 class AnswerOut(BaseModel):
-    """What a prompt gave."""
+    """The frame after a prompt, the prompts, candidate masks, and the new object."""
 
     revision: int
     frame: FrameOut

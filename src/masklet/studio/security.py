@@ -1,4 +1,4 @@
-"""Who may call, from which page, how often and how much: everything that is checked before a call reaches the app."""
+"""Checks of every request before it reaches the app: host, origin, token, rate and size of the body."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from masklet.studio import errors
-from masklet.studio.errors import BusyError, ForbiddenError, StudioError, TokenError, UploadError
+from masklet.studio.errors import (
+    BusyError,
+    ForbiddenError,
+    StudioError,
+    TokenError,
+    UploadError,
+    error_response,
+)
 from masklet.studio.settings import Settings
 
 COOKIE = "masklet_token"
@@ -26,7 +32,7 @@ OWN_HEADER = "x-masklet"
 OPEN_PATHS = frozenset({"/api/health", "/api/login"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 STREAMED = ("/api/media", "/api/folders/")
-"""Where bodies are written to disk as they come; the routes count them."""
+"""Routes that write the body to disk and limit it themselves."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -41,8 +47,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-Admit = Callable[[str, str, str], object]
-"""Who it is that shows a token, calls with a method, and wants a path; raises a `StudioError` where they may not."""
+Authorize = Callable[[str, str, str], object]
+"""Returns the person with a token who may call a method on a path, or raises a `StudioError`."""
 
 CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429}
 
@@ -50,49 +56,49 @@ CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429}
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
-    at: float
+    updated: float
 
 
-class Limiter:
-    """Calls of each address: ``rate`` a second, ``burst`` at once. What it remembers is bounded."""
+class RateLimiter:
+    """A token bucket for each address: ``rate`` requests a second, ``burst`` at once, for the latest ``addresses``."""
 
     def __init__(self, rate: float, burst: int, *, addresses: int = 4096) -> None:
         self._rate, self._burst, self._addresses = rate, burst, addresses
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def allows(self, address: str, now: float) -> bool:
-        """Count a call; False where it comes too soon."""
+        """Count a request at a time in seconds and return whether it is allowed."""
         bucket = self._buckets.setdefault(address, _Bucket(float(self._burst), now))
         self._buckets.move_to_end(address)
         if len(self._buckets) > self._addresses:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
-        bucket.at = now
+        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.updated) * self._rate)
+        bucket.updated = now
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1
         return True
 
 
-class Guard:
-    """Middleware in front of everything.
+class SecurityMiddleware:
+    """Refuses requests that may not reach the app.
 
-    Host names are checked against DNS rebinding, origins against other pages (also for WebSockets, which no browser
-    protects), unsafe methods need a header that no form can send, and the token, where there is one, is compared in
-    constant time. Bodies are cut off beyond their limit.
+    The host name is checked against DNS rebinding, and the origin against other pages (also for WebSockets, which
+    browsers do not protect). Unsafe methods need a header that HTML forms cannot send. The token is compared in
+    constant time. Bodies are limited.
 
     Args:
-        app: what is guarded.
-        settings: names, token and limits.
-        admit: in place of the one token; what it gives is the ``person`` of the request's state.
+        app: receives the allowed requests.
+        settings: hosts, token and limits.
+        authorize: replaces the check of the one token; its result becomes ``request.state.person``.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, admit: Admit | None = None) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, authorize: Authorize | None = None) -> None:
         self.app = app
         self.settings = settings
-        self.admit = admit
-        self.limiter = Limiter(settings.requests_per_second, settings.request_burst)
-        self.names = frozenset({"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.hosts)})
+        self.authorize = authorize
+        self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
+        self.hosts = frozenset({"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.hosts)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -110,41 +116,42 @@ class Guard:
         await self.app(scope, limited, _with_headers(send))
 
     def check(self, scope: Scope) -> None:
-        """Raise a `StudioError` unless the call may go on."""
+        """Raise a `StudioError` for a request that is refused."""
         headers = Headers(scope=scope)
         path, method = scope["path"], scope.get("method", "GET")
         client = scope.get("client")
         if not self.limiter.allows(client[0] if client else "", time.monotonic()):
-            raise BusyError("too many calls in a short time: wait a second")
+            raise BusyError("too many requests: try again in a second")
         host = headers.get("host", "")
-        if not self._known_host(host):
+        if not self._allows_host(host):
+            shown = host.encode("ascii", "replace").decode()[:60]
             raise ForbiddenError(
-                f"the studio is not called {_shown(host)}: open it by its address, or start it with --host"
+                f"host {shown!r} is not allowed; open the printed URL or restart with --allow-host {shown or 'NAME'}"
             )
         origin = headers.get("origin")
-        if origin is not None and not _is_at(origin, host):
-            raise ForbiddenError("this call comes from another page than the studio's")
+        if origin is not None and not _is_same_origin(origin, host):
+            raise ForbiddenError("requests from other origins are not allowed")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and path.startswith("/api"):
-            raise ForbiddenError("this call comes from another page than the studio's")
+            raise ForbiddenError("requests from other origins are not allowed")
         if method not in SAFE_METHODS and OWN_HEADER not in headers:
-            raise ForbiddenError("a call that changes something needs the header X-Masklet: 1")
+            raise ForbiddenError(f"{method} needs the header X-Masklet: 1")
         if path.startswith("/api") and path not in OPEN_PATHS:
-            if self.admit is not None:
-                scope.setdefault("state", {})["person"] = self.admit(_shown_token(headers), method, path)
+            if self.authorize is not None:
+                scope.setdefault("state", {})["person"] = self.authorize(_token_of(headers), method, path)
             elif self.settings.token:
-                check_token(self.settings.token, _shown_token(headers))
+                check_token(self.settings.token, _token_of(headers))
         length = headers.get("content-length", "0")
         if not path.startswith(STREAMED) and length.isdecimal() and int(length[:20]) > self.settings.body_bytes:
             raise UploadError(f"expected a body of at most {self.settings.body_bytes} bytes")
 
-    def _known_host(self, host: str) -> bool:
-        """Names must be known; addresses are always good, because no foreign page has one of ours as its name."""
+    def _allows_host(self, host: str) -> bool:
+        """Whether a host is an allowed name, or any IP address: no other page has an address of ours as its name."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
             _ = urlsplit(f"//{host}").port
         except ValueError:
             return False
-        if name in self.names:
+        if name in self.hosts:
             return True
         try:
             ipaddress.ip_address(name)
@@ -156,34 +163,36 @@ class Guard:
     async def _refuse(error: StudioError, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.accept"})  # only an accepted connection can be told why
+            await send({"type": "websocket.accept"})  # only an accepted connection carries a close code and reason
             await send(
                 {"type": "websocket.close", "code": CLOSE_CODES.get(error.status, 4400), "reason": str(error)[:100]}
             )
         else:
-            await errors.answer(error)(scope, receive, _with_headers(send))
+            await error_response(error)(scope, receive, _with_headers(send))
 
 
 def new_token() -> str:
-    """A token nobody guesses."""
+    """Return a random token."""
     return secrets.token_urlsafe(24)
 
 
-def check_token(token: str, shown: str) -> None:
-    """Raise `TokenError` unless ``shown`` is the token; takes the same time whatever came."""
-    if not hmac.compare_digest(token.encode(), shown.encode("utf-8", "replace")):
-        raise TokenError("this studio needs its token: open the address that was printed when it started")
+def check_token(token: str, given: str) -> None:
+    """Raise `TokenError` unless two tokens are equal; takes the same time for any input."""
+    if not hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
+        raise TokenError(
+            "the access token is missing or wrong: open the URL that was printed when the studio was started"
+        )
 
 
-def _shown_token(headers: Headers) -> str:
-    scheme, _, shown = headers.get("authorization", "").partition(" ")
+def _token_of(headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return shown.strip()
+        return token.strip()
     return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """The same body, unless it grows too large."""
+    """Count the bytes of a body and raise `UploadError` beyond a limit."""
     seen = 0
 
     async def counted() -> Message:
@@ -209,20 +218,16 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _is_at(origin: str, host: str) -> bool:
-    """Whether a page's origin is where the call goes to."""
+def _is_same_origin(origin: str, host: str) -> bool:
+    """Whether the origin of a page is the host of the request."""
     try:
         return urlsplit(origin).netloc.lower() == host.lower()
     except ValueError:
         return False
 
 
-def _shown(host: str) -> str:
-    return host.encode("ascii", "replace").decode()[:60] or "by no name"
-
-
-def login_answer(token: str | None, *, secure: bool) -> Response:
-    """The answer to a token that is good: a cookie that pages of other sites can neither read nor send."""
+def login_response(token: str | None, *, secure: bool) -> Response:
+    """Return a response that sets a cookie with the token; other sites can neither read nor send it."""
     response = Response(status_code=204)
     if token:
         response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, max_age=30 * 86400)

@@ -1,4 +1,4 @@
-"""The studio without HTTP: one object that holds everything, and the entries of media, objects and projects as JSON."""
+"""Everything a running studio holds, independent of HTTP; media, objects and projects as JSON."""
 
 from __future__ import annotations
 
@@ -12,186 +12,202 @@ from sqlalchemy.exc import DBAPIError
 
 from masklet.backends.protocol import Model
 from masklet.io import color_of
-from masklet.studio.cleaning import Cleaning, clean_masks
+from masklet.lru_cache import LruCache
+from masklet.studio.cleaning import Cleaning, cleaned_mask_cache
 from masklet.studio.errors import ConflictError
-from masklet.studio.events import Hub
-from masklet.studio.frame_server import Viewers, frame_cache, picture_cache
+from masklet.studio.events import EventBus
+from masklet.studio.frame_server import FrameServer
 from masklet.studio.jobs import Jobs
 from masklet.studio.library import Library
-from masklet.studio.lock import FolderLock
-from masklet.studio.revisions import Record
-from masklet.studio.sessions import Device, Live, device_of
+from masklet.studio.revisions import Revisions
+from masklet.studio.sessions import Device, OpenProject, device_of
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
-from masklet.studio.tables import FrameRow, MediaRow, ObjectRow
+from masklet.studio.tables import FrameRow, MediaRow, ObjectRow, ProjectRow
 from masklet.studio.worker import Worker
-from masklet.types import ObjectId
+from masklet.types import ObjectId, Size
 
 T = TypeVar("T")
 
+IMAGE_BYTES = 64 * 2**20
+"""Encoded frames in memory."""
 
-class Desk:
-    """Everything one studio holds.
+
+class Services:
+    """The service container of a studio.
 
     Args:
         models: one for each device.
         settings: folders and limits.
 
     Raises:
-        OutputError: the folder cannot be used, or another studio is using it.
+        OutputError: the folder cannot be used, or another studio is running in it.
 
     Attributes:
-        store, record: the database, and what projects hold.
-        library, viewers, pictures, clean: media, open for looking at, encoded frames, and masks without specks.
+        store, revisions: the database, and the content of projects in it.
+        library, frame_server: the media, and their decoded frames.
+        images, cleaned_masks: caches of encoded frames and of cleaned masks.
         devices: where models run.
-        exporter: the thread that writes results.
-        hub, jobs: events and long work.
+        exporter: the thread that writes exports.
+        events, jobs: the event bus, and long-running jobs.
     """
 
     def __init__(self, models: Sequence[Model], settings: Settings) -> None:
         self.settings = settings
-        self._lock = FolderLock(settings.folder)
-        try:
-            self.store = Store(settings)
-        except BaseException:
-            self._lock.release()
-            raise
-        self.record = Record(self.store, settings.undo_steps)
+        self.store = Store(settings)
+        self.revisions = Revisions(self.store, settings.undo_steps)
         self.library = Library(self.store, settings)
-        self.viewers = Viewers(frame_cache())
-        self.pictures = picture_cache()
-        self.clean = clean_masks()
-        self.hub = Hub()
-        self.jobs = Jobs(self.hub)
+        self.frame_server = FrameServer()
+        self.images: LruCache[str, bytes] = LruCache(IMAGE_BYTES, len)
+        self.cleaned_masks = cleaned_mask_cache()
+        self.events = EventBus()
+        self.jobs = Jobs(self.events)
         self.devices = [
-            Device(model, self.record, self.viewers, settings, f"device-{i}") for i, model in enumerate(models)
+            Device(model, self.revisions, self.frame_server, settings, f"device-{i}") for i, model in enumerate(models)
         ]
         self.exporter = Worker("exporter")
         shutil.rmtree(settings.exports, ignore_errors=True)
         settings.exports.mkdir(parents=True)
 
     def device(self, project_id: str) -> Device:
-        """Where a project's model runs."""
+        """Return the device of a project."""
         return device_of(self.devices, project_id)
 
-    def later(self, project_id: str, function: Callable[[Device, Live], T], *, urgent: bool = True) -> Future[T]:
-        """Call a function with a project in memory, when it is the project's turn on its device.
+    def submit(self, project_id: str, function: Callable[[OpenProject], T], *, urgent: bool = True) -> Future[T]:
+        """Call a function with an open project on the thread of its device.
 
-        What the function changes in the tracker and fails to write down is forgotten again. What is not urgent, and
-        changes nothing, comes after what is.
+        If the function cannot write to the database, what it changed in the tracker is undone.
+
+        Args:
+            project_id: the project.
+            function: called when its turn comes.
+            urgent: False for a function that changes nothing and may wait for others.
         """
         device = self.device(project_id)
 
         def run() -> T:
-            live = device.live(project_id)
             try:
-                return function(device, live)
+                return function(device.open(project_id))
             except (OSError, DBAPIError):
                 device.reload(project_id)
                 raise
 
         return (device.worker.call if urgent else device.worker.preview)(project_id, run)
 
+    async def run(self, project_id: str, function: Callable[[OpenProject], T], *, urgent: bool = True) -> T:
+        """Call a function as `submit` and wait for its result."""
+        return await asyncio.wrap_future(self.submit(project_id, function, urgent=urgent))
+
     def frames(
         self, project_id: str, start: int, end: int, objects: Collection[ObjectId] | None = None
     ) -> Sequence[FrameRow]:
-        """What is known of frames ``start`` to ``end - 1`` as it is shown, by frame and object."""
+        """Return the rows of frames ``start`` to ``end - 1`` with cleaned masks, by frame and object."""
         project, media = self.store.project(project_id)
-        rows = self.record.frames(project_id, start, end, objects)
-        return Cleaning.of(project).rows(rows, (media.height, media.width), self.clean)
+        rows = self.revisions.frames(project_id, start, end, objects)
+        return self.cleaned(project, rows, (media.height, media.width))
 
-    async def ask(self, project_id: str, function: Callable[[Device, Live], T], *, urgent: bool = True) -> T:
-        """The same, waited for."""
-        return await asyncio.wrap_future(self.later(project_id, function, urgent=urgent))
+    def cleaned(self, project: ProjectRow, rows: Sequence[FrameRow], size: Size) -> Sequence[FrameRow]:
+        """Clean the masks of rows in place as the project sets it; ``size`` is (height, width) of the media."""
+        if not (project.specks or project.holes):
+            return rows
+        return Cleaning(project.specks, project.holes).rows(rows, size, self.cleaned_masks)
 
-    def changed(self, project_id: str, revision: int, what: str, frame: int | None = None) -> None:
-        """Tell every page of a project that something has changed."""
-        self.hub.send(project_id, {"type": "changed", "revision": revision, "what": what, "frame": frame})
+    def publish_change(self, project_id: str, revision: int, what: str, **details: Any) -> None:
+        """Publish that a project has changed: "project", "objects", "prompts" or "history"."""
+        self.events.publish(project_id, {"type": "changed", "what": what, "revision": revision, **details})
 
     def expire(self, now: float) -> None:
-        """Give back what nobody has used lately, here and on every device."""
+        """Free what was not used within the idle time, here and on every device."""
         before = now - self.settings.idle_seconds
-        old = [
-            kept.expire(before)
-            for kept in (self.viewers, self.viewers.seen, self.pictures, self.clean, self.record.lanes.kept)
-        ]
+        caches = self.frame_server, self.images, self.cleaned_masks, self.revisions.stats
+        freed = [cache.expire(before) for cache in caches]
         for device in self.devices:
-            device.worker.call("", lambda device=device: device.expire(before, trim=any(old)))  # type: ignore[misc]
+            device.worker.call("", lambda device=device: device.expire(before, trim=any(freed)))  # type: ignore[misc]
 
     def remove_project(self, project_id: str) -> None:
-        """Delete a project; its jobs are cancelled."""
+        """Delete a project and cancel its jobs."""
         self.store.project(project_id)
         for job in self.jobs.active(project_id):
             self.jobs.cancel(job)
         self.store.remove_project(project_id)
-        self.changed(project_id, 0, "project")  # pages that show it find that it is gone
+        self.publish_change(project_id, 0, "project")  # pages that show it find that it does not exist
         device = self.device(project_id)
         device.worker.call(project_id, lambda: device.drop(project_id))
 
     def close(self) -> None:
-        """End all work and close everything; what was done is in the database."""
+        """Stop all threads and close everything; finished work is in the database."""
         self.exporter.close()
         for device in self.devices:
             device.close()
-        self.viewers.close()
+        self.frame_server.close()
         self.store.close()
-        self._lock.release()
 
-    # --- entries ---
+    # --- JSON ---
 
-    def project_entry(self, project_id: str) -> dict[str, Any]:
-        """A project as the page takes it."""
+    def project_json(self, project_id: str) -> dict[str, Any]:
+        """Return a project as the API shows it."""
         project, media = self.store.project(project_id)
-        undo, redo = self.record.labels(project_id)
+        undo, redo = self.revisions.labels(project_id)
         return {
             "id": project.id,
             "name": project.name,
-            "media": media_entry(media),
+            "media": media_json(media),
             "revision": project.revision,
             "in": project.start,
             "out": project.end,
             "specks": project.specks,
             "holes": project.holes,
-            "objects": self.object_entries(project_id),
+            "objects": self.objects_json(project_id),
             "undo": undo,
             "redo": redo,
-            "jobs": [job.entry() for job in self.jobs.active(project_id)],
+            "jobs": [job.to_json() for job in self.jobs.active(project_id)],
             "created": project.created,
             "changed": project.changed,
         }
 
-    def object_entries(self, project_id: str) -> list[dict[str, Any]]:
-        """The objects of a project as the page takes them."""
-        frames = self.record.object_frames(project_id)
-        return [object_entry(row, *frames.get(row.object_id, (0, []))) for row in self.record.objects(project_id)]
+    def objects_json(self, project_id: str) -> list[dict[str, Any]]:
+        """Return the objects of a project as the API shows them."""
+        stats = self.revisions.stats.get(project_id)
+        return [
+            object_json(row, len(stats[row.object_id]), stats[row.object_id].prompted_frames)
+            if row.object_id in stats
+            else object_json(row)
+            for row in self.revisions.objects(project_id)
+        ]
 
 
-def media_entry(row: MediaRow) -> dict[str, Any]:
-    """A media as the page takes it; where it lies is nobody's business."""
+def media_json(row: MediaRow) -> dict[str, Any]:
+    """Return a media as the API shows it, without its path."""
     names = ("id", "name", "kind", "width", "height", "num_frames", "fps", "version", "uploaded", "created")
     return {name: getattr(row, name) for name in names}
 
 
-def object_entry(row: ObjectRow, num_frames: int, prompted: list[int]) -> dict[str, Any]:
-    """An object as the page takes it."""
+def object_json(row: ObjectRow, num_frames: int = 0, prompted: Sequence[int] = ()) -> dict[str, Any]:
+    """Return an object as the API shows it.
+
+    Args:
+        row: the object.
+        num_frames: frames with a result.
+        prompted: prompted frames.
+    """
     return {
         "id": row.object_id,
         "name": row.name,
         "color": row.color,
         "hidden": row.hidden,
         "locked": row.locked,
-        "prompted": prompted,
+        "prompted": list(prompted),
         "num_frames": num_frames,
     }
 
 
-def hex_color(object_id: ObjectId) -> str:
-    """The color of an object that was given none."""
+def default_color(object_id: ObjectId) -> str:
+    """Return the color of a new object as "#rrggbb"."""
     red, green, blue = color_of(object_id)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def refuse_locked(row: ObjectRow) -> None:
-    """Raise `ConflictError` for an object that is locked."""
+    """Raise `ConflictError` for a locked object."""
     if row.locked:
         raise ConflictError(f"{row.name} is locked: unlock it to change it")

@@ -1,51 +1,76 @@
-"""Projects in memory: a tracker and an open video for each project somebody works on, made from the database."""
+"""Open projects: a tracker for each project that somebody works on, restored from the database on its device."""
 
 from __future__ import annotations
 
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from masklet.backends.protocol import Model
+from masklet.lru_cache import LruCache
 from masklet.model.malloc import release_freed_memory
-from masklet.predict.image import ImageSegmenter
+from masklet.model.tensors import ImageFeatures
 from masklet.predict.logit_store import LogitStore
+from masklet.predict.preprocessing import frame_tensor
 from masklet.predict.session import VideoSession
 from masklet.predict.track import FrameState
-from masklet.studio.features import MediaFeatures, shared_features
 from masklet.studio.frame_codec import model_key, states_of
-from masklet.studio.frame_server import MediaFrames, Viewers
-from masklet.studio.revisions import Record
+from masklet.studio.frame_server import FrameServer, MediaFrames
+from masklet.studio.revisions import Revisions
 from masklet.studio.settings import Settings
-from masklet.studio.tables import MediaRow
+from masklet.studio.tables import FrameRow, MediaRow
 from masklet.studio.worker import Worker
-from masklet.types import ObjectId, Prompts, Rle, Size
+from masklet.types import FrameSource, ObjectId, Prompts, Size
 
 LOGIT_BYTES = 16 * 2**20
 """Low-resolution logits that one project keeps in memory; older ones go to a temporary file."""
 
+FEATURE_BYTES = 128 * 2**20
+MIN_FEATURES = 16
+"""Frames whose features are cached whatever their size: several people work between the steps of a tracking job."""
+
 BLOCK = 128
-"""Frames that are brought back together."""
+"""Frames that are read from the database together."""
 
 REACH = 32
-"""The memory of a frame reaches no farther than this, but for prompted frames."""
+"""Frames on each side of a frame that its memory selection may read, apart from prompted frames."""
+
+FeatureCache = LruCache[tuple[str, int], ImageFeatures]
+"""Image features by media and frame index."""
+
+
+class MediaFeatures:
+    """The image features of one media, from a cache that all projects of a device share."""
+
+    def __init__(self, model: Model, media_id: str, frames: FrameSource, cache: FeatureCache) -> None:
+        self._model, self._media_id, self._frames, self._cache = model, media_id, frames, cache
+
+    def __getitem__(self, frame_index: int) -> ImageFeatures:
+        features = self._cache.get((self._media_id, frame_index))
+        if features is None:
+            pixels = frame_tensor(self._frames[frame_index], self._model.config.image_size, self._model.device)
+            features = self._model.encode_image(pixels)
+            self._cache.put((self._media_id, frame_index), features)
+        return features
 
 
 @dataclass(eq=False)
-class Live:
-    """One project in memory; only its device's thread touches it.
+class OpenProject:
+    """One project in memory; only the thread of its device uses it.
 
     Attributes:
-        tracker: knows every prompt and result.
-        source: the media it reads.
-        media: the media as listed.
-        blocks: the parts of the media whose frames the tracker was given back.
-        busy: how many jobs are using it; it is not closed while any is.
-        used: when it was last asked for.
+        id: of the project.
+        tracker: holds its prompts, results and memories.
+        source: the frames that the tracker reads.
+        media: as listed.
+        blocks: ranges of frames whose tracked results were restored.
+        busy: number of jobs that use it; it is not closed while there is one.
+        used: when it was last used (`time.monotonic`).
     """
 
+    id: str
     tracker: VideoSession
     source: MediaFrames
     media: MediaRow
@@ -60,131 +85,137 @@ class Live:
 
 
 class Device:
-    """A model on its device, its thread, and the projects that are open there.
+    """A model on its device, the thread that runs it, and the projects that are open there.
 
-    All methods but the constructor and `close` are for calls on the worker's thread.
+    All methods but `close` are called on the worker's thread.
 
     Args:
         model: from `masklet.load`.
-        record: what projects hold.
-        viewers: where frames come from.
-        settings: how many projects may be open, and for how long.
+        revisions: the content of projects.
+        frame_server: source of frames.
+        settings: limits.
         name: of the thread.
 
     Attributes:
-        features: what the encoder has seen, shared by all projects.
+        features: image features, shared by all projects.
     """
 
-    def __init__(self, model: Model, record: Record, viewers: Viewers, settings: Settings, name: str) -> None:
+    def __init__(
+        self, model: Model, revisions: Revisions, frame_server: FrameServer, settings: Settings, name: str
+    ) -> None:
         self.model = model
-        self.segmenter = ImageSegmenter(model)
         self.worker = Worker(name, waiting_calls=settings.waiting_calls)
-        self._record = record
-        self._viewers = viewers
+        self.features: FeatureCache = LruCache(FEATURE_BYTES, _feature_bytes, min_values=MIN_FEATURES)
+        self._revisions = revisions
+        self._frame_server = frame_server
         self._settings = settings
-        self._live: OrderedDict[str, Live] = OrderedDict()
-        self.features = shared_features()
+        self._open: OrderedDict[str, OpenProject] = OrderedDict()
 
-    def live(self, project_id: str) -> Live:
-        """A project in memory, as the database knows it.
+    def open(self, project_id: str) -> OpenProject:
+        """Return a project in memory; open it if it is not.
 
         Raises:
             NotFoundError: there is no such project.
-            MediaError: its media cannot be read any more.
+            MediaError: its media cannot be read.
         """
-        live = self._live.get(project_id)
-        if live is None:
-            self._drop_frame()
-            live = self._live[project_id] = self._opened(project_id)
-        live.used = time.monotonic()
-        self._live.move_to_end(project_id)
-        return live
+        project = self._open.get(project_id)
+        if project is None:
+            idle = [other for other, known in self._open.items() if not known.busy]
+            for other in idle[: max(0, len(self._open) + 1 - self._settings.live_sessions)]:
+                self.drop(other)
+            project = self._open[project_id] = self._restored(project_id)
+        project.used = time.monotonic()
+        self._open.move_to_end(project_id)
+        return project
 
-    def _opened(self, project_id: str) -> Live:
-        _, media = self._record.store.project(project_id)
-        source = MediaFrames(media, self._viewers)
-        live = Live(VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES)), source, media)
-        live.tracker.features = MediaFeatures(self.model, media.id, source, self.features)
-        live.tracker.remind = lambda frame: self._remind(live, project_id, frame)
-        self.renew(live, project_id, {row.object_id for row in self._record.objects(project_id)})
-        return live
+    def _restored(self, project_id: str) -> OpenProject:
+        _, media = self._revisions.store.project(project_id)
+        source = MediaFrames(media, self._frame_server)
+        tracker = VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES))
+        tracker.features = MediaFeatures(self.model, media.id, source, self.features)
+        project = OpenProject(project_id, tracker, source, media)
+        tracker.remind = lambda frame: self._restore_near(project, frame)
+        self.restore(project)
+        return project
 
-    def renew(self, live: Live, project_id: str, objects: Collection[ObjectId]) -> None:
-        """Bring objects of a project in memory to what the database says of them.
+    def restore(self, project: OpenProject, objects: Collection[ObjectId] | None = None) -> None:
+        """Bring objects of an open project, or all, to their state in the database.
 
-        The tracker gets the frames that somebody prompted; the others when it comes near them, so that what it costs
-        does not depend on the length of the video. Prompts that another model has answered are taken by their masks.
+        Only prompted frames are restored at once; tracked ones when the tracker comes near them, so that the cost does
+        not depend on the length of the video. Prompts that another model has answered are restored by their masks.
         """
-        live.blocks.clear()
-        strange: list[tuple[int, ObjectId, Rle]] = []
-        for object_id in objects:
-            rows = self._record.prompted(project_id, object_id)
-            frames = states_of(rows, live.size, (), model=model_key(self.model))
-            ours = {i: one for i, one in frames.items() if one.pointer is not None or _is_absent(one)}
-            if ours:
-                live.tracker.restore(object_id, ours)
-            elif object_id in live.tracker.object_ids:
-                live.tracker.forget(object_id)
-            masks = ((index, state.result.mask) for index, state in frames.items() if index not in ours)
-            strange += [(index, object_id, mask) for index, mask in masks if mask.area]
-        for index, object_id, mask in strange:
-            live.tracker.prompt_objects(index, {object_id: Prompts.from_mask(mask.to_mask())}, replace=True)
+        project.blocks.clear()
+        rows: dict[ObjectId, list[FrameRow]] = {}
+        for row in self._revisions.prompted_rows(project.id):
+            rows.setdefault(row.object_id, []).append(row)
+        tracker, foreign = project.tracker, []
+        for object_id in rows.keys() | tracker.object_ids if objects is None else objects:
+            states = states_of(rows.get(object_id, []), project.size, {}, model=model_key(self.model))
+            own = {frame: state for frame, state in states.items() if state.pointer is not None or _is_absent(state)}
+            if own:
+                tracker.restore(object_id, own)
+            elif object_id in tracker.object_ids:
+                tracker.forget(object_id)
+            foreign += [(f, object_id, state.result.mask) for f, state in states.items() if f not in own]
+        for frame, object_id, mask in foreign:
+            if mask.area:
+                tracker.prompt_objects(frame, {object_id: Prompts.from_mask(mask.to_mask())}, replace=True)
 
-    def _remind(self, live: Live, project_id: str, frame: int) -> None:
-        """Give the tracker back what is known of a frame and of those that its memory may reach."""
+    def _restore_near(self, project: OpenProject, frame: int) -> None:
+        """Restore the tracked frames that memory selection may read from a frame."""
         for block in range(max(0, frame - REACH) // BLOCK, (frame + REACH) // BLOCK + 1):
-            if block in live.blocks:
+            if block in project.blocks:
                 continue
-            live.blocks.add(block)
-            rows = self._record.frames(project_id, block * BLOCK, (block + 1) * BLOCK, live.tracker.object_ids)
-            rows = [row for row in rows if row.prompt is None]  # what was prompted is there from the start
-            for object_id in {row.object_id for row in rows}:
-                these, said = [r for r in rows if r.object_id == object_id], self._record.said(project_id, object_id)
-                frames = states_of(these, live.size, said, model=model_key(self.model))
-                live.tracker.restore(object_id, frames, join=True)
+            project.blocks.add(block)
+            start, end = block * BLOCK, (block + 1) * BLOCK
+            rows = self._revisions.frames(project.id, start, end, project.tracker.object_ids)
+            tracked: dict[ObjectId, list[FrameRow]] = {}
+            for row in rows:
+                if row.prompt is None:  # prompted frames are restored already
+                    tracked.setdefault(row.object_id, []).append(row)
+            prompted = self._revisions.prompted_frames(project.id) if tracked else {}
+            for object_id, own in tracked.items():
+                states = states_of(own, project.size, prompted.get(object_id, {}), model=model_key(self.model))
+                project.tracker.restore(object_id, states, join=True)
 
     def reload(self, project_id: str) -> None:
-        """Bring a whole project in memory to what the database says of it: something could not be written down."""
-        live = self._live.get(project_id)
-        if live is None:
-            return
-        rows = {row.object_id for row in self._record.objects(project_id)}
-        self.renew(live, project_id, rows.union(live.tracker.object_ids))
+        """Bring an open project back to its state in the database, after a change that could not be written."""
+        project = self._open.get(project_id)
+        if project is not None:
+            self.restore(project)
 
     def drop(self, project_id: str) -> None:
-        """Give back a project's memory; the next call makes it again."""
-        self._live.pop(project_id, None)
+        """Free the memory of a project; the next call opens it again."""
+        self._open.pop(project_id, None)
 
     def expire(self, before: float, *, trim: bool = False) -> None:
-        """Give back what nobody has asked for since a time (`time.monotonic`), to the system as well.
+        """Free what was last used before a time (`time.monotonic`), and return memory to the system.
 
         Args:
             before: the time.
-            trim: whether others have given back something too.
+            trim: whether to return memory even if nothing was freed here.
         """
-        unused = [name for name, live in self._live.items() if not live.busy and live.used < before]
+        unused = [name for name, project in self._open.items() if not project.busy and project.used < before]
         for project_id in unused:
             self.drop(project_id)
         if self.features.expire(before) or unused or trim:
             release_freed_memory()
 
-    def _drop_frame(self) -> None:
-        idle = [project_id for project_id, live in self._live.items() if not live.busy]
-        for project_id in idle[: max(0, len(self._live) + 1 - self._settings.live_sessions)]:
-            self.drop(project_id)
-
     def close(self) -> None:
-        """End the thread and give back all memory."""
+        """Stop the thread and free all memory."""
         self.worker.close()
-        for project_id in list(self._live):
-            self.drop(project_id)
+        self._open.clear()
+
+
+def device_of(devices: Sequence[Device], project_id: str) -> Device:
+    """Return the device of a project; always the same one."""
+    return devices[zlib.crc32(project_id.encode()) % len(devices)]
 
 
 def _is_absent(state: FrameState) -> bool:
-    """Whether a person said that the object is not there; that is remembered by no pointer."""
+    """Whether a prompt marks the object as absent, which leaves no pointer."""
     return state.prompts is not None and state.prompts.is_absent
 
 
-def device_of(devices: list[Device], project_id: str) -> Device:
-    """The device a project belongs to; always the same."""
-    return devices[zlib.crc32(project_id.encode()) % len(devices)]
+def _feature_bytes(features: ImageFeatures) -> int:
+    return sum(part.nbytes for part in (features.embedding, features.stride8, features.stride4))

@@ -1,4 +1,4 @@
-"""What a studio may use and how much of it: folders, limits, times."""
+"""Folders, limits and times of a studio."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ class Settings:
     """How one studio runs.
 
     Attributes:
-        folder: where the studio keeps its database, uploads and exports; made where it is missing.
-        offered: files and folders of this machine that may be opened by path; everything else is out of reach.
-        token: what every caller must show, or None where everybody who reaches the address may work.
-        hosts: host names besides localhost, IP addresses and this machine's name under which the studio may be called.
-        upload_bytes: the largest upload, for a folder of pictures all of them together.
-        folder_files: pictures of a folder that is uploaded.
+        folder: holds the database, uploads and exports; created if missing.
+        offered: files and folders of this machine that clients may open by path; all others are out of reach.
+        token: that every request must carry, None for open access.
+        hosts: allowed host names besides localhost, IP addresses and the name of this machine.
+        upload_bytes: the largest upload; for a folder of images, of all files together.
+        folder_files: images of an uploaded folder.
         body_bytes: the largest body of any other request.
-        requests_per_second, request_burst: allowed from one address, steadily and at once.
-        idle_seconds: after so long without a call a session gives back its memory; nothing is lost.
-        live_sessions: held in memory at most, on each device.
-        waiting_calls: of one project in line at a device before callers are told to wait.
+        requests_per_second: sustained rate allowed for one address.
+        request_burst: requests allowed at once for one address.
+        idle_seconds: time without a request after which a project leaves memory; nothing is lost.
+        live_sessions: projects in memory at most, per device.
+        waiting_calls: requests of one project that wait for a device before further ones are refused.
         objects: in one project.
-        masks_frames: frames of one answer with masks.
-        undo_steps: that can be taken back.
+        masks_frames: frames in one response with masks.
+        undo_steps: edits that can be undone at least.
         database_wait: seconds to wait for a locked database.
     """
 
@@ -57,5 +58,5 @@ class Settings:
 
     @property
     def exports(self) -> Path:
-        """The folder of results to be fetched; emptied when the studio starts."""
+        """The folder of export files; emptied when the studio starts."""
         return self.folder / "exports"

@@ -1,12 +1,15 @@
-"""The studio's database: opened, kept sound through a crash, and what is asked of media and projects."""
+"""The studio's database: opened under a lock, migrated, and queried for media and projects."""
 
 from __future__ import annotations
 
 import datetime
+import os
 import secrets
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, inspect, select
@@ -14,66 +17,100 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from masklet.errors import OutputError
+from masklet.io.atomic import output_errors
 from masklet.studio.errors import ConflictError, NotFoundError
 from masklet.studio.settings import Settings
 from masklet.studio.tables import Base, MediaRow, ObjectRow, ProjectRow
 
-SCHEMA = 3
-"""Kept in SQLite's ``user_version``; older databases are brought up to it, a newer one is refused."""
+if sys.platform == "win32":
+    import msvcrt
 
-STEPS = {
+    def _lock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+SCHEMA = 3
+"""Stored as SQLite's ``user_version``; older databases are migrated, newer ones are refused."""
+
+MIGRATIONS = {
     1: [f"ALTER TABLE project ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in ("specks", "holes")],
     2: [f"DROP INDEX IF EXISTS {name}" for name in ("frame_of_object", "frame_of_project")],
 }
-"""By schema, what makes it the next one; indices that are missing are made in any case."""
+"""Statements that bring a schema to the next one; missing indices are created in any case."""
 
 
 def new_id() -> str:
-    """An identifier nobody guesses: 12 hexadecimal digits."""
+    """Return a random identifier: 12 hexadecimal digits."""
     return secrets.token_hex(6)
 
 
 def now() -> str:
-    """The present in UTC, ISO 8601, fine enough to tell two changes apart."""
+    """Return the time in UTC as ISO 8601 with microseconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
-class Store:
-    """The database of one studio.
+class FolderLock:
+    """Locks a folder for one process until `release` or until the process ends.
 
-    Write-ahead logging lets readers work beside a writer, and a process that is killed loses at most the transaction
-    it was in.
-
-    Args:
-        settings: where it lies.
-
-    Attributes:
-        sessions: makes transactions; who wants to know of each one's end listens to it.
+    A second studio in the folder would remove the uploads in progress and the exports of the first.
 
     Raises:
-        OutputError: it cannot be made, is damaged, or belongs to another version of masklet.
+        OutputError: another studio holds the lock, or the folder is not writable.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(folder / "studio.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(self._file)
+        except (BlockingIOError, PermissionError):
+            self.release()
+            raise OutputError(f"another studio is running in {folder}: stop it, or choose another folder") from None
+        except OSError:  # some network file systems have no locks
+            pass
+
+    def release(self) -> None:
+        """Release the lock; a second call does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Store:
+    """The SQLite database of a studio folder.
+
+    With write-ahead logging readers work beside a writer, and a killed process loses at most its open transaction.
+
+    Raises:
+        OutputError: the folder is locked or not writable; the database is damaged or has a newer schema.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.path = settings.database
-        try:
-            settings.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {settings.folder}: {error.strerror}") from error
+        self._folder_lock = FolderLock(settings.folder)
         self._engine = _engine(self.path, settings.database_wait)
-        self.sessions = sessionmaker(self._engine, expire_on_commit=False)
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
         try:
-            self._prepare()
+            self._migrate()
         except DatabaseError as error:
             self.close()
-            raise OutputError(f"cannot use {self.path} as the studio's database: {error.orig}") from error
+            raise OutputError(f"cannot open the database {self.path}: {error.orig}") from error
+        except OutputError:
+            self.close()
+            raise
 
-    def _prepare(self) -> None:
+    def _migrate(self) -> None:
         with self._engine.begin() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if not 0 <= version <= SCHEMA or (version == 0 and inspect(connection).get_table_names()):
-                raise OutputError(f"{self.path} is not a database of this studio (schema {version}, expected {SCHEMA})")
-            for statement in (line for step in range(version or SCHEMA, SCHEMA) for line in STEPS.get(step, ())):
+                raise OutputError(f"{self.path} is no studio database: expected schema 1 to {SCHEMA}, got {version}")
+            for statement in (line for step in range(version or SCHEMA, SCHEMA) for line in MIGRATIONS[step]):
                 connection.exec_driver_sql(statement)
             Base.metadata.create_all(connection)
             for index in (index for table in Base.metadata.tables.values() for index in table.indexes):
@@ -82,23 +119,24 @@ class Store:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction: committed at the end, taken back where anything goes wrong."""
-        with self.sessions.begin() as session:
+        """Open a transaction: committed at the end, rolled back on an exception."""
+        with self._sessions.begin() as session:
             yield session
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections and release the folder."""
         self._engine.dispose()
+        self._folder_lock.release()
 
     # --- media ---
 
     def add_media(self, row: MediaRow) -> None:
-        """Keep a media."""
+        """Insert a media."""
         with self.session() as session:
             session.add(row)
 
     def media(self, media_id: str) -> MediaRow:
-        """One media; `NotFoundError` if there is none of that id."""
+        """Return a media; raise `NotFoundError` if there is none of that id."""
         with self.session() as session:
             row = session.get(MediaRow, media_id)
         if row is None:
@@ -106,21 +144,17 @@ class Store:
         return row
 
     def all_media(self) -> list[MediaRow]:
-        """Every media, oldest first."""
+        """Return every media, oldest first."""
         with self.session() as session:
             return list(session.scalars(select(MediaRow).order_by(MediaRow.created)))
 
     def media_at(self, path: str, version: str) -> MediaRow | None:
-        """The media at a path of this machine, if it is known with that content."""
+        """Return the media with this path and content, or None."""
         with self.session() as session:
             return session.scalar(select(MediaRow).where(MediaRow.path == path, MediaRow.version == version))
 
     def remove_media(self, media_id: str) -> MediaRow:
-        """Forget a media and give back what was known.
-
-        Raises:
-            ConflictError: a project uses it.
-        """
+        """Delete a media and return its row; raise `ConflictError` while a project uses it."""
         row = self.media(media_id)
         with self.session() as session:
             users = session.scalars(select(ProjectRow.name).where(ProjectRow.media_id == media_id)).all()
@@ -132,8 +166,8 @@ class Store:
     # --- projects ---
 
     def add_project(self, media: MediaRow, name: str) -> str:
-        """A new project on a media; gives its id."""
-        present = now()
+        """Insert a project on a media and return its id."""
+        created = now()
         row = ProjectRow(
             id=new_id(),
             media_id=media.id,
@@ -141,20 +175,20 @@ class Store:
             revision=0,
             start=0,
             end=media.num_frames,
-            created=present,
-            changed=present,
+            created=created,
+            changed=created,
         )
         with self.session() as session:
             session.add(row)
         return row.id
 
     def project(self, project_id: str) -> tuple[ProjectRow, MediaRow]:
-        """A project and its media; `NotFoundError` if there is none of that id."""
+        """Return a project and its media; raise `NotFoundError` if there is none of that id."""
         with self.session() as session:
-            return found(session, project_id)
+            return load_project(session, project_id)
 
     def projects(self) -> list[tuple[ProjectRow, MediaRow, int]]:
-        """Every project with its media and number of objects, the latest change first."""
+        """Return every project with its media and number of objects, the latest change first."""
         alive = (ObjectRow.born <= ProjectRow.revision) & (
             ObjectRow.died.is_(None) | (ObjectRow.died > ProjectRow.revision)
         )
@@ -171,20 +205,20 @@ class Store:
     def change_project(self, project_id: str, changes: dict[str, Any]) -> None:
         """Set columns of a project."""
         with self.session() as session:
-            project, _ = found(session, project_id)
+            project, _ = load_project(session, project_id)
             for name, value in changes.items():
                 setattr(project, name, value)
             project.changed = now()
 
     def remove_project(self, project_id: str) -> None:
-        """Delete a project with all it holds."""
+        """Delete a project with everything in it."""
         with self.session() as session:
-            project, _ = found(session, project_id)
+            project, _ = load_project(session, project_id)
             session.delete(project)
 
 
-def found(session: Session, project_id: str) -> tuple[ProjectRow, MediaRow]:
-    """A project and its media, inside a transaction."""
+def load_project(session: Session, project_id: str) -> tuple[ProjectRow, MediaRow]:
+    """Return a project and its media inside a transaction; raise `NotFoundError` if there is none of that id."""
     query = select(ProjectRow, MediaRow).join(MediaRow, ProjectRow.media_id == MediaRow.id)
     pair = session.execute(query.where(ProjectRow.id == project_id)).one_or_none()
     if pair is None:
@@ -192,7 +226,7 @@ def found(session: Session, project_id: str) -> tuple[ProjectRow, MediaRow]:
     return pair[0], pair[1]
 
 
-def _engine(path: Any, wait: float) -> Engine:
+def _engine(path: Path, wait: float) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait})
 
     @event.listens_for(engine, "connect")

@@ -1,7 +1,7 @@
-"""The tables of the database. Objects and frames are never overwritten: a row lives from one revision to another.
+"""The tables of the database. Rows of objects and frames are versioned: valid from revision ``born`` until ``died``.
 
-A project stands at a revision. What it shows are the rows born at or before it that have not died by then; an edit
-makes the next revision, undo and redo only move. Times are ISO 8601 in UTC.
+A project stands at a revision and shows the rows with ``born <= revision < died`` (NULL: no end). An edit makes
+the next revision; undo and redo only move the number. Times are ISO 8601 in UTC.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Base(DeclarativeBase):
 
 
 class MediaRow(Base):
-    """A video, picture or folder of pictures; ``path`` is where it lies, ``version`` changes with its content."""
+    """A video, image or folder of images at ``path``; ``version`` changes with its content."""
 
     __tablename__ = "media"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -32,9 +32,9 @@ class MediaRow(Base):
 
 
 class ProjectRow(Base):
-    """One media with its objects; ``start`` and ``end`` are the in and out markers.
+    """A media with its objects; ``start`` and ``end`` are the in and out markers (half-open).
 
-    ``specks`` and ``holes`` are areas in pixels, up to which masks are cleaned when they are shown or exported.
+    ``specks`` and ``holes`` are areas in pixels up to which masks are cleaned when they are shown or exported.
     """
 
     __tablename__ = "project"
@@ -61,7 +61,7 @@ class WorkRow(Base):
 
 
 class StepRow(Base):
-    """One edit: what it is called, and the revision it made."""
+    """One edit: its label, and the revision it made."""
 
     __tablename__ = "step"
     project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
@@ -71,7 +71,7 @@ class StepRow(Base):
 
 
 class ObjectRow(Base):
-    """An object's name and color."""
+    """The name and color of an object."""
 
     __tablename__ = "object"
     row: Mapped[int] = mapped_column(primary_key=True)
@@ -87,9 +87,10 @@ class ObjectRow(Base):
 
 
 class FrameRow(Base):
-    """One frame of one object: what was said (JSON) and what came of it (`masklet.predict.track.FrameState`).
+    """One object on one frame: its prompts (JSON) and its result (`masklet.predict.track.FrameState`).
 
-    ``pointer`` and ``logits`` mean something to ``model`` alone.
+    Only ``model`` can read ``pointer`` and ``logits``. ``reverse`` is the direction of the pass that made the row, NULL
+    where none did.
     """
 
     __tablename__ = "frame"
@@ -115,6 +116,6 @@ class FrameRow(Base):
         Index(
             "frame_said", "project_id", "object_id", "frame", "born", "died", sqlite_where=text("prompt IS NOT NULL")
         ),
-        # all that `lanes` reads: not one row of a long video is opened for its scores
+        # covers `frame_stats`: the statistics of a long video are read without opening a row
         Index("frame_seen", "project_id", "frame", "object_id", "born", "died", "area", "presence", "iou"),
     )

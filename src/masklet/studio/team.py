@@ -1,4 +1,4 @@
-"""The people of a data engine's studio: a token each, what they may do, and which projects are theirs."""
+"""The people who work on a data engine's tasks: tokens, roles, and access to projects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+from msgspec import Meta
+
+from masklet.bounded_json import read_json
 from masklet.errors import FormatError
 from masklet.io.atomic import output_errors
 from masklet.studio.errors import ForbiddenError, NotFoundError, TokenError
@@ -25,12 +28,12 @@ MEDIA = re.compile(r"^/api/media/([^/]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who works on tasks.
+    """A person who works on tasks.
 
     Attributes:
         name: as in the data engine's history.
-        roles: what they may do.
-        token: what they must show.
+        roles: "annotate" and "review", or one of them.
+        token: that their requests carry.
     """
 
     name: str
@@ -38,24 +41,22 @@ class Person:
     token: str = field(default_factory=new_token, repr=False)
 
     @classmethod
-    def parse(cls, said: str) -> Person:
-        """From ``ana`` (everything), ``ana:annotate`` or ``ben:review``; `FormatError` for anything else."""
-        name, _, role = said.strip().partition(":")
+    def parse(cls, text: str) -> Person:
+        """Parse ``ana`` (both roles), ``ana:annotate`` or ``ben:review``; raise `FormatError` for anything else."""
+        name, _, role = text.strip().partition(":")
         if not name.strip() or any(ord(letter) < 32 for letter in name) or role not in ("", *ROLES):
-            raise FormatError(f"expected NAME, NAME:annotate or NAME:review, got {said!r}")
+            raise FormatError(f"expected NAME, NAME:annotate or NAME:review, got {text!r}")
         return cls(name=name.strip(), roles=tuple(each for each in ROLES if role in ("", each)))
 
 
 class Team:
-    """Who may come in. People keep their tokens from one start to the next.
-
-    Args:
-        people: everybody.
+    """Authenticates people and authorizes their requests.
 
     Attributes:
-        owners: the projects that are open, and whose they are.
-        media: and on which media.
-        project_of: the project of a job, or None.
+        people: by name.
+        owners: name of the person who works in a project.
+        media: media of a project.
+        project_of: function that returns the project of a job, or None.
     """
 
     def __init__(self, people: Mapping[str, Person]) -> None:
@@ -65,15 +66,15 @@ class Team:
         self.project_of: Callable[[str], str | None] = lambda job: None
 
     @classmethod
-    def at(cls, folder: Path, people: list[Person]) -> Team:
-        """The team of a studio's folder, with these people and their roles; everybody else is let in no more.
+    def load(cls, folder: Path, people: list[Person]) -> Team:
+        """Load the tokens of a studio's folder; make new ones for people who have none.
 
         Raises:
-            FormatError: the file of the team is damaged.
+            FormatError: the file with the tokens is damaged.
             OutputError: it cannot be written.
         """
         path = folder / "team.json"
-        known = _tokens(path)
+        known = _read_tokens(path)
         team = cls({p.name: Person(name=p.name, roles=p.roles, token=known.get(p.name, p.token)) for p in people})
         draft = path.with_suffix(".part")
         with output_errors(path):
@@ -83,50 +84,45 @@ class Team:
             draft.replace(path)
         return team
 
-    def who(self, shown: str) -> Person:
-        """Whose token this is; `TokenError` if nobody's. Takes the same time whatever came."""
-        given = shown.encode("utf-8", "replace")
+    def authenticate(self, token: str) -> Person:
+        """Return the person with a token, or raise `TokenError`; takes the same time for any input."""
+        given = token.encode("utf-8", "replace")
         found = [person for person in self.people.values() if hmac.compare_digest(person.token.encode(), given)]
         if not found:
-            raise TokenError("this studio needs your token: open the address that was sent to you")
+            raise TokenError("the access token is missing or wrong: open the URL that was sent to you")
         return found[0]
 
-    def admit(self, shown: str, method: str, path: str) -> Person:
-        """Who makes a call, as `masklet.studio.security.Guard` asks; raises as `who` and `check`."""
-        person = self.who(shown)
-        self.check(person, method, path)
-        return person
-
-    def check(self, person: Person, method: str, path: str) -> None:
-        """Raise unless a person may make a call: people work on the tasks they hold, and on nothing else.
+    def authorize(self, token: str, method: str, path: str) -> Person:
+        """Return the person with a token if they may make a request: people see the tasks that they hold, and no other.
 
         Raises:
-            NotFoundError: a project of another, its jobs, results and media.
-            ForbiddenError: what tasks bring by themselves.
+            TokenError: the token is wrong.
+            NotFoundError: a project, job, export or media of another person.
+            ForbiddenError: a request that adds or removes projects or media, which tasks do.
         """
+        person = self.authenticate(token)
         project = PROJECT.match(path)
         if project and self.owners.get(project[1]) != person.name:
-            raise NotFoundError(f"there is no project {project[1][:40]} for you: take a task first")
+            raise NotFoundError(f"there is no project {project[1][:40]} of yours: take a task first")
         job, media = JOB.match(path), MEDIA.match(path)
         if job and self.owners.get(self.project_of(job[1]) or "") != person.name:
             raise NotFoundError(f"there is no job {job[1][:40]} of yours")
-        removing = project is not None and not project[2] and method == "DELETE"
-        bringing = path in ("/api/projects", "/api/media") or path.startswith(("/api/folders", "/api/local"))
-        changing = path.startswith("/api/media/") and method not in SAFE_METHODS
-        if removing or bringing or changing:
-            raise ForbiddenError("in a data engine's studio media and projects come and go with the tasks")
-        theirs = {its for project, its in list(self.media.items()) if self.owners.get(project) == person.name}
-        if media and media[1] not in theirs:
+        removes = project is not None and not project[2] and method == "DELETE"
+        adds = path in ("/api/projects", "/api/media") or path.startswith(("/api/folders", "/api/local"))
+        changes = path.startswith("/api/media/") and method not in SAFE_METHODS
+        if removes or adds or changes:
+            raise ForbiddenError("projects and media are added and removed with the tasks of the data engine")
+        own = {one for key, one in list(self.media.items()) if self.owners.get(key) == person.name}
+        if media and media[1] not in own:
             raise NotFoundError(f"there is no media {media[1][:40]} in your tasks")
+        return person
 
 
-def _tokens(path: Path) -> dict[str, str]:
+def _read_tokens(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} is damaged: {error}; remove it to give everybody a new token") from None
-    if not isinstance(known, dict) or not all(isinstance(token, str) and len(token) > 15 for token in known.values()):
-        raise FormatError(f"expected names and tokens in {path}; remove it to give everybody a new token")
-    return known
+        tokens = read_json(path, dict[str, Annotated[str, Meta(min_length=16)]], what="file of tokens")
+    except FormatError as error:
+        raise FormatError(f"{error}; remove the file to give everybody a new token") from None
+    return tokens

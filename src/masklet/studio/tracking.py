@@ -1,35 +1,36 @@
-"""Propagation as a job: frame by frame through the tracker into the database and to the pages."""
+"""Tracking jobs: results go frame by frame from the tracker into the database and to the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from masklet.errors import FrameRangeError, PromptError
 from masklet.predict.propagation import plan_passes
 from masklet.predict.retrack import retrack
-from masklet.studio.cleaning import Cleaning
-from masklet.studio.errors import ConflictError, NotFoundError, told
+from masklet.studio.errors import ConflictError, public_error
 from masklet.studio.frame_codec import frame_json, model_key, row_of
-from masklet.studio.jobs import Job, Steps
-from masklet.studio.revisions import Record
-from masklet.studio.services import Desk, refuse_locked
-from masklet.studio.sessions import BLOCK, Device, Live
-from masklet.studio.tables import ProjectRow
-from masklet.types import FrameMasks, ObjectId, Rle, Size
+from masklet.studio.jobs import Job, JobSteps
+from masklet.studio.revisions import Revisions
+from masklet.studio.services import Services, refuse_locked
+from masklet.studio.sessions import BLOCK, OpenProject
+from masklet.types import FrameMasks, ObjectId, Rle
 
 Direction = Literal["forward", "backward", "both"]
+PassDirection = Literal["forward", "reverse", "both"]
+
+PASS_DIRECTIONS: Mapping[Direction, PassDirection] = {"forward": "forward", "backward": "reverse", "both": "both"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
-    """What is to be tracked.
+class TrackRequest:
+    """What to track.
 
     Attributes:
         direction: forward, backward, or both.
-        frame: where it begins, or None for the prompts.
-        start, end: the range, None for the project's markers.
+        frame: where tracking starts, None for the prompted frames.
+        start, end: range of frames, None for the project's markers.
         objects: which, None for all that are prompted and not locked.
         until_agree: only as far as results change after a correction of ``frame``.
     """
@@ -41,182 +42,178 @@ class Course:
     objects: Sequence[ObjectId] | None = None
     until_agree: bool = False
 
-    def span(self, project: ProjectRow) -> range:
-        """The frames that may be tracked; `FrameRangeError` for none, or where the first frame lies outside."""
-        start = project.start if self.start is None else self.start
-        end = project.end if self.end is None else self.end
-        if start >= end or (self.frame is not None and not start <= self.frame < end):
-            begin = "" if self.frame is None else f" and a first frame within, got {self.frame}"
-            raise FrameRangeError(f"expected a range start < end, got {start} to {end}{begin}")
-        return range(start, end)
+    def passes(self, frames: range, num_frames: int) -> list[tuple[PassDirection, int | None, int | None]]:
+        """Return direction, start and end of each call of `VideoSession.propagate`."""
+        if self.frame is None:  # the tracker starts at the prompts
+            start = frames.start if frames.start else None
+            end = frames.stop if frames.stop < num_frames else None
+            return [(PASS_DIRECTIONS[self.direction], start, end)]
+        passes: list[tuple[PassDirection, int | None, int | None]] = []
+        if self.direction != "backward":
+            passes.append(("forward", self.frame, frames.stop))
+        if self.direction != "forward":
+            passes.append(("reverse", frames.start, self.frame + 1))
+        return passes
 
 
-def start_tracking(desk: Desk, device: Device, live: Live, project_id: str, course: Course) -> Job:
-    """Put a propagation in line.
+class TrackedObjects(set[ObjectId]):
+    """The objects that a job tracks: objects added while it runs join, locked ones leave.
+
+    Args:
+        chosen: at the start.
+        existing: all objects at the start; None if no other object may join.
+    """
+
+    def __init__(self, chosen: Collection[ObjectId], *, existing: Collection[ObjectId] | None) -> None:
+        super().__init__(chosen)
+        self._existing = None if existing is None else frozenset(existing)
+        self._locked: set[ObjectId] = set()
+
+    def __contains__(self, object_id: object) -> bool:
+        joined = self._existing is not None and object_id not in self._existing
+        return object_id not in self._locked and (joined or super().__contains__(object_id))
+
+    def lock(self, objects: Collection[ObjectId]) -> None:
+        """Stop tracking these objects."""
+        self._locked |= set(objects)
+
+    def among(self, object_ids: Collection[ObjectId]) -> set[ObjectId]:
+        """Return those of some objects that are tracked."""
+        return {i for i in object_ids if i in self}
+
+
+def start_tracking(services: Services, project: OpenProject, request: TrackRequest) -> Job:
+    """Queue a tracking job.
 
     Raises:
-        ConflictError: one is running, an object is locked, or nothing is prompted.
-        NotFoundError, FrameRangeError: an object or range that is not there.
+        ConflictError: a tracking job is running, an object is locked, or there is nothing to track.
+        NotFoundError, FrameRangeError: an object or range that does not exist.
     """
-    if desk.jobs.active(project_id, "track"):
-        raise ConflictError("this project is being tracked already: cancel that first, or wait")
-    project, media = desk.store.project(project_id)
-    span = course.span(project)
-    if span.stop > media.num_frames:
-        raise FrameRangeError(f"the media has frames 0 to {media.num_frames - 1}, got an end of {span.stop}")
-    if course.until_agree and course.frame is None:
+    if services.jobs.active(project.id, "track"):
+        raise ConflictError("the project is being tracked: cancel that job, or wait for its end")
+    row, media = services.store.project(project.id)
+    start = row.start if request.start is None else request.start
+    end = row.end if request.end is None else request.end
+    if start >= end or (request.frame is not None and not start <= request.frame < end):
+        first = "" if request.frame is None else f" and a first frame in it, got {request.frame}"
+        raise FrameRangeError(f"expected a range start < end, got {start} to {end}{first}")
+    if end > media.num_frames:
+        raise FrameRangeError(f"expected end <= {media.num_frames}, the number of frames, got {end}")
+    if request.until_agree and request.frame is None:
         raise PromptError("until_agree needs the corrected frame")
-    chosen = _chosen(desk, live, project_id, course)
-    prompted = {i: frames for i, (_, frames) in desk.record.object_frames(project_id).items() if i in chosen}
-    job = Job(project_id=project_id, kind="track", total=_total(live, course, span, prompted))
-    return desk.jobs.start(job, device.worker, lambda: _steps(desk, device, job, (course, span, chosen)))
+    objects, frames = _chosen_objects(services, project, request), range(start, end)
+    prompted = {i: one.prompted_frames for i, one in services.revisions.stats.get(project.id).items() if i in objects}
+    total = 0
+    if not request.until_agree:  # else the results decide how many frames are visited
+        num_frames, look_ahead = project.tracker.num_frames, project.tracker.policy.look_ahead
+        for direction, first_frame, stop in request.passes(frames, num_frames):
+            planned = plan_passes(
+                direction, first_frame, stop, num_frames=num_frames, prompted=prompted, look_ahead=look_ahead
+            )
+            total += sum(len(one.frames) for one in planned)
+    job = Job(project_id=project.id, kind="track", total=total)
+    worker = services.device(project.id).worker
+    return services.jobs.start(job, worker, lambda: track_steps(services, job, request, frames, objects))
 
 
-def _chosen(desk: Desk, live: Live, project_id: str, course: Course) -> set[ObjectId]:
-    rows = {row.object_id: row for row in desk.record.objects(project_id)}
-    for object_id in course.objects or ():
-        if object_id not in rows:
-            raise NotFoundError(f"there is no object {object_id} in this project")
-        refuse_locked(rows[object_id])
-    asked = rows if course.objects is None else course.objects
-    chosen = {i for i in asked if not rows[i].locked and i in live.tracker.object_ids}
+def _chosen_objects(services: Services, project: OpenProject, request: TrackRequest) -> set[ObjectId]:
+    with services.revisions.edit(project.id) as edit:
+        rows = edit.objects
+        for object_id in request.objects or ():
+            refuse_locked(edit.object(object_id))
+    wanted = rows if request.objects is None else request.objects
+    chosen = {i for i in wanted if not rows[i].locked and i in project.tracker.object_ids}
     if not chosen:
-        raise ConflictError("there is nothing to track: prompt an object first")
+        raise ConflictError("nothing to track: prompt an unlocked object first")
     return chosen
 
 
-class Leg(NamedTuple):
-    """One call of `VideoSession.propagate`."""
+def track_steps(
+    services: Services, job: Job, request: TrackRequest, frames: range, objects: Collection[ObjectId]
+) -> JobSteps:
+    """Run a tracking job, one frame at a step.
 
-    direction: Literal["forward", "reverse", "both"]
-    start: int | None
-    end: int | None
-
-
-def _legs(course: Course, span: range, num_frames: int) -> list[Leg]:
-    """What makes up a course; without a first frame, the tracker begins where the prompts are."""
-    if course.frame is None:
-        start = span.start if span.start else None
-        end = span.stop if span.stop < num_frames else None
-        named: dict[Direction, Literal["forward", "reverse", "both"]]
-        named = {"forward": "forward", "backward": "reverse", "both": "both"}
-        return [Leg(named[course.direction], start, end)]
-    onward, back = Leg("forward", course.frame, span.stop), Leg("reverse", span.start, course.frame + 1)
-    return {"forward": [onward], "backward": [back], "both": [onward, back]}[course.direction]
-
-
-def _total(live: Live, course: Course, span: range, prompted: Mapping[ObjectId, Collection[int]]) -> int:
-    """How many frames a course visits, 0 where results decide.
-
-    Raises:
-        FrameRangeError: none.
+    Args:
+        services: of the studio.
+        job: of the project.
+        request: what to track.
+        frames: that may be tracked.
+        objects: to track from the start.
     """
-    if course.until_agree:
-        return 0
-    num_frames, look_ahead = live.tracker.num_frames, live.tracker.policy.look_ahead
-    return sum(
-        len(one.frames)
-        for leg in _legs(course, span, num_frames)
-        for one in plan_passes(*leg, num_frames=num_frames, prompted=prompted, look_ahead=look_ahead)
-    )
-
-
-def _steps(desk: Desk, device: Device, job: Job, asked: tuple[Course, range, Collection[ObjectId]]) -> Steps:
-    course, span, chosen = asked
     outcome: dict[str, Any] = {"frames": 0, "stopped": "cancelled"}
     job.result = outcome
-    live = device.live(job.project_id)
-    live.busy += 1
+    device = services.device(job.project_id)
+    project = device.open(job.project_id)
+    project.busy += 1
     try:
-        with desk.store.session() as session:
-            words = "track again" if course.until_agree else f"track {course.direction}"
-            job.revision = desk.record.begin(session, job.project_id, words).revision
-        desk.changed(job.project_id, job.revision, "project")
-        going = Going(chosen, known=live.tracker.object_ids if course.objects is None else None)
-        going.leave(desk.record.locked(job.project_id))
-        with live.source.onward():
-            for out in _outputs(desk, live, job, (course, span, going)):
-                _write(desk, live, job, out)
+        with services.revisions.edit(job.project_id) as edit:
+            edit.begin("track again" if request.until_agree else f"track {request.direction}")
+        job.revision = edit.revision
+        services.publish_change(job.project_id, job.revision, "project")
+        existing = project.tracker.object_ids if request.objects is None else None
+        tracked = TrackedObjects(objects, existing=existing)
+        tracked.lock([i for i, row in edit.objects.items() if row.locked])
+        with project.source.sequential():
+            for out in _outputs(services, project, request, frames, tracked):
+                _write(services, project, job, out)
                 outcome["frames"] += 1
                 job.done += 1
                 job.message = f"frame {out.frame_index}"
                 yield None
-                going.leave(desk.record.locked(job.project_id))
+                tracked.lock([row.object_id for row in services.revisions.objects(job.project_id) if row.locked])
         job.total = job.done
-        return outcome | {"stopped": "agreed" if course.until_agree else "end"}
+        return outcome | {"stopped": "agreed" if request.until_agree else "end"}
     except Exception as error:
-        if told(error) is not None:
+        if public_error(error) is not None:
             device.reload(job.project_id)
         raise
     finally:
-        live.busy -= 1
+        project.busy -= 1
         if job.revision is not None:
-            desk.changed(job.project_id, job.revision, "prompts")
+            services.publish_change(job.project_id, job.revision, "prompts")
 
 
-class Going(set[ObjectId]):
-    """The objects that a job tracks: what is prompted while it runs joins it, what is locked leaves it.
-
-    Args:
-        chosen: from the start.
-        known: the objects there were when it started, None where no other joins.
-    """
-
-    def __init__(self, chosen: Collection[ObjectId], *, known: Collection[ObjectId] | None) -> None:
-        super().__init__(chosen)
-        self._known = None if known is None else frozenset(known)
-        self._left: set[ObjectId] = set()
-
-    def __contains__(self, object_id: object) -> bool:
-        joined = self._known is not None and object_id not in self._known
-        return object_id not in self._left and (joined or super().__contains__(object_id))
-
-    def leave(self, objects: Collection[ObjectId]) -> None:
-        """Track these no more."""
-        self._left |= set(objects)
-
-
-def _outputs(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, Going]) -> Iterator[FrameMasks]:
-    course, span, going = asked
-    if course.until_agree:
-        yield from _until_agreed(desk, live, job, asked)
+def _outputs(
+    services: Services, project: OpenProject, request: TrackRequest, frames: range, tracked: TrackedObjects
+) -> Iterator[FrameMasks]:
+    tracker = project.tracker
+    if request.until_agree:
+        assert request.frame is not None
+        yield from _until_agreed(services, project, request.frame, frames, tracked)
         return
-    for direction, start, end in _legs(course, span, live.tracker.num_frames):
-        if not _left_over(live, going):  # deleted or locked while the job was in line, or in the leg before
+    for direction, start, end in request.passes(frames, tracker.num_frames):
+        if not tracked.among(tracker.object_ids):  # deleted or locked while the job was waiting, or in the last pass
             return
-        for out in live.tracker.propagate(direction, start=start, end=end, objects=going):
+        for out in tracker.propagate(direction, start=start, end=end, objects=tracked):
             yield out
-            if not _left_over(live, going):
+            if not tracked.among(tracker.object_ids):
                 return
 
 
-def _until_agreed(desk: Desk, live: Live, job: Job, asked: tuple[Course, range, Going]) -> Iterator[FrameMasks]:
-    """Objects whose results change after a correction; when one of several leaves, the others begin again."""
-    course, span, going = asked
-    assert course.frame is not None
-    before = {i: Earlier(desk.record, job.project_id, i, live.size) for i in _left_over(live, going)}
+def _until_agreed(
+    services: Services, project: OpenProject, frame: int, frames: range, tracked: TrackedObjects
+) -> Iterator[FrameMasks]:
+    """Track again from a corrected frame; when one of several objects is locked, the others start again."""
+    tracker = project.tracker
+    before = {i: PreviousMasks(services.revisions, project, i) for i in tracked.among(tracker.object_ids)}
     while before:
-        for out in retrack(live.tracker, course.frame, objects=set(before), within=span, before=before):
+        for out in retrack(tracker, frame, objects=set(before), within=frames, before=before):
             yield out
-            if not before.keys() <= _left_over(live, going):
+            if not before.keys() <= tracked.among(tracker.object_ids):
                 break
         else:
             return
-        before = {i: earlier for i, earlier in before.items() if i in _left_over(live, going)}
+        remaining = tracked.among(tracker.object_ids)
+        before = {i: masks for i, masks in before.items() if i in remaining}
 
 
-def _left_over(live: Live, going: Going) -> set[ObjectId]:
-    """The objects that are still there to be tracked."""
-    return {i for i in live.tracker.object_ids if i in going}
+class PreviousMasks(Mapping[int, Rle]):
+    """The masks of an object before it is tracked again; a block is read when its first mask is needed."""
 
-
-class Earlier(Mapping[int, Rle]):
-    """The masks of an object as they were: a block is read when its first is asked for, before that is written."""
-
-    def __init__(self, record: Record, project_id: str, object_id: ObjectId, size: Size) -> None:
-        self._record, self._project_id, self._object_id, self._size = record, project_id, object_id, size
-        lane = record.lanes.of(project_id).get(object_id)
-        self._frames: frozenset[int] = frozenset(() if lane is None else lane.frame.tolist())
+    def __init__(self, revisions: Revisions, project: OpenProject, object_id: ObjectId) -> None:
+        self._revisions, self._project, self._object_id = revisions, project, object_id
+        stats = revisions.stats.get(project.id).get(object_id)
+        self._frames: frozenset[int] = frozenset(() if stats is None else stats.frame.tolist())
         self._blocks: dict[int, dict[int, Rle]] = {}
 
     def __contains__(self, frame: object) -> bool:
@@ -232,21 +229,19 @@ class Earlier(Mapping[int, Rle]):
         block = self._blocks.get(frame // BLOCK)
         if block is None:
             start = frame // BLOCK * BLOCK
-            rows = self._record.frames(self._project_id, start, start + BLOCK, [self._object_id])
-            block = self._blocks[frame // BLOCK] = {row.frame: Rle(self._size, row.mask) for row in rows}
+            rows = self._revisions.frames(self._project.id, start, start + BLOCK, [self._object_id])
+            block = self._blocks[frame // BLOCK] = {row.frame: Rle(self._project.size, row.mask) for row in rows}
         return block[frame]
 
 
-def _write(desk: Desk, live: Live, job: Job, out: FrameMasks) -> None:
-    """One frame into the database, then to the pages."""
-    assert job.revision is not None
-    states = {i: live.tracker.frame_state(i, out.frame_index) for i in out.object_ids}
-    model = model_key(live.tracker.model)
+def _write(services: Services, project: OpenProject, job: Job, out: FrameMasks) -> None:
+    """Write the results of a frame to the database and publish them."""
+    states = {i: project.tracker.frame_state(i, out.frame_index) for i in out.object_ids}
+    model = model_key(project.tracker.model)
     rows = [row_of(i, out.frame_index, state, model=model) for i, state in states.items() if state.prompts is None]
-    with desk.store.session() as session:
-        edit = desk.record.resume(session, job.project_id, job.revision)
+    with services.revisions.edit(project.id, revision=job.revision) as edit:
         edit.put_frames(rows)
-        cleaning = Cleaning.of(edit.project)
-    if desk.hub.watched(job.project_id):
-        frame = frame_json(out.frame_index, cleaning.rows(rows, live.size, desk.clean), live.size)
-        desk.hub.send(job.project_id, {"type": "frame", "job": job.id, "revision": job.revision, "frame": frame})
+    if services.events.has_subscribers(project.id):
+        cleaned = services.cleaned(edit.project, rows, project.size)
+        event = {"type": "frame", "job": job.id, "revision": job.revision}
+        services.events.publish(project.id, event | {"frame": frame_json(out.frame_index, cleaned, project.size)})

@@ -106,7 +106,7 @@ def test_a_full_disk_is_said_and_what_was_there_stays(
     page.keyboard.press("Enter")
     expect(page.locator("#objects li")).to_have_count(1)
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")
-    with full_disk(studio.desk):
+    with full_disk(studio.services):
         for _ in range(60):  # until what is left of the last page is used up
             page.keyboard.press("ArrowRight")
             page.keyboard.press("Enter")

@@ -24,8 +24,9 @@ def test_tracking_is_told_frame_by_frame(studio: Any) -> None:
     project = studio.project()
     with studio.events(project) as socket:
         assert receive(socket, "hello") == {"type": "hello", "revision": 0, "jobs": []}
-        studio.click(project, 4, 15, 16)
-        assert receive(socket, "changed") == {"type": "changed", "revision": 1, "what": "prompts", "frame": 4}
+        answer = studio.click(project, 4, 15, 16)
+        event = {"what": "prompts", "revision": 1, "frame": answer["frame"], "objects": [1], "stale": None}
+        assert receive(socket, "changed") == {"type": "changed"} | event
         job = studio.call("POST", f"projects/{project}/track", 202, json={"end": 7})
         assert receive(socket, "job")["job"]["state"] == "waiting"
         frames = [receive(socket, "frame", job=job["id"]) for _ in range(3)]

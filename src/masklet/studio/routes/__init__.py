@@ -1,1 +1,1 @@
-"""The addresses of the studio: each file holds those of one noun, thin over the modules beside this package."""
+"""The routes of the HTTP API, one file per resource."""

@@ -1,4 +1,4 @@
-"""The WebSocket of a project: events to the page, hovers from it."""
+"""The WebSocket of a project: events to the page, requests for previews from it."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from masklet.errors import MaskletError
-from masklet.studio.errors import NotFoundError, StudioError, entry, told
-from masklet.studio.events import Watcher
-from masklet.studio.routes.access import desk_of
-from masklet.studio.routes.prompts import previewed
+from masklet.studio.errors import NotFoundError, StudioError, error_json, public_error
+from masklet.studio.events import Subscriber
+from masklet.studio.routes.dependencies import get_services
+from masklet.studio.routes.prompts import preview
 from masklet.studio.schemas import HoverIn
-from masklet.studio.services import Desk
+from masklet.studio.services import Services
 
 router = APIRouter()
 log = logging.getLogger(__name__)
 
 NO_PROJECT = 4404
+"""Close code."""
 
 
 @router.websocket("/api/projects/{project_id}/events")
 async def events(socket: WebSocket, project_id: str) -> None:
-    """Serve one page until it leaves."""
-    desk = desk_of(socket)
+    """Serve one page until it disconnects."""
+    services = get_services(socket)
     await socket.accept()
     try:
-        project, _ = await to_thread.run_sync(desk.store.project, project_id)
+        project, _ = await to_thread.run_sync(services.store.project, project_id)
     except NotFoundError as error:
         await socket.close(NO_PROJECT, str(error)[:100])
         return
-    with desk.hub.watching(project_id) as watcher:
-        jobs = [job.entry() for job in desk.jobs.active(project_id)]
-        watcher.push({"type": "hello", "revision": project.revision, "jobs": jobs})
-        hovers = Hovers(desk, project_id, watcher)
-        tasks = [
-            asyncio.create_task(part) for part in (_send(socket, watcher), _receive(socket, hovers), hovers.answer())
-        ]
+    with services.events.subscribe(project_id) as subscriber:
+        jobs = [job.to_json() for job in services.jobs.active(project_id)]
+        subscriber.push({"type": "hello", "revision": project.revision, "jobs": jobs})
+        previews = Previews(services, project_id, subscriber)
+        parts = _send(socket, subscriber), _receive(socket, previews), previews.answer()
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -50,75 +50,75 @@ async def events(socket: WebSocket, project_id: str) -> None:
                 task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect | RuntimeError):
-                    log.error("the events of %s broke off", project_id, exc_info=outcome)
+                    log.error("the WebSocket of project %s failed", project_id, exc_info=outcome)
 
 
-class Hovers:
-    """Previews for a pointer that moves on: only the newest is worth an answer.
+class Previews:
+    """Previews under a moving pointer: only the newest request is answered.
 
     Args:
-        desk: where previews are made.
+        services: of the studio.
         project_id: the project.
-        watcher: gets the answers.
+        subscriber: receives the answers.
     """
 
-    def __init__(self, desk: Desk, project_id: str, watcher: Watcher) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, project_id: str, subscriber: Subscriber) -> None:
+        self._services = services
         self._project_id = project_id
-        self.watcher = watcher
+        self.subscriber = subscriber
         self._newest: HoverIn | None = None
-        self._moved = asyncio.Event()
+        self._requested = asyncio.Event()
 
-    def move(self, hover: HoverIn) -> None:
-        """The pointer is here now."""
+    def request(self, hover: HoverIn) -> None:
+        """Request a preview in place of an earlier one that was not answered yet."""
         self._newest = hover
-        self._moved.set()
+        self._requested.set()
 
     async def answer(self) -> None:
-        """Answer the newest hover, again and again."""
+        """Answer the newest request, again and again."""
         while True:
-            await self._moved.wait()
-            self._moved.clear()
+            await self._requested.wait()
+            self._requested.clear()
             hover, self._newest = self._newest, None
             if hover is not None:
-                self.watcher.push({"type": "preview", "seq": hover.seq} | await self._preview(hover))
+                self.subscriber.push({"type": "preview", "seq": hover.seq} | await self._preview(hover))
 
     async def _preview(self, hover: HoverIn) -> dict[str, Any]:
         try:
-            return await previewed(self._desk, self._project_id, hover.frame, hover)
-        except Exception as error:  # one hover that fails must not end the connection
-            if told(error) is None:
+            return await preview(self._services, self._project_id, hover.frame, hover)
+        except Exception as error:  # a preview that fails must not end the connection
+            if public_error(error) is None:
                 log.exception("a preview failed")
-            return {"error": entry(error)}
+            return {"error": error_json(error)}
 
 
-async def _send(socket: WebSocket, watcher: Watcher) -> None:
+async def _send(socket: WebSocket, subscriber: Subscriber) -> None:
     while True:
-        await socket.send_text(json.dumps(await watcher.next(), separators=(",", ":")))
+        await socket.send_text(json.dumps(await subscriber.next(), separators=(",", ":")))
 
 
-async def _receive(socket: WebSocket, hovers: Hovers) -> None:
+async def _receive(socket: WebSocket, previews: Previews) -> None:
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         try:
-            _understand(message, hovers)
+            _handle(message, previews)
         except MaskletError as error:
-            hovers.watcher.push({"type": "error", "error": entry(error)})
+            previews.subscriber.push({"type": "error", "error": error_json(error)})
 
 
-def _understand(message: Any, hovers: Hovers) -> None:
+def _handle(message: Any, previews: Previews) -> None:
     try:
         document = json.loads(message.get("text") or "")
         kind = document.get("type")
     except (ValueError, AttributeError, RecursionError):
         raise StudioError('expected a JSON object with a "type"') from None
     if kind == "ping":
-        hovers.watcher.push({"type": "pong"})
+        previews.subscriber.push({"type": "pong"})
     elif kind == "hover":
         try:
-            hovers.move(HoverIn.model_validate(document))
+            previews.request(HoverIn.model_validate(document))
         except ValidationError as error:
             first = error.errors()[0]
             raise StudioError(f"hover: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -34,7 +34,7 @@ def test_a_timeline_that_has_grown_is_sent(studio: Any) -> None:
     path = f"projects/{project}/timeline"
     etag = studio.client.get(f"/api/{path}").headers["etag"]
     assert known(studio, path, etag) == 304
-    with studio.desk.store.session() as session:
+    with studio.services.revisions.edit(project, revision=revision) as edit:
         state = FrameState(result=Result(Rle.from_mask(np.eye(48, 72, dtype=bool)), 0.9, 0.9))
-        studio.desk.record.resume(session, project, revision).put_frames([row_of(1, 1, state)])
+        edit.put_frames([row_of(1, 1, state)])
     assert known(studio, path, etag) == 200

@@ -1,0 +1,58 @@
+"""Routes of long-running jobs: tracking, exports and their files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, JSONResponse
+
+from masklet.studio.effects import object_colors
+from masklet.studio.exports import ExportRequest, export_file, start_export
+from masklet.studio.routes.dependencies import Id, ServicesDep
+from masklet.studio.schemas import ExportIn, JobOut, TrackIn
+from masklet.studio.tracking import TrackRequest, start_tracking
+
+router = APIRouter(prefix="/api", tags=["jobs"])
+
+
+@router.post("/projects/{project_id}/track", status_code=202, response_model=JobOut)
+async def track(services: ServicesDep, project_id: Id, body: TrackIn) -> JSONResponse:
+    """Start to track objects; every frame is stored and published as soon as it is done."""
+    request = TrackRequest(**body.model_dump())
+    job = await services.run(project_id, lambda project: start_tracking(services, project, request))
+    return JSONResponse(job.to_json(), 202)
+
+
+@router.post("/projects/{project_id}/exports", status_code=202, response_model=JobOut)
+def export(services: ServicesDep, project_id: Id, body: ExportIn) -> JSONResponse:
+    """Start an export; the result of the job holds the URL of the file."""
+    effects = body.effects.effects(object_colors(services.revisions.objects(project_id)))
+    request = ExportRequest(format=body.form, objects=body.objects, start=body.start, end=body.end, effects=effects)
+    return JSONResponse(start_export(services, project_id, request).to_json(), 202)
+
+
+@router.get("/projects/{project_id}/jobs")
+def jobs(services: ServicesDep, project_id: Id) -> dict[str, list[dict[str, Any]]]:
+    """List the jobs of a project, oldest first; finished ones for an hour."""
+    services.store.project(project_id)
+    return {"jobs": [job.to_json() for job in services.jobs.of(project_id)]}
+
+
+@router.get("/jobs/{job_id}", response_model=JobOut)
+def job(services: ServicesDep, job_id: Id) -> JSONResponse:
+    """Return a job."""
+    return JSONResponse(services.jobs.job(job_id).to_json())
+
+
+@router.delete("/jobs/{job_id}", response_model=JobOut)
+def cancel(services: ServicesDep, job_id: Id) -> JSONResponse:
+    """Cancel a job after its present step; finished steps stay."""
+    return JSONResponse(services.jobs.cancel(services.jobs.job(job_id)).to_json())
+
+
+@router.get("/exports/{job_id}/{name}", response_class=FileResponse)
+def download(services: ServicesDep, job_id: Id, name: str) -> FileResponse:
+    """Return the file of a finished export."""
+    path = export_file(services, job_id, name)
+    return FileResponse(path, filename=name, content_disposition_type="attachment")
