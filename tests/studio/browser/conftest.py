@@ -1,4 +1,4 @@
-"""A studio in a process of its own, a real browser, and the npm packages that judge the page."""
+"""Studios in a process of their own, a real browser, and the npm packages that check the page."""
 
 from __future__ import annotations
 
@@ -26,35 +26,6 @@ expect.set_options(timeout=30_000)
 
 PACKAGES = ("typescript@7.0.2", "axe-core@4.14.1")
 LENGTH = 24  # frames of the clip
-SERVER = """
-import sys
-from pathlib import Path
-import uvicorn
-import masklet
-from masklet.studio import Settings, create_app
-port, folder, token, *offered = sys.argv[1:]
-settings = Settings(folder=Path(folder), offered=tuple(map(Path, offered)), token=token or None)
-app = create_app(masklet.load(), settings)
-uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
-"""
-TEAM_SERVER = """
-import sys
-from pathlib import Path
-import uvicorn
-import masklet
-from masklet.engine.ingest import Terms, add_media
-from masklet.engine.store import Store
-from masklet.engine.tasks import Queue, QueueSettings
-from masklet.studio import Settings, create_app
-from masklet.studio.team import Person
-port, folder, people, *offered = sys.argv[1:]
-store = Store(str(Path(folder) / "engine"), create=True)
-add_media(store, map(Path, offered), Terms(objects=2))
-queue = Queue(store, QueueSettings(gold_every=0))
-team = [Person.parse(said) for said in people.split()]
-app = create_app(masklet.load(), Settings(folder=Path(folder)), queue=queue, people=team)
-uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
-"""
 
 
 @dataclass(frozen=True)
@@ -65,19 +36,19 @@ class Studio:
     folder: Path
 
     def get(self, path: str) -> Any:
-        """The JSON under an address of the API."""
+        """The JSON at a path of the API."""
         with urllib.request.urlopen(f"{self.url}/api{path}", timeout=30) as answer:
             return json.load(answer)
 
     def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
-        """Change something."""
+        """Send a request that changes something."""
         headers = {"X-Masklet": "1", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.url}/api{path}", data, headers, method=method)
         urllib.request.urlopen(request, timeout=30).close()
 
     def file(self, path: str) -> bytes:
-        """The bytes under an address."""
+        """The bytes at a path."""
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return bytes(answer.read())
 
@@ -115,30 +86,37 @@ def short_clip(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def still(short_clip: Path) -> Path:
-    """The first frame of the clip as a picture."""
+    """The first frame of the clip as an image."""
     path = short_clip.with_name("still.png")
     with av.open(str(short_clip)) as source:
         Image.fromarray(next(source.decode(video=0)).to_ndarray(format="rgb24")).save(path)
     return path
 
 
-@pytest.fixture(scope="module")
-def start_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Studio]]:
-    """Starts studios; all are stopped at the end."""
-    running = []
+class Host:
+    """The process that runs all studios."""
 
-    def start(*offered: Path, token: str = "", people: str = "") -> Studio:
-        folder = tmp_path_factory.mktemp("studio")
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("studio_host.py"))]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def send(self, **request: Any) -> None:
+        """Send a line to the process."""
+        assert self._process.stdin is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+
+    def start(self, folder: Path, *media: Path, token: str = "", people: str = "") -> Studio:
+        """Start a studio and wait until it responds."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [sys.executable, "-c", TEAM_SERVER if people else SERVER, str(port), str(folder)]
-        command += [people or token, *map(str, offered)]
-        process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        running.append(process)
+        self.send(port=port, folder=str(folder), media=list(map(str, media)), token=token, people=people.split())
         studio = Studio(f"http://127.0.0.1:{port}", folder)
         for _ in range(1800):
-            assert process.poll() is None, process.stderr and process.stderr.read().decode()
+            assert self._process.poll() is None, self._process.stderr and self._process.stderr.read()
             try:
                 studio.get("/health")
                 return studio
@@ -146,15 +124,35 @@ def start_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
                 time.sleep(0.1)
         raise AssertionError("the studio did not start within three minutes")
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(30)
-        if process.stderr:
-            process.stderr.close()
+    def close(self) -> None:
+        """End the process with all studios."""
+        self._process.terminate()
+        self._process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    """The process that runs all studios: it loads packages and model once."""
+    host = Host()
+    yield host
+    host.close()
 
 
 @pytest.fixture(scope="module")
+def start_studio(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Studio]]:
+    """Starts studios; all are stopped at the end of the module."""
+    studios: list[Studio] = []
+
+    def start(*media: Path, token: str = "", people: str = "") -> Studio:
+        studios.append(host.start(tmp_path_factory.mktemp("studio"), *media, token=token, people=people))
+        return studios[-1]
+
+    yield start
+    for studio in studios:
+        host.send(stop=int(studio.url.rpartition(":")[2]))
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -169,16 +167,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages; an error in the console, such as a refusal by the content policy, fails the test."""
-    contexts, complaints = [], []
+    """Opens pages; an error in the console, such as a violation of the content security policy, fails the test."""
+    contexts, errors = [], []
 
     def open_page(url: str, **options: Any) -> Page:
         context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(f"{error}"))
-        page.on("console", lambda line: complaints.append(line.text) if _matters(line.type, line.text) else None)
+        page.on("pageerror", lambda error: errors.append(f"{error}"))
+        page.on("console", lambda line: errors.append(line.text) if _is_fault(line.type, line.text) else None)
         page.goto(url)
         page.wait_for_selector("body.ready")
         return page
@@ -186,16 +184,16 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert errors == []
 
 
-def _matters(kind: str, text: str) -> bool:
-    """Whether a line of the console is a fault; answers with a refusal are part of what is tested."""
+def _is_fault(kind: str, text: str) -> bool:
+    """Whether a line of the console is a fault; HTTP error responses are part of the tests."""
     return kind in ("error", "warning") and "the server responded with a status of" not in text
 
 
 class Held:
-    """Calls of a page that reach the server only when they are let go."""
+    """Requests of a page that reach the server only after `release`."""
 
     def __init__(self, page: Page, address: str) -> None:
         self._waiting: list[Route] | None = []
@@ -208,7 +206,7 @@ class Held:
             self._waiting.append(route)
 
     def release(self) -> None:
-        """Let all go, and hold no more."""
+        """Send all held requests, and hold no more."""
         waiting, self._waiting = self._waiting or [], None
         for route in waiting:
             route.continue_()
@@ -216,26 +214,26 @@ class Held:
 
 @pytest.fixture
 def hold() -> Callable[[Page, str], Held]:
-    """Holds the calls of a page to addresses of a form."""
+    """Holds the requests of a page to URLs that match a pattern."""
     return Held
 
 
 @pytest.fixture
-def picture_of() -> Callable[[Page], RgbImage]:
-    """The picture of a page."""
-    return RgbImage
+def image_of() -> Callable[[Page], PageImage]:
+    """The image on a page."""
+    return PageImage
 
 
 @dataclass(frozen=True)
-class RgbImage:
-    """The picture on a page, addressed by its own pixels."""
+class PageImage:
+    """The image on a page, addressed by image pixels."""
 
     page: Page
     width: int = 480
     height: int = 270
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pixel is on the page, when the picture is fitted."""
+        """Where an image pixel is on the page while the image is fitted to the window."""
         box = self.page.locator("#view").bounding_box()
         assert box is not None
         scale = min((box["width"] - 48) / self.width, (box["height"] - 48) / self.height)
@@ -248,7 +246,7 @@ class RgbImage:
         self.page.mouse.click(*self.at(x, y), **options)
 
     def drag(self, *points: tuple[float, float]) -> None:
-        """Press on the first pixel, move over the others and let go."""
+        """Press at the first pixel, move over the others and release."""
         self.page.mouse.move(*self.at(*points[0]))
         self.page.mouse.down()
         for point in points[1:]:
@@ -256,7 +254,7 @@ class RgbImage:
         self.page.mouse.up()
 
     def shows(self, frame: int) -> None:
-        """Wait until a frame is in sight."""
+        """Wait until a frame is displayed."""
         self.page.wait_for_selector(f'#view[data-frame="{frame}"]')
 
     def color(self, x: float, y: float) -> tuple[int, int, int]:

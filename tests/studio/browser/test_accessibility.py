@@ -37,17 +37,17 @@ def faults(page: Page, axe: str) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_no_serious_fault(
-    studio: Any, axe: str, theme: str, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]
+    studio: Any, axe: str, theme: str, open_page: Callable[..., Page], image_of: Callable[[Page], Any]
 ) -> None:
     page = open_page(studio.url, color_scheme=theme)
     expect(page.locator("#local-list li")).to_have_count(2)
     assert faults(page, axe) == []
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
-    picture = picture_of(page)
-    picture.shows(0)
+    image = image_of(page)
+    image.shows(0)
     assert faults(page, axe) == []
     page.keyboard.press("n")
-    picture.click(210, 150)
+    image.click(210, 150)
     expect(page.locator("#objects li").first).to_be_visible()
     assert faults(page, axe) == []
     page.keyboard.press("Escape")
@@ -59,7 +59,7 @@ def test_no_serious_fault(
     page.get_by_label("Spotlight").check()
     assert faults(page, axe) == []
     page.locator("#view").focus()
-    for key, dialog in (("Control+e", "Export"), ("?", "Keys")):
+    for key, dialog in (("Control+e", "Export"), ("?", "Keyboard shortcuts")):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
         assert faults(page, axe) == []
@@ -92,31 +92,31 @@ def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> N
     expect(page.locator("#objects li")).to_have_count(before)
     page.locator("#objects").or_(page.locator("#new-object")).last.focus()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
 def test_a_window_of_320_pixels_is_enough(
-    studio: Any, axe: str, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]
+    studio: Any, axe: str, open_page: Callable[..., Page], image_of: Callable[[Page], Any]
 ) -> None:
     page = open_page(studio.url, viewport={"width": 320, "height": 640})
     sideways = "() => document.documentElement.scrollWidth - innerWidth"
     expect(page.locator("#local-list li")).to_have_count(2)
     assert page.evaluate(sideways) <= 0
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
-    picture = picture_of(page)
-    picture.shows(0)
+    image = image_of(page)
+    image.shows(0)
     page.keyboard.press("n")
 
-    def below_the_picture(name: str) -> bool:
+    def below_the_image(name: str) -> bool:
         view, other = page.locator("#view").bounding_box(), page.locator(name).bounding_box()
         assert view is not None
         assert other is not None
         return other["y"] >= view["y"] + view["height"] and other["x"] >= 0 and other["x"] + other["width"] <= 320
 
-    assert below_the_picture("#hint")
-    picture.click(210, 150)
+    assert below_the_image("#hint")
+    image.click(210, 150)
     expect(page.locator("#candidates")).to_be_visible()
-    assert below_the_picture("#candidates")
+    assert below_the_image("#candidates")
     assert page.evaluate(sideways) <= 0
     assert faults(page, axe) == []
     page.get_by_role("button", name="Export", exact=True).click()
@@ -130,7 +130,7 @@ def test_single_keys_can_be_switched_off(studio: Any, open_page: Callable[..., P
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
     page.wait_for_selector("#view[data-frame]:not([data-frame=''])")
     page.keyboard.press("?")
-    page.get_by_label("Single keys act").uncheck()
+    page.get_by_label("Enable single-key shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.locator("#view").focus()
     page.keyboard.press("b")

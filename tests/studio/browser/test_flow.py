@@ -57,45 +57,45 @@ def go(page: Page, frame: int) -> None:
     page.wait_for_selector(f'#view[data-frame="{frame}"]')
 
 
-def test_the_whole_way(studio: Any, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]) -> None:
+def test_the_whole_way(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Page], Any]) -> None:
     page = open_page(studio.url)
-    picture = picture_of(page)
-    picture.shows(0)
+    image = image_of(page)
+    image.shows(0)
     assert "/#/p/" in page.url
     project = f"/projects/{page.url.rsplit('/', 1)[1]}"
-    click_and_see(page, picture)
+    click_and_see(page, image)
     page.get_by_role("button", name="Track", exact=True).click()
     expect(page.locator("#track-progress")).to_be_visible()
     wait_for_track(page, studio, project, 1)
     expect_lane(page, 0, "^Object 1: present on")
     assert studio.get(project)["objects"][0]["num_frames"] == LENGTH
-    correct_and_track_again(page, picture, studio, project)
+    correct_and_track_again(page, image, studio, project)
     undo_and_redo(page, studio, project)
-    box_another_and_track_back(page, picture)
+    box_another_and_track_back(page, image)
     wait_for_track(page, studio, project, 3)
     assert studio.get(project)["objects"][1]["num_frames"] == 19
-    add_a_third_while_tracking_and_cancel(page, picture)
+    add_a_third_while_tracking_and_cancel(page, image)
     wait_for_track(page, studio, project, 4)
     say_that_it_is_gone(page, studio, project)
     find_everything_after_a_reload(page)
 
 
-def click_and_see(page: Page, picture: Any) -> None:
-    expect(page.locator("#hint")).to_have_text("Click the thing you want to mask.")
-    before = picture.color(DOG[0] + 6, DOG[1] + 6)
-    picture.click(*DOG)
+def click_and_see(page: Page, image: Any) -> None:
+    expect(page.locator("#hint")).to_have_text("Click the object you want to mask.")
+    before = image.color(DOG[0] + 6, DOG[1] + 6)
+    image.click(*DOG)
     expect(page.locator("#objects li")).to_have_count(1)
     expect_lane(page, 0, "prompts on 1$")
     page.keyboard.press("Escape")
     page.mouse.move(5, 5)
     page.wait_for_timeout(200)
-    assert picture.color(DOG[0] + 6, DOG[1] + 6) != before
+    assert image.color(DOG[0] + 6, DOG[1] + 6) != before
 
 
-def correct_and_track_again(page: Page, picture: Any, studio: Any, project: str) -> None:
+def correct_and_track_again(page: Page, image: Any, studio: Any, project: str) -> None:
     go(page, 12)
     page.keyboard.press("s")
-    picture.click(*WOMAN)
+    image.click(*WOMAN)
     expect_lane(page, 0, "prompts on 2$")
     corrected = studio.get(f"{project}/frames/12")["frame"]["objects"]["1"]["mask"]
     page.get_by_role("button", name="Re-track Object 1").click()
@@ -114,25 +114,25 @@ def undo_and_redo(page: Page, studio: Any, project: str) -> None:
     expect_lane(page, 0, "prompts on 2$")
 
 
-def box_another_and_track_back(page: Page, picture: Any) -> None:
+def box_another_and_track_back(page: Page, image: Any) -> None:
     go(page, 18)
     page.keyboard.press("n")
     page.keyboard.press("b")
-    picture.drag((330, 20), (400, 80), (450, 130))
+    image.drag((330, 20), (400, 80), (450, 130))
     expect(page.locator("#objects li")).to_have_count(2)
-    page.get_by_label("Where tracking starts").select_option("here")
-    page.get_by_label("What is tracked").select_option("active")
+    page.get_by_label("Start tracking from").select_option("here")
+    page.get_by_label("Objects to track").select_option("active")
     page.get_by_role("button", name="Back", exact=True).click()
 
 
-def add_a_third_while_tracking_and_cancel(page: Page, picture: Any) -> None:
-    page.get_by_label("Where tracking starts").select_option("prompts")
-    page.get_by_label("What is tracked").select_option("all")
+def add_a_third_while_tracking_and_cancel(page: Page, image: Any) -> None:
+    page.get_by_label("Start tracking from").select_option("prompts")
+    page.get_by_label("Objects to track").select_option("all")
     page.get_by_role("button", name="Track", exact=True).click()
     expect(page.locator("#track-progress")).to_be_visible()
     page.keyboard.press("n")
     page.keyboard.press("a")
-    picture.click(*WOMAN)
+    image.click(*WOMAN)
     expect(page.locator("#objects li")).to_have_count(3)
     page.keyboard.press("Escape")  # closes the readings of the click
     page.keyboard.press("Escape")  # stops tracking
@@ -142,7 +142,7 @@ def say_that_it_is_gone(page: Page, studio: Any, project: str) -> None:
     """From frame 20 on; and take that back."""
     page.locator("#objects li").first.click()
     go(page, 20)
-    page.get_by_role("button", name="Not on this frame").click()
+    page.get_by_role("button", name="Mark as absent").click()
     expect_lane(page, 0, "prompts on 3$")
     assert studio.get(f"{project}/frames/20")["frame"]["objects"]["1"]["state"] == "absent"
     page.keyboard.press("Control+z")
@@ -205,7 +205,7 @@ def test_exports_are_read_again(studio: Any, open_page: Callable[..., Page]) -> 
         page.locator("#start-export").click()
         expect(page.locator("#export-file-list a")).to_have_count(count, timeout=120_000)
         with page.expect_download() as download:
-            page.locator("#export-file-list a.fresh").click()
+            page.locator("#export-file-list a.newest").click()
         files[form] = io.BytesIO(Path(download.value.path()).read_bytes())
     for form, pixels in (("overlay.mp4", "rgb24"), ("overlay.webm", "rgb24"), ("alpha.mov", "rgba")):
         with av.open(files[form], "r") as video:

@@ -22,13 +22,11 @@ def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
 
 
 @pytest.fixture
-def project(
-    studio: Any, open_page: Callable[..., Page], picture_of: Callable[[Page], Any]
-) -> Iterator[tuple[Page, str]]:
+def project(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Page], Any]) -> Iterator[tuple[Page, str]]:
     """A page on the clip with one object, and the project's key."""
     page = open_page(studio.url)
-    picture_of(page).shows(0)
-    picture_of(page).click(*DOG)
+    image_of(page).shows(0)
+    image_of(page).click(*DOG)
     expect(page.locator("#objects li")).to_have_count(1)
     page.keyboard.press("Escape")
     key = page.url.rsplit("/", 1)[1]
@@ -75,12 +73,12 @@ def begin_lost_work(page: Page, key: str, kind: str, begin: Callable[[], None]) 
     page.unroute(address)
 
 
-def leave_and_come_back(page: Page, picture: Any) -> None:
+def leave_and_come_back(page: Page, image: Any) -> None:
     address = page.url
     page.evaluate("location.hash = ''")
     expect(page.locator("#start")).to_be_visible()
     page.goto(address)
-    picture.shows(0)
+    image.shows(0)
 
 
 def find_everything(page: Page) -> None:
@@ -97,49 +95,49 @@ def begin_export(page: Page, key: str) -> None:
 
 
 def test_a_search_that_was_left_does_not_stop_the_next(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
     begin_lost_work(page, key, "proposals", lambda: page.keyboard.press("g"))
-    expect(page.locator("#everything.working")).to_have_count(1)
-    leave_and_come_back(page, picture_of(page))
-    expect(page.locator("#everything.working")).to_have_count(0)
+    expect(page.locator("#segment-everything.working")).to_have_count(1)
+    leave_and_come_back(page, image_of(page))
+    expect(page.locator("#segment-everything.working")).to_have_count(0)
     find_everything(page)
 
 
 def test_a_search_that_the_server_forgot_is_given_up(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
     line = Line(page)
-    picture_of(page).shows(0)
+    image_of(page).shows(0)
     begin_lost_work(page, key, "proposals", lambda: page.keyboard.press("g"))
     line.cut()
-    expect(page.locator("#alerts")).to_contain_text("started anew")
+    expect(page.locator("#alerts")).to_contain_text("server restarted")
     find_everything(page)
 
 
 def test_an_export_that_was_left_does_not_stop_the_next(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
     begin_export(page, key)
     page.keyboard.press("Escape")
-    leave_and_come_back(page, picture_of(page))
+    leave_and_come_back(page, image_of(page))
     page.keyboard.press("Control+e")
     expect(page.locator("#start-export")).to_be_enabled()
     expect(page.locator("#export-progress")).to_be_hidden()
 
 
 def test_an_export_that_the_server_forgot_is_given_up(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
     line = Line(page)
-    picture_of(page).shows(0)
+    image_of(page).shows(0)
     begin_export(page, key)
     line.cut()
-    expect(page.locator("#alerts")).to_contain_text("started anew")
+    expect(page.locator("#alerts")).to_contain_text("server restarted")
     expect(page.locator("#start-export")).to_be_enabled()
     expect(page.locator("#export-progress")).to_be_hidden()
 
@@ -149,7 +147,7 @@ def test_an_export_needs_an_object(project: tuple[Page, str]) -> None:
     page.keyboard.press("Control+e")
     page.locator("#export-objects input").uncheck()
     expect(page.locator("#start-export")).to_be_disabled()
-    expect(page.locator("#export-empty")).to_have_text("Tick at least one object.")
+    expect(page.locator("#export-empty")).to_have_text("Select at least one object.")
     page.locator("#export-objects input").check()
     expect(page.locator("#start-export")).to_be_enabled()
     expect(page.locator("#export-empty")).to_be_hidden()
@@ -158,7 +156,7 @@ def test_an_export_needs_an_object(project: tuple[Page, str]) -> None:
     expect(page.locator("#objects li")).to_have_count(0)
     page.keyboard.press("Control+e")
     expect(page.locator("#start-export")).to_be_disabled()
-    expect(page.locator("#export-empty")).to_contain_text("no object yet")
+    expect(page.locator("#export-empty")).to_contain_text("no objects yet")
 
 
 def test_proposals_that_were_not_added_stay(project: tuple[Page, str]) -> None:

@@ -26,22 +26,22 @@ def images(tmp_path: Path) -> Path:
     folder.mkdir()
     y, x = np.mgrid[:120, :160]
     for index in range(3):
-        picture = np.full((120, 160, 3), (40, 90, 60), np.uint8)
-        picture[(x - 50 - 20 * index) ** 2 + (y - 60) ** 2 < 600] = (230, 50, 40)
-        Image.fromarray(picture).save(folder / f"disk {index}.png")
+        image = np.full((120, 160, 3), (40, 90, 60), np.uint8)
+        image[(x - 50 - 20 * index) ** 2 + (y - 60) ** 2 < 600] = (230, 50, 40)
+        Image.fromarray(image).save(folder / f"disk {index}.png")
     return folder
 
 
 def test_an_image_has_no_timeline(
-    studio: Any, images: Path, open_page: Callable[..., Page], picture_of: Callable[..., Any]
+    studio: Any, images: Path, open_page: Callable[..., Page], image_of: Callable[..., Any]
 ) -> None:
     page = open_page(studio.url)
-    expect(page.get_by_role("heading", name="Mask anything that moves")).to_be_visible()
+    expect(page.get_by_role("heading", name="Segment objects in videos and images")).to_be_visible()
     page.locator("#file-input").set_input_files(images / "disk 0.png")
-    picture = picture_of(page, 160, 120)
-    picture.shows(0)
+    image = image_of(page, 160, 120)
+    image.shows(0)
     expect(page.locator("#timeline")).to_be_hidden()
-    picture.click(50, 60)
+    image.click(50, 60)
     expect(page.locator("#objects li")).to_have_count(1)
     page.keyboard.press("Control+e")
     expect(page.get_by_role("group", name="Video", exact=True)).to_be_hidden()
@@ -51,38 +51,38 @@ def test_an_image_has_no_timeline(
 
 
 def test_a_folder_of_images_is_walked_through(
-    studio: Any, images: Path, open_page: Callable[..., Page], picture_of: Callable[..., Any]
+    studio: Any, images: Path, open_page: Callable[..., Page], image_of: Callable[..., Any]
 ) -> None:
     page = open_page(studio.url)
     page.locator("#folder-input").set_input_files(images)
-    picture = picture_of(page, 160, 120)
-    picture.shows(0)
+    image = image_of(page, 160, 120)
+    image.shows(0)
     expect(page.locator("#last-index")).to_have_text("/ 2")
-    expect(page.get_by_label("Name of the project")).to_have_value("disk")
+    expect(page.get_by_label("Project name")).to_have_value("disk")
     page.keyboard.press("End")
-    picture.shows(2)
-    near = picture.color(90, 60)
+    image.shows(2)
+    near = image.color(90, 60)
     assert near[0] > 180, near
 
 
 def test_images_in_inner_folders_are_left_out_and_counted(
-    studio: Any, images: Path, tmp_path: Path, open_page: Callable[..., Page], picture_of: Callable[..., Any]
+    studio: Any, images: Path, tmp_path: Path, open_page: Callable[..., Page], image_of: Callable[..., Any]
 ) -> None:
     inner = images / "other camera"
     inner.mkdir()
-    for picture in images.glob("*.png"):
-        (inner / picture.name).write_bytes(picture.read_bytes())
+    for image in images.glob("*.png"):
+        (inner / image.name).write_bytes(image.read_bytes())
     page = open_page(studio.url)
     page.locator("#folder-input").set_input_files(images)
-    picture_of(page, 160, 120).shows(0)
+    image_of(page, 160, 120).shows(0)
     expect(page.locator("#last-index")).to_have_text("/ 2")
-    expect(page.locator("#news")).to_contain_text("Left out 3 images")
+    expect(page.locator("#news")).to_contain_text("Skipped 3 images")
     outer = tmp_path / "outer"
     outer.mkdir()
     images.rename(outer / "disk")
     page = open_page(studio.url)
     page.locator("#folder-input").set_input_files(outer)
-    expect(page.locator("#alerts")).to_contain_text("6 images lie in folders inside this one")
+    expect(page.locator("#alerts")).to_contain_text("subfolders with 6 images")
 
 
 def test_a_dropped_file_is_opened(studio: Any, images: Path, open_page: Callable[..., Page]) -> None:
@@ -98,7 +98,7 @@ def test_a_dropped_file_is_opened(studio: Any, images: Path, open_page: Callable
     expect(page.locator("#drop-shade")).to_be_visible()
     page.dispatch_event("body", "drop", {"dataTransfer": transfer})
     page.wait_for_selector('#view[data-frame="0"]')
-    expect(page.get_by_label("Name of the project")).to_have_value("dropped")
+    expect(page.get_by_label("Project name")).to_have_value("dropped")
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_the_token_is_asked_for_and_leaves_the_address(
     context = page.context.browser.new_context()  # type: ignore[union-attr]
     stranger = context.new_page()
     stranger.goto(studio.url)
-    expect(stranger.get_by_role("dialog", name="This studio is protected")).to_be_visible()
+    expect(stranger.get_by_role("dialog", name="Access token required")).to_be_visible()
     stranger.locator("#token").fill("wrong")
-    stranger.get_by_role("button", name="Enter").click()
+    stranger.get_by_role("button", name="Log in").click()
     expect(stranger.locator("#login-error")).not_to_be_empty()
     stranger.locator("#token").fill("open sesame")
-    stranger.get_by_role("button", name="Enter").click()
+    stranger.get_by_role("button", name="Log in").click()
     stranger.wait_for_selector("body.ready")
     expect(stranger.locator("#login-dialog")).to_be_hidden()
     context.close()

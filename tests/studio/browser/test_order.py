@@ -64,32 +64,32 @@ def track_to_the_end(page: Page) -> None:
 
 
 def test_a_stroke_goes_onto_the_one_that_has_no_answer_yet(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
     page.keyboard.press("d")
     held = hold(page, "**/frames/0**")
-    picture_of(page).drag(*FIRST)
-    picture_of(page).drag(*SECOND)
+    image_of(page).drag(*FIRST)
+    image_of(page).drag(*SECOND)
     held.release()
     saved(page, 1)
     assert painted(mask_at(studio, address, 0)) == [True, True, False]
 
 
 def test_an_answer_leaves_the_stroke_under_the_pointer(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
-    picture = picture_of(page)
+    image = image_of(page)
     page.keyboard.press("d")
     held = hold(page, "**/frames/0**")
-    picture.drag(*FIRST)
-    page.mouse.move(*picture.at(*SECOND[0]))
+    image.drag(*FIRST)
+    page.mouse.move(*image.at(*SECOND[0]))
     page.mouse.down()
-    page.mouse.move(*picture.at(80, 220), steps=3)
+    page.mouse.move(*image.at(80, 220), steps=3)
     held.release()
     saved(page, 1)
-    page.mouse.move(*picture.at(*SECOND[1]), steps=3)
+    page.mouse.move(*image.at(*SECOND[1]), steps=3)
     page.mouse.up()
     saved(page, 1)
     mask = mask_at(studio, address, 0)
@@ -98,35 +98,35 @@ def test_an_answer_leaves_the_stroke_under_the_pointer(
 
 
 def test_a_stroke_after_undo_does_not_bring_back_what_was_undone(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
     page.keyboard.press("d")
     for stroke in (FIRST, SECOND):
-        picture_of(page).drag(*stroke)
+        image_of(page).drag(*stroke)
         saved(page, 1)
     held = hold(page, "**/undo")
     page.keyboard.press("Control+z")
-    picture_of(page).drag(*THIRD)
+    image_of(page).drag(*THIRD)
     held.release()
     saved(page, 1)
     assert painted(mask_at(studio, address, 0)) == [True, False, True]
 
 
 def test_a_stroke_on_a_mask_that_is_not_loaded_keeps_it(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
     page.keyboard.press("ArrowRight")
-    picture_of(page).shows(1)
+    image_of(page).shows(1)
     page.keyboard.press("d")
-    picture_of(page).drag(*FIRST)
+    image_of(page).drag(*FIRST)
     saved(page, 1)
     loading = [hold(page, "**/frames/1"), hold(page, "**/masks?**")]
     page.reload()
-    picture_of(page).shows(1)
+    image_of(page).shows(1)
     page.keyboard.press("d")
-    picture_of(page).drag(*SECOND)
+    image_of(page).drag(*SECOND)
     for held in loading:
         held.release()
     saved(page, 1)
@@ -134,18 +134,18 @@ def test_a_stroke_on_a_mask_that_is_not_loaded_keeps_it(
 
 
 def test_readings_of_a_click_stay_on_its_frame(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
     held = hold(page, "**/prompts")
-    picture_of(page).click(*DOG)
+    image_of(page).click(*DOG)
     page.keyboard.press("ArrowRight")
-    picture_of(page).shows(1)
+    image_of(page).shows(1)
     held.release()
     saved(page, 1)
     expect(page.locator("#candidates")).to_be_hidden()
     assert prompted(studio, address) == [[0]]
-    picture_of(page).click(*DOG)
+    image_of(page).click(*DOG)
     expect(page.locator("#candidates")).to_be_visible()
     page.locator(".candidate").nth(1).click()
     expect(page.locator(".candidate").nth(1)).to_have_attribute("aria-pressed", "true")
@@ -153,22 +153,22 @@ def test_readings_of_a_click_stay_on_its_frame(
 
 
 def test_a_stroke_stays_on_the_frame_where_it_began_while_tracking_goes_on(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, address = project
-    picture = picture_of(page)
+    image = image_of(page)
     frame = page.locator("#timeline-track")
-    picture.click(*DOG)
+    image.click(*DOG)
     saved(page, 1)
     page.keyboard.press("Escape")
     page.keyboard.press("d")
-    page.mouse.move(*picture.at(*FIRST[0]))
+    page.mouse.move(*image.at(*FIRST[0]))
     page.keyboard.press("t")
     expect(frame).not_to_have_attribute("aria-valuenow", "0")
     page.mouse.down()
     pressed = frame.get_attribute("aria-valuenow") or ""
     track_to_the_end(page)
-    page.mouse.move(*picture.at(*FIRST[1]), steps=3)
+    page.mouse.move(*image.at(*FIRST[1]), steps=3)
     page.mouse.up()
     saved(page, 1)
     assert frame.get_attribute("aria-valuenow") == pressed
@@ -176,11 +176,11 @@ def test_a_stroke_stays_on_the_frame_where_it_began_while_tracking_goes_on(
 
 
 def test_who_goes_elsewhere_while_tracking_stays_there(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, _ = project
     frame = page.locator("#timeline-track")
-    picture_of(page).click(*DOG)
+    image_of(page).click(*DOG)
     saved(page, 1)
     page.keyboard.press("Escape")
     page.keyboard.press("t")
@@ -191,15 +191,15 @@ def test_who_goes_elsewhere_while_tracking_stays_there(
 
 
 def test_a_click_after_new_object_makes_another_one(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
-    picture = picture_of(page)
+    image = image_of(page)
     held = hold(page, "**/prompts")
-    picture.click(*DOG)
-    picture.click(DOG[0] + 10, DOG[1])  # the same object still
+    image.click(*DOG)
+    image.click(DOG[0] + 10, DOG[1])  # the same object still
     page.keyboard.press("n")
-    picture.click(*WOMAN)
+    image.click(*WOMAN)
     held.release()
     saved(page, 2)
     clicks = [len(prompt["clicks"]) for prompt in studio.get(f"{address}/frames/0")["prompts"].values()]
@@ -208,17 +208,17 @@ def test_a_click_after_new_object_makes_another_one(
 
 
 def test_an_answer_does_not_take_back_the_choice_of_another_object(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any], hold: Callable[..., Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, _ = project
-    picture = picture_of(page)
-    picture.click(*DOG)
+    image = image_of(page)
+    image.click(*DOG)
     page.keyboard.press("n")
-    picture.click(*WOMAN)
+    image.click(*WOMAN)
     saved(page, 2)
     page.keyboard.press("1")
     held = hold(page, "**/prompts")
-    picture.click(DOG[0] + 10, DOG[1])
+    image.click(DOG[0] + 10, DOG[1])
     page.keyboard.press("2")
     held.release()
     saved(page, 2)
@@ -226,9 +226,9 @@ def test_an_answer_does_not_take_back_the_choice_of_another_object(
     expect(page.locator("#candidates")).to_be_hidden()
 
 
-def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]) -> None:
+def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, address = project
-    picture_of(page).click(*DOG)
+    image_of(page).click(*DOG)
     saved(page, 1)
     page.keyboard.press("ArrowRight")
     for _ in range(2):
@@ -240,10 +240,10 @@ def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], pictur
 
 
 def test_the_picture_takes_gestures_while_text_is_selected(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, _ = project
     page.keyboard.press("Control+a")  # a press on selected things would begin to drag them away
     page.keyboard.press("b")
-    picture_of(page).drag((330, 20), (400, 80), (450, 130))
+    image_of(page).drag((330, 20), (400, 80), (450, 130))
     saved(page, 1)

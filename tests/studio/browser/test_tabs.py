@@ -18,22 +18,22 @@ def test_two_tabs_see_the_same(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
-    picture_of: Callable[[Page], Any],
+    image_of: Callable[[Page], Any],
 ) -> None:
     studio = start_studio(short_clip)
     first = open_page(studio.url)
-    picture_of(first).shows(0)
+    image_of(first).shows(0)
     second = open_page(first.url)
-    picture_of(second).shows(0)
-    plain = picture_of(second).color(216, 156)
+    image_of(second).shows(0)
+    plain = image_of(second).color(216, 156)
 
-    picture_of(first).click(210, 150)
+    image_of(first).click(210, 150)
     expect(second.locator("#objects li")).to_have_count(1)
     expect(second.locator(".lane-strip")).to_have_attribute(
         "aria-label", "Object 1: present on 1, absent on 0, uncertain on 0 frames, prompts on 1"
     )
     second.wait_for_timeout(300)
-    assert picture_of(second).color(216, 156) != plain
+    assert image_of(second).color(216, 156) != plain
 
     second.get_by_label("Name of Object 1").fill("Dog")
     second.keyboard.press("Enter")
@@ -61,8 +61,8 @@ def test_a_project_that_is_deleted_elsewhere_is_left(
     other.on("dialog", lambda dialog: dialog.accept())
     other.get_by_role("button", name="Delete project").click()
     expect(other.locator("#project-list li")).to_have_count(0)
-    expect(page.get_by_role("heading", name="Mask anything that moves")).to_be_visible()
-    expect(page.locator("#alerts")).to_contain_text("no longer there")
+    expect(page.get_by_role("heading", name="Segment objects in videos and images")).to_be_visible()
+    expect(page.locator("#alerts")).to_contain_text("was deleted")
 
 
 def test_an_unknown_address_shows_the_start(
@@ -78,12 +78,12 @@ def test_a_tab_that_is_closed_while_tracking_loses_nothing(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
-    picture_of: Callable[[Page], Any],
+    image_of: Callable[[Page], Any],
 ) -> None:
     studio = start_studio(short_clip)
     page = open_page(studio.url)
-    picture_of(page).shows(0)
-    picture_of(page).click(210, 150)
+    image_of(page).shows(0)
+    image_of(page).click(210, 150)
     expect(page.locator("#objects li")).to_have_count(1)
     page.get_by_role("button", name="Track", exact=True).click()
     expect(page.locator("#track-progress")).to_be_visible()
@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_and_what_was_there_stays(
     studio = start(Settings(folder=tmp_path, offered=(video_file,)))
     page = open_page(studio.url)
     page.wait_for_selector('#view[data-frame="0"]')
-    page.keyboard.press("k")  # the crosshair, in the middle of the picture
+    page.keyboard.press("k")  # the crosshair, in the middle of the image
     page.keyboard.press("Enter")
     expect(page.locator("#objects li")).to_have_count(1)
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")

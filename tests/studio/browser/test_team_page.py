@@ -19,7 +19,7 @@ def test_a_task_goes_from_hand_to_hand(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
-    picture_of: Callable[[Page], Any],
+    image_of: Callable[[Page], Any],
     hold: Callable[..., Any],
 ) -> None:
     studio = start_studio(short_clip, people="Ana:annotate Ben:review")
@@ -29,34 +29,34 @@ def test_a_task_goes_from_hand_to_hand(
     expect(ana.locator(".role-card")).to_have_count(1)
     assert "token" not in ana.url
     held = hold(ana, "**/team/next")
-    ana.get_by_role("button", name="Take the next task").click()
-    expect(ana.get_by_role("button", name="Take the next task")).to_be_disabled()
+    ana.get_by_role("button", name="Start next task").click()
+    expect(ana.get_by_role("button", name="Start next task")).to_be_disabled()
     held.release()
-    picture_of(ana).shows(0)
-    ana.get_by_role("button", name="Hand in").click()
+    image_of(ana).shows(0)
+    ana.get_by_role("button", name="Submit").click()
     expect(ana.locator("#alerts")).to_contain_text("There is no mask yet")
-    picture_of(ana).click(*DOG)
+    image_of(ana).click(*DOG)
     expect(ana.locator("#objects li")).to_have_count(1)
     ana.keyboard.press("Control+Enter")
-    expect(ana.locator("#news")).to_contain_text("Handed in")
+    expect(ana.locator("#news")).to_contain_text("Submitted")
     expect(ana.locator("#task-name")).to_have_text("Task 2")  # the next one follows
     expect(ana.locator("#objects li")).to_have_count(0)
     ana.wait_for_timeout(300)  # for answers to what was asked about the task before
     expect(ana.locator("#alerts")).not_to_contain_text("There is no project")
-    ana.get_by_role("button", name="Give back").click()
+    ana.get_by_role("button", name="Return task").click()
     expect(ana.locator("#team-done")).to_contain_text("annotated 1 object")
 
     ben = open_page(f"{studio.url}/?token={tokens['Ben']}")
-    ben.get_by_role("button", name="Review the next one").click()
-    picture_of(ben).shows(0)
+    ben.get_by_role("button", name="Start next review").click()
+    image_of(ben).shows(0)
     expect(ben.locator("#tools")).to_be_hidden()
-    ben.get_by_role("button", name="Not good yet").click()
-    ben.get_by_label("A few words for the others").fill("the tail is missing")
-    ben.get_by_role("button", name="Send it back").click()
+    ben.get_by_role("button", name="Request changes").click()
+    ben.get_by_label("Note for the team").fill("the tail is missing")
+    ben.get_by_role("button", name="Request changes").click()
     expect(ben.locator("#team-done")).to_contain_text("reviewed 1")
 
     ana.reload()
-    ana.get_by_role("button", name="Take the next task").click()
+    ana.get_by_role("button", name="Start next task").click()
     expect(ana.locator("#task-note")).to_have_text("“the tail is missing”")
     expect(ana.get_by_role("button", name="Show frame 0")).to_have_count(0)
     expect(ana.locator("#task-frames button")).to_have_text(["0"])

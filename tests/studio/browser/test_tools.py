@@ -52,33 +52,33 @@ def saved(page: Page, count: int) -> None:
 
 
 def test_a_resting_pointer_shows_what_a_click_would_give(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    picture = picture_of(page)
+    image = image_of(page)
     page.mouse.move(5, 5)
-    before = picture.color(DOG[0] + 8, DOG[1] + 8)
-    page.mouse.move(*picture.at(*DOG))
+    before = image.color(DOG[0] + 8, DOG[1] + 8)
+    page.mouse.move(*image.at(*DOG))
     expect(page.locator("#view")).to_have_attribute("data-preview", "yes")
-    assert picture.color(DOG[0] + 8, DOG[1] + 8) != before
+    assert image.color(DOG[0] + 8, DOG[1] + 8) != before
     page.mouse.move(5, 5)
     expect(page.locator("#view")).to_have_attribute("data-preview", "no")
-    assert picture.color(DOG[0] + 8, DOG[1] + 8) == before
+    assert image.color(DOG[0] + 8, DOG[1] + 8) == before
     assert studio.get(f"/projects/{key}")["objects"] == []
 
 
 def test_clicks_say_what_belongs_and_what_does_not(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    picture = picture_of(page)
-    picture.click(*DOG)
+    image = image_of(page)
+    image.click(*DOG)
     saved(page, 1)
     page.keyboard.press("Escape")
     page.keyboard.down("Alt")
-    picture.click(110, 120)
+    image.click(110, 120)
     page.keyboard.up("Alt")
-    picture.click(120, 60, button="right")
+    image.click(120, 60, button="right")
     page.wait_for_timeout(200)
     saved(page, 1)
     listed = studio.get(f"/projects/{key}")["objects"][0]["id"]
@@ -90,10 +90,10 @@ def test_clicks_say_what_belongs_and_what_does_not(
 
 
 def test_every_reading_of_a_click_can_be_taken(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    picture_of(page).click(*DOG)
+    image_of(page).click(*DOG)
     expect(page.locator("#candidates")).to_be_visible()
     saved(page, 1)
     first = mask_of(studio, key, 0)
@@ -107,13 +107,13 @@ def test_every_reading_of_a_click_can_be_taken(
 
 
 def test_brush_and_eraser_change_the_mask_where_they_go(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    picture = picture_of(page)
+    image = image_of(page)
     page.keyboard.press("d")
     expect(page.locator("#brush-size")).to_be_visible()
-    picture.drag((300, 60), (360, 60))
+    image.drag((300, 60), (360, 60))
     saved(page, 1)
     painted = mask_of(studio, key, 0)
     assert painted[60, 300:361].all()
@@ -121,7 +121,7 @@ def test_brush_and_eraser_change_the_mask_where_they_go(
     page.keyboard.press("e")
     for _ in range(4):
         page.keyboard.press("[")
-    picture.drag((330, 20), (330, 100))
+    image.drag((330, 20), (330, 100))
     page.wait_for_timeout(200)
     saved(page, 1)
     rubbed = mask_of(studio, key, 0)
@@ -131,7 +131,7 @@ def test_brush_and_eraser_change_the_mask_where_they_go(
 
 
 def test_proposals_become_objects_in_one_step(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
     page.keyboard.press("g")
@@ -146,23 +146,23 @@ def test_proposals_become_objects_in_one_step(
     saved(page, 0)
 
 
-def test_a_locked_object_says_why_nothing_happens(project: tuple[Page, str], picture_of: Callable[[Page], Any]) -> None:
+def test_a_locked_object_says_why_nothing_happens(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
-    picture = picture_of(page)
-    picture.click(*DOG)
+    image = image_of(page)
+    image.click(*DOG)
     saved(page, 1)
     page.keyboard.press("Escape")
     page.keyboard.press("l")
     expect(page.locator("#objects .lock.on")).to_have_count(1)
-    picture.click(110, 120)
+    image.click(110, 120)
     expect(page.locator("#news")).to_contain_text("is locked")
 
 
-def test_fingers_tap_and_pinch(project: tuple[Page, str], picture_of: Callable[[Page], Any]) -> None:
+def test_fingers_tap_and_pinch(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
-    picture = picture_of(page)
+    image = image_of(page)
     fitted = page.locator("#zoom-fit").inner_text()
-    x, y = picture.at(*DOG)
+    x, y = image.at(*DOG)
     touch = page.context.new_cdp_session(page)
 
     def send(kind: str, *points: tuple[float, float]) -> None:
@@ -181,40 +181,40 @@ def test_fingers_tap_and_pinch(project: tuple[Page, str], picture_of: Callable[[
     saved(page, 1)
 
 
-def test_the_wheel_zooms_around_the_pointer(project: tuple[Page, str], picture_of: Callable[[Page], Any]) -> None:
+def test_the_wheel_zooms_around_the_pointer(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
-    x, y = picture_of(page).at(100, 100)
+    x, y = image_of(page).at(100, 100)
     page.mouse.move(x, y)
     fitted = int(page.locator("#zoom-fit").inner_text().split()[0])
     page.mouse.wheel(0, -400)
     expect(page.locator("#zoom-fit")).not_to_have_text(f"{fitted} %")
     zoomed = int(page.locator("#zoom-fit").inner_text().split()[0])
     assert zoomed == pytest.approx(fitted * np.e, abs=3)
-    page.get_by_role("button", name="fit the picture").click()
+    page.get_by_role("button", name="fit image to window").click()
     expect(page.locator("#zoom-fit")).to_have_text(f"{fitted} %")
 
 
 def test_playback_reaches_the_end_and_frames_are_exact(
-    project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, _ = project
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    picture_of(page).shows(23)
+    image_of(page).shows(23)
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     page.keyboard.press("ArrowLeft")
-    picture_of(page).shows(22)
+    image_of(page).shows(22)
     page.keyboard.press("Home")
-    picture_of(page).shows(0)
+    image_of(page).shows(0)
 
 
 def test_the_preview_of_effects_is_what_is_exported(
-    studio: Any, project: tuple[Page, str], picture_of: Callable[[Page], Any]
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    picture = picture_of(page)
+    image = image_of(page)
     page.keyboard.press("d")
-    picture.drag((200, 100), (280, 100))
+    image.drag((200, 100), (280, 100))
     saved(page, 1)
     page.mouse.move(5, 5)
     for background in ("darken", "desaturate", "erase", "pixelate", "blur"):
@@ -226,7 +226,7 @@ def test_the_preview_of_effects_is_what_is_exported(
         expected = np.asarray(Image.open(io.BytesIO(rendered)).convert("RGB")).astype(int)
         for x, y in ((60, 40), (400, 220), (240, 100)):
             near = expected[y - 3 : y + 4, x - 3 : x + 4].reshape(-1, 3)
-            shown = np.array(picture.color(x, y))
+            shown = np.array(image.color(x, y))
             assert (shown >= near.min(0) - 24).all(), (background, x, y, shown, near.mean(0))
             assert (shown <= near.max(0) + 24).all(), (background, x, y, shown, near.mean(0))
     page.locator("#effect-reset").click()

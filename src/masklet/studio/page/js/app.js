@@ -1,61 +1,60 @@
-/** The page: chooses between the start and the editor, and holds what both share. */
+/** Entry point of the page: shows the start page, the task queue or the editor, depending on the URL. */
 
-/** @import {State} from "./types.js" */
+/** @import {PageStore, State} from "./types.js" */
 
 import { Api } from "./api.js";
-import { byId } from "./dom.js";
+import { DEFAULT_EFFECTS } from "./appearance.js";
+import { byId, onClick, setText } from "./dom.js";
 import { Editor } from "./editor.js";
 import { icon } from "./icons.js";
 import { listenToKeys } from "./keyboard.js";
-import { guard, useTokenOfAddress } from "./login.js";
-import { PLAIN } from "./look.js";
-import { shortcutsOf, silentShortcutsOf } from "./shortcuts.js";
+import { bindLogin, loginFromUrl } from "./login.js";
+import { shortcutsOf, showHelp } from "./shortcuts.js";
 import { Start } from "./start.js";
 import { Store } from "./store.js";
 import { Team } from "./team.js";
-import { followTheme } from "./theme.js";
-import { complain, toast } from "./toast.js";
-import { showHelp } from "./help.js";
+import { bindTheme } from "./theme.js";
+import { showError, toast } from "./toast.js";
 
-const LOOK = "masklet.look";
+const EFFECTS_KEY = "masklet.look";
 
-/** @type {Store<State>} */
+/** @type {PageStore} */
 const store = new Store(/** @type {State} */ ({
   about: null, project: null, frame: 0, playing: false, active: null, tool: "include", brush: 40, prompts: {},
-  preview: null, candidates: [], clicked: null, candidate: -1, proposals: [], picked: new Set(), review: [], jobs: [], busy: false,
-  online: true, effects: PLAIN, drawn: 0, corrected: null,
+  preview: null, candidates: [], candidatesOf: null, candidate: -1, proposals: [], picked: new Set(), review: [], jobs: [],
+  busy: false, online: true, effects: DEFAULT_EFFECTS, resultsVersion: 0, corrected: null,
 }));
 
-for (const place of document.querySelectorAll("[data-icon]")) {
-  place.prepend(icon(/** @type {HTMLElement} */ (place).dataset.icon ?? ""));
+for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-icon]"))) {
+  element.prepend(icon(element.dataset.icon ?? ""));
 }
 
 const api = new Api();
-guard(api);
+bindLogin(api);
 const editor = new Editor(api, store);
 const start = new Start(api, (project) => {
   location.hash = `#/p/${project}`;
 });
 const shortcuts = shortcutsOf(editor);
-listenToKeys([...shortcuts, ...silentShortcutsOf(editor)], () => Boolean(store.state.project));
-byId("help").addEventListener("click", () => showHelp(shortcuts));
-followTheme(byId("theme"), () => {
+listenToKeys(shortcuts, () => Boolean(store.state.project));
+onClick("help", () => showHelp(shortcuts));
+bindTheme(byId("theme"), () => {
   editor.viewer.request();
   editor.timeline.request();
 });
-for (const close of document.querySelectorAll("[data-close]")) {
-  close.addEventListener("click", () => close.closest("dialog")?.close());
-}
 for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.id !== "login-dialog" && dialog.close());
+  dialog.addEventListener("click", ({ target }) => {
+    const isBackdrop = target === dialog && dialog.id !== "login-dialog";
+    if (isBackdrop || (target instanceof Element && target.closest("[data-close]"))) dialog.close();
+  });
 }
 
-const remembered = localStorage.getItem(LOOK);
-if (remembered) store.set({ effects: { ...PLAIN, ...JSON.parse(remembered) } });
-store.watch(["effects"], () => localStorage.setItem(LOOK, JSON.stringify(store.state.effects)));
+const saved = localStorage.getItem(EFFECTS_KEY);
+if (saved) store.set({ effects: { ...DEFAULT_EFFECTS, ...JSON.parse(saved) } });
+store.watch(["effects"], () => localStorage.setItem(EFFECTS_KEY, JSON.stringify(store.state.effects)));
 
-editor.session.onGone = () => {
-  toast("This project is no longer there.", "error");
+editor.session.onDeleted = () => {
+  toast("This project was deleted.", "error");
   location.hash = "";
 };
 
@@ -63,30 +62,30 @@ editor.session.onGone = () => {
 let team = null;
 
 /** @param {boolean} editing */
-function show(editing) {
+function showView(editing) {
   byId("start").hidden = editing || team !== null;
   byId("team").hidden = editing || team === null;
   byId("editor").hidden = !editing;
   document.body.classList.toggle("editing", editing);
 }
 
-/** @param {boolean} first whether the page has just been loaded */
-async function route(first) {
+/** @param {boolean} isFirst whether the page has just been loaded */
+async function route(isFirst) {
   const id = /^#\/p\/([\w-]+)$/.exec(location.hash)?.[1];
   try {
     if (id) {
-      show(true);
+      showView(true);
       await editor.open(id);
       await team?.show(id);
       document.title = `${editor.session.project.name} · masklet studio`;
       return;
     }
   } catch (error) {
-    complain(error);
+    showError(error);
     history.replaceState(null, "", location.pathname);
   }
   editor.close();
-  show(false);
+  showView(false);
   document.title = "masklet studio";
   try {
     if (team) {
@@ -95,23 +94,24 @@ async function route(first) {
     }
     const { local } = await start.load();
     const [only] = local;
-    if (first && only && local.length === 1) await start.openLocal(only.path);
+    if (isFirst && only && local.length === 1) await start.openLocal(only.path);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
 addEventListener("hashchange", () => route(false));
-await useTokenOfAddress(api);
+await loginFromUrl(api);
 try {
-  store.set({ about: await api.about() });
-  byId("model-name").textContent = store.state.about?.model.name ?? "";
-  if (store.state.about?.team) {
+  const about = await api.about();
+  store.set({ about });
+  setText(byId("model-name"), about.model.name);
+  if (about.team) {
     team = new Team(api, editor);
     document.body.classList.add("in-team");
   }
 } catch (error) {
-  complain(error);
+  showError(error);
 }
 await route(true);
 document.body.classList.add("ready");

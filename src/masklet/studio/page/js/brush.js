@@ -1,144 +1,119 @@
-/** A mask painted by hand: strokes on top of the mask that is there, each of them a mask prompt in the end. */
+/** Masks painted by hand: strokes on top of the current mask, each of which becomes a mask prompt. */
 
-/** @import {Rle} from "./types.js" */
+/** @import {Point, Rle} from "./types.js" */
 /** @import {Target} from "./session.js" */
-/** @import {Point} from "./viewport.js" */
 
 /**
  * @typedef {{target: Target, points: Point[], diameter: number, erase: boolean, color: string}} Stroke
- * @typedef {{width: number, height: number}} Size of the picture
+ * @typedef {{width: number, height: number}} Size
  */
 
-import { alphaOf, context, labelMap } from "./labels.js";
+import { alphaOf, contextOf, labelMap } from "./labels.js";
 import { encodeMask } from "./rle.js";
 
 export class Brush {
-  /** What is seen until the last stroke on it has its answer, at the size of the picture. @type {OffscreenCanvas | null} */
+  /** The mask with all strokes that the server has not answered, at the size of the image. @type {OffscreenCanvas | null} */
   canvas = null;
-  /** What the canvas is a mask of. @type {Target | null} */
+  /** Frame and object of the canvas. @type {Target | null} */
   target = null;
-  /** The one under the pointer. @type {Stroke | null} */
+  /** The stroke that is being painted. @type {Stroke | null} */
   #stroke = null;
-  /** Those on the canvas that have no answer yet. @type {Set<Stroke>} */
-  #waiting = new Set();
+  /** Finished strokes that the server has not answered. @type {Set<Stroke>} */
+  #pending = new Set();
 
   /**
-   * @param {Size} size
-   * @param {Rle | undefined} mask what is in sight there, as far as it is known
+   * @param {Size} size @param {Rle | undefined} mask the current mask, if it is cached
    * @param {Stroke} stroke
    */
   begin(size, mask, stroke) {
     if (!this.canvas || !this.target || !isSame(this.target, stroke.target)) {
-      this.canvas = canvasOf(size, mask, stroke.color);
+      this.canvas = createCanvas(size, mask, stroke.color);
       this.target = stroke.target;
-      this.#waiting.clear();
+      this.#pending.clear();
     }
     this.#stroke = stroke;
   }
 
-  /** @param {Point} point in the picture */
+  /** @param {Point} point in the image */
   paint(point) {
     if (!this.#stroke || !this.canvas) return;
     this.#stroke.points.push(point);
-    draw(this.canvas, this.#stroke, this.#stroke.points.length - 1);
+    drawSegment(this.canvas, this.#stroke, this.#stroke.points.length - 1);
   }
 
-  /** The pointer was lifted. */
+  /** End the stroke that is being painted. */
   end() {
     const stroke = this.#stroke;
     this.#stroke = null;
-    if (stroke) this.#waiting.add(stroke);
+    if (stroke) this.#pending.add(stroke);
     return stroke;
   }
 
-  /**
-   * A stroke has its answer, or never gets one: the newer ones stay in sight.
-   *
-   * @param {Stroke} stroke
-   */
-  settle(stroke) {
-    if (this.#waiting.delete(stroke) && !this.#waiting.size && !this.#stroke) this.canvas = null;
+  /** The server has answered a stroke, or it was not sent; newer strokes stay visible. @param {Stroke} stroke */
+  finish(stroke) {
+    if (this.#pending.delete(stroke) && !this.#pending.size && !this.#stroke) this.canvas = null;
   }
 
-  /** Give up the stroke under the pointer. */
-  drop() {
+  cancelStroke() {
     if (this.#stroke) this.clear();
   }
 
   clear() {
     this.#stroke = null;
-    this.#waiting.clear();
+    this.#pending.clear();
     this.canvas = null;
   }
 }
 
 /**
- * What a stroke makes of a mask.
+ * Apply a stroke to a mask.
  *
- * @param {Size} size
- * @param {Rle | undefined} mask
- * @param {Stroke} stroke
- * @returns {Rle | null} null when nothing is inside
+ * @param {Size} size @param {Rle | undefined} mask @param {Stroke} stroke
+ * @returns {Rle | null} null if the result is empty
  */
 export function painted(size, mask, stroke) {
-  const canvas = canvasOf(size, mask, stroke.color);
-  stroke.points.forEach((_, index) => draw(canvas, stroke, index));
+  const canvas = createCanvas(size, mask, stroke.color);
+  stroke.points.forEach((_, index) => drawSegment(canvas, stroke, index));
   const { width, height } = size;
-  const { data } = context(canvas).getImageData(0, 0, width, height);
+  const { data } = contextOf(canvas).getImageData(0, 0, width, height);
   const inside = new Uint8Array(width * height);
-  let area = 0;
-  for (let at = 0; at < inside.length; at++) {
-    if (/** @type {number} */ (data[4 * at + 3]) > 127) {
-      inside[at] = 1;
-      area += 1;
-    }
-  }
-  return area ? { size: [height, width], counts: encodeMask(inside, width, height) } : null;
+  for (let at = 0; at < inside.length; at++) inside[at] = Number(/** @type {number} */ (data[4 * at + 3]) > 127);
+  return inside.includes(1) ? { size: [height, width], counts: encodeMask(inside, width, height) } : null;
 }
 
-/**
- * @param {Size} size
- * @param {Rle | undefined} mask
- * @param {string} color
- */
-function canvasOf({ width, height }, mask, color) {
+/** @param {Size} size @param {Rle | undefined} mask @param {string} color */
+function createCanvas({ width, height }, mask, color) {
   const canvas = new OffscreenCanvas(width, height);
   if (!mask) return canvas;
-  const drawing = context(canvas);
-  drawing.drawImage(alphaOf(labelMap([mask], 1)), 0, 0);
-  drawing.globalCompositeOperation = "source-in";
-  drawing.fillStyle = color;
-  drawing.fillRect(0, 0, width, height);
+  const context = contextOf(canvas);
+  context.drawImage(alphaOf(labelMap([mask], 1)), 0, 0);
+  context.globalCompositeOperation = "source-in";
+  context.fillStyle = color;
+  context.fillRect(0, 0, width, height);
   return canvas;
 }
 
 /**
- * The piece of a stroke that ends at one of its points.
+ * Draw the segment of a stroke that ends at one of its points.
  *
- * @param {OffscreenCanvas} canvas
- * @param {Stroke} stroke
- * @param {number} index
+ * @param {OffscreenCanvas} canvas @param {Stroke} stroke @param {number} index
  */
-function draw(canvas, { points, diameter, erase, color }, index) {
-  const drawing = context(canvas);
+function drawSegment(canvas, { points, diameter, erase, color }, index) {
+  const context = contextOf(canvas);
   const point = /** @type {Point} */ (points[index]);
-  const last = points[index - 1] ?? point;
-  drawing.globalCompositeOperation = erase ? "destination-out" : "source-over";
-  drawing.strokeStyle = color;
-  drawing.lineWidth = Math.max(1, diameter);
-  drawing.lineCap = "round";
-  drawing.lineJoin = "round";
-  drawing.beginPath();
-  drawing.moveTo(last.x, last.y);
-  drawing.lineTo(point.x + 0.01, point.y);
-  drawing.stroke();
+  const previous = points[index - 1] ?? point;
+  context.globalCompositeOperation = erase ? "destination-out" : "source-over";
+  context.strokeStyle = color;
+  context.lineWidth = Math.max(1, diameter);
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(previous.x, previous.y);
+  context.lineTo(point.x + 0.01, point.y);
+  context.stroke();
 }
 
-/**
- * @param {Target} one
- * @param {Target} other
- */
-function isSame(one, other) {
-  if (one.frame !== other.frame) return false;
-  return one.object === other.object || (one.object.id !== 0 && one.object.id === other.object.id);
+/** @type {(a: Target, b: Target) => boolean} */
+function isSame(a, b) {
+  return a.frame === b.frame && (a.object === b.object || (a.object.id !== 0 && a.object.id === b.object.id));
 }

@@ -1,127 +1,108 @@
-/** When a click can mean several things: its readings as small pictures to choose from. */
+/** Alternative masks for an ambiguous click, as thumbnails to choose from. */
 
-/** @import {Box, Candidate, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Box, Candidate, PageStore} from "./types.js" */
 /** @import {Session} from "./session.js" */
 /** @import {Viewer} from "./viewer.js" */
 
-import { byId, fill, h } from "./dom.js";
+import { byId, h, onClick, setChildren } from "./dom.js";
 import { colored, labelMap, rgbOf, toCanvas } from "./labels.js";
 
-const SIDE = 84;
+const [WIDTH, HEIGHT] = [168, 105]; // of a thumbnail
 
 export class Candidates {
-  /** Those with a card. @type {Candidate[]} */
-  #shown = [];
+  /** The candidates on the page. @type {Candidate[]} */
+  #rendered = [];
 
-  /**
-   * @param {Store<State>} store
-   * @param {Session} session
-   * @param {Viewer} viewer
-   */
+  /** @param {PageStore} store @param {Session} session @param {Viewer} viewer */
   constructor(store, session, viewer) {
     this.store = store;
     this.session = session;
     this.viewer = viewer;
-    this.bar = byId("candidates");
     this.list = byId("candidate-list");
-    byId("keep-candidate").addEventListener("click", () => store.set({ candidates: [], candidate: -1 }));
-    store.watch(["candidates"], () => this.#rebuild());
+    onClick("keep-candidate", () => this.close());
+    store.watch(["candidates"], () => this.#render());
     store.watch(["frame", "active", "playing"], () => {
-      const { candidates, clicked, frame, active, playing } = store.state;
-      const away = playing || clicked?.frame !== frame || clicked.object !== active;
-      if (away && candidates.length) store.set({ candidates: [], candidate: -1 });
+      const { candidatesOf, frame, active, playing } = store.state;
+      if (playing || candidatesOf?.frame !== frame || candidatesOf.object !== active) this.close();
     });
     store.watch(["candidate"], () => viewer.request());
   }
 
-  get open() {
-    return this.store.state.candidates.length > 0;
+  /** Keep the current mask. */
+  close() {
+    if (this.store.state.candidates.length) this.store.set({ candidates: [], candidate: -1 });
   }
 
-  /** @param {number} index */
-  async take(index) {
-    const { candidates, clicked, prompts } = this.store.state;
+  /** Use a candidate as the mask; the others stay available. @param {number} index */
+  async choose(index) {
+    const { candidates, candidatesOf, prompts } = this.store.state;
     const chosen = candidates[index];
-    if (!chosen || !clicked) return;
-    const target = { frame: clicked.frame, object: { id: clicked.object } };
-    const clicks = prompts[clicked.object]?.clicks ?? [];
-    const answer = await this.session.prompt(target, { mask: chosen.mask, clicks, replace: true, candidate: true });
+    if (!chosen || !candidatesOf) return;
+    const { frame, object } = candidatesOf;
+    const clicks = prompts[object]?.clicks ?? [];
+    const prompt = { mask: chosen.mask, clicks, replace: true, candidate: true };
+    const answer = await this.session.prompt({ frame, object: { id: object } }, prompt);
     if (!answer || this.store.state.candidates !== candidates) return;
     this.store.set({ candidate: -1 });
-    this.#mark(index); // another one may still be taken
+    this.#highlight(index);
   }
 
-  #rebuild() {
+  #render() {
     const { candidates } = this.store.state;
-    this.bar.hidden = !candidates.length;
-    if (!candidates.length || candidates === this.#shown) return;
-    this.#shown = candidates;
-    fill(this.list, candidates.map((candidate, index) => this.#card(candidate, index)));
-    this.#mark(0);
+    byId("candidates").hidden = !candidates.length;
+    if (!candidates.length || candidates === this.#rendered) return;
+    this.#rendered = candidates;
+    setChildren(this.list, candidates.map((candidate, index) => this.#card(candidate, index)));
+    this.#highlight(0);
   }
 
   /** @param {number} index */
-  #mark(index) {
+  #highlight(index) {
     [...this.list.children].forEach((card, at) => card.setAttribute("aria-pressed", String(at === index)));
   }
 
-  /**
-   * @param {Candidate} candidate
-   * @param {number} index
-   */
+  /** @param {Candidate} candidate @param {number} index */
   #card(candidate, index) {
     const show = (/** @type {number} */ at) => () => this.store.set({ candidate: at });
-    const label = `Reading ${index + 1}, score ${Math.round(candidate.iou * 100)} of 100`;
+    const score = `${Math.round(candidate.iou * 100)} %`;
+    const label = `Candidate ${index + 1}, predicted IoU ${score}`;
     return h(
       "button",
-      { type: "button", class: "candidate", "aria-label": label, title: label, onclick: () => this.take(index),
+      { type: "button", class: "candidate", "aria-label": label, title: label, onclick: () => this.choose(index),
         onpointerenter: show(index), onpointerleave: show(-1), onfocus: show(index), onblur: show(-1) },
       this.#thumbnail(candidate),
-      h("span", { class: "quiet-text" }, `${Math.round(candidate.iou * 100)} %`),
+      h("span", { class: "quiet-text" }, score),
     );
   }
 
-  /** @param {Candidate} candidate */
+  /** The image around all candidates, with one of them. @param {Candidate} candidate */
   #thumbnail({ mask }) {
     const { frame, project } = this.store.state;
-    const canvas = h("canvas", { width: SIDE * 2, height: SIDE * 1.25 });
-    const drawing = canvas.getContext("2d");
-    const picture = this.viewer.frames.at(frame);
-    if (!drawing || !picture || !project) return canvas;
+    const canvas = h("canvas", { width: WIDTH, height: HEIGHT });
+    const context = canvas.getContext("2d");
+    const image = this.viewer.frames.at(frame);
+    if (!context || !image || !project) return canvas;
     const { width, height } = project.media;
-    const [x0, y0, x1, y1] = around(this.store.state.candidates.map(({ box }) => box));
-    const whole = Math.max(canvas.width / width, canvas.height / height); // fills the drawing
-    const scale = Math.max(whole, Math.min(1, canvas.width / (x1 - x0), canvas.height / (y1 - y0)));
+    const [x0, y0, x1, y1] = regionAround(this.store.state.candidates.map(({ box }) => box));
+    const coverScale = Math.max(canvas.width / width, canvas.height / height);
+    const scale = Math.max(coverScale, Math.min(1, canvas.width / (x1 - x0), canvas.height / (y1 - y0)));
     const step = Math.max(1, Math.floor(1 / scale));
     const layer = { color: rgbOf(this.viewer.activeColor), fill: 130, edge: 255 };
-    const areas = toCanvas(colored(labelMap([mask], step), [layer], Math.max(1, Math.round(1.5 / (scale * step)))));
+    const overlay = toCanvas(colored(labelMap([mask], step), [layer], Math.max(1, Math.round(1.5 / (scale * step)))));
     const left = clamp(canvas.width / 2 - ((x0 + x1) / 2) * scale, canvas.width - width * scale, 0);
     const top = clamp(canvas.height / 2 - ((y0 + y1) / 2) * scale, canvas.height - height * scale, 0);
-    for (const source of [picture, areas]) drawing.drawImage(source, left, top, width * scale, height * scale);
+    for (const source of [image, overlay]) context.drawImage(source, left, top, width * scale, height * scale);
     return canvas;
   }
 }
 
-/**
- * @param {number} value
- * @param {number} least
- * @param {number} most
- */
-function clamp(value, least, most) {
-  return Math.min(most, Math.max(least, value));
-}
+/** @type {(value: number, minimum: number, maximum: number) => number} */
+const clamp = (value, minimum, maximum) => Math.min(maximum, Math.max(minimum, value));
 
-/**
- * All boxes, with room around them.
- *
- * @param {Box[]} boxes
- * @returns {Box}
- */
-function around(boxes) {
-  const [lefts, tops, rights, bottoms] = [0, 1, 2, 3].map((side) => boxes.map((box) => box[side] ?? 0));
-  const [x0, y0] = [Math.min(...(lefts ?? [])), Math.min(...(tops ?? []))];
-  const [x1, y1] = [Math.max(...(rights ?? [])), Math.max(...(bottoms ?? []))];
-  const room = 8 + Math.max(x1 - x0, y1 - y0) * 0.12;
-  return [x0 - room, y0 - room, x1 + room, y1 + room];
+/** The box that contains all boxes, with a margin. @param {Box[]} boxes @returns {Box} */
+function regionAround(boxes) {
+  const [x0, y0] = [Math.min(...boxes.map((box) => box[0])), Math.min(...boxes.map((box) => box[1]))];
+  const [x1, y1] = [Math.max(...boxes.map((box) => box[2])), Math.max(...boxes.map((box) => box[3]))];
+  const margin = 8 + Math.max(x1 - x0, y1 - y0) * 0.12;
+  return [x0 - margin, y0 - margin, x1 + margin, y1 + margin];
 }

@@ -1,93 +1,72 @@
-/** Specks and holes: two sliders that say up to which size they go; the masks themselves stay as they are. */
+/** Sliders for the cleanup of masks: the area up to which specks are removed and holes are filled. Stored masks are not changed. */
 
-/** @import {State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {PageStore} from "./types.js" */
 /** @import {Session} from "./session.js" */
 
-import { byId, say } from "./dom.js";
+import { byId, inputById, setText } from "./dom.js";
 
-const SMALLEST = 1e-5; // of the picture
-const RANGE = 1000; // from the first step of a slider to its last
-const WAIT = 250; // milliseconds without a movement before it counts
+const MIN_FRACTION = 1e-5; // of the image area, at the start of a slider
+const RANGE = 1000; // ratio of the largest area to the smallest
+const DELAY = 250; // milliseconds after the last movement until the change is sent
 
-/** @type {("specks" | "holes")[]} */
-const WHAT = ["specks", "holes"];
+const KINDS = /** @type {const} */ (["specks", "holes"]);
 
 export class Cleaning {
-  #waiting = 0;
+  #timer = 0;
 
-  /**
-   * @param {Store<State>} store
-   * @param {Session} session
-   */
+  /** @param {PageStore} store @param {Session} session */
   constructor(store, session) {
     this.store = store;
     this.session = session;
-    for (const what of WHAT) {
-      const slider = this.#slider(what);
-      slider.addEventListener("input", () => {
-        this.#tell(what, this.#area(what));
-        clearTimeout(this.#waiting);
-        this.#waiting = setTimeout(() => this.#change(), WAIT);
+    for (const kind of KINDS) {
+      this.#slider(kind).addEventListener("input", () => {
+        this.#showArea(kind, this.#area(kind));
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#send(), DELAY);
       });
     }
     store.watch(["project"], () => this.#show());
   }
 
-  get #whole() {
+  /** Area of the image in pixels. */
+  get #imageArea() {
     const { project } = this.store.state;
     return project ? project.media.width * project.media.height : 1;
   }
 
-  /** @param {"specks" | "holes"} what */
-  #slider(what) {
-    return /** @type {HTMLInputElement} */ (byId(`clean-${what}`));
+  /** @param {"specks" | "holes"} kind */
+  #slider(kind) {
+    return inputById(`clean-${kind}`);
   }
 
-  /** @param {"specks" | "holes"} what */
-  #area(what) {
-    const { value, max } = this.#slider(what);
-    return areaAt(Number(value) / Number(max), this.#whole);
+  /** Area in pixels at the position of a slider, on a logarithmic scale; 0 is off. @param {"specks" | "holes"} kind */
+  #area(kind) {
+    const { value, max } = this.#slider(kind);
+    const position = Number(value) / Number(max);
+    return position ? Math.max(1, Math.round(this.#imageArea * MIN_FRACTION * RANGE ** position)) : 0;
   }
 
-  #change() {
-    this.#waiting = 0;
+  #send() {
+    this.#timer = 0;
     this.session.changeProject({ specks: this.#area("specks"), holes: this.#area("holes") });
   }
 
   #show() {
     const { project } = this.store.state;
-    if (!project || this.#waiting) return;
-    for (const what of WHAT) {
-      const slider = this.#slider(what);
-      slider.value = String(Math.round(placeOf(project[what], this.#whole) * Number(slider.max)));
-      this.#tell(what, project[what]);
+    if (!project || this.#timer) return;
+    for (const kind of KINDS) {
+      const slider = this.#slider(kind);
+      const area = project[kind];
+      const position = Math.log(area / (this.#imageArea * MIN_FRACTION)) / Math.log(RANGE);
+      slider.value = String(Math.round((area && Math.min(1, Math.max(0.05, position))) * Number(slider.max)));
+      this.#showArea(kind, area);
     }
   }
 
-  /**
-   * @param {"specks" | "holes"} what
-   * @param {number} area
-   */
-  #tell(what, area) {
-    const words = area ? `up to ${area} px` : "off";
-    say(byId(`clean-${what}-area`), words);
-    this.#slider(what).setAttribute("aria-valuetext", words);
+  /** @param {"specks" | "holes"} kind @param {number} area */
+  #showArea(kind, area) {
+    const text = area ? `up to ${area} px` : "off";
+    setText(byId(`clean-${kind}-area`), text);
+    this.#slider(kind).setAttribute("aria-valuetext", text);
   }
-}
-
-/**
- * @param {number} place 0 to 1
- * @param {number} whole pixels of the picture
- */
-function areaAt(place, whole) {
-  return place ? Math.max(1, Math.round(whole * SMALLEST * RANGE ** place)) : 0;
-}
-
-/**
- * @param {number} area
- * @param {number} whole pixels of the picture
- */
-function placeOf(area, whole) {
-  return area ? Math.min(1, Math.max(0.05, Math.log(area / (whole * SMALLEST)) / Math.log(RANGE))) : 0;
 }

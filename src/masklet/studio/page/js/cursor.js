@@ -1,40 +1,34 @@
-/** A crosshair that keys move over the picture, for those who do not point. */
+/** A crosshair that arrow keys move over the image, for use without a pointer. */
 
 /** @import {Viewer} from "./viewer.js" */
 /** @import {Tools} from "./tools.js" */
 /** @import {Target} from "./session.js" */
-/** @import {State} from "./types.js" */
-/** @import {Store} from "./store.js" */
-/** @import {Point} from "./viewport.js" */
+/** @import {PageStore, Point} from "./types.js" */
 
 import { announce } from "./toast.js";
 
+/** @type {Record<string, [number, number]>} */
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
 export class KeyCursor {
-  /** First corner of a box, and what it was meant for. @type {{at: Point, target: Target} | null} */
+  /** First corner of a box, with the target at that time. @type {{at: Point, target: Target} | null} */
   #corner = null;
 
-  /**
-   * @param {Store<State>} store
-   * @param {Viewer} viewer
-   * @param {Tools} tools
-   */
+  /** @param {PageStore} store @param {Viewer} viewer @param {Tools} tools */
   constructor(store, viewer, tools) {
     this.store = store;
     this.viewer = viewer;
     this.tools = tools;
-    viewer.canvas.addEventListener("keydown", (event) => this.#key(event));
+    viewer.canvas.addEventListener("keydown", (event) => this.#onKey(event));
     viewer.canvas.addEventListener("blur", () => this.hide());
   }
 
   toggle() {
-    if (this.viewer.crosshair) {
-      this.hide();
-      return;
-    }
-    const { width, height } = this.viewer.viewport.picture;
+    if (this.viewer.crosshair) return this.hide();
+    const { width, height } = this.viewer.viewport.image;
     this.viewer.canvas.focus();
     this.viewer.crosshair = { x: width / 2, y: height / 2 };
-    announce("Crosshair on: arrows move it, Enter clicks, Shift Enter excludes, K ends");
+    announce("Crosshair on. Arrow keys move it, Enter includes, Shift Enter excludes, K turns it off.");
     this.viewer.request();
   }
 
@@ -46,21 +40,12 @@ export class KeyCursor {
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKey(event) {
     const at = this.viewer.crosshair;
     if (!at) return;
-    const { width, height } = this.viewer.viewport.picture;
-    const step = Math.max(width, height) / (event.shiftKey ? 20 : 160);
-    /** @type {Record<string, [number, number]>} */
-    const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const way = ways[event.key];
-    if (way) {
-      const x = Math.min(width - 1, Math.max(0, at.x + way[0] * step));
-      const y = Math.min(height - 1, Math.max(0, at.y + way[1] * step));
-      this.viewer.crosshair = { x, y };
-      if (this.#corner) this.viewer.box = { from: this.#corner.at, to: { x, y } };
-      announce(`${Math.round(x)}, ${Math.round(y)}`);
-    } else if (event.key === "Enter") this.#press(at, event.shiftKey);
+    const direction = DIRECTIONS[event.key];
+    if (direction) this.#move(at, direction, event.shiftKey);
+    else if (event.key === "Enter") this.#press(at, event.shiftKey);
     else if (event.key === "Escape") this.hide();
     else return;
     event.preventDefault();
@@ -68,10 +53,18 @@ export class KeyCursor {
     this.viewer.request();
   }
 
-  /**
-   * @param {Point} at
-   * @param {boolean} exclude
-   */
+  /** @param {Point} at @param {[number, number]} direction @param {boolean} isFast */
+  #move(at, [dx, dy], isFast) {
+    const { width, height } = this.viewer.viewport.image;
+    const step = Math.max(width, height) / (isFast ? 20 : 160);
+    const x = Math.min(width - 1, Math.max(0, at.x + dx * step));
+    const y = Math.min(height - 1, Math.max(0, at.y + dy * step));
+    this.viewer.crosshair = { x, y };
+    if (this.#corner) this.viewer.box = { from: this.#corner.at, to: { x, y } };
+    announce(`${Math.round(x)}, ${Math.round(y)}`);
+  }
+
+  /** @param {Point} at @param {boolean} exclude */
   #press(at, exclude) {
     const { tool } = this.store.state;
     if (tool !== "box") this.tools.click(at, !exclude && tool !== "exclude");
@@ -81,7 +74,7 @@ export class KeyCursor {
       this.viewer.box = null;
     } else {
       this.#corner = { at, target: this.tools.session.target };
-      announce("First corner set; Enter sets the other one");
+      announce("First corner set. Press Enter at the opposite corner.");
     }
   }
 }

@@ -1,17 +1,15 @@
-/** Small ways to build and change elements. */
+/** Helpers to create, find and update elements. */
 
 import { icon } from "./icons.js";
 
-/** @typedef {Node | string | number | null | undefined | false} Child */
+/** @typedef {Node | string | number | null | undefined | false} Child null, undefined and false are left out */
 
 /**
- * Make an element. Properties that start with "on" are listeners, "class", "role", "for" and names with a dash are
- * attributes, everything else is a property of the element; null, undefined and false leave an attribute out.
+ * Create an element. Properties that start with "on" are listeners; "class", "role", "for" and names with a dash are
+ * attributes; everything else is a property of the element. Null, undefined and false leave an attribute out.
  *
  * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag
- * @param {Record<string, any>} [properties]
- * @param {...(Child | Child[])} children
+ * @param {T} tag @param {Record<string, any>} [properties] @param {...(Child | Child[])} children
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function h(tag, properties = {}, ...children) {
@@ -24,33 +22,71 @@ export function h(tag, properties = {}, ...children) {
       if (value !== false) element.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : String(value));
     } else Reflect.set(element, name, value);
   }
-  element.append(...children.flat().filter(shown).map((child) => (child instanceof Node ? child : String(child))));
+  setChildren(element, ...children);
   return element;
 }
 
-/**
- * @param {Child} child
- * @returns {child is Node | string | number}
- */
-function shown(child) {
-  return child !== null && child !== undefined && child !== false;
+/** Replace the children of an element. @param {Element} element @param {...(Child | Child[])} children */
+export function setChildren(element, ...children) {
+  const nodes = children.flat().flatMap((child) => (child === null || child === undefined || child === false ? [] : [child]));
+  element.replaceChildren(...nodes.map((child) => (child instanceof Node ? child : String(child))));
 }
 
 /**
- * The element of the page with this id; the page is ours, so it is there.
+ * Show one row for each item with an id, and reuse the rows that exist, so that focus and input are not lost.
  *
- * @template {HTMLElement} [T=HTMLElement]
- * @param {string} id
- * @returns {T}
+ * @template {{id: number}} T
+ * @param {Element} list @param {T[]} items @param {(item: T) => HTMLElement} create
+ * @param {(row: HTMLElement, item: T) => void} update
  */
+export function setRows(list, items, create, update) {
+  const existing = new Map([...list.children].map((row) => [row.getAttribute("data-object"), /** @type {HTMLElement} */ (row)]));
+  const rows = items.map((item) => {
+    const row = existing.get(String(item.id)) ?? create(item);
+    row.setAttribute("data-object", String(item.id));
+    update(row, item);
+    return row;
+  });
+  if (rows.length !== list.children.length || rows.some((row, at) => row !== list.children[at])) setChildren(list, rows);
+}
+
+/** The element of the page with an id. @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`the page has no element #${id}`);
-  return /** @type {T} */ (element);
+  return element;
+}
+
+/** @type {(id: string) => HTMLInputElement} */
+export const inputById = (id) => /** @type {HTMLInputElement} */ (byId(id));
+
+/** @type {(id: string) => HTMLSelectElement} */
+export const selectById = (id) => /** @type {HTMLSelectElement} */ (byId(id));
+
+/** @type {(id: string) => HTMLButtonElement} */
+export const buttonById = (id) => /** @type {HTMLButtonElement} */ (byId(id));
+
+/** @type {(id: string) => HTMLDialogElement} */
+export const dialogById = (id) => /** @type {HTMLDialogElement} */ (byId(id));
+
+/** @type {(id: string, listener: () => void) => void} */
+export const onClick = (id, listener) => byId(id).addEventListener("click", listener);
+
+/**
+ * Show the progress of a job.
+ *
+ * @param {string} id of a progress element
+ * @param {{done: number, total: number}} job total: 0 if unknown
+ */
+export function setProgress(id, { done, total }) {
+  const bar = /** @type {HTMLProgressElement} */ (byId(id));
+  if (!total) return bar.removeAttribute("value");
+  bar.max = total;
+  bar.value = done;
 }
 
 /**
- * A button with an icon, a name for people who cannot see it, and the key that does the same.
+ * Create a button with an icon, or with its label as text. The label and the shortcut are its tooltip.
  *
  * @param {{icon?: string, label: string, key?: string, text?: boolean, class?: string, [property: string]: any}} options
  * @returns {HTMLButtonElement}
@@ -66,35 +102,53 @@ export function button({ icon: name, label, key, text = false, class: classes = 
   );
 }
 
-/**
- * Put new children in the place of old ones.
- *
- * @param {Element} element
- * @param {...(Child | Child[])} children
- */
-export function fill(element, ...children) {
-  element.replaceChildren(
-    ...children.flat().filter(shown).map((child) => (child instanceof Node ? child : String(child))),
-  );
+/** Create a dot in the color of an object. @param {string | undefined} color */
+export function colorDot(color) {
+  const dot = h("span", { class: "dot" });
+  dot.style.backgroundColor = color ?? "";
+  return dot;
 }
 
 /**
- * Set the text only where it changed, so that screen readers do not repeat it.
+ * Set the text of an element if it differs, so that screen readers do not repeat it.
  *
- * @param {Element} element
- * @param {string} text
+ * @param {Element} element @param {string} text
  */
-export function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Whether keys typed now belong to a field.
+ * Set the accessible name of a control, and its tooltip.
  *
- * @param {EventTarget | null} target
+ * @param {HTMLElement} element @param {string} label @param {string} [title]
  */
-export function isTyping(target) {
+export function setLabel(element, label, title = label) {
+  element.setAttribute("aria-label", label);
+  element.title = title;
+}
+
+/** Whether the element receives typed characters. @param {EventTarget | null} target */
+export function isTextField(target) {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return !["checkbox", "radio", "range", "color", "button"].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
+}
+
+/**
+ * Join calls of a drawing function to one call before the next repaint.
+ *
+ * @param {() => void} draw
+ * @returns {() => void} requests the call
+ */
+export function beforeRepaint(draw) {
+  let requested = false;
+  return () => {
+    if (requested) return;
+    requested = true;
+    requestAnimationFrame(() => {
+      requested = false;
+      draw();
+    });
+  };
 }

@@ -1,65 +1,67 @@
-/** The editor of one project: makes its parts and ties them together. */
+/** The editor of a project: creates its parts and connects them. */
 
 /** @import {Api} from "./api.js" */
-/** @import {State, Tool} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {PageStore, Tool} from "./types.js" */
 
+import { Appearance } from "./appearance.js";
 import { Brush } from "./brush.js";
 import { Candidates } from "./candidates.js";
 import { Cleaning } from "./cleaning.js";
 import { KeyCursor } from "./cursor.js";
-import { byId, button, say } from "./dom.js";
+import { button, buttonById, byId, inputById, onClick, setLabel, setText } from "./dom.js";
 import { Exports } from "./exports.js";
 import { Frames } from "./frames.js";
 import { showHints } from "./hints.js";
 import { Hover } from "./hover.js";
-import { listen } from "./input.js";
-import { Look } from "./look.js";
+import { listenToPointer } from "./input.js";
 import { Objects } from "./objects.js";
 import { Player } from "./player.js";
 import { Proposals } from "./proposals.js";
 import { Review } from "./review.js";
 import { Session } from "./session.js";
 import { Timeline } from "./timeline.js";
-import { complain } from "./toast.js";
-import { Tools, TOOLS } from "./tools.js";
+import { showError } from "./toast.js";
+import { paints, Tools, TOOLS } from "./tools.js";
 import { TrackBar } from "./trackbar.js";
 import { Transport } from "./transport.js";
 import { Viewer } from "./viewer.js";
 
-const AHEAD = 16;
-const BEHIND = 4;
+const IMAGES_AHEAD = 16;
+const IMAGES_BEHIND = 4;
+const MASKS_AHEAD = 12;
+const MASKS_AHEAD_PLAYING = 48;
+const LOAD_DELAY = 40; // milliseconds on a frame until its prompts are loaded
+const DEFAULT_FPS = 12; // of media without a frame rate
+const MAX_TIMESTAMPS = 10_000;
+const ZOOM_STEP = 1.25;
 
 export class Editor {
-  #loading = 0;
+  #loadTimer = 0;
 
-  /**
-   * @param {Api} api
-   * @param {Store<State>} store
-   */
+  /** @param {Api} api @param {PageStore} store */
   constructor(api, store) {
     this.api = api;
     this.store = store;
     this.session = new Session(api, store);
     const canvas = /** @type {HTMLCanvasElement} */ (byId("view"));
-    this.frames = new Frames((frame, width) => api.frameUrl(this.session.project.media, frame, width), () => this.viewer.request(), complain);
+    this.frames = new Frames((frame, width) => api.frameUrl(this.session.project.media, frame, width), () => this.viewer.request(), showError);
     this.viewer = new Viewer(canvas, { store, results: this.session.results, frames: this.frames, brush: new Brush() });
     this.player = new Player({
       show: (frame) => store.set({ frame }),
-      ready: (frame) => Boolean(this.frames.at(frame)),
-      playing: (playing) => store.set({ playing }),
+      isLoaded: (frame) => Boolean(this.frames.at(frame)),
+      onPlaying: (playing) => store.set({ playing }),
       range: () => [store.state.project?.in ?? 0, store.state.project?.out ?? 1],
     });
     this.transport = new Transport(store, this.session, this.player);
     this.timeline = new Timeline(store, this.session, this.player);
     this.objects = new Objects(store, this.session);
     this.review = new Review(store, this.player);
-    this.look = new Look(store);
+    this.appearance = new Appearance(store);
     this.cleaning = new Cleaning(store, this.session);
     this.trackBar = new TrackBar(store, this.session, this.player);
     this.candidates = new Candidates(store, this.session, this.viewer);
     this.proposals = new Proposals(store, this.session, this.viewer, this.player);
-    this.exports = new Exports(store, this.session, this.look);
+    this.exports = new Exports(store, this.session, this.appearance);
     this.tools = new Tools({
       store,
       session: this.session,
@@ -69,85 +71,89 @@ export class Editor {
     });
     this.cursor = new KeyCursor(store, this.viewer, this.tools);
     const hover = new Hover(store, this.session, this.viewer);
-    listen(this.viewer, { ...this.tools.gestures, hover: (at) => hover.move(at) });
-    showHints(store);
-    this.#strip();
+    listenToPointer(this.viewer, { ...this.tools.gestures, hover: (at) => hover.move(at) });
+    showHints(store, this.session.results);
+    this.#createToolbar();
     this.#bindHeader();
     this.#watch();
   }
 
-  /** @param {string} id */
+  /** @param {string} id of a project */
   async open(id) {
-    this.#leave();
+    this.#reset();
     await this.session.open(id);
     const { media } = this.session.project;
-    Object.assign(this.player, { length: media.num_frames, fps: media.fps ?? 12, times: [], frame: 0 });
+    Object.assign(this.player, { length: media.num_frames, fps: media.fps ?? DEFAULT_FPS, times: [], frame: 0 });
     document.body.dataset.kind = media.kind;
     document.body.classList.toggle("still", media.num_frames < 2);
-    this.viewer.viewport.show(media.width, media.height);
+    this.viewer.viewport.setImage(media.width, media.height);
     this.viewer.viewport.fit();
-    const key = `masklet.frame.${id}`;
-    this.player.go(Number(sessionStorage.getItem(key)) || 0);
-    if (media.kind === "video" && media.num_frames <= 10_000) {
+    this.player.go(Number(sessionStorage.getItem(`masklet.frame.${id}`)) || 0);
+    if (media.kind === "video" && media.num_frames <= MAX_TIMESTAMPS) {
       this.player.times = await this.api.timestamps(media.id, 0, media.num_frames).catch(() => []);
     }
   }
 
   close() {
-    this.#leave();
+    this.#reset();
     this.session.close();
   }
 
-  #leave() {
+  #reset() {
     this.player.pause();
-    this.tools.abandon();
+    this.tools.cancel();
     this.viewer.brush.clear();
     this.frames.clear();
   }
 
   /** @param {Tool} tool */
   useTool(tool) {
-    this.tools.abandon();
+    this.tools.cancel();
     this.store.set({ tool });
   }
 
   /** @param {number} factor */
-  sizeBrush(factor) {
+  scaleBrush(factor) {
     this.store.set({ brush: Math.min(600, Math.max(1, this.store.state.brush * factor)) });
   }
 
+  /** Show the next candidate mask. */
   nextCandidate() {
     const { candidates, candidate } = this.store.state;
     if (candidates.length) this.store.set({ candidate: (candidate + 1) % candidates.length });
   }
 
+  /** Use the displayed candidate mask, or add the selected proposals. */
   accept() {
     const { candidates, candidate, proposals } = this.store.state;
-    if (candidates.length && candidate >= 0) this.candidates.take(candidate);
-    else if (candidates.length) this.store.set({ candidates: [] });
-    else if (proposals.length) this.proposals.adopt();
+    if (candidates.length && candidate >= 0) this.candidates.choose(candidate);
+    else if (candidates.length) this.candidates.close();
+    else if (proposals.length) this.proposals.add();
   }
 
-  /** @param {"hidden" | "locked"} what */
-  toggleObject(what) {
+  /** @param {"hidden" | "locked"} flag */
+  toggleObject(flag) {
     const { active } = this.objects;
-    if (active) this.session.changeObject(active.id, { [what]: !active[what] });
+    if (active) this.session.changeObject(active.id, { [flag]: !active[flag] });
   }
 
-  clearPrompt() {
+  /** Clear the prompts of the active object on the current frame. */
+  clearPrompts() {
     const { frame, active, prompts } = this.store.state;
-    if (active !== null && prompts[active]) this.session.clear(frame, active);
+    if (active !== null && prompts[active]) this.session.clearPrompts(frame, active);
   }
 
+  /** Delete the active object. */
   deleteObject() {
     const { active } = this.objects;
     if (active && !active.locked) this.session.deleteObject(active);
   }
 
+  /** Cancel the current gesture, and close candidates or proposals, or else stop tracking. */
   escape() {
     const { candidates, proposals } = this.store.state;
-    this.tools.abandon();
-    if (candidates.length) this.store.set({ candidates: [], candidate: -1 });
+    this.tools.cancel();
+    if (candidates.length) this.candidates.close();
     else if (proposals.length) this.proposals.close();
     else this.trackBar.cancel();
   }
@@ -157,107 +163,104 @@ export class Editor {
     this.viewer.request();
   }
 
-  #strip() {
-    const strip = byId("tools");
-    const buttons = TOOLS.map(({ tool, icon, label, key, hint }) => {
-      const element = button({ icon, label, key, class: "tool", dataset: { tool }, onclick: () => this.useTool(tool) });
-      element.title = `${label}: ${hint.toLowerCase()} (${key})`;
-      return element;
-    });
-    strip.prepend(...buttons);
-    byId("absent").addEventListener("click", () => this.tools.absent());
+  /** @param {number} factor */
+  zoom(factor) {
+    this.viewer.viewport.zoom(factor);
+    this.viewer.request();
+  }
+
+  #createToolbar() {
+    const buttons = TOOLS.map(({ tool, icon, label, key, hint }) => button({
+      icon, label, class: "tool", title: `${label} (${key}): ${hint}`, dataset: { tool }, onclick: () => this.useTool(tool),
+    }));
+    byId("tools").prepend(...buttons);
+    onClick("absent", () => this.tools.markAbsent());
+    const slider = inputById("brush-slider");
+    slider.addEventListener("input", () => this.store.set({ brush: Number(slider.value) }));
     this.store.watch(["tool"], () => {
-      for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.tool === this.store.state.tool));
-      this.viewer.canvas.dataset.tool = this.store.state.tool;
-      byId("brush-size").hidden = !["brush", "erase"].includes(this.store.state.tool);
+      const { tool } = this.store.state;
+      for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.tool === tool));
+      this.viewer.canvas.dataset.tool = tool;
+      byId("brush-size").hidden = !paints(tool);
     });
-    const size = /** @type {HTMLInputElement} */ (byId("brush-slider"));
-    size.addEventListener("input", () => this.store.set({ brush: Number(size.value) }));
     this.store.watch(["brush"], () => {
-      size.value = String(Math.round(this.store.state.brush));
+      slider.value = String(Math.round(this.store.state.brush));
       this.viewer.request();
     });
   }
 
   #bindHeader() {
-    const name = /** @type {HTMLInputElement} */ (byId("project-name"));
+    const name = inputById("project-name");
     name.addEventListener("change", () => this.session.changeProject({ name: name.value.trim() || this.session.project.media.name }));
     name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
-    const undo = /** @type {HTMLButtonElement} */ (byId("undo"));
-    const redo = /** @type {HTMLButtonElement} */ (byId("redo"));
-    undo.addEventListener("click", () => this.session.history("undo"));
-    redo.addEventListener("click", () => this.session.history("redo"));
-    byId("zoom-in").addEventListener("click", () => this.#zoom(1.25));
-    byId("zoom-out").addEventListener("click", () => this.#zoom(1 / 1.25));
-    byId("zoom-fit").addEventListener("click", () => this.fit());
+    onClick("undo", () => this.session.history("undo"));
+    onClick("redo", () => this.session.history("redo"));
+    onClick("zoom-in", () => this.zoom(ZOOM_STEP));
+    onClick("zoom-out", () => this.zoom(1 / ZOOM_STEP));
+    onClick("zoom-fit", () => this.fit());
     this.viewer.onDraw(() => {
       const zoom = `${Math.round(this.viewer.viewport.scale * 100)} %`;
-      say(byId("zoom-fit"), zoom);
-      byId("zoom-fit").setAttribute("aria-label", `${zoom}: fit the picture`);
+      setText(byId("zoom-fit"), zoom);
+      byId("zoom-fit").setAttribute("aria-label", `${zoom}: fit image to window`);
     });
     this.store.watch(["project"], () => {
       const { project } = this.store.state;
       if (document.activeElement !== name) name.value = project?.name ?? "";
-      undo.disabled = !project?.undo;
-      redo.disabled = !project?.redo;
-      undo.title = project?.undo ? `Undo: ${project.undo} (Ctrl Z)` : "Nothing to undo";
-      redo.title = project?.redo ? `Redo: ${project.redo} (Ctrl Shift Z)` : "Nothing to redo";
+      for (const [action, title, keys] of /** @type {const} */ ([["undo", "Undo", "Ctrl Z"], ["redo", "Redo", "Ctrl Shift Z"]])) {
+        const label = project?.[action];
+        buttonById(action).disabled = !label;
+        setLabel(byId(action), title, label ? `${title}: ${label} (${keys})` : `Nothing to ${action}`);
+      }
     });
     this.store.watch(["online", "project"], () => {
       byId("offline").hidden = this.store.state.online || !this.store.state.project;
     });
   }
 
-  /** @param {number} factor */
-  #zoom(factor) {
-    this.viewer.viewport.zoom(factor);
-    this.viewer.request();
-  }
-
   #watch() {
     const { store, viewer } = this;
     store.watch(
-      ["project", "frame", "playing", "active", "preview", "candidates", "prompts", "effects", "drawn", "tool"],
+      ["project", "frame", "playing", "active", "preview", "candidates", "prompts", "effects", "resultsVersion", "tool"],
       () => viewer.request(),
     );
-    viewer.onDraw(() => this.#fetch());
+    viewer.onDraw(() => this.#prefetch());
     store.watch(["frame", "playing"], () => {
       const { project, frame, playing } = store.state;
       if (!project) return;
       store.set({ prompts: {} });
       sessionStorage.setItem(`masklet.frame.${project.id}`, String(frame));
-      clearTimeout(this.#loading);
-      if (!playing) this.#loading = setTimeout(() => this.session.loadPrompts(), 40);
+      clearTimeout(this.#loadTimer);
+      if (!playing) this.#loadTimer = setTimeout(() => this.session.loadFrame(), LOAD_DELAY);
     });
     byId("editor").addEventListener("click", ({ detail, target }) => {
-      if (detail > 0 && target instanceof Element && target.closest("button, .choice")) leaveFocus();
+      if (detail > 0 && target instanceof Element && target.closest("button, .choice")) releaseFocus();
     });
-    byId("editor").addEventListener("change", ({ target }) => target instanceof HTMLSelectElement && leaveFocus());
+    byId("editor").addEventListener("change", ({ target }) => target instanceof HTMLSelectElement && releaseFocus());
     store.watch(["busy"], () => document.body.setAttribute("aria-busy", String(store.state.busy)));
-    for (const place of ["timeline", "view", "review"]) {
-      for (const event of ["pointerdown", "keydown"]) byId(place).addEventListener(event, () => this.trackBar.stay());
+    for (const id of ["timeline", "view", "review"]) {
+      for (const event of ["pointerdown", "keydown"]) byId(id).addEventListener(event, () => this.trackBar.stopFollowing());
     }
   }
 
-  /** Load what the frame in sight and the next ones need. */
-  #fetch() {
+  /** Load the images and masks of the current frame and of those around it. */
+  #prefetch() {
     const { project, frame, playing } = this.store.state;
-    const width = this.viewer.pictureWidth;
+    const width = this.viewer.imageWidth;
     if (!project || !width) return;
-    const last = project.media.num_frames - 1;
-    const [ahead, behind] = playing ? [AHEAD * 2, 0] : [AHEAD, BEHIND];
-    const wanted = [frame];
+    const { media } = project;
+    const [ahead, behind] = playing ? [IMAGES_AHEAD * 2, 0] : [IMAGES_AHEAD, IMAGES_BEHIND];
+    const frames = [frame];
     for (let step = 1; step <= ahead; step++) {
-      if (frame + step <= last) wanted.push(frame + step);
-      if (step <= behind && frame - step >= 0) wanted.push(frame - step);
+      if (frame + step < media.num_frames) frames.push(frame + step);
+      if (step <= behind && frame - step >= 0) frames.push(frame - step);
     }
-    this.frames.want(wanted, width, (width * project.media.height) / project.media.width);
-    this.session.results.want(frame, playing ? 48 : 12);
+    this.frames.prefetch(frames, width, (width * media.height) / media.width);
+    this.session.results.prefetch(frame, playing ? MASKS_AHEAD_PLAYING : MASKS_AHEAD);
   }
 }
 
-/** Keys belong to the editor again after a control was used by pointer. */
-function leaveFocus() {
+/** Give the keyboard back to the editor after a control was used with the pointer. */
+function releaseFocus() {
   const { activeElement } = document;
   if (activeElement instanceof HTMLElement && !activeElement.closest("dialog") && activeElement.tagName !== "CANVAS") activeElement.blur();
 }

@@ -1,17 +1,17 @@
-/** The picture with effects on background and objects, as the export draws it, at the size of the preview. */
+/** Effects on background and objects, as the export draws them, at the resolution of the preview. */
 
 /** @import {Effects} from "./types.js" */
 
-import { context } from "./labels.js";
+import { contextOf } from "./labels.js";
 
-/** @typedef {ImageBitmap | OffscreenCanvas} Picture */
+/** @typedef {ImageBitmap | OffscreenCanvas} Source */
 
 const DARKNESS = 0.7;
 const BLOCKS = 30; // along the shorter side
 const BLUR = 40; // radii along the shorter side
 
 /** @param {Effects} effects */
-export function changesPicture({ background, object }) {
+export function changesImage({ background, object }) {
   return background !== "original" || !["overlay", "original", "outline"].includes(object);
 }
 
@@ -21,111 +21,83 @@ export function drawsOverlay({ object }) {
 }
 
 /**
- * The frame with its background and its objects changed; overlays and outlines are drawn by the viewer.
+ * Apply the effects to a frame. Overlays and outlines are drawn by the viewer.
  *
- * @param {ImageBitmap} frame
- * @param {OffscreenCanvas | null} alpha opaque where the objects are, null where there are none
+ * @param {ImageBitmap} frame @param {OffscreenCanvas | null} alpha opaque where the objects are, null if there are none
  * @param {Effects} effects
  * @returns {OffscreenCanvas}
  */
-export function withEffects(frame, alpha, effects) {
+export function withEffects(frame, alpha, { background, object, color }) {
   const { width, height } = frame;
-  const canvas = new OffscreenCanvas(width, height);
-  const drawing = context(canvas);
-  const color = effects.color ?? "#000000";
-  drawing.drawImage(changed(frame, effects.background, color), 0, 0, width, height);
+  const fillColor = color ?? "#000000";
+  const canvas = resized(withEffect(frame, background, fillColor), width, height);
   if (!alpha) return canvas;
-  const objects = new OffscreenCanvas(width, height);
-  const cut = context(objects);
-  cut.drawImage(changed(frame, effects.object, color), 0, 0, width, height);
-  cut.globalCompositeOperation = "destination-in";
-  cut.imageSmoothingEnabled = alpha.width !== width;
-  cut.drawImage(alpha, 0, 0, width, height);
-  drawing.drawImage(objects, 0, 0);
+  const objects = resized(withEffect(frame, object, fillColor), width, height);
+  const context = contextOf(objects);
+  context.globalCompositeOperation = "destination-in";
+  context.imageSmoothingEnabled = alpha.width !== width;
+  context.drawImage(alpha, 0, 0, width, height);
+  contextOf(canvas).drawImage(objects, 0, 0);
   return canvas;
 }
 
-/**
- * @param {ImageBitmap} frame
- * @param {string} effect
- * @param {string} color
- * @returns {Picture}
- */
-function changed(frame, effect, color) {
-  switch (effect) {
-    case "blur":
-      return blurred(frame);
-    case "pixelate":
-      return pixelated(frame);
-    case "desaturate":
-      return blended(frame, "saturation", "#808080", 1);
-    case "darken":
-      return blended(frame, "source-over", "#000000", DARKNESS);
-    case "erase":
-      return blended(frame, "source-over", color, 1);
-    default:
-      return frame;
-  }
-}
+/** @type {Record<string, (frame: ImageBitmap, color: string) => Source>} */
+const EFFECTS = {
+  blur: blurred,
+  pixelate: pixelated,
+  desaturate: (frame) => blended(frame, "saturation", "#808080", 1),
+  darken: (frame) => blended(frame, "source-over", "#000000", DARKNESS),
+  erase: (frame, color) => blended(frame, "source-over", color, 1),
+};
+
+/** @type {(frame: ImageBitmap, effect: string, color: string) => Source} */
+const withEffect = (frame, effect, color) => EFFECTS[effect]?.(frame, color) ?? frame;
 
 /**
- * @param {ImageBitmap} frame
- * @param {GlobalCompositeOperation} operation
- * @param {string} color
- * @param {number} alpha
+ * @param {ImageBitmap} frame @param {GlobalCompositeOperation} operation @param {string} color @param {number} alpha
  */
 function blended(frame, operation, color, alpha) {
-  const canvas = new OffscreenCanvas(frame.width, frame.height);
-  const drawing = context(canvas);
-  drawing.drawImage(frame, 0, 0);
-  drawing.globalCompositeOperation = operation;
-  drawing.globalAlpha = alpha;
-  drawing.fillStyle = color;
-  drawing.fillRect(0, 0, frame.width, frame.height);
+  const canvas = resized(frame, frame.width, frame.height);
+  const context = contextOf(canvas);
+  context.globalCompositeOperation = operation;
+  context.globalAlpha = alpha;
+  context.fillStyle = color;
+  context.fillRect(0, 0, frame.width, frame.height);
   return canvas;
 }
 
 /** @param {ImageBitmap} frame */
 function pixelated(frame) {
   const block = Math.max(2, Math.round(Math.min(frame.width, frame.height) / BLOCKS));
-  const small = scaled(frame, Math.ceil(frame.width / block), Math.ceil(frame.height / block));
-  const canvas = new OffscreenCanvas(frame.width, frame.height);
-  const drawing = context(canvas);
-  drawing.imageSmoothingEnabled = false;
-  drawing.drawImage(small, 0, 0, frame.width, frame.height);
-  return canvas;
+  const small = resized(frame, Math.ceil(frame.width / block), Math.ceil(frame.height / block));
+  return resized(small, frame.width, frame.height, false);
 }
 
 /**
- * Smaller by halves and larger again: every browser can do it, unlike canvas filters.
+ * Blur by halving the size several times and enlarging again, which unlike canvas filters works in every browser.
  *
  * @param {ImageBitmap} frame
- * @returns {Picture}
+ * @returns {Source}
  */
 function blurred(frame) {
   const radius = Math.max(1, Math.min(frame.width, frame.height) / BLUR);
-  /** @type {Picture} */
-  let picture = frame;
-  const sizes = [];
-  for (let reach = 1; reach < radius && picture.width > 4 && picture.height > 4; reach *= 2) {
-    sizes.push([picture.width, picture.height]);
-    picture = scaled(picture, Math.ceil(picture.width / 2), Math.ceil(picture.height / 2));
+  /** @type {Source[]} */
+  const sizes = [frame];
+  let small = /** @type {Source} */ (frame);
+  for (let reach = 1; reach < radius && small.width > 4 && small.height > 4; reach *= 2) {
+    small = resized(small, Math.ceil(small.width / 2), Math.ceil(small.height / 2));
+    sizes.push(small);
   }
-  for (const [width, height] of sizes.reverse()) {
-    picture = scaled(picture, /** @type {number} */ (width), /** @type {number} */ (height));
-  }
-  return picture;
+  sizes.pop();
+  return sizes.reduceRight((image, { width, height }) => resized(image, width, height), small);
 }
 
-/**
- * @param {Picture} picture
- * @param {number} width
- * @param {number} height
- */
-function scaled(picture, width, height) {
+/** @param {Source} source @param {number} width @param {number} height @param {boolean} [isSmooth] */
+function resized(source, width, height, isSmooth = true) {
   const canvas = new OffscreenCanvas(width, height);
-  const drawing = context(canvas);
-  drawing.imageSmoothingQuality = "high";
-  drawing.drawImage(picture, 0, 0, width, height);
+  const context = contextOf(canvas);
+  context.imageSmoothingEnabled = isSmooth;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, 0, 0, width, height);
   return canvas;
 }

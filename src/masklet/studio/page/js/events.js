@@ -1,17 +1,20 @@
-/** The server's events of one project over a WebSocket that comes back by itself. */
+/** The server's event stream of one project: a WebSocket that reconnects when the connection is lost. */
 
-const SLOWEST = 10_000;
+const FIRST_DELAY = 500; // milliseconds before the first attempt to reconnect
+const MAX_DELAY = 10_000;
+const NO_PROJECT = 4404; // close code of the server
 
 export class Events {
   /** @type {WebSocket | null} */
   #socket = null;
-  #wait = 500;
+  #delay = FIRST_DELAY;
   #seq = 0;
   #timer = 0;
 
   /**
    * @param {string} project
-   * @param {{message: (message: any) => void, online: (online: boolean) => void, refused: () => void}} handlers
+   * @param {{onMessage: (message: any) => void, onStatus: (online: boolean) => void, onMissing: () => void}} handlers
+   *   onMissing: the project does not exist
    */
   constructor(project, handlers) {
     this.project = project;
@@ -20,15 +23,15 @@ export class Events {
   }
 
   /**
-   * Ask what a click would give; only the newest question is answered.
+   * Request the preview of a click; the server answers only the newest request.
    *
-   * @param {object} question
-   * @returns {number} the number of the answer, 0 when nobody listens
+   * @param {object} request
+   * @returns {number} sequence number of the answer, 0 if the connection is closed
    */
-  hover(question) {
+  requestPreview(request) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return 0;
     this.#seq += 1;
-    this.#socket.send(JSON.stringify({ type: "hover", seq: this.#seq, ...question }));
+    this.#socket.send(JSON.stringify({ type: "hover", seq: this.#seq, ...request }));
     return this.#seq;
   }
 
@@ -44,16 +47,16 @@ export class Events {
     const socket = new WebSocket(`${scheme}://${location.host}/api/projects/${this.project}/events`);
     this.#socket = socket;
     socket.onopen = () => {
-      this.#wait = 500;
-      this.handlers.online(true);
+      this.#delay = FIRST_DELAY;
+      this.handlers.onStatus(true);
     };
-    socket.onmessage = (event) => this.handlers.message(JSON.parse(event.data));
+    socket.onmessage = (event) => this.handlers.onMessage(JSON.parse(event.data));
     socket.onclose = (event) => {
       if (this.#socket !== socket) return;
-      this.handlers.online(false);
-      if (event.code === 4404) return this.handlers.refused();
-      this.#timer = setTimeout(() => this.#open(), this.#wait);
-      this.#wait = Math.min(SLOWEST, this.#wait * 2);
+      this.handlers.onStatus(false);
+      if (event.code === NO_PROJECT) return this.handlers.onMissing();
+      this.#timer = setTimeout(() => this.#open(), this.#delay);
+      this.#delay = Math.min(MAX_DELAY, this.#delay * 2);
     };
   }
 }

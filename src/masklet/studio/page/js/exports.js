@@ -1,188 +1,165 @@
-/** The export dialog: form, objects and range, then progress and the file. */
+/** The export dialog: format, objects and range, then progress and the finished files. */
 
-/** @import {ExportForm, Job, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Appearance} from "./appearance.js" */
+/** @import {ExportFormat, Job, PageStore} from "./types.js" */
 /** @import {Session} from "./session.js" */
-/** @import {Look} from "./look.js" */
 
-import { byId, fill, h, say } from "./dom.js";
+import { buttonById, byId, colorDot, dialogById, h, inputById, onClick, setChildren, setProgress, setText } from "./dom.js";
 import { counted, fileSize } from "./format.js";
 import { icon } from "./icons.js";
-import { complain } from "./toast.js";
+import { isActive, JobSlot } from "./jobs.js";
+import { showError } from "./toast.js";
 
 /** @type {Record<string, string>} */
-const KINDS = { video: "Video", pictures: "Pictures", mattes: "Mattes", annotation: "Annotations", measurements: "Measurements", map: "Maps" };
+const KINDS = { video: "Video", pictures: "Images", images: "Images", mattes: "Mattes", annotation: "Annotations", measurements: "Measurements", map: "Maps" };
 
-const VIDEOS = /\.(mp4|mov|mkv|webm)$/;
+const VIDEO_ENDINGS = /\.(mp4|mov|mkv|webm)$/;
 
 export class Exports {
-  /** The export under way; "" while it is asked for. @type {string | null} */
-  #job = null;
-
-  /**
-   * @param {Store<State>} store
-   * @param {Session} session
-   * @param {Look} look
-   */
-  constructor(store, session, look) {
+  /** @param {PageStore} store @param {Session} session @param {Appearance} appearance */
+  constructor(store, session, appearance) {
     this.store = store;
     this.session = session;
-    this.look = look;
-    this.dialog = /** @type {HTMLDialogElement} */ (byId("export-dialog"));
-    byId("export").addEventListener("click", () => this.show());
-    byId("start-export").addEventListener("click", () => this.#start());
-    byId("cancel-export").addEventListener("click", () => this.#cancel());
-    session.jobs.listen((job) => job.kind === "export" && this.#heard(job), () => {
-      this.#ended();
-      this.dialog.close();
-    });
-    byId("export-objects").addEventListener("change", () => this.#offerStart());
-    store.watch(["about"], () => this.#forms());
+    this.appearance = appearance;
+    this.dialog = dialogById("export-dialog");
+    this.job = new JobSlot(session, { onUpdate: (job) => this.#showJob(job), onFree: () => this.#showFree() });
+    session.jobs.onClose(() => this.dialog.close());
+    onClick("export", () => this.show());
+    onClick("start-export", () => this.#start());
+    onClick("cancel-export", () => this.#cancel());
+    byId("export-objects").addEventListener("change", () => this.#updateStart());
+    store.watch(["about"], () => this.#renderFormats());
   }
 
   show() {
-    const { project } = this.store.state;
+    const { project, jobs } = this.store.state;
     if (!project) return;
     const { media, objects } = project;
-    fill(byId("export-objects"), objects.map((object) => {
-      const dot = h("span", { class: "dot" });
-      dot.style.backgroundColor = object.color;
-      return h("label", { class: "check" },
-        h("input", { type: "checkbox", value: object.id, checked: !object.hidden }), dot, object.name);
-    }));
+    setChildren(byId("export-objects"), objects.map(({ id, name, color, hidden }) =>
+      h("label", { class: "check" }, h("input", { type: "checkbox", value: id, checked: !hidden }), colorDot(color), name)));
     byId("export-objects-row").hidden = !objects.length;
     byId("export-range-row").hidden = media.num_frames < 2;
-    const marked = project.in > 0 || project.out < media.num_frames;
-    const range = /** @type {HTMLInputElement} */ (byId("export-marked"));
-    range.disabled = !marked;
-    range.checked = marked;
-    /** @type {HTMLInputElement} */ (byId("export-all")).checked = !marked;
-    say(byId("export-marked-text"), marked ? `Between the markers (${project.in} to ${project.out - 1})` : "Between the markers");
-    say(byId("export-all-text"), `All ${counted(media.num_frames, "frame")}`);
-    this.#offer(media.kind);
-    this.#options();
-    this.#offerStart();
-    const running = this.store.state.jobs.find(({ kind }) => kind === "export"); // begun before the page was reloaded
-    if (running && this.#job === null) this.#job = running.id;
-    if (running) this.#heard(running);
+    const isMarked = project.in > 0 || project.out < media.num_frames;
+    inputById("export-marked").disabled = !isMarked;
+    inputById(isMarked ? "export-marked" : "export-all").checked = true;
+    setText(byId("export-marked-text"), isMarked ? `Range (${project.in} to ${project.out - 1})` : "Range");
+    setText(byId("export-all-text"), `All ${counted(media.num_frames, "frame")}`);
+    this.#offerFormats(media.kind);
+    this.#showOptions();
+    this.#updateStart();
+    const running = jobs.find(({ kind }) => kind === "export"); // may have been started before the page was reloaded
+    if (running) {
+      this.job.adopt(running);
+      this.#showJob(running);
+    }
     this.dialog.showModal();
-    this.session.api.jobs(project.id).then((jobs) => this.#files(jobs)).catch(complain);
+    this.#loadFiles(project.id);
   }
 
-  /** @returns {ExportForm | undefined} */
-  get form() {
-    const chosen = this.dialog.querySelector("input[name=export-form]:checked");
+  /** @returns {ExportFormat | undefined} */
+  get format() {
+    const chosen = this.dialog.querySelector("input[name=export-format]:checked");
     return this.store.state.about?.export_forms.find(({ form }) => chosen instanceof HTMLInputElement && form === chosen.value);
   }
 
-  #forms() {
-    const forms = this.store.state.about?.export_forms ?? [];
-    const kinds = [...new Set(forms.map(({ kind }) => kind))];
-    fill(byId("export-form-list"), kinds.map((kind) =>
-      h("div", { class: "form-group", role: "group", "data-kind": kind, "aria-label": KINDS[kind] ?? kind }, h("h3", {}, KINDS[kind] ?? kind),
-        forms.filter((form) => form.kind === kind).map((form) =>
-          h("label", { class: "row-button" },
-            h("input", { type: "radio", name: "export-form", value: form.form, checked: form === forms[0], onchange: () => this.#options() }),
-            h("span", { class: "grow wrap" }, form.label, form.note && h("small", { class: "quiet-text" }, form.note)),
-            h("span", { class: "quiet-text" }, form.ending))))));
+  #renderFormats() {
+    const formats = this.store.state.about?.export_forms ?? [];
+    const row = (/** @type {ExportFormat} */ format) =>
+      h("label", { class: "row-button" },
+        h("input", { type: "radio", name: "export-format", value: format.form, checked: format === formats[0], onchange: () => this.#showOptions() }),
+        h("span", { class: "grow wrap" }, format.label, format.note && h("small", { class: "quiet-text" }, format.note)),
+        h("span", { class: "quiet-text" }, format.ending));
+    const kinds = [...new Set(formats.map(({ kind }) => kind))];
+    setChildren(byId("export-format-list"), kinds.map((kind) =>
+      h("div", { class: "format-group", role: "group", "data-kind": kind, "aria-label": KINDS[kind] ?? kind },
+        h("h3", {}, KINDS[kind] ?? kind), formats.filter((format) => format.kind === kind).map(row))));
   }
 
-  /** @param {"video" | "image" | "folder"} kind of the media: a still makes no video, a video lies on no map */
-  #offer(kind) {
-    const list = byId("export-form-list");
-    for (const group of list.querySelectorAll(".form-group")) {
-      const rows = [...group.querySelectorAll(".row-button")];
+  /**
+   * Hide the formats that do not suit the media: videos of a still image, and maps of a video.
+   *
+   * @param {"video" | "image" | "folder"} kind of the media
+   */
+  #offerFormats(kind) {
+    const list = byId("export-format-list");
+    for (const group of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(".format-group"))) {
+      const rows = [.../** @type {NodeListOf<HTMLElement>} */ (group.querySelectorAll(".row-button"))];
       for (const row of rows) {
-        const video = kind === "image" && VIDEOS.test(row.textContent ?? "");
-        /** @type {HTMLElement} */ (row).hidden = video || (kind === "video" && group.getAttribute("data-kind") === "map");
+        const isVideo = VIDEO_ENDINGS.test(row.textContent ?? "");
+        row.hidden = (kind === "image" && isVideo) || (kind === "video" && group.dataset.kind === "map");
       }
-      /** @type {HTMLElement} */ (group).hidden = rows.every((row) => /** @type {HTMLElement} */ (row).hidden);
+      group.hidden = rows.every((row) => row.hidden);
     }
-    const chosen = list.querySelector("input:checked");
-    if (chosen?.closest("[hidden]")) {
-      const first = list.querySelector(".form-group:not([hidden]) .row-button:not([hidden]) input");
-      if (first instanceof HTMLInputElement) first.checked = true;
-    }
+    if (!list.querySelector("input:checked")?.closest("[hidden]")) return;
+    const first = list.querySelector(".format-group:not([hidden]) .row-button:not([hidden]) input");
+    if (first instanceof HTMLInputElement) first.checked = true;
   }
 
-  #options() {
-    byId("export-look").hidden = !this.form?.effects || this.look.plain;
+  #showOptions() {
+    byId("export-appearance").hidden = !this.format?.effects || this.appearance.isDefault;
   }
 
-  /** @returns {number[]} the objects that are ticked */
+  /** Ids of the selected objects. @returns {number[]} */
   get #objects() {
     const boxes = [...byId("export-objects").querySelectorAll("input")];
     return boxes.filter((box) => box.checked).map((box) => Number(box.value));
   }
 
-  /** There is nothing to start while one is under way, or without an object. */
-  #offerStart() {
-    const none = !this.#objects.length;
-    const { objects } = this.store.state.project ?? { objects: [] };
-    byId("export-empty").hidden = !none;
-    say(byId("export-empty"), objects.length ? "Tick at least one object." : "There is no object yet: click something in the picture first.");
-    /** @type {HTMLButtonElement} */ (byId("start-export")).disabled = none || this.#job !== null;
+  /** Disable the start button without objects and while an export is running. */
+  #updateStart() {
+    const isEmpty = !this.#objects.length;
+    byId("export-empty").hidden = !isEmpty;
+    const hasObjects = Boolean(this.store.state.project?.objects.length);
+    setText(byId("export-empty"), hasObjects ? "Select at least one object." : "There are no objects yet. Click an object in the image first.");
+    buttonById("start-export").disabled = isEmpty || this.job.busy;
   }
 
-  async #start() {
+  #start() {
     const { project, effects } = this.store.state;
-    const { form } = this;
-    if (!project || !form) return;
-    const objects = this.#objects;
-    const all = /** @type {HTMLInputElement} */ (byId("export-all")).checked;
-    const [start, end] = all ? [0, project.media.num_frames] : [project.in, project.out];
-    const styled = form.effects ? { effects } : {};
-    this.#job = "";
-    this.#offerStart();
-    try {
-      const job = await this.session.api.export(project.id, { form: form.form, objects, start, end, ...styled });
-      if (!this.session.isOpen(project.id)) return;
-      this.#job = job.id;
-      this.session.jobs.changed(job);
-    } catch (error) {
-      if (this.session.isOpen(project.id)) this.#ended();
-      complain(error);
-    }
-  }
-
-  #ended() {
-    this.#job = null;
-    byId("export-progress").hidden = true;
-    this.#offerStart();
+    const { format } = this;
+    if (!project || !format) return;
+    const [start, end] = inputById("export-all").checked ? [0, project.media.num_frames] : [project.in, project.out];
+    const request = { form: format.form, objects: this.#objects, start, end, ...(format.effects ? { effects } : {}) };
+    this.job.start(() => this.session.api.export(project.id, request));
+    this.#updateStart();
   }
 
   #cancel() {
-    const job = this.store.state.jobs.find(({ id }) => id === this.#job);
+    const job = this.store.state.jobs.find(({ id }) => id === this.job.id);
     if (job) this.session.cancel(job);
   }
 
+  #showFree() {
+    byId("export-progress").hidden = true;
+    this.#updateStart();
+  }
+
   /** @param {Job} job */
-  #heard(job) {
-    if (job.id !== this.#job) return;
-    const open = job.state === "waiting" || job.state === "running";
+  #showJob(job) {
+    if (!isActive(job)) {
+      if (job.state === "failed") showError(new Error(job.error?.message ?? "The export failed."));
+      this.#loadFiles(job.project_id, job.state === "done" ? job.id : "");
+      return;
+    }
     byId("export-progress").hidden = false;
-    this.#offerStart();
-    const bar = /** @type {HTMLProgressElement} */ (byId("export-bar"));
-    if (job.total) bar.max = job.total;
-    if (job.total) bar.value = job.done;
-    say(byId("export-text"), job.state === "waiting" ? "Waiting for its turn" : `Writing ${job.done} of ${job.total}`);
-    if (open) return;
-    this.#ended();
-    if (job.state === "failed") complain(new Error(job.error?.message ?? "The export failed."));
-    this.session.api.jobs(job.project_id).then((jobs) => this.#files(jobs, job.state === "done" ? job.id : "")).catch(complain);
+    this.#updateStart();
+    setProgress("export-bar", job);
+    setText(byId("export-text"), job.state === "waiting" ? "Waiting in the queue" : `Writing ${job.done} of ${job.total}`);
   }
 
   /**
-   * @param {Job[]} jobs
-   * @param {string} [fresh] the export that has just finished
+   * List the finished exports.
+   *
+   * @param {string} project @param {string} [newest] id of the export that has just finished
    */
-  #files(jobs, fresh = "") {
-    const ready = jobs.filter(({ kind, state }) => kind === "export" && state === "done").reverse();
-    byId("export-files").hidden = !ready.length;
-    fill(byId("export-file-list"), ready.map(({ id, result }) =>
-      h("li", {}, h("a", { href: result.url, download: result.name, class: id === fresh ? "row-button fresh" : "row-button" },
+  async #loadFiles(project, newest = "") {
+    const jobs = await this.session.api.jobs(project).catch(showError);
+    const finished = (jobs ?? []).filter(({ kind, state }) => kind === "export" && state === "done").reverse();
+    byId("export-files").hidden = !finished.length;
+    setChildren(byId("export-file-list"), finished.map(({ id, result }) =>
+      h("li", {}, h("a", { href: result.url, download: result.name, class: id === newest ? "row-button newest" : "row-button" },
         icon("download"), h("span", { class: "grow" }, result.name), h("span", { class: "quiet-text" }, fileSize(result.bytes))))));
-    const link = byId("export-file-list").querySelector("a.fresh");
+    const link = byId("export-file-list").querySelector("a.newest");
     if (link instanceof HTMLElement) link.focus();
   }
 }

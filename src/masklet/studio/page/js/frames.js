@@ -1,123 +1,97 @@
-/** Pictures of the frames near the one in sight, loaded ahead in the direction of travel. */
+/** Images of the frames near the current one, loaded ahead in playback direction. */
 
-const AT_ONCE = 4;
-const BUDGET = 320e6; // bytes of decoded pictures
+import { LruCache } from "./lru_cache.js";
 
-/** @typedef {{bitmap: ImageBitmap, width: number}} Kept */
+const MAX_CONCURRENT = 4;
+const MAX_BYTES = 320e6; // of decoded images
+
+/** @typedef {{bitmap: ImageBitmap, width: number}} CachedImage width: as requested */
 
 export class Frames {
-  /** @type {Map<number, Kept>} oldest use first */
-  #kept = new Map();
+  /** @type {LruCache<number, CachedImage>} */
+  #images = new LruCache(MAX_BYTES, {
+    sizeOf: ({ bitmap }) => bitmap.width * bitmap.height * 4,
+    dispose: ({ bitmap }) => bitmap.close(),
+  });
   /** @type {Map<number, AbortController>} */
   #loading = new Map();
   /** @type {number[]} */
   #queue = [];
   #width = 0;
-  #bytes = 0;
 
   /**
-   * @param {(frame: number, width: number) => string} address
-   * @param {(frame: number) => void} arrived
-   * @param {(error: unknown) => void} failed
+   * @param {(frame: number, width: number) => string} urlOf @param {() => void} onLoad
+   * @param {(error: unknown) => void} onError
    */
-  constructor(address, arrived, failed) {
-    this.address = address;
-    this.arrived = arrived;
-    this.failed = failed;
+  constructor(urlOf, onLoad, onError) {
+    this.urlOf = urlOf;
+    this.onLoad = onLoad;
+    this.onError = onError;
   }
 
   /**
-   * The picture of a frame, if it is here; perhaps of another width than asked for last.
+   * The image of a frame, if it is cached, possibly at another width than requested last.
    *
    * @param {number} frame
    * @returns {ImageBitmap | undefined}
    */
   at(frame) {
-    return this.#kept.get(frame)?.bitmap;
+    return this.#images.peek(frame)?.bitmap;
   }
 
   /**
-   * Have these frames loaded in this order; what was wanted before and is not in the list is given up.
+   * Load frames in this order, and abort earlier requests for frames that are not in the list.
    *
-   * @param {number[]} frames the one in sight first
-   * @param {number} width of the pictures in pixels
+   * @param {number[]} frames the current one first
+   * @param {number} width of the images in pixels
    * @param {number} height
    */
-  want(frames, width, height) {
+  prefetch(frames, width, height) {
     this.#width = width;
-    const wanted = frames.slice(0, Math.max(1, Math.floor((0.8 * BUDGET) / (4 * width * height))));
-    const missing = wanted.filter((frame) => (this.#kept.get(frame)?.width ?? 0) < width);
+    const wanted = frames.slice(0, Math.max(1, Math.floor((0.8 * MAX_BYTES) / (4 * width * height))));
+    const missing = wanted.filter((frame) => (this.#images.peek(frame)?.width ?? 0) < width);
     for (const [frame, loading] of this.#loading) {
-      if (!missing.includes(frame)) {
-        this.#loading.delete(frame);
-        loading.abort();
-      }
+      if (missing.includes(frame)) continue;
+      this.#loading.delete(frame);
+      loading.abort();
     }
-    for (const frame of wanted.toReversed()) this.#touch(frame);
+    for (const frame of wanted.toReversed()) this.#images.get(frame);
     this.#queue = missing.filter((frame) => !this.#loading.has(frame));
-    this.#pump();
+    this.#loadNext();
   }
 
   clear() {
     for (const loading of this.#loading.values()) loading.abort();
-    for (const { bitmap } of this.#kept.values()) bitmap.close();
     this.#loading.clear();
-    this.#kept.clear();
+    this.#images.clear();
     this.#queue = [];
-    this.#bytes = 0;
   }
 
-  #pump() {
-    while (this.#queue.length && this.#loading.size < AT_ONCE) {
+  #loadNext() {
+    while (this.#queue.length && this.#loading.size < MAX_CONCURRENT) {
       const frame = /** @type {number} */ (this.#queue.shift());
       const loading = new AbortController();
       this.#loading.set(frame, loading);
       this.#load(frame, loading.signal)
-        .catch((error) => this.#loading.get(frame) === loading && this.failed(error))
+        .catch((error) => this.#loading.get(frame) === loading && this.onError(error))
         .finally(() => {
           if (this.#loading.get(frame) === loading) this.#loading.delete(frame);
-          this.#pump();
+          this.#loadNext();
         });
     }
   }
 
-  /**
-   * @param {number} frame
-   * @param {AbortSignal} signal
-   */
+  /** @param {number} frame @param {AbortSignal} signal */
   async #load(frame, signal) {
     const width = this.#width;
-    const response = await fetch(this.address(frame, width), { signal });
+    const response = await fetch(this.urlOf(frame, width), { signal });
     if (!response.ok) {
       const answer = await response.json().catch(() => null);
       throw new Error(answer?.error?.message ?? `frame ${frame} could not be loaded`);
     }
     const bitmap = await createImageBitmap(await response.blob());
     if (signal.aborted) return bitmap.close();
-    this.#forget(frame);
-    this.#kept.set(frame, { bitmap, width });
-    this.#bytes += bitmap.width * bitmap.height * 4;
-    for (const [oldest] of this.#kept) {
-      if (this.#bytes <= BUDGET || oldest === frame) break;
-      this.#forget(oldest);
-    }
-    this.arrived(frame);
-  }
-
-  /** @param {number} frame */
-  #touch(frame) {
-    const kept = this.#kept.get(frame);
-    if (!kept) return;
-    this.#kept.delete(frame);
-    this.#kept.set(frame, kept);
-  }
-
-  /** @param {number} frame */
-  #forget(frame) {
-    const kept = this.#kept.get(frame);
-    if (!kept) return;
-    this.#kept.delete(frame);
-    this.#bytes -= kept.bitmap.width * kept.bitmap.height * 4;
-    kept.bitmap.close();
+    this.#images.set(frame, { bitmap, width });
+    this.onLoad();
   }
 }

@@ -1,37 +1,33 @@
-/** One sentence over the picture that says what to do next, until somebody knows. */
+/** A hint over the image that suggests the next step to new users. */
 
-/** @import {State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Results} from "./results.js" */
+/** @import {PageStore, State} from "./types.js" */
 
-import { byId, say } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { TOOLS } from "./tools.js";
 
-/** @param {Store<State>} store */
-export function showHints(store) {
+/** @param {PageStore} store @param {Results} results */
+export function showHints(store, results) {
   const bar = byId("hint");
-  store.watch(["project", "tool", "active", "proposals", "candidates", "jobs", "frame", "prompts"], () => {
-    const text = hint(store.state);
-    say(bar, text);
+  store.watch(["project", "tool", "active", "proposals", "candidates", "jobs", "resultsVersion"], () => {
+    const text = hint(store.state, results);
+    setText(bar, text);
     bar.hidden = !text;
   });
 }
 
-/**
- * @param {Readonly<State>} state
- * @returns {string}
- */
-function hint({ project, tool, active, proposals, candidates, jobs }) {
+/** @param {Readonly<State>} state @param {Results} results */
+function hint({ project, tool, active, proposals, candidates, jobs }, results) {
   if (!project || candidates.length || jobs.some(({ kind }) => kind === "track")) return "";
-  if (proposals.length) return "Click every region you want to keep, then add them.";
+  if (proposals.length) return "Click the regions you want to keep, then add them as objects.";
   const { objects, media } = project;
   if (!objects.length) {
-    if (tool === "include") return "Click the thing you want to mask.";
+    if (tool === "include") return "Click the object you want to mask.";
     return TOOLS.find((one) => one.tool === tool)?.hint ?? "";
   }
-  if (active === null && tool === "include") return "Click the next thing you want to mask.";
-  const tracked = objects.some(({ num_frames, prompted }) => num_frames > prompted.length);
-  if (media.num_frames > 1 && !tracked && objects.length === 1) {
-    return "Looks right? Press Track to follow it through the video. If not, click what is missing or exclude what is too much.";
+  if (active === null && tool === "include") return "Click the next object you want to mask.";
+  if (media.num_frames > 1 && objects.length === 1 && !results.hasTracked) {
+    return "If the mask is right, press Track to follow the object through the video. If not, include or exclude more with clicks.";
   }
   return "";
 }

@@ -1,8 +1,8 @@
-/** Line icons of the page, drawn for a 16 x 16 box. */
+/** Icons of the page, drawn in a box of 16 x 16. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Paths are strokes; a leading "!" makes one a filled shape. */
+/** SVG paths; a leading "!" marks a path that is filled instead of stroked. */
 /** @type {Record<string, string[]>} */
 const PATHS = {
   include: ["M8 3.2v9.6M3.2 8h9.6"],
@@ -24,7 +24,6 @@ const PATHS = {
   forward: ["M2.5 8h10.5M9 4l4 4-4 4"],
   back: ["M13.5 8H3M7 4L3 8l4 4"],
   both: ["M2 8h12M5 5L2 8l3 3M11 5l3 3-3 3"],
-  stop: ["!M4 4h8v8H4z"],
   markin: ["M9.5 3H6v10h3.5"],
   markout: ["M6.5 3H10v10H6.5"],
   eye: ["M1.5 8S4 3.8 8 3.8 14.5 8 14.5 8 12 12.2 8 12.2 1.5 8 1.5 8z", "M8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 0 0 0-3.6z"],
@@ -44,16 +43,9 @@ const PATHS = {
   upload: ["M8 10.2V2.5M5 5.3l3-3 3 3", "M3 11v2.3h10V11"],
   film: ["M2.3 3.3h11.4v9.4H2.3z", "M5 3.5v9M11 3.5v9M2.5 8h11"],
   image: ["M2.3 3.3h11.4v9.4H2.3z", "M2.5 11l3.3-3.3 2.7 2.7 2-2 3 3"],
-  fit: ["M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"],
-  warn: ["M8 2.3L14.3 13.3H1.7z", "M8 6.3v3.5", "!M7.4 11h1.2v1.2H7.4z"],
-  more: ["!M3 7.2h1.7v1.7H3zM7.2 7.2h1.7v1.7H7.2zM11.4 7.2h1.7v1.7h-1.7z"],
-  keyboard: ["M1.5 4h13v8h-13z", "M4 6.5h.5M6.7 6.5h.5M9.3 6.5h.5M12 6.5h.2M5 9.5h6"],
 };
 
-/**
- * @param {string} name
- * @returns {SVGSVGElement}
- */
+/** @param {string} name @returns {SVGSVGElement} */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
@@ -68,12 +60,7 @@ export function icon(name) {
   return svg;
 }
 
-/**
- * Change the icon of a button.
- *
- * @param {Element} button
- * @param {string} name
- */
+/** Replace the icon of a button. @param {Element} button @param {string} name */
 export function setIcon(button, name) {
   if (button.getAttribute("data-icon") === name) return;
   button.setAttribute("data-icon", name);

@@ -1,26 +1,23 @@
-/** Pointer, wheel and touch on the picture: pan and zoom, and the gestures of the tools. */
+/** Pointer, wheel and touch input on the image: pan, zoom, and the gestures of the tools. */
 
+/** @import {Point} from "./types.js" */
 /** @import {Viewer} from "./viewer.js" */
-/** @import {Point} from "./viewport.js" */
 
 /**
- * @typedef {object} Gestures points are in the picture
- * @property {() => boolean} pans whether a plain drag pans
- * @property {(at: Point, event: PointerEvent) => boolean} begin whether the drag belongs to the tool
- * @property {(at: Point, event: PointerEvent) => void} move
+ * @typedef {object} Gestures all points are in the image
+ * @property {() => boolean} pans whether dragging pans the image
+ * @property {(at: Point, event: PointerEvent) => boolean} begin returns false if the drag pans the image
+ * @property {(at: Point) => void} move
  * @property {(at: Point, event: PointerEvent) => void} end
- * @property {() => void} abandon
+ * @property {() => void} cancel
  * @property {(at: Point | null) => void} hover
  */
 
-/**
- * @param {Viewer} viewer
- * @param {Gestures} gestures
- */
-export function listen(viewer, gestures) {
+/** @param {Viewer} viewer @param {Gestures} gestures */
+export function listenToPointer(viewer, gestures) {
   const { canvas, viewport } = viewer;
-  /** @type {Map<number, Point>} pointers that are down, on the screen */
-  const down = new Map();
+  /** Pressed pointers, on the screen. @type {Map<number, Point>} */
+  const pressed = new Map();
   /** @type {"none" | "tool" | "pan" | "pinch"} */
   let mode = "none";
 
@@ -28,31 +25,30 @@ export function listen(viewer, gestures) {
     const { left, top } = canvas.getBoundingClientRect();
     return { x: event.clientX - left, y: event.clientY - top };
   };
-  const inPicture = (/** @type {MouseEvent} */ event) => viewport.toPicture(onScreen(event));
+  const inImage = (/** @type {MouseEvent} */ event) => viewport.toImage(onScreen(event));
 
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, onScreen(event));
-    if (down.size === 2) {
-      if (mode === "tool") gestures.abandon();
+    pressed.set(event.pointerId, onScreen(event));
+    if (pressed.size === 2) {
+      if (mode === "tool") gestures.cancel();
       mode = "pinch";
-    } else if (down.size === 1) {
-      const drags = event.button === 1 || gestures.pans();
-      mode = !drags && gestures.begin(inPicture(event), event) ? "tool" : "pan";
+    } else if (pressed.size === 1) {
+      const pans = event.button === 1 || gestures.pans();
+      mode = !pans && gestures.begin(inImage(event), event) ? "tool" : "pan";
     }
     canvas.classList.toggle("panning", mode === "pan");
   });
 
   canvas.addEventListener("pointermove", (event) => {
-    const before = down.get(event.pointerId);
+    const before = pressed.get(event.pointerId);
     const now = onScreen(event);
-    if (!before) return gestures.hover(event.pointerType === "touch" ? null : inPicture(event));
-    const others = [...down.entries()].filter(([id]) => id !== event.pointerId);
-    down.set(event.pointerId, now);
-    if (mode === "tool") gestures.move(inPicture(event), event);
+    if (!before) return gestures.hover(event.pointerType === "touch" ? null : inImage(event));
+    const other = [...pressed].find(([id]) => id !== event.pointerId)?.[1];
+    pressed.set(event.pointerId, now);
+    if (mode === "tool") gestures.move(inImage(event));
     else if (mode === "pan") viewport.pan(now.x - before.x, now.y - before.y);
-    else if (mode === "pinch" && others[0]) {
-      const [, other] = others[0];
+    else if (mode === "pinch" && other) {
       const center = { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 };
       viewport.pan((now.x - before.x) / 2, (now.y - before.y) / 2);
       viewport.zoom(distance(now, other) / Math.max(1, distance(before, other)), center);
@@ -60,21 +56,20 @@ export function listen(viewer, gestures) {
     viewer.request();
   });
 
-  const lift = (/** @type {PointerEvent} */ event) => {
-    if (!down.delete(event.pointerId)) return;
+  const release = (/** @type {PointerEvent} */ event) => {
+    if (!pressed.delete(event.pointerId)) return;
     if (mode === "tool") {
-      if (event.type === "pointerup") gestures.end(inPicture(event), event);
-      else gestures.abandon();
+      if (event.type === "pointerup") gestures.end(inImage(event), event);
+      else gestures.cancel();
     }
-    if (!down.size) mode = "none";
-    else if (mode === "tool") mode = "none";
+    if (!pressed.size || mode === "tool") mode = "none";
     canvas.classList.remove("panning");
     viewer.request();
   };
-  canvas.addEventListener("pointerup", lift);
-  canvas.addEventListener("pointercancel", lift);
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => gestures.hover(null));
-  // where text is selected, a press on the picture would drag the selection and cancel the gesture
+  // while text is selected, pressing the image would drag the selection and cancel the gesture
   canvas.addEventListener("dragstart", (event) => event.preventDefault());
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
@@ -91,10 +86,5 @@ export function listen(viewer, gestures) {
   );
 }
 
-/**
- * @param {Point} a
- * @param {Point} b
- */
-function distance(a, b) {
-  return Math.hypot(a.x - b.x, a.y - b.y);
-}
+/** @type {(a: Point, b: Point) => number} */
+const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);

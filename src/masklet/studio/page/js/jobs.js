@@ -1,84 +1,149 @@
-/** The jobs of the open project: those under way, and word of every change to those who show them. */
+/** The jobs of the open project: tracking, exports and proposals that run on the server. */
 
 /** @import {Api} from "./api.js" */
-/** @import {Job, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Session} from "./session.js" */
+/** @import {Job, PageStore} from "./types.js" */
+
+import { showError } from "./toast.js";
+
+/** @param {Job} job */
+export function isActive({ state }) {
+  return state === "waiting" || state === "running";
+}
 
 export class Jobs {
-  /** Those whose end is waited for. @type {Map<string, Job>} */
-  #open = new Map();
+  /** Jobs whose end has not been reported. @type {Map<string, Job>} */
+  #active = new Map();
   /** @type {Map<string, Job>} */
-  #ended = new Map();
+  #finished = new Map();
   /** @type {Set<(job: Job) => void>} */
   #listeners = new Set();
   /** @type {Set<() => void>} */
-  #leaving = new Set();
+  #closeListeners = new Set();
 
-  /**
-   * @param {Api} api
-   * @param {Store<State>} store
-   */
+  /** @param {Api} api @param {PageStore} store */
   constructor(api, store) {
     this.api = api;
     this.store = store;
   }
 
-  /**
-   * @param {(job: Job) => void} listener called whenever a job changed
-   * @param {() => void} [left] called when the project was left: nothing more is heard of its jobs
-   */
-  listen(listener, left) {
+  /** @param {(job: Job) => void} listener called whenever a job changes */
+  onUpdate(listener) {
     this.#listeners.add(listener);
-    if (left) this.#leaving.add(left);
   }
 
-  /** @param {Job[]} jobs those under way, as the server lists them */
-  listed(jobs) {
-    const open = jobs.filter(({ id }) => !this.#ended.has(id));
-    for (const job of open) this.#open.set(job.id, job);
-    this.store.set({ jobs: open });
+  /** @param {() => void} listener called when the project is closed: its jobs are not reported any more */
+  onClose(listener) {
+    this.#closeListeners.add(listener);
+  }
+
+  /** @param {Job[]} jobs active jobs as listed by the server */
+  setActive(jobs) {
+    const active = jobs.filter(({ id }) => !this.#finished.has(id));
+    for (const job of active) this.#active.set(job.id, job);
+    this.store.set({ jobs: active });
   }
 
   /**
-   * A quick job's end may arrive before the answer that it was begun.
+   * Take over the new state of a job. The end of a short job may be reported before the response that it was started.
    *
-   * @param {Job} told
+   * @param {Job} update
    */
-  changed(told) {
-    if (told.project_id !== this.store.state.project?.id) return;
-    const job = this.#ended.get(told.id) ?? told;
+  update(update) {
+    if (update.project_id !== this.store.state.project?.id) return;
+    const job = this.#finished.get(update.id) ?? update;
     const others = this.store.state.jobs.filter(({ id }) => id !== job.id);
-    const open = job.state === "waiting" || job.state === "running";
-    if (open) this.#open.set(job.id, job);
+    if (isActive(job)) this.#active.set(job.id, job);
     else {
-      this.#open.delete(job.id);
-      this.#ended.set(job.id, job);
+      this.#active.delete(job.id);
+      this.#finished.set(job.id, job);
     }
-    this.store.set({ jobs: open ? [...others, job] : others });
+    this.store.set({ jobs: isActive(job) ? [...others, job] : others });
     for (const listener of this.#listeners) listener(job);
   }
 
   /**
-   * The connection is there, perhaps again: a job that is no longer under way has ended unheard, or the server was
-   * started anew and does not know it.
+   * After a reconnection, report the jobs that ended in the meantime. A job that the server does not know was lost when
+   * the server restarted.
    *
-   * @param {Job[]} jobs those under way
+   * @param {Job[]} jobs active jobs
    */
-  async greeted(jobs) {
+  async reconcile(jobs) {
     const id = this.store.state.project?.id;
-    this.listed(jobs);
+    this.setActive(jobs);
     const running = new Set(jobs.map((job) => job.id));
-    const missed = [...this.#open.values()].filter((job) => !running.has(job.id));
-    if (!id || !missed.length) return;
-    const kept = new Map((await this.api.jobs(id)).map((job) => [job.id, job]));
-    const error = { type: "LostError", message: "The server was started anew before this was done: begin it again." };
-    for (const job of missed) this.changed(kept.get(job.id) ?? { ...job, state: "failed", error });
+    const missing = [...this.#active.values()].filter((job) => !running.has(job.id));
+    if (!id || !missing.length) return;
+    const known = new Map((await this.api.jobs(id)).map((job) => [job.id, job]));
+    const error = { type: "LostError", message: "The server restarted before this job finished. Start it again." };
+    for (const job of missing) this.update(known.get(job.id) ?? { ...job, state: "failed", error });
   }
 
-  /** The project is left. */
+  /** The project is being closed. */
   clear() {
-    this.#open.clear();
+    this.#active.clear();
     this.store.set({ jobs: [] });
-    for (const left of this.#leaving) left();
+    for (const listener of this.#closeListeners) listener();
+  }
+}
+
+/** The job that belongs to one control, at most one at a time, from the request that starts it to its end. */
+export class JobSlot {
+  /** Id of the job, "" while its start is being requested. @type {string | null} */
+  #id = null;
+
+  /**
+   * @param {Session} session
+   * @param {{onUpdate: (job: Job) => void, onFree: () => void}} handlers onUpdate: also called with the finished job,
+   *   after onFree; onFree: another job may be started
+   */
+  constructor(session, { onUpdate, onFree }) {
+    this.session = session;
+    this.onFree = onFree;
+    session.jobs.onUpdate((job) => {
+      if (job.id !== this.#id) return;
+      if (!isActive(job)) this.#free();
+      onUpdate(job);
+    });
+    session.jobs.onClose(() => this.#free());
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  get busy() {
+    return this.#id !== null;
+  }
+
+  /** Continue with a job that was started before the page was reloaded. @param {Job} job */
+  adopt(job) {
+    this.#id ??= job.id;
+  }
+
+  /**
+   * @param {() => Promise<Job>} request starts the job
+   * @returns {Promise<boolean>} whether it was started; if not, an error was shown
+   */
+  async start(request) {
+    const { id } = this.session;
+    this.#id = "";
+    try {
+      const job = await request();
+      if (!this.session.isOpen(id)) return false;
+      this.#id = job.id;
+      this.session.jobs.update(job);
+      return true;
+    } catch (error) {
+      if (!this.session.isOpen(id)) return false;
+      this.#free();
+      showError(error);
+      return false;
+    }
+  }
+
+  #free() {
+    this.#id = null;
+    this.onFree();
   }
 }

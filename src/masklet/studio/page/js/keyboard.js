@@ -1,69 +1,55 @@
-/** Keys: one table that says what each does, used to act on them and to show them. */
+/** Keyboard shortcuts: dispatches key events to the actions of a table. */
 
-import { isTyping } from "./dom.js";
+import { isTextField } from "./dom.js";
 
 /**
  * @typedef {object} Shortcut
- * @property {string} keys as shown: alternatives are separated by " or "
- * @property {string} does
+ * @property {string} keys as shown; alternatives are separated by " or "
+ * @property {string} label
  * @property {string} group
- * @property {(event: KeyboardEvent) => void} run
+ * @property {() => void} run
  */
 
-const SINGLE = "masklet.single-keys";
+const SINGLE_KEYS = "masklet.single-keys";
 /** @type {Record<string, string>} */
-const NAMES = {
+const KEY_NAMES = {
   ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc",
-  Delete: "Del", Backspace: "Del", "+": "+", "=": "+",
+  Delete: "Del", Backspace: "Del", "=": "+",
 };
 
-/** Whether keys without Ctrl act; people who dictate can switch them off. */
+/** Whether shortcuts without Ctrl are enabled; dictation software can trigger them by mistake. */
 export const singleKeys = {
-  get on() {
-    return localStorage.getItem(SINGLE) !== "off";
+  get enabled() {
+    return localStorage.getItem(SINGLE_KEYS) !== "off";
   },
-  /** @param {boolean} on */
-  set(on) {
-    localStorage.setItem(SINGLE, on ? "on" : "off");
+  set enabled(enabled) {
+    localStorage.setItem(SINGLE_KEYS, enabled ? "on" : "off");
   },
 };
 
-/**
- * @param {Shortcut[]} shortcuts
- * @param {() => boolean} ready whether the editor is in sight
- */
-export function listenToKeys(shortcuts, ready) {
+/** @param {Shortcut[]} shortcuts @param {() => boolean} isReady whether the editor is open */
+export function listenToKeys(shortcuts, isReady) {
   const table = new Map(shortcuts.flatMap((shortcut) => shortcut.keys.split(" or ").map((key) => [key, shortcut])));
   addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || isTyping(event.target) || document.querySelector("dialog[open]") || !ready()) return;
+    if (event.defaultPrevented || isTextField(event.target) || document.querySelector("dialog[open]") || !isReady()) return;
     const name = nameOf(event);
     const shortcut = table.get(name);
-    if (!shortcut || (!singleKeys.on && !/Ctrl|Esc/.test(name)) || takesKey(event.target, event.key)) return;
+    if (!shortcut || (!singleKeys.enabled && !/Ctrl|Esc/.test(name)) || handlesKey(event.target, event.key)) return;
     event.preventDefault();
-    shortcut.run(event);
+    shortcut.run();
   });
 }
 
 /** @param {KeyboardEvent} event */
 function nameOf(event) {
-  const key = NAMES[event.key] ?? (event.key.length === 1 ? event.key.toUpperCase() : event.key);
-  const letter = /^[A-Z]$/.test(key) || key.length > 1 || /[←→↑↓]/.test(key);
-  const parts = [
-    (event.ctrlKey || event.metaKey) && "Ctrl",
-    event.altKey && "Alt",
-    event.shiftKey && letter && "Shift",
-    key,
-  ];
+  const key = KEY_NAMES[event.key] ?? (event.key.length === 1 ? event.key.toUpperCase() : event.key);
+  const usesShift = /^[A-Z]$/.test(key) || key.length > 1 || /[←→↑↓]/.test(key); // otherwise Shift is part of the character
+  const parts = [(event.ctrlKey || event.metaKey) && "Ctrl", event.altKey && "Alt", event.shiftKey && usesShift && "Shift", key];
   return parts.filter(Boolean).join(" ");
 }
 
-/**
- * Whether the element in focus acts on the key itself.
- *
- * @param {EventTarget | null} target
- * @param {string} key
- */
-function takesKey(target, key) {
+/** Whether the focused element handles the key itself. @param {EventTarget | null} target @param {string} key */
+function handlesKey(target, key) {
   if (!(target instanceof HTMLElement)) return false;
   if ((key === " " || key === "Enter") && target.closest("button, a, summary, label, input")) return true;
   return target instanceof HTMLInputElement && key.startsWith("Arrow");

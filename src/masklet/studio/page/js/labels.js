@@ -1,38 +1,36 @@
-/** Masks of one frame as a label map, and the label map as colors and as alpha. */
+/** Label maps of the masks of a frame, and their conversion to colors and alpha. */
 
 /** @import {Rle} from "./types.js" */
 
 import { paintRuns, runsOf } from "./rle.js";
 
-/** @typedef {{width: number, height: number, step: number, data: Uint16Array}} LabelMap 0 is background; every step-th pixel */
-/** @typedef {{color: [number, number, number], fill: number, edge: number}} Layer fill and edge: 0 to 255 */
+/** @typedef {{width: number, height: number, step: number, data: Uint16Array}} LabelMap every step-th pixel; 0 is background */
+/** @typedef {{color: [number, number, number], fill: number, edge: number}} Layer fill and edge: alpha, 0 to 255 */
 
 /**
- * Paint masks over each other, the last one on top: the first gets label 1.
+ * Paint masks on top of each other; the first has label 1.
  *
- * @param {Rle[]} masks all of one size, at least one
+ * @param {Rle[]} masks of the same size, at least one
  * @param {number} step
  * @returns {LabelMap}
  */
 export function labelMap(masks, step) {
-  const [full, across] = /** @type {Rle} */ (masks[0]).size;
-  const width = Math.ceil(across / step);
-  const height = Math.ceil(full / step);
+  const [maskHeight, maskWidth] = /** @type {Rle} */ (masks[0]).size;
+  const width = Math.ceil(maskWidth / step);
+  const height = Math.ceil(maskHeight / step);
   const map = { width, height, step, data: new Uint16Array(width * height) };
-  masks.forEach(({ counts }, index) => paintRuns(runsOf(counts), full, map, step, index + 1));
+  masks.forEach(({ counts }, index) => paintRuns(runsOf(counts), maskHeight, map, step, index + 1));
   return map;
 }
 
 /**
- * Colored areas with lines along their borders.
+ * Color the regions of a label map, with a line along their edges.
  *
- * @param {LabelMap} map
- * @param {Layer[]} layers the layer of label 1 first
- * @param {number} thickness of the lines in pixels of the map
+ * @param {LabelMap} map @param {Layer[]} layers that of label 1 first
+ * @param {number} thickness of the line in pixels of the map
  * @returns {ImageData}
  */
-export function colored(map, layers, thickness) {
-  const { width, height, data } = map;
+export function colored({ width, height, data }, layers, thickness) {
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const fills = new Uint32Array(layers.length + 1);
@@ -48,19 +46,19 @@ export function colored(map, layers, thickness) {
     for (let x = 0; x < width; x++, at++) {
       const label = /** @type {number} */ (data[at]);
       if (!label) continue;
-      const inner =
+      const isInner =
         data[at + up] === label &&
         data[at + down] === label &&
         (x < thickness || data[at - thickness] === label) &&
         (x >= width - thickness || data[at + thickness] === label);
-      pixels[at] = /** @type {number} */ ((inner ? fills : edges)[label]);
+      pixels[at] = /** @type {number} */ ((isInner ? fills : edges)[label]);
     }
   }
   return image;
 }
 
 /**
- * A canvas that is opaque where any mask is and clear elsewhere.
+ * A canvas that is opaque inside the masks and transparent elsewhere.
  *
  * @param {LabelMap} map
  * @returns {OffscreenCanvas}
@@ -72,24 +70,18 @@ export function alphaOf(map) {
   return toCanvas(image);
 }
 
-/**
- * @param {ImageData} image
- * @returns {OffscreenCanvas}
- */
+/** @param {ImageData} image @returns {OffscreenCanvas} */
 export function toCanvas(image) {
   const canvas = new OffscreenCanvas(image.width, image.height);
-  context(canvas).putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(image, 0, 0);
   return canvas;
 }
 
-/**
- * @param {OffscreenCanvas} canvas
- * @returns {OffscreenCanvasRenderingContext2D}
- */
-export function context(canvas) {
-  const drawing = canvas.getContext("2d");
-  if (!drawing) throw new Error("this browser cannot draw on a canvas");
-  return drawing;
+/** @param {OffscreenCanvas} canvas @returns {OffscreenCanvasRenderingContext2D} */
+export function contextOf(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser cannot draw on a canvas");
+  return context;
 }
 
 /**

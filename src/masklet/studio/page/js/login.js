@@ -1,46 +1,42 @@
-/** Asks for the token when the server wants one; takes it from the address of the page when it is there. */
+/** Login with an access token, from the URL of the page or from a dialog when the server requires it. */
 
 /** @import {Api} from "./api.js" */
 
-import { byId, say } from "./dom.js";
+import { byId, dialogById, inputById, setText } from "./dom.js";
 
-/**
- * @param {Api} api
- */
-export function guard(api) {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("login-dialog"));
-  const field = /** @type {HTMLInputElement} */ (byId("token"));
+/** Open the login dialog whenever the server rejects a call without a token. @param {Api} api */
+export function bindLogin(api) {
+  const dialog = dialogById("login-dialog");
+  const field = inputById("token");
   /** @type {Promise<void> | null} */
-  let asking = null;
-  api.askToken = () => {
-    asking ??= new Promise((resolve) => {
+  let pending = null;
+  api.requestToken = () => {
+    pending ??= new Promise((resolve) => {
       dialog.showModal();
       byId("login-form").onsubmit = async (event) => {
         event.preventDefault();
         try {
           await api.login(field.value.trim());
           dialog.close();
-          asking = null;
+          pending = null;
           resolve();
         } catch (error) {
-          say(byId("login-error"), error instanceof Error ? error.message : String(error));
+          setText(byId("login-error"), error instanceof Error ? error.message : String(error));
           field.select();
         }
       };
     });
-    return asking;
+    return pending;
   };
   dialog.addEventListener("cancel", (event) => event.preventDefault());
 }
 
-/**
- * @param {Api} api
- */
-export async function useTokenOfAddress(api) {
-  const address = new URL(location.href);
-  const token = address.searchParams.get("token");
+/** Log in with the token of the page's URL, and remove it from there. @param {Api} api */
+export async function loginFromUrl(api) {
+  const url = new URL(location.href);
+  const token = url.searchParams.get("token");
   if (token === null) return;
-  address.searchParams.delete("token");
-  history.replaceState(null, "", address);
-  await api.login(token).catch(() => {}); // a wrong one is asked for again
+  url.searchParams.delete("token");
+  history.replaceState(null, "", url);
+  await api.login(token).catch(() => {}); // after a wrong token, the dialog opens with the first call
 }

@@ -1,56 +1,55 @@
-/** Bringing videos, images and folders of images to the server, and opening a project of them. */
+/** Uploads of videos, images and folders of images. */
 
 /** @import {Api} from "./api.js" */
 /** @import {Media} from "./types.js" */
 
 import { counted } from "./format.js";
 
-const PICTURES = /\.(png|jpe?g|webp|bmp|tiff?|gif)$/i;
+const IMAGES = /\.(png|jpe?g|webp|bmp|tiff?|gif)$/i;
 
 /**
- * What somebody dropped or chose.
+ * Files that the user dropped or chose.
  *
- * @typedef {{files: File[], folder: string | null, deeper: number}} Offer folder: its name; deeper: how many images
- *   lie in folders inside it: those are left out, for files of two folders may have one name
+ * @typedef {{files: File[], folder: string | null, numNested: number}} Selection folder: its name; numNested: number of
+ *   images in subfolders, which are left out because files of two folders may have the same name
  */
 
 /**
- * What was dropped, folders opened.
+ * Collect the files of a drop, including those of a folder.
  *
  * @param {DataTransfer} transfer
- * @returns {Promise<Offer>}
+ * @returns {Promise<Selection>}
  */
-export async function offered(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-  const folder = entries.find((entry) => entry.isDirectory);
-  if (!folder) return { files: [...transfer.files], folder: null, deeper: 0 };
-  const inside = await entriesOf(/** @type {FileSystemDirectoryEntry} */ (folder));
+export async function droppedFiles(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
+  const folder = entries.find((entry) => entry?.isDirectory);
+  if (!folder) return { files: [...transfer.files], folder: null, numNested: 0 };
   const files = [];
-  let deeper = 0;
-  for (const entry of inside) {
-    if (entry.isDirectory) deeper += await countImages(/** @type {FileSystemDirectoryEntry} */ (entry));
+  let numNested = 0;
+  for (const entry of await entriesOf(folder)) {
+    if (entry.isDirectory) numNested += await countImages(entry);
     else files.push(await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject)));
   }
-  return { files, folder: folder.name, deeper };
+  return { files, folder: folder.name, numNested };
 }
 
 /**
- * What was chosen as a folder: the browser lists everything in it, at any depth.
+ * Collect the files of a folder that was chosen in a dialog, for which the browser lists all files at any depth.
  *
  * @param {FileList | null} list
- * @returns {Offer}
+ * @returns {Selection}
  */
 export function chosenFolder(list) {
   const all = [...(list ?? [])];
   const parts = (/** @type {File} */ { webkitRelativePath: path }) => path.split("/");
   const files = all.filter((file) => parts(file).length <= 2);
-  const deeper = all.filter((file) => parts(file).length > 2 && isImage(file.name)).length;
-  return { files, folder: all[0] ? (parts(all[0])[0] ?? null) || "Images" : null, deeper };
+  const numNested = all.filter((file) => parts(file).length > 2 && isImage(file.name)).length;
+  return { files, folder: all[0] ? (parts(all[0])[0] ?? null) || "Images" : null, numNested };
 }
 
-/** @param {FileSystemDirectoryEntry} folder */
+/** @param {FileSystemEntry} folder */
 async function entriesOf(folder) {
-  const reader = folder.createReader();
+  const reader = /** @type {FileSystemDirectoryEntry} */ (folder).createReader();
   /** @type {FileSystemEntry[]} */
   const found = [];
   for (;;) {
@@ -61,14 +60,11 @@ async function entriesOf(folder) {
   }
 }
 
-/**
- * @param {FileSystemDirectoryEntry} folder
- * @returns {Promise<number>} at any depth
- */
+/** @param {FileSystemEntry} folder @returns {Promise<number>} number of images at any depth */
 async function countImages(folder) {
   let count = 0;
   for (const entry of await entriesOf(folder)) {
-    if (entry.isDirectory) count += await countImages(/** @type {FileSystemDirectoryEntry} */ (entry));
+    if (entry.isDirectory) count += await countImages(entry);
     else if (isImage(entry.name)) count += 1;
   }
   return count;
@@ -76,47 +72,44 @@ async function countImages(folder) {
 
 /** @param {string} name */
 function isImage(name) {
-  return PICTURES.test(name) && !name.startsWith(".");
+  return IMAGES.test(name) && !name.startsWith(".");
 }
 
 /**
- * Send what was offered: one file as it is, several pictures as a folder.
+ * Upload a selection: one file as it is, several images as a folder.
  *
- * @param {Api} api
- * @param {Offer} offer
- * @param {(text: string, part: number) => void} progress
+ * @param {Api} api @param {Selection} selection @param {(text: string, fraction: number) => void} onProgress
  * @param {AbortSignal} signal
  * @returns {Promise<Media>}
  */
-export async function send(api, { files, folder, deeper }, progress, signal) {
+export async function uploadFiles(api, { files, folder, numNested }, onProgress, signal) {
   const [first] = files;
-  if (deeper && !files.some(({ name }) => isImage(name))) {
-    throw new Error(`${counted(deeper, "image")} lie in folders inside this one: choose one of those folders.`);
+  const images = files.filter(({ name }) => isImage(name));
+  if (numNested && !images.length) {
+    throw new Error(`This folder contains no images, only subfolders with ${counted(numNested, "image")}. Choose one of the subfolders.`);
   }
-  if (!first) throw new Error("There is no file in what was dropped.");
+  if (!first) throw new Error("The selection contains no files. Choose a video, an image or a folder of images.");
   if (files.length === 1 && folder === null) {
     const path = `/media?name=${encodeURIComponent(first.name)}`;
-    return api.upload("POST", path, first, (part) => progress(`Sending ${first.name}`, part), signal);
+    return api.upload("POST", path, first, (fraction) => onProgress(`Uploading ${first.name}`, fraction), signal);
   }
-  const pictures = files.filter(({ name }) => isImage(name));
-  if (!pictures.length) throw new Error("Drop one video at a time, or images; there is no image among these files.");
+  if (!images.length) throw new Error("None of these files is an image. Choose one video at a time, or images.");
   const id = await api.createFolder(folder ?? "Images");
-  for (const [index, file] of pictures.entries()) {
-    const told = (/** @type {number} */ part) =>
-      progress(`Sending ${index + 1} of ${pictures.length} images`, (index + part) / pictures.length);
-    await api.upload("PUT", `/folders/${id}/${encodeURIComponent(file.name)}`, file, told, signal);
+  for (const [index, file] of images.entries()) {
+    const report = (/** @type {number} */ fraction) =>
+      onProgress(`Uploading image ${index + 1} of ${images.length}`, (index + fraction) / images.length);
+    await api.upload("PUT", `/folders/${id}/${encodeURIComponent(file.name)}`, file, report, signal);
   }
   return api.closeFolder(id);
 }
 
 /**
- * The newest project of a media, or a new one.
+ * The latest project on a media, or a new one.
  *
- * @param {Api} api
- * @param {Media} media
+ * @param {Api} api @param {Media} media
  * @returns {Promise<string>} id of the project
  */
-export async function projectOf(api, media) {
-  const old = (await api.projects()).find((entry) => entry.media.id === media.id);
-  return old?.id ?? (await api.createProject(media.id)).id;
+export async function projectFor(api, media) {
+  const existing = (await api.projects()).find((entry) => entry.media.id === media.id);
+  return existing?.id ?? (await api.createProject(media.id)).id;
 }

@@ -1,72 +1,59 @@
-/** Frames that deserve a look, worst first, and jumps between them. */
+/** Frames that need review, worst first, and jumps between them. */
 
-/** @import {Doubt, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {PageStore, ReviewItem} from "./types.js" */
 /** @import {Player} from "./player.js" */
 
-import { byId, fill, h } from "./dom.js";
+import { byId, colorDot, h, setChildren, setText } from "./dom.js";
 import { announce } from "./toast.js";
 
-const SHOWN = 60;
+const MAX_ROWS = 60;
 /** @type {Record<string, string>} */
-const REASONS = { "low score": "mask unsure", "presence unsure": "may be gone", "size jumps": "size jumps" };
+const REASONS = { "low score": "low IoU score", "presence unsure": "presence uncertain", "size jumps": "size changes abruptly" };
 
 export class Review {
-  /**
-   * @param {Store<State>} store
-   * @param {Player} player
-   */
+  /** @param {PageStore} store @param {Player} player */
   constructor(store, player) {
     this.store = store;
     this.player = player;
     this.list = byId("review-list");
-    store.watch(["review", "project"], () => this.#rebuild());
-    store.watch(["frame"], () => this.#mark());
+    store.watch(["review", "project"], () => this.#render());
+    store.watch(["frame"], () => this.#highlight());
   }
 
-  /**
-   * The next doubtful frame in time.
-   *
-   * @param {1 | -1} way
-   */
-  jump(way) {
+  /** Go to the next or previous frame that needs review. @param {1 | -1} direction */
+  jump(direction) {
     const { frame, review } = this.store.state;
-    const frames = [...new Set(review.map((doubt) => doubt.frame))].sort((a, b) => way * (a - b));
-    const next = frames.find((at) => way * (at - frame) > 0);
-    if (next === undefined) announce(way > 0 ? "No doubtful frame after this one" : "No doubtful frame before this one");
-    else this.#show(/** @type {Doubt} */ (review.find((doubt) => doubt.frame === next)));
+    const distance = (/** @type {ReviewItem} */ item) => direction * (item.frame - frame);
+    const [next] = review.filter((item) => distance(item) > 0).sort((a, b) => distance(a) - distance(b));
+    if (next) this.#show(next);
+    else announce(`No frame ${direction > 0 ? "after" : "before"} this one needs review`);
   }
 
-  /** @param {Doubt} doubt */
-  #show(doubt) {
+  /** @param {ReviewItem} item */
+  #show({ frame, object_id, reason }) {
     this.player.pause();
-    this.player.go(doubt.frame);
-    this.store.set({ active: doubt.object_id, candidates: [] });
-    announce(`Frame ${doubt.frame}: ${REASONS[doubt.reason] ?? doubt.reason}`);
+    this.player.go(frame);
+    this.store.set({ active: object_id, candidates: [] });
+    announce(`Frame ${frame}: ${REASONS[reason] ?? reason}`);
   }
 
-  #rebuild() {
+  #render() {
     const { review, project } = this.store.state;
     const objects = new Map(project?.objects.map((object) => [object.id, object]));
     byId("review").hidden = !review.length;
-    byId("num-review").textContent = review.length ? String(review.length) : "";
-    const rows = review.slice(0, SHOWN).map((doubt) => {
-      const object = objects.get(doubt.object_id);
-      const dot = h("span", { class: "dot" });
-      dot.style.backgroundColor = object?.color ?? "";
-      const reason = REASONS[doubt.reason] ?? doubt.reason;
-      return h("li", { "data-frame": doubt.frame },
-        h("button", { type: "button", class: "row-button", onclick: () => this.#show(doubt) },
-          dot, h("span", { class: "grow" }, object?.name ?? ""), h("span", { class: "quiet-text" }, reason),
-          h("span", { class: "number" }, doubt.frame)),
-      );
-    });
-    fill(this.list, rows);
-    this.#mark();
+    setText(byId("num-review"), review.length ? String(review.length) : "");
+    setChildren(this.list, review.slice(0, MAX_ROWS).map((item) => {
+      const object = objects.get(item.object_id);
+      return h("li", { "data-frame": item.frame },
+        h("button", { type: "button", class: "row-button", onclick: () => this.#show(item) },
+          colorDot(object?.color), h("span", { class: "grow" }, object?.name ?? ""),
+          h("span", { class: "quiet-text" }, REASONS[item.reason] ?? item.reason), h("span", { class: "number" }, item.frame)));
+    }));
+    this.#highlight();
   }
 
-  #mark() {
-    const here = String(this.store.state.frame);
-    for (const row of this.list.children) row.classList.toggle("active", row.getAttribute("data-frame") === here);
+  #highlight() {
+    const current = String(this.store.state.frame);
+    for (const row of this.list.children) row.classList.toggle("active", row.getAttribute("data-frame") === current);
   }
 }

@@ -1,9 +1,8 @@
-/** COCO run-length codes: column-major runs that begin with the background, as compressed text. */
+/** COCO run-length encoding: column-major runs that start with the background, as compressed text. */
 
-/**
- * @param {string} counts
- * @returns {number[]} lengths of the runs
- */
+/** @import {Rle} from "./types.js" */
+
+/** Decode compressed counts. @param {string} counts @returns {number[]} lengths of the runs */
 export function runsOf(counts) {
   const runs = [];
   let at = 0;
@@ -24,10 +23,7 @@ export function runsOf(counts) {
   return runs;
 }
 
-/**
- * @param {number[]} runs
- * @returns {string}
- */
+/** Encode runs as compressed counts. @param {number[]} runs @returns {string} */
 export function countsOf(runs) {
   let text = "";
   runs.forEach((run, index) => {
@@ -44,13 +40,10 @@ export function countsOf(runs) {
 }
 
 /**
- * Write a value wherever the mask is inside, into a row-major map that keeps every `step`-th pixel.
+ * Write a value at the pixels inside a mask into a row-major map that contains every `step`-th pixel.
  *
- * @param {number[]} runs
- * @param {number} height of the mask
- * @param {{width: number, data: Uint16Array | Uint8Array}} map
- * @param {number} step
- * @param {number} value
+ * @param {number[]} runs @param {number} height of the mask
+ * @param {{width: number, data: Uint16Array | Uint8Array}} map @param {number} step @param {number} value
  */
 export function paintRuns(runs, height, map, step, value) {
   const { width, data } = map;
@@ -71,9 +64,10 @@ export function paintRuns(runs, height, map, step, value) {
 }
 
 /**
+ * Encode a mask.
+ *
  * @param {Uint8Array} data row-major, non-zero is inside
- * @param {number} width
- * @param {number} height
+ * @param {number} width @param {number} height
  * @returns {string} compressed counts
  */
 export function encodeMask(data, width, height) {
@@ -95,22 +89,14 @@ export function encodeMask(data, width, height) {
   return countsOf(runs);
 }
 
-/**
- * @param {import("./types.js").Rle} mask
- * @param {number} x
- * @param {number} y
- * @returns {boolean} whether the pixel is inside
- */
+/** Whether a pixel is inside a mask. @param {Rle} mask @param {number} x @param {number} y @returns {boolean} */
 export function isInside({ size: [height], counts }, x, y) {
   const at = Math.floor(x) * height + Math.floor(y);
   let end = 0;
   return runsOf(counts).findIndex((run) => (end += run) > at) % 2 === 1;
 }
 
-/**
- * @param {import("./types.js").Rle} mask
- * @returns {number} pixels inside
- */
+/** @param {Rle} mask @returns {number} number of pixels inside */
 export function areaOf({ counts }) {
   return runsOf(counts).reduce((sum, run, index) => sum + (index % 2 ? run : 0), 0);
 }

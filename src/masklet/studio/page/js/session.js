@@ -1,63 +1,53 @@
-/** One open project: what the server knows of it, kept in step, and everything that can be done to it. */
+/** The open project: its state, kept in sync with the server, and all edits of it. */
 
 /** @import {Api} from "./api.js" */
-/** @import {Candidate, FrameAnswer, Job, PromptAnswer, PromptRequest, Rle, State, TrackedObject, TrackRequest} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Candidate, ChangedEvent, FrameAnswer, Job, ObjectChange, PageStore, ProjectChange, PromptAnswer, PromptRequest, ReviewItem, Rle, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
 
 import { ApiError } from "./api.js";
 import { Events } from "./events.js";
-import { Jobs } from "./jobs.js";
-import { Results } from "./results.js";
-import { announce, complain, toast } from "./toast.js";
-import { Turns } from "./turns.js";
+import { isActive, Jobs } from "./jobs.js";
+import { SerialQueue } from "./queue.js";
+import { isTracked, Results } from "./results.js";
+import { announce, showError, toast } from "./toast.js";
+
+const REFRESH_DELAY = 60; // milliseconds in which several changes are joined to one refresh
 
 /**
- * What a prompt is about, from the moment it was meant: later the frame in sight and the active object may be others.
+ * Frame and object of a prompt, as they were when the user made it: the current frame and the active object may have
+ * changed by the time it is sent.
  *
- * @typedef {{frame: number, object: {id: number}}} Target id: 0 until the new object has one
- * @typedef {Omit<PromptRequest, "object_id">} Said
+ * @typedef {{frame: number, object: {id: number}}} Target id: 0 until the new object has been created
+ * @typedef {Omit<PromptRequest, "object_id">} PromptInput
  */
 
 export class Session {
   /** @type {Events | null} */
   #events = null;
-  #refreshing = 0;
-  #connected = false;
-  #turns;
-  /** The object that the next prompt makes; all prompts meant for it share it, and with it the number it gets. */
-  #fresh = { id: 0 };
+  #refreshTimer = 0;
+  #wasConnected = false;
+  #queue;
+  /** Object that the next prompt creates; all its prompts share this value and receive its id. */
+  #newObject = { id: 0 };
   /** @type {Set<(frame: number) => void>} */
   #trackListeners = new Set();
   /** @type {(answer: {seq: number, mask?: Rle, presence?: number, iou?: number}) => void} */
   onPreview = () => {};
-  /** @type {() => void} */
-  onGone = () => {};
-  /** Whether the project is about to end, and that is what the person wants. */
-  leaving = false;
+  /** Called when the project was deleted elsewhere. @type {() => void} */
+  onDeleted = () => {};
+  /** Whether the user is finishing the task of this project: its end is expected. */
+  finishing = false;
 
-  /**
-   * @param {Api} api
-   * @param {Store<State>} store
-   */
+  /** @param {Api} api @param {PageStore} store */
   constructor(api, store) {
     this.api = api;
     this.store = store;
     this.jobs = new Jobs(api, store);
-    this.jobs.listen(({ kind, state }) => kind === "track" && state !== "waiting" && state !== "running" && this.refreshSoon());
-    this.#turns = new Turns((busy) => store.set({ busy }));
+    this.jobs.onUpdate((job) => job.kind === "track" && !isActive(job) && this.#refreshSoon());
+    this.#queue = new SerialQueue((busy) => store.set({ busy }));
     const limit = () => store.state.about?.limits.masks_frames ?? 64;
     this.results = new Results(
-      async (start, end) => {
-        const { id } = this;
-        try {
-          return (await api.masks(id, start, Math.min(end, start + limit()))).frames;
-        } catch (error) {
-          this.#failed(id, error);
-          throw error;
-        }
-      },
-      () => store.set({ drawn: store.state.drawn + 1 }),
-      () => {}, // has been told
+      (start, end) => this.#try(() => api.masks(this.id, start, Math.min(end, start + limit()))),
+      () => store.set({ resultsVersion: store.state.resultsVersion + 1 }),
     );
   }
 
@@ -71,326 +61,341 @@ export class Session {
     return this.project.id;
   }
 
+  /** @param {string} id of a project */
+  isOpen(id) {
+    return this.store.state.project?.id === id;
+  }
+
   /** @param {string} id */
   async open(id) {
     this.close();
     const project = await this.api.project(id);
     this.store.set({ project, frame: 0, active: project.objects[0]?.id ?? null });
-    this.jobs.listed(project.jobs);
-    this.#connected = false;
-    this.results.setTimeline(await this.#timeline());
-    await this.loadPrompts();
+    this.jobs.setActive(project.jobs);
+    this.#wasConnected = false;
+    this.#setTimeline(await this.api.timeline(id));
+    await this.loadFrame();
     this.#events = new Events(id, {
-      message: (message) => this.#take(message),
-      online: (online) => this.store.set({ online }),
-      refused: () => this.leaving || this.onGone(),
+      onMessage: (message) => this.#onMessage(message),
+      onStatus: (online) => this.store.set({ online }),
+      onMissing: () => this.finishing || this.onDeleted(),
     });
   }
 
   close() {
     this.#events?.close();
     this.#events = null;
-    clearTimeout(this.#refreshing);
-    this.results.setTimeline({ revision: 0, num_frames: 0, lanes: [], review: [] });
-    this.results.expire();
-    this.#fresh = { id: 0 };
+    clearTimeout(this.#refreshTimer);
+    this.results.clear();
+    this.#newObject = { id: 0 };
     this.store.set({ project: null, prompts: {}, candidates: [], proposals: [], review: [], corrected: null });
     this.jobs.clear();
   }
 
-  /** @param {(frame: number) => void} listener called with each frame that was tracked */
+  /** @param {(frame: number) => void} listener called with every frame that has been tracked */
   onTracked(listener) {
     this.#trackListeners.add(listener);
   }
 
-  /** What was said on the frame in sight, with its masks. */
-  loadPrompts() {
+  /** Load the prompts and masks of the current frame. */
+  loadFrame() {
     return this.#try(async () => {
       const { frame, project } = this.store.state;
       if (!project) return;
       const answer = await this.api.frame(project.id, frame);
-      if (frame !== this.store.state.frame || project.id !== this.store.state.project?.id) return;
-      this.results.put(answer.frame, true);
-      this.store.set({ prompts: answer.prompts });
+      if (frame === this.store.state.frame && this.isOpen(project.id)) this.#showFrame(answer);
     });
   }
 
-  /**
-   * Ask what a click would give.
-   *
-   * @param {object} question
-   */
-  hover(question) {
-    return this.#events?.hover(question) ?? 0;
+  /** Request the preview of a click. @param {object} request */
+  requestPreview(request) {
+    return this.#events?.requestPreview(request) ?? 0;
   }
 
-  /** @returns {Target} what a prompt is about that is meant now */
+  /** Target of a prompt that the user makes now. @returns {Target} */
   get target() {
     const { frame, active } = this.store.state;
-    return { frame, object: active === null ? this.#fresh : { id: active } };
+    return { frame, object: active === null ? this.#newObject : { id: active } };
   }
 
-  /** The next prompt makes a new object, whatever prompts are still under way. */
-  begin() {
-    this.#fresh = { id: 0 };
+  /** Make the next prompt create an object, whatever prompts are waiting for the server. */
+  startObject() {
+    this.#newObject = { id: 0 };
     this.store.set({ active: null, candidates: [] });
   }
 
   /**
-   * Say something about an object on a frame; one after the other, in the order of the clicks.
+   * Send a prompt, after all edits that were requested before it.
    *
    * @param {Target} target
-   * @param {Said | ((there: FrameAnswer) => Said | null)} said what, or what to say to what is there when it is its
-   *   turn: the page may not have loaded it, and what was asked for before may have changed it; null: nothing
-   * @returns {Promise<PromptAnswer | null>} null when nothing was said or it failed; the person has been told
+   * @param {PromptInput | ((current: FrameAnswer) => PromptInput | null)} input a function computes it from the server's
+   *   state of the frame when the prompt is sent; null sends nothing
+   * @returns {Promise<PromptAnswer | null>} null if nothing was sent or an error was shown
    */
-  prompt({ frame, object }, said) {
-    return this.#inTurn(async (id) => {
-      const request = typeof said === "function" ? said(await this.api.frame(id, frame)) : said;
-      if (!request) return null;
+  prompt({ frame, object }, input) {
+    return this.#edit(async (id) => {
+      const prompt = typeof input === "function" ? input(await this.api.frame(id, frame)) : input;
+      if (!prompt) return null;
       const lane = this.results.lanes.get(object.id);
-      const wasTracked = (lane?.codes ?? []).some((code, at) => code !== 0 && !lane?.prompted.has(at));
-      const answer = await this.api.prompt(id, frame, { ...request, object_id: object.id });
+      const wasTracked = lane && isTracked(lane);
+      const answer = await this.api.prompt(id, frame, { ...prompt, object_id: object.id });
       if (!this.isOpen(id)) return null;
-      if (!object.id && answer.object) this.#became(object, answer.object.id);
-      this.#answered(frame, answer, object.id, request.candidate);
+      if (answer.object) this.#addObject(object, answer.object);
+      this.#applyAnswer(frame, object.id, answer, prompt.candidate);
       if (wasTracked) this.store.set({ corrected: { object: object.id, frame } });
       return answer;
     });
   }
 
+  /** Remove all prompts of an object on a frame. @param {number} frame @param {number} object */
+  clearPrompts(frame, object) {
+    return this.#edit(async (id) => {
+      const answer = await this.api.clearPrompts(id, frame, object);
+      if (this.isOpen(id)) this.#applyAnswer(frame, object, answer);
+    });
+  }
+
   /**
-   * Take back everything said about an object on a frame.
+   * Add proposals as objects.
    *
-   * @param {number} frame
-   * @param {number} object
+   * @param {number} frame @param {Candidate[]} chosen
+   * @returns {Promise<TrackedObject[] | null>} null if an error was shown
    */
-  clear(frame, object) {
-    return this.#inTurn(async (id) => {
-      const answer = await this.api.clearPrompt(id, frame, object);
-      if (!this.isOpen(id)) return;
-      this.#answered(frame, answer, object);
-      this.results.expire();
-    });
-  }
-
-  /**
-   * @param {number} frame
-   * @param {Candidate[]} chosen
-   * @returns {Promise<TrackedObject[] | null>} null when it failed; the person has been told
-   */
-  adopt(frame, chosen) {
-    return this.#inTurn(async (id) => {
-      const answer = await this.api.addObjects(id, frame, chosen.map(({ mask }) => mask));
+  addObjects(frame, chosen) {
+    return this.#edit(async (id) => {
+      const { frame: result, revision, objects } = await this.api.addObjects(id, frame, chosen.map(({ mask }) => mask));
       if (!this.isOpen(id)) return null;
-      this.results.put(answer.frame, true);
-      const first = answer.objects[0];
-      if (first) this.store.set({ active: first.id });
-      this.refreshSoon();
-      return answer.objects;
+      this.results.put(result, revision);
+      if (objects[0]) this.store.set({ active: objects[0].id });
+      this.#refreshSoon();
+      return objects;
     });
   }
 
-  /** @param {"undo" | "redo"} way */
-  history(way) {
-    return this.#inTurn(async (id) => {
-      const label = this.project[way];
-      const project = await this.api.history(id, way);
+  /** @param {"undo" | "redo"} action */
+  history(action) {
+    return this.#edit(async (id) => {
+      const label = this.project[action];
+      const project = await this.api.history(id, action);
       if (!this.isOpen(id)) return;
       this.store.set({ project, corrected: null, candidates: [], candidate: -1 });
       this.results.expire();
       await this.#refresh();
-      announce(`${way === "undo" ? "Took back" : "Did again"}: ${label ?? "the last step"}`);
+      announce(`${action === "undo" ? "Undid" : "Redid"}: ${label ?? "the last edit"}`);
     });
   }
 
   /** @param {TrackRequest} request */
   track(request) {
-    return this.#inTurn(async (id) => {
-      this.jobs.changed(await this.api.track(id, request));
+    return this.#edit(async (id) => {
+      this.jobs.update(await this.api.track(id, request));
       this.store.set({ corrected: null });
     });
   }
 
   /** @param {Job} job */
   cancel(job) {
-    return this.#try(async () => this.jobs.changed(await this.api.cancel(job.id)));
+    return this.#try(async () => this.jobs.update(await this.api.cancel(job.id)));
   }
 
   /**
-   * @param {number} object
-   * @param {Partial<Pick<TrackedObject, "name" | "color" | "hidden" | "locked">>} change
+   * Change an object; the page shows the change at once, and reverts it if the server rejects it.
+   *
+   * @param {number} object @param {ObjectChange} change
    */
   changeObject(object, change) {
     const objects = this.project.objects.map((one) => (one.id === object ? { ...one, ...change } : one));
     this.store.set({ project: { ...this.project, objects } });
-    return this.#inTurn(async (id) => {
+    return this.#edit(async (id) => {
       try {
         await this.api.changeObject(id, object, change);
       } finally {
-        this.refreshSoon(); // a change that was refused goes out of sight
+        this.#refreshSoon();
       }
     });
   }
 
   /** @param {TrackedObject} object */
   deleteObject(object) {
-    return this.#inTurn(async (id) => {
+    return this.#edit(async (id) => {
       await this.api.deleteObject(id, object.id);
       if (!this.isOpen(id)) return;
       this.store.set({ active: this.store.state.active === object.id ? null : this.store.state.active, candidates: [] });
       this.results.expire();
       await this.#refresh();
-      toast(`${object.name} was deleted.`, "news", { label: "Undo", run: () => this.history("undo") });
+      toast(`Deleted ${object.name}.`, "news", { label: "Undo", run: () => this.history("undo") });
     });
   }
 
-  /** @param {{name?: string, in?: number, out?: number, specks?: number, holes?: number}} change */
+  /** @param {ProjectChange} change */
   changeProject(change) {
     this.store.set({ project: { ...this.project, ...change } });
-    return this.#inTurn(async (id) => {
+    return this.#edit(async (id) => {
       try {
         const project = await this.api.changeProject(id, change);
         if (this.isOpen(id)) this.store.set({ project });
       } catch (error) {
-        this.refreshSoon();
+        this.#refreshSoon();
         throw error;
       }
     });
   }
 
-  refreshSoon() {
-    clearTimeout(this.#refreshing);
+  /** Load project, timeline and current frame once all edits have been answered. */
+  #refreshSoon() {
+    clearTimeout(this.#refreshTimer);
     if (!this.store.state.project) return;
-    this.#refreshing = setTimeout(() => (this.#turns.waiting ? this.refreshSoon() : this.#try(() => this.#refresh())), 60);
+    this.#refreshTimer = setTimeout(() => (this.#queue.length ? this.#refreshSoon() : this.#try(() => this.#refresh())), REFRESH_DELAY);
   }
 
   async #refresh() {
-    const id = this.id;
-    const { begun } = this.#turns;
-    const [project, timeline] = await Promise.all([this.api.project(id), this.#timeline()]);
-    if (this.store.state.project?.id !== id) return;
-    if (begun !== this.#turns.begun) {
-      this.refreshSoon(); // something was changed meanwhile: this answer may be older
-      return;
-    }
-    const ids = new Set(project.objects.map((object) => object.id));
+    const { id } = this;
+    const { added } = this.#queue;
+    const [project, timeline] = await Promise.all([this.api.project(id), this.api.timeline(id)]);
+    if (!this.isOpen(id)) return;
+    if (added !== this.#queue.added) return this.#refreshSoon(); // the answers may be older than the edits since then
     const { active } = this.store.state;
-    this.store.set({ project, active: active !== null && ids.has(active) ? active : null });
-    this.jobs.listed(project.jobs);
+    this.store.set({ project, active: project.objects.some((object) => object.id === active) ? active : null });
+    this.jobs.setActive(project.jobs);
+    this.#setTimeline(timeline);
+    await this.loadFrame();
+  }
+
+  /** @param {TimelineAnswer} timeline */
+  #setTimeline(timeline) {
     this.results.setTimeline(timeline);
-    await this.loadPrompts();
-  }
-
-  async #timeline() {
-    const answer = await this.api.timeline(this.id);
-    this.store.set({ review: answer.review });
-    return answer;
+    this.store.set({ review: timeline.review });
   }
 
   /**
-   * A new object has its number; it becomes the active one, unless another was chosen or begun meanwhile.
+   * Add the object that a prompt created; it becomes the active one unless the user chose or started another meanwhile.
    *
-   * @param {{id: number}} object
-   * @param {number} id
+   * @param {{id: number}} target @param {TrackedObject} object
    */
-  #became(object, id) {
-    object.id = id;
-    if (object !== this.#fresh) return;
-    this.#fresh = { id: 0 };
-    if (this.store.state.active === null) this.store.set({ active: id });
+  #addObject(target, object) {
+    target.id = object.id;
+    const others = this.project.objects.filter(({ id }) => id !== object.id);
+    this.store.set({ project: { ...this.project, objects: [...others, object] } });
+    if (target !== this.#newObject) return;
+    this.#newObject = { id: 0 };
+    if (this.store.state.active === null) this.store.set({ active: object.id });
   }
 
   /**
-   * @param {number} frame
+   * @param {number} frame @param {number} id of the object
    * @param {PromptAnswer} answer
-   * @param {number} id of the object
-   * @param {boolean} [isReading] whether a reading was taken: the others stay to be taken
+   * @param {boolean} [isCandidate] whether a candidate was chosen: the others stay available
    */
-  #answered(frame, answer, id, isReading = false) {
-    this.results.put(answer.frame, true);
-    if (answer.object) {
-      const objects = [...this.project.objects.filter((one) => one.id !== id), answer.object];
-      this.store.set({ project: { ...this.project, objects } });
+  #applyAnswer(frame, id, answer, isCandidate = false) {
+    const { active, prompts: { [id]: _, ...others } } = this.store.state;
+    const prompts = answer.prompt ? { ...others, [id]: answer.prompt } : others;
+    this.#showFrame({ ...answer, prompts });
+    this.#edited(answer);
+    if (frame !== this.store.state.frame) return;
+    this.store.set({ preview: null });
+    if (id === active && !isCandidate) {
+      this.store.set({ candidates: answer.candidates ?? [], candidate: -1, candidatesOf: { frame, object: id } });
     }
-    if (frame === this.store.state.frame) {
-      const { [id]: _, ...others } = this.store.state.prompts;
-      this.store.set({ prompts: answer.prompt ? { ...others, [id]: answer.prompt } : others, preview: null });
-      if (id === this.store.state.active && !isReading) {
-        this.store.set({ candidates: answer.candidates ?? [], candidate: -1, clicked: { frame, object: id } });
-      }
+  }
+
+  /** Take over the masks of a frame, and its prompts if it is the current frame. @param {FrameAnswer} answer */
+  #showFrame({ frame: result, revision, prompts }) {
+    if (!this.results.put(result, revision)) return;
+    const isPrompted = (/** @type {ReviewItem} */ { frame, object_id: id }) => frame === result.frame && result.objects[id]?.prompted;
+    if (this.store.state.review.some(isPrompted)) {
+      this.store.set({ review: this.store.state.review.filter((item) => !isPrompted(item)) }); // prompted frames need no review
     }
-    this.refreshSoon();
+    if (result.frame === this.store.state.frame) this.store.set({ prompts });
+  }
+
+  /** Note that the project is at a new revision. @param {{revision: number, undo?: string}} edit */
+  #edited({ revision, undo = "the last edit" }) {
+    if (revision > this.project.revision) this.store.set({ project: { ...this.project, revision, undo, redo: null } });
   }
 
   /** @param {any} message */
-  #take(message) {
+  #onMessage(message) {
     if (message.type === "preview") this.onPreview(message);
-    else if (message.type === "job") this.jobs.changed(message.job);
+    else if (message.type === "job") this.jobs.update(message.job);
     else if (message.type === "frame") {
-      this.results.put(message.frame, false);
+      this.results.merge(message.frame, message.revision);
       for (const listener of this.#trackListeners) listener(message.frame.frame);
-    } else if (message.type === "changed") this.#changed(message.what !== "objects");
-    else if (message.type === "hello") this.#greeted(message);
-    else if (message.type === "resync") this.#changed(true);
+    } else if (message.type === "changed") this.#onChanged(message);
+    else if (message.type === "resync") this.#reload();
+    else if (message.type === "hello") this.#onHello(message);
   }
 
   /**
-   * The connection is there, perhaps again: what was said in between is unknown.
+   * Apply an edit, made here or on another page. While edits made here are waiting for their answers it waits too,
+   * because those answers bring new objects.
+   *
+   * @param {ChangedEvent} event
+   */
+  #onChanged(event) {
+    const { what, frame, objects = [], stale } = event;
+    if (!frame || typeof frame !== "object") {
+      if (what === "objects") this.#refreshSoon();
+      else this.#reload();
+      return;
+    }
+    const { id } = this;
+    const apply = async () => {
+      if (!this.isOpen(id)) return;
+      this.#showFrame(frame);
+      this.#edited(event);
+      if (stale) this.results.expire(...stale);
+      const isKnown = (/** @type {number} */ object) => this.project.objects.some((one) => one.id === object);
+      if (stale || !objects.every(isKnown)) this.#refreshSoon();
+    };
+    if (this.#queue.length) this.#queue.run(() => this.#try(apply));
+    else this.#try(apply);
+  }
+
+  /**
+   * The connection is open, possibly again: events may have been missed.
    *
    * @param {{revision: number, jobs: Job[]}} message
    */
-  #greeted({ revision, jobs }) {
-    if (this.#connected || jobs.length || revision !== this.project.revision) this.#changed(true);
-    this.#connected = true;
-    this.#try(() => this.jobs.greeted(jobs));
+  #onHello({ revision, jobs }) {
+    if (this.#wasConnected || jobs.length || revision !== this.project.revision) this.#reload();
+    this.#wasConnected = true;
+    this.#try(() => this.jobs.reconcile(jobs));
   }
 
-  /** @param {boolean} masks whether masks may have changed too */
-  #changed(masks) {
-    if (masks) this.results.expire();
-    this.refreshSoon();
-  }
-
-  /** @param {string} id of a project */
-  isOpen(id) {
-    return this.store.state.project?.id === id;
+  /** Any frame may have changed. */
+  #reload() {
+    this.results.expire();
+    this.#refreshSoon();
   }
 
   /**
+   * Run an edit after those requested before it; it is dropped if its project is closed by then.
+   *
    * @template T
-   * @param {(id: string) => Promise<T>} action gets the project it was asked for; left out when that was left meanwhile
+   * @param {(id: string) => Promise<T>} action receives the id of the project
    * @returns {Promise<T | null>}
    */
-  #inTurn(action) {
+  #edit(action) {
     const { id } = this;
-    return this.#turns.take(() => this.#try(async () => (this.isOpen(id) ? action(id) : null)));
+    return this.#queue.run(() => this.#try(async () => (this.isOpen(id) ? action(id) : null)));
   }
 
   /**
+   * Run an action; show its error, unless it concerns a project that has been closed.
+   *
    * @template T
    * @param {() => Promise<T>} action
-   * @returns {Promise<T | null>}
+   * @returns {Promise<T | null>} null after an error
    */
   async #try(action) {
     const id = this.store.state.project?.id;
     try {
       return await action();
     } catch (error) {
-      this.#failed(id, error);
+      if (this.finishing || this.store.state.project?.id !== id) return null;
+      if (error instanceof ApiError && error.status === 404 && error.message.includes("project")) this.onDeleted();
+      showError(error);
       return null;
     }
-  }
-
-  /**
-   * Nobody asks any more for what concerns a project that was left meanwhile.
-   *
-   * @param {string | undefined} id the project
-   * @param {unknown} error
-   */
-  #failed(id, error) {
-    if (this.leaving || this.store.state.project?.id !== id) return;
-    if (error instanceof ApiError && error.status === 404 && error.message.includes("project")) this.onGone();
-    complain(error);
   }
 }

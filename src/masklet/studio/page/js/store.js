@@ -1,9 +1,9 @@
-/** What the page knows, in one place; whoever shows a part of it is told when that part changes. */
+/** The state of the page in one place; listeners run when the values they depend on change. */
 
 /** @template {object} S */
 export class Store {
   /** @type {Set<{keys: (keyof S)[], listener: () => void}>} */
-  #watchers = new Set();
+  #listeners = new Set();
   /** @type {Set<keyof S>} */
   #changed = new Set();
 
@@ -13,36 +13,31 @@ export class Store {
     this.state = state;
   }
 
-  /**
-   * Change some values. Watchers run once, after the current task.
-   *
-   * @param {Partial<S>} patch
-   */
+  /** Change some values. Listeners run once, after the current task. @param {Partial<S>} patch */
   set(patch) {
     for (const key of /** @type {(keyof S)[]} */ (Object.keys(patch))) {
       const value = /** @type {S[typeof key]} */ (patch[key]);
       if (Object.is(this.state[key], value)) continue;
       /** @type {S} */ (this.state)[key] = value;
-      if (!this.#changed.size) queueMicrotask(() => this.#tell());
+      if (!this.#changed.size) queueMicrotask(() => this.#notify());
       this.#changed.add(key);
     }
   }
 
   /**
-   * Run a function now and whenever one of these values changed.
+   * Run a function now and whenever one of these values changes.
    *
-   * @param {(keyof S)[]} keys
-   * @param {() => void} listener
+   * @param {(keyof S)[]} keys @param {() => void} listener
    */
   watch(keys, listener) {
-    this.#watchers.add({ keys, listener });
+    this.#listeners.add({ keys, listener });
     listener();
   }
 
-  #tell() {
+  #notify() {
     const changed = this.#changed;
     this.#changed = new Set();
-    for (const { keys, listener } of this.#watchers) {
+    for (const { keys, listener } of this.#listeners) {
       if (keys.some((key) => changed.has(key))) listener();
     }
   }

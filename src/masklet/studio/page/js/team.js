@@ -1,26 +1,26 @@
-/** A data engine's workplace: the queue, the task in hand, and handing it in or judging it. */
+/** Tasks of a data engine: the queue, the current task, and its submission or review. */
 
 /** @import {Api} from "./api.js" */
 /** @import {Editor} from "./editor.js" */
 /** @import {Role, Task} from "./types.js" */
 
-import { button, byId, fill, h, say } from "./dom.js";
+import { button, byId, dialogById, h, inputById, onClick, setChildren, setText } from "./dom.js";
 import { counted } from "./format.js";
-import { announce, complain, toast } from "./toast.js";
+import { announce, showError, toast } from "./toast.js";
 
-const RENEW = 60; // seconds between two words that the page is still there
-const IDLE = 60; // seconds without a movement after which nobody is at work
-const MOST_FRAMES = 6;
+const RENEW_INTERVAL = 60; // seconds between renewals of the task's lease
+const IDLE_AFTER = 60; // seconds without input after which working time is not counted
+const MAX_FRAMES = 6;
 
 /** @type {Record<Role, {title: string, text: string, action: string, none: string}>} */
 const ROLES = {
   annotate: {
-    title: "Annotate", text: "Point at the object, track it, correct it.", action: "Take the next task",
-    none: "There is nothing to annotate now.",
+    title: "Annotate", text: "Select the object, track it, and correct its masks.", action: "Start next task",
+    none: "No annotation tasks are waiting.",
   },
   review: {
-    title: "Review", text: "See whether the masks of another person are good.", action: "Review the next one",
-    none: "There is nothing to review now.",
+    title: "Review", text: "Check the masks that another person made.", action: "Start next review",
+    none: "No reviews are waiting.",
   },
 };
 
@@ -28,54 +28,50 @@ export class Team {
   /** @type {Task | null} */
   #task = null;
   #seconds = 0;
-  #moved = 0;
-  #said = 0;
+  #lastInput = 0;
+  #lastRenewal = 0;
 
-  /**
-   * @param {Api} api
-   * @param {Editor} editor
-   */
+  /** @param {Api} api @param {Editor} editor */
   constructor(api, editor) {
     this.api = api;
     this.editor = editor;
-    this.dialog = /** @type {HTMLDialogElement} */ (byId("note-dialog"));
-    byId("submit-task").addEventListener("click", () => this.#submit());
-    byId("release-task").addEventListener("click", () => this.#end("release", {}, "The task was given back."));
-    byId("decline-task").addEventListener("click", () => this.#ask("decline", "Why can it not be annotated?", "Hand it back for good"));
-    byId("accept-masks").addEventListener("click", () => this.#judge("satisfactory"));
-    byId("refuse-masks").addEventListener("click", () => this.#ask("unsatisfactory", "What is wrong?", "Send it back"));
-    byId("reject-masks").addEventListener("click", () => this.#ask("reject", "Why can nobody mask this?", "Reject the object"));
-    byId("note-form").addEventListener("submit", (event) => this.#noted(event));
-    for (const move of ["pointermove", "pointerdown", "keydown", "wheel"]) addEventListener(move, () => (this.#moved = Date.now()), { passive: true });
+    this.dialog = dialogById("note-dialog");
+    onClick("submit-task", () => this.#end("submit", { seconds: this.#seconds }, "Submitted for review."));
+    onClick("release-task", () => this.#end("release", {}, "Task returned to the queue.", false));
+    onClick("decline-task", () => this.#openDialog("decline", "Why can this task not be annotated?", "Close the task"));
+    onClick("accept-masks", () => this.#judge("satisfactory"));
+    onClick("refuse-masks", () => this.#openDialog("unsatisfactory", "What needs to be changed?", "Request changes"));
+    onClick("reject-masks", () => this.#openDialog("reject", "Why can this object not be masked?", "Reject the object"));
+    byId("note-form").addEventListener("submit", (event) => this.#submitDialog(event));
+    for (const type of ["pointermove", "pointerdown", "keydown", "wheel"]) {
+      addEventListener(type, () => (this.#lastInput = Date.now()), { passive: true });
+    }
     setInterval(() => this.#tick(), 1000);
   }
 
-  /** Show the queue. */
+  /** Load and show the queue. */
   async load() {
     const { person, held, waiting, done } = await this.api.team();
-    say(byId("team-title"), `Hello ${person.name}`);
-    say(byId("team-done"), `You have annotated ${counted(done.annotated, "object")} and reviewed ${done.verified} so far.`);
-    fill(byId("team-roles"), person.roles.map((role) => this.#card(role, waiting[role] ?? 0, held)));
+    setText(byId("team-title"), `Hello ${person.name}`);
+    setText(byId("team-done"), `You have annotated ${counted(done.annotated, "object")} and reviewed ${done.verified} so far.`);
+    setChildren(byId("team-roles"), person.roles.map((role) => this.#card(role, waiting[role] ?? 0, held)));
   }
 
-  /**
-   * @param {Role} role
-   * @param {number} count
-   * @param {Task[]} held
-   */
+  /** @param {Role} role @param {number} count @param {Task[]} held */
   #card(role, count, held) {
     const { title, text, action } = ROLES[role];
     const mine = held.find((task) => task.role === role);
-    const label = mine ? `Go on with task ${mine.task}` : action;
-    const words = mine ? "You hold a task." : count ? `${counted(count, "task")} waiting` : "Nothing is waiting";
+    const label = mine ? `Continue task ${mine.task}` : action;
+    const status = mine ? "You have an open task" : count ? `${counted(count, "task")} waiting` : "No tasks waiting";
     return h("li", { class: "role-card" }, h("h2", {}, title), h("p", {}, text),
-      h("p", { class: "quiet-text number" }, words),
+      h("p", { class: "quiet-text number" }, status),
       button({ label, text: true, class: "primary", disabled: !count && !mine, onclick: (/** @type {Event} */ event) => this.next(role, /** @type {HTMLButtonElement} */ (event.currentTarget)) }));
   }
 
   /**
-   * @param {Role} role
-   * @param {HTMLButtonElement} [pressed] rests while the answer is due; the queue makes a new one when it is shown again
+   * Open the next task, or show the queue if there is none.
+   *
+   * @param {Role} role @param {HTMLButtonElement} [pressed] is disabled until the server answers
    */
   async next(role, pressed) {
     if (pressed) pressed.disabled = true;
@@ -89,96 +85,90 @@ export class Team {
       }
     } catch (error) {
       if (pressed) pressed.disabled = false;
-      complain(error);
+      showError(error);
     }
   }
 
-  /** @param {string | null} project the one in sight */
+  /** Show the task that belongs to the open project. @param {string | null} project */
   async show(project) {
     const { held } = project ? await this.api.team() : { held: [] };
-    this.#task = held.find((task) => task.project === project) ?? null;
+    const task = (this.#task = held.find((one) => one.project === project) ?? null);
     this.#seconds = 0;
-    this.#said = Date.now();
-    const task = this.#task;
+    this.#lastRenewal = Date.now();
     byId("task-bar").hidden = !task;
     document.body.classList.toggle("reviewing", task?.role === "review");
     if (!task) return;
-    say(byId("task-name"), task.name ? `Task ${task.task}: ${task.name}` : `Task ${task.task}`);
-    say(byId("task-note"), task.note ? `“${task.note}”` : task.state === "select" ? "Pick an object nobody has picked yet." : "");
+    setText(byId("task-name"), task.name ? `Task ${task.task}: ${task.name}` : `Task ${task.task}`);
+    setText(byId("task-note"), task.note ? `“${task.note}”` : task.state === "select" ? "Choose an object that has not been annotated yet." : "");
     byId("annotating").hidden = task.role !== "annotate";
     byId("judging").hidden = task.role !== "review";
-    fill(byId("task-frames"), task.frames.slice(0, MOST_FRAMES).map((frame) =>
+    setChildren(byId("task-frames"), task.frames.slice(0, MAX_FRAMES).map((frame) =>
       button({ label: String(frame), text: true, class: "small quiet number", title: `Show frame ${frame}`, onclick: () => this.editor.player.go(frame) })));
     byId("task-frames-row").hidden = !task.frames.length;
   }
 
   #tick() {
     if (!this.#task) return;
-    if (document.visibilityState === "visible" && Date.now() - this.#moved < IDLE * 1000) this.#seconds += 1;
-    if (Date.now() - this.#said < RENEW * 1000) return;
-    this.#said = Date.now();
-    this.api.endTask(this.#task.task, "renew", undefined).catch(complain);
-  }
-
-  #submit() {
-    return this.#end("submit", { seconds: this.#seconds }, "Handed in. Another person will look at it.", true);
+    const now = Date.now();
+    if (document.visibilityState === "visible" && now - this.#lastInput < IDLE_AFTER * 1000) this.#seconds += 1;
+    if (now - this.#lastRenewal < RENEW_INTERVAL * 1000) return;
+    this.#lastRenewal = now;
+    this.api.updateTask(this.#task.task, "renew").catch(showError);
   }
 
   /** @param {string} outcome */
   #judge(outcome, note = "", frames = /** @type {number[]} */ ([])) {
-    return this.#end("verdict", { outcome, note, frames }, "Your verdict is kept.", true);
+    return this.#end("verdict", { outcome, note, frames }, "Review saved.");
   }
 
   /**
-   * @param {string} what
-   * @param {string} question
-   * @param {string} action
+   * @param {string} outcome of the task or of its review
+   * @param {string} title @param {string} action
    */
-  #ask(what, question, action) {
-    this.dialog.dataset.what = what;
-    say(byId("note-title"), question);
-    say(byId("note-action"), action);
-    const { frame } = this.editor.store.state;
-    byId("note-frame-row").hidden = what !== "unsatisfactory";
-    say(byId("note-frame-text"), `Frame ${frame}, the one in sight, is wrong`);
-    /** @type {HTMLTextAreaElement} */ (byId("note")).value = "";
+  #openDialog(outcome, title, action) {
+    this.dialog.dataset.outcome = outcome;
+    setText(byId("note-title"), title);
+    setText(byId("note-action"), action);
+    byId("note-frame-row").hidden = outcome !== "unsatisfactory";
+    setText(byId("note-frame-text"), `The current frame (${this.editor.store.state.frame}) is wrong`);
+    inputById("note").value = "";
     this.dialog.showModal();
   }
 
   /** @param {Event} event */
-  #noted(event) {
+  #submitDialog(event) {
     event.preventDefault();
     this.dialog.close();
-    const note = /** @type {HTMLTextAreaElement} */ (byId("note")).value.trim();
-    const what = this.dialog.dataset.what ?? "";
-    const marked = what === "unsatisfactory" && /** @type {HTMLInputElement} */ (byId("note-frame")).checked;
-    if (what === "decline") this.#end("decline", { note }, "The task has ended.", true);
-    else this.#judge(what, note, marked ? [this.editor.store.state.frame] : []);
+    const note = inputById("note").value.trim();
+    const outcome = this.dialog.dataset.outcome ?? "";
+    const marked = outcome === "unsatisfactory" && inputById("note-frame").checked;
+    if (outcome === "decline") this.#end("decline", { note }, "Task closed.");
+    else this.#judge(outcome, note, marked ? [this.editor.store.state.frame] : []);
   }
 
   /**
-   * @param {string} how
-   * @param {object} body
-   * @param {string} words
-   * @param {boolean} [onward] whether the next task follows
+   * End the current task.
+   *
+   * @param {"submit" | "decline" | "release" | "verdict"} action @param {object} body @param {string} message
+   * @param {boolean} [openNext] whether to open the next task
    */
-  async #end(how, body, words, onward = false) {
+  async #end(action, body, message, openNext = true) {
     const task = this.#task;
     if (!task) return;
     const { session } = this.editor;
-    session.leaving = true;
+    session.finishing = true;
     try {
-      await this.api.endTask(task.task, how, body);
+      await this.api.updateTask(task.task, action, body);
       this.#task = null;
       this.editor.close();
-      toast(words);
-      announce(words);
-      if (onward) await this.next(task.role);
+      toast(message);
+      announce(message);
+      if (openNext) await this.next(task.role);
       else location.hash = "";
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
-      session.leaving = false;
+      session.finishing = false;
     }
   }
 }

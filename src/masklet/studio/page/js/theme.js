@@ -1,11 +1,12 @@
-/** Light or dark: as the system says, until somebody chooses. */
+/** Light or dark theme: that of the system until the user chooses one. */
 
+import { setLabel } from "./dom.js";
 import { setIcon } from "./icons.js";
 
 const KEY = "masklet.theme";
 
 /** @returns {"light" | "dark"} */
-export function currentTheme() {
+function currentTheme() {
   const chosen = localStorage.getItem(KEY);
   if (chosen === "light" || chosen === "dark") return chosen;
   return matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
@@ -13,17 +14,15 @@ export function currentTheme() {
 
 /**
  * @param {HTMLElement} button switches the theme
- * @param {() => void} changed
+ * @param {() => void} onChange
  */
-export function followTheme(button, changed) {
+export function bindTheme(button, onChange) {
   const apply = () => {
     const theme = currentTheme();
     document.documentElement.dataset.theme = theme;
     setIcon(button, theme === "dark" ? "sun" : "moon");
-    const label = theme === "dark" ? "Use the light theme" : "Use the dark theme";
-    button.setAttribute("aria-label", label);
-    button.title = label;
-    changed();
+    setLabel(button, theme === "dark" ? "Use the light theme" : "Use the dark theme");
+    onChange();
   };
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", apply);
   button.addEventListener("click", () => {

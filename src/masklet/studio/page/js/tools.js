@@ -1,37 +1,40 @@
-/** What a gesture means with each tool: clicks, boxes and strokes become prompts. */
+/** The tools: clicks, boxes and strokes on the image become prompts. */
 
-/** @import {Rle, State, Tool} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {PageStore, Point, Rle, Tool} from "./types.js" */
 /** @import {Session, Target} from "./session.js" */
 /** @import {Viewer} from "./viewer.js" */
 /** @import {Gestures} from "./input.js" */
-/** @import {Point} from "./viewport.js" */
 
 import { painted } from "./brush.js";
 import { areaOf, countsOf } from "./rle.js";
 import { announce, toast } from "./toast.js";
 
-const DRAG = 4; // pixels of the screen after which a press is a drag
+const DRAG = 4; // screen pixels after which a press is a drag
 
-/** @typedef {{start: Point, tool: Tool, target: Target, picks: boolean}} Gesture what it was meant for when it began */
+/** @typedef {{start: Point, tool: Tool, target: Target, picks: boolean}} Gesture tool and target as they were at its start */
 
 /** @type {{tool: Tool, icon: string, label: string, key: string, hint: string}[]} */
 export const TOOLS = [
-  { tool: "include", icon: "include", label: "Include", key: "A", hint: "Click what belongs to the object" },
-  { tool: "exclude", icon: "exclude", label: "Exclude", key: "S", hint: "Click what does not belong to it" },
-  { tool: "box", icon: "box", label: "Box", key: "B", hint: "Drag a box around the object" },
-  { tool: "brush", icon: "brush", label: "Brush", key: "D", hint: "Paint the mask by hand" },
-  { tool: "erase", icon: "erase", label: "Eraser", key: "E", hint: "Rub out parts of the mask" },
-  { tool: "pan", icon: "pan", label: "Move", key: "H", hint: "Drag the picture; the wheel zooms" },
+  { tool: "include", icon: "include", label: "Include", key: "A", hint: "Click parts that belong to the object." },
+  { tool: "exclude", icon: "exclude", label: "Exclude", key: "S", hint: "Click parts that do not belong to the object." },
+  { tool: "box", icon: "box", label: "Box", key: "B", hint: "Drag a box around the object." },
+  { tool: "brush", icon: "brush", label: "Brush", key: "D", hint: "Paint parts of the mask." },
+  { tool: "erase", icon: "erase", label: "Eraser", key: "E", hint: "Erase parts of the mask." },
+  { tool: "pan", icon: "pan", label: "Pan", key: "H", hint: "Drag the image to move it. Scroll to zoom." },
 ];
+
+/** @param {Tool} tool */
+export function paints(tool) {
+  return tool === "brush" || tool === "erase";
+}
 
 export class Tools {
   /** @type {Gesture | null} */
   #gesture = null;
 
   /**
-   * @param {{store: Store<State>, session: Session, viewer: Viewer, pick: (at: Point) => void,
-   *   pause: () => void}} parts pick: called with a click while proposals are in sight; pause: stops playback
+   * @param {{store: PageStore, session: Session, viewer: Viewer, pick: (at: Point) => void,
+   *   pause: () => void}} parts pick: receives clicks while proposals are shown; pause: stops playback
    */
   constructor({ store, session, viewer, pick, pause }) {
     this.store = store;
@@ -48,97 +51,87 @@ export class Tools {
       begin: (at, event) => this.#begin(at, event),
       move: (at) => this.#move(at),
       end: (at, event) => this.#end(at, event),
-      abandon: () => this.abandon(),
+      cancel: () => this.cancel(),
     };
   }
 
-  abandon() {
+  cancel() {
     this.#gesture = null;
     this.viewer.box = null;
-    this.viewer.brush.drop();
+    this.viewer.brush.cancelStroke();
     this.viewer.request();
   }
 
   /**
-   * @param {Point} at in the picture
-   * @param {boolean} positive
-   * @param {Target} [target]
+   * @param {Point} at in the image
+   * @param {boolean} positive @param {Target} [target]
    */
   async click(at, positive, target = this.session.target) {
     const { viewer, session, store } = this;
     const { frame, object } = target;
-    if (!viewer.viewport.contains(at) || this.#locked(target)) return;
-    const click = { ...this.#pixel(at), positive };
+    if (!viewer.viewport.contains(at) || this.#isLocked(target)) return;
     if (!positive && !object.id) {
-      toast("Include something first: an object cannot begin with what it is not.");
+      toast("Include a part of the object first. A new object cannot start with an exclusion.");
       return;
     }
+    const click = { ...this.#pixel(at), positive };
     const pending = { frame, click };
     viewer.pending = pending;
     store.set({ preview: null });
     viewer.request();
-    const first = !object.id || !store.state.prompts[object.id];
-    await session.prompt(target, { clicks: [click], candidates: first });
-    if (viewer.pending === pending) viewer.pending = null; // a newer click waits for its own answer
+    const isFirst = !object.id || !store.state.prompts[object.id];
+    await session.prompt(target, { clicks: [click], candidates: isFirst });
+    if (viewer.pending === pending) viewer.pending = null; // otherwise a newer click is waiting
     viewer.request();
   }
 
-  /**
-   * @param {Point} from
-   * @param {Point} to
-   * @param {Target} [target]
-   */
+  /** @param {Point} from @param {Point} to @param {Target} [target] */
   async box(from, to, target = this.session.target) {
-    if (this.#locked(target)) return;
+    if (this.#isLocked(target)) return;
     const a = this.#pixel(from);
     const b = this.#pixel(to);
     const [x0, x1] = [Math.min(a.x, b.x), Math.max(a.x, b.x)];
     const [y0, y1] = [Math.min(a.y, b.y), Math.max(a.y, b.y)];
-    if (x1 - x0 < 1 || y1 - y0 < 1) return;
-    await this.session.prompt(target, { box: [x0, y0, x1, y1] });
+    if (x1 - x0 >= 1 && y1 - y0 >= 1) await this.session.prompt(target, { box: [x0, y0, x1, y1] });
   }
 
-  /** The object is not on this frame. */
-  async absent() {
+  /** Prompt the active object with an empty mask: it is not visible on the current frame. */
+  async markAbsent() {
     const { project } = this.store.state;
     const { target } = this.session;
-    if (!project || this.#locked(target)) return;
+    if (!project || this.#isLocked(target)) return;
     if (!target.object.id) {
-      toast("Choose the object that is not on this frame.");
+      toast("Select the object that is absent on this frame.");
       return;
     }
     const { width, height } = project.media;
     /** @type {Rle} */
-    const nothing = { size: [height, width], counts: countsOf([width * height]) };
+    const empty = { size: [height, width], counts: countsOf([width * height]) };
     await this.session.prompt(target, ({ prompts }) => {
       const mask = prompts[target.object.id]?.mask;
-      if (!mask || areaOf(mask)) return { mask: nothing };
-      announce("Already said: it is not on this frame");
+      if (!mask || areaOf(mask)) return { mask: empty };
+      announce("The object is already marked as absent on this frame");
       return null;
     });
   }
 
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
+  /** @param {Point} at @param {PointerEvent} event */
   #begin(at, event) {
-    const { tool, proposals, project, playing } = this.store.state;
+    const { tool, proposals, project, playing, brush: diameter } = this.store.state;
     if (!project) return false;
     if (playing) {
       this.pause();
       return false;
     }
     const { target } = this.session;
-    const paints = tool === "brush" || tool === "erase";
     const picks = proposals.length > 0;
-    if (paints && !picks && (event.button === 2 || this.#locked(target))) return false;
+    const isStroke = paints(tool) && !picks;
+    if (isStroke && (event.button === 2 || this.#isLocked(target))) return false;
     this.#gesture = { start: at, tool, target, picks };
-    if (paints && !picks) {
+    if (isStroke) {
       const mask = this.session.results.at(target.frame)?.objects[target.object.id]?.mask;
       const { activeColor: color, brush } = this.viewer;
-      const stroke = { target, points: [], diameter: this.store.state.brush, erase: tool === "erase", color };
-      brush.begin(project.media, mask, stroke);
+      brush.begin(project.media, mask, { target, points: [], diameter, erase: tool === "erase", color });
       this.#paint(at);
     }
     return true;
@@ -149,13 +142,10 @@ export class Tools {
     if (!this.#gesture || this.#gesture.picks) return;
     const { start, tool } = this.#gesture;
     if (tool === "box") this.viewer.box = { from: start, to: at };
-    else if (tool === "brush" || tool === "erase") this.#paint(at);
+    else if (paints(tool)) this.#paint(at);
   }
 
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
+  /** @param {Point} at @param {PointerEvent} event */
   #end(at, event) {
     const gesture = this.#gesture;
     this.#gesture = null;
@@ -165,19 +155,19 @@ export class Tools {
     const moved = Math.hypot(at.x - start.x, at.y - start.y) * this.viewer.viewport.scale;
     if (picks) this.pick(at);
     else if (tool === "box" && moved > DRAG) this.box(start, at, target);
-    else if (tool === "brush" || tool === "erase") this.#finishStroke();
+    else if (paints(tool)) this.#endStroke();
     else if (moved <= DRAG * 2) this.click(at, tool !== "exclude" && event.button !== 2 && !event.altKey, target);
   }
 
   /** @param {Point} at */
   #paint(at) {
-    this.viewer.ring = at;
+    this.viewer.brushCursor = at;
     this.viewer.brush.paint(at);
     this.viewer.request();
   }
 
-  /** The stroke goes onto the mask that is there when it is its turn, which the page may not know yet. */
-  async #finishStroke() {
+  /** Apply the stroke to the server's mask at the time it is sent, which earlier edits may still change. */
+  async #endStroke() {
     const { brush } = this.viewer;
     const stroke = brush.end();
     const size = this.store.state.project?.media;
@@ -185,31 +175,23 @@ export class Tools {
     const { target } = stroke;
     await this.session.prompt(target, ({ frame }) => {
       const mask = painted(size, frame.objects[target.object.id]?.mask, stroke);
-      if (!mask) toast("Nothing is left of the mask: press X if the object is not on this frame.");
+      if (!mask) toast("This would erase the whole mask. Press X if the object is absent on this frame.");
       return mask && { mask };
     });
-    brush.settle(stroke);
+    brush.finish(stroke);
     this.viewer.request();
   }
 
-  /**
-   * Whether the object does not take prompts; the person is told.
-   *
-   * @param {Target} target
-   */
-  #locked(target) {
+  /** Whether the object is locked; if so, the user is told. @param {Target} target */
+  #isLocked(target) {
     const object = this.store.state.project?.objects.find(({ id }) => id === target.object.id);
-    if (object?.locked) toast(`${object.name} is locked: unlock it, or press N to begin another object.`);
+    if (object?.locked) toast(`${object.name} is locked. Unlock it, or press N to start another object.`);
     return object?.locked ?? false;
   }
 
-  /**
-   * From borders of pixels to their centers, inside the picture.
-   *
-   * @param {Point} at
-   */
+  /** Convert a point to pixel coordinates, in which the center of the first pixel is (0, 0). @param {Point} at */
   #pixel({ x, y }) {
-    const { width, height } = this.viewer.viewport.picture;
+    const { width, height } = this.viewer.viewport.image;
     const round = (/** @type {number} */ value, /** @type {number} */ end) =>
       Math.round(Math.min(end - 1, Math.max(0, value - 0.5)) * 100) / 100;
     return { x: round(x, width), y: round(y, height) };

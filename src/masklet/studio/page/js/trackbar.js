@@ -1,41 +1,33 @@
-/** Tracking: where from, which way and what, progress with the time left, and the re-track after a correction. */
+/** Tracking controls: start, progress with the remaining time, and re-tracking after a correction. */
 
-/** @import {Job, State, TrackRequest} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Job, PageStore, TrackRequest} from "./types.js" */
 /** @import {Session} from "./session.js" */
 /** @import {Player} from "./player.js" */
 
-import { byId, say } from "./dom.js";
+import { byId, onClick, selectById, setProgress, setText } from "./dom.js";
 import { duration } from "./format.js";
 import { announce, toast } from "./toast.js";
 
-/** @typedef {TrackRequest["direction"]} Direction */
-
 export class TrackBar {
-  /** Whether the picture goes along with the tracker. */
-  #follows = false;
-  #running = "";
-  /** @type {{time: number, done: number} | null} */
-  #began = null;
+  /** Whether the current frame follows the tracker. */
+  #following = false;
+  /** The job whose speed is being measured, and its progress at the start of the measurement. @type {{id: string, time: number, done: number} | null} */
+  #measured = null;
 
-  /**
-   * @param {Store<State>} store
-   * @param {Session} session
-   * @param {Player} player
-   */
+  /** @param {PageStore} store @param {Session} session @param {Player} player */
   constructor(store, session, player) {
     this.store = store;
     this.session = session;
     this.player = player;
-    this.from = /** @type {HTMLSelectElement} */ (byId("track-from"));
-    this.what = /** @type {HTMLSelectElement} */ (byId("track-what"));
-    byId("track-forward").addEventListener("click", () => this.track("forward"));
-    byId("track-back").addEventListener("click", () => this.track("backward"));
-    byId("track-both").addEventListener("click", () => this.track("both"));
-    byId("retrack").addEventListener("click", () => this.retrack());
-    byId("cancel-track").addEventListener("click", () => this.cancel());
-    session.onTracked((frame) => this.#follow(frame));
-    session.jobs.listen((job) => job.kind === "track" && this.#finished(job));
+    this.from = selectById("track-from");
+    this.what = selectById("track-what");
+    onClick("track-forward", () => this.track("forward"));
+    onClick("track-back", () => this.track("backward"));
+    onClick("track-both", () => this.track("both"));
+    onClick("retrack", () => this.retrack());
+    onClick("cancel-track", () => this.cancel());
+    session.onTracked((frame) => this.#following && !player.playing && player.go(frame));
+    session.jobs.onUpdate((job) => job.kind === "track" && this.#report(job));
     store.watch(["jobs", "project", "corrected"], () => this.#show());
   }
 
@@ -44,12 +36,12 @@ export class TrackBar {
     return this.store.state.jobs.find(({ kind }) => kind === "track");
   }
 
-  /** @param {Direction} direction */
+  /** @param {TrackRequest["direction"]} direction */
   track(direction) {
     const { frame, active, project } = this.store.state;
     if (!project || this.job) return;
-    if (!project.objects.some(({ prompted }) => prompted.length)) {
-      toast("Nothing to track yet: click an object in the picture first.");
+    if (![...this.session.results.lanes.values()].some(({ prompted }) => prompted.size)) {
+      toast("There is nothing to track yet. Click an object in the image first.");
       return;
     }
     /** @type {TrackRequest} */
@@ -59,7 +51,7 @@ export class TrackBar {
     this.#start(request);
   }
 
-  /** Track only what the last correction changed. */
+  /** Track the corrected object until its masks agree with the earlier ones. */
   retrack() {
     const { corrected } = this.store.state;
     if (!corrected || this.job) return;
@@ -68,28 +60,21 @@ export class TrackBar {
   }
 
   cancel() {
-    const { job } = this;
-    if (job) this.session.cancel(job);
-    return Boolean(job);
+    if (this.job) this.session.cancel(this.job);
   }
 
-  /** The person went somewhere else: stay there. */
-  stay() {
-    this.#follows = false;
+  /** Stay on the frame the user has gone to. */
+  stopFollowing() {
+    this.#following = false;
   }
 
   /** @param {TrackRequest} request */
   #start(request) {
     this.player.pause();
     this.store.set({ candidates: [], proposals: [] });
-    this.#follows = true;
+    this.#following = true;
     this.session.track(request);
     announce("Tracking");
-  }
-
-  /** @param {number} frame */
-  #follow(frame) {
-    if (this.#follows && !this.player.playing) this.player.go(frame);
   }
 
   #show() {
@@ -100,40 +85,29 @@ export class TrackBar {
     const object = project?.objects.find(({ id }) => id === corrected?.object);
     const retrack = byId("retrack");
     retrack.hidden = !object || Boolean(job);
-    say(/** @type {Element} */ (retrack.querySelector("span")), object ? `Re-track ${object.name}` : "Re-track");
+    setText(/** @type {Element} */ (retrack.querySelector("span")), object ? `Re-track ${object.name}` : "Re-track");
     byId("track-forward").classList.toggle("primary", retrack.hidden);
-    if (!job) {
-      this.#running = "";
-      return;
-    }
-    if (this.#running !== job.id) {
-      this.#running = job.id;
-      this.#began = null;
-    }
-    if (!this.#began && job.done > 0) this.#began = { time: performance.now(), done: job.done };
-    const bar = /** @type {HTMLProgressElement} */ (byId("track-bar"));
-    if (job.total) {
-      bar.max = job.total;
-      bar.value = job.done;
-    } else bar.removeAttribute("value");
-    say(byId("track-text"), job.state === "waiting" ? "Waiting for its turn" : `Tracking ${job.done} of ${job.total}`);
-    say(byId("track-left"), this.#timeLeft(job));
+    if (!job) return;
+    setProgress("track-bar", job);
+    setText(byId("track-text"), job.state === "waiting" ? "Waiting in the queue" : `Tracking ${job.done} of ${job.total}`);
+    setText(byId("track-left"), this.#timeLeft(job));
   }
 
   /** @param {Job} job */
-  #timeLeft(job) {
-    if (!this.#began || job.done <= this.#began.done) return "";
-    const rate = (performance.now() - this.#began.time) / 1000 / (job.done - this.#began.done);
-    return `${duration(rate * (job.total - job.done))} left`;
+  #timeLeft({ id, done, total }) {
+    if (this.#measured?.id !== id) this.#measured = done > 0 ? { id, time: performance.now(), done } : null;
+    if (!this.#measured || done <= this.#measured.done) return "";
+    const secondsPerFrame = (performance.now() - this.#measured.time) / 1000 / (done - this.#measured.done);
+    return `${duration(secondsPerFrame * (total - done))} left`;
   }
 
-  /** @param {Job} job */
-  #finished(job) {
-    if (job.state === "done") {
-      const agreed = job.result?.stopped === "agreed" ? ", results agree again" : "";
-      announce(`Tracked ${job.result?.frames ?? job.done} frames${agreed}`);
-      if (agreed) toast(`Re-tracked ${job.result.frames} frames: from there on nothing changes.`);
-    } else if (job.state === "cancelled") toast("Tracking stopped; what was done stays.");
-    else if (job.state === "failed") toast(job.error?.message ?? "Tracking failed.", "error");
+  /** Tell the user how a job ended. @param {Job} job */
+  #report({ state, result, done, error }) {
+    if (state === "done") {
+      const agreed = result?.stopped === "agreed";
+      announce(`Tracked ${result?.frames ?? done} frames${agreed ? "; later masks are unchanged" : ""}`);
+      if (agreed) toast(`Re-tracked ${result.frames} frames. Masks beyond them are unchanged.`);
+    } else if (state === "cancelled") toast("Tracking canceled. Finished frames are kept.");
+    else if (state === "failed") toast(error?.message ?? "Tracking failed.", "error");
   }
 }

@@ -1,44 +1,43 @@
-/** The picture on the screen: the frame with effects, masks, previews and prompts, drawn when something changed. */
+/** The image on the screen: the frame with effects, masks, previews and prompts. */
 
-/** @import {Click, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Click, PageStore, Point} from "./types.js" */
 /** @import {Frames} from "./frames.js" */
 /** @import {Results} from "./results.js" */
-/** @import {Point} from "./viewport.js" */
 /** @import {Brush} from "./brush.js" */
 
-import { changesPicture, drawsOverlay, withEffects } from "./effects.js";
+import { beforeRepaint } from "./dom.js";
+import { changesImage, drawsOverlay, withEffects } from "./effects.js";
 import { rgbOf } from "./labels.js";
-import { drawBox, drawCrosshair, drawPrompt, drawRing } from "./marks.js";
+import { Marks } from "./marks.js";
 import { Overlay } from "./overlay.js";
-import { soon } from "./redraw.js";
 import { Viewport } from "./viewport.js";
 
-const MAP_LIMIT = 2200; // pixels of the longer side of mask drawings that are not zoomed into
+const WIDTHS = [640, 960, 1280, 1920, 2560, 3840]; // of frame images that the server is asked for
+const MAX_SIDE = 2200; // pixels of rendered masks while the image is not enlarged
+const MAX_SIDE_ENLARGED = 8000;
 
 export class Viewer {
   viewport = new Viewport();
   overlay = new Overlay();
-  /** A box that is being drawn, in the picture. @type {{from: Point, to: Point} | null} */
+  /** The box that is being drawn, in the image. @type {{from: Point, to: Point} | null} */
   box = null;
-  /** Where the brush would paint, in the picture. @type {Point | null} */
-  ring = null;
-  /** The cursor that keys move, in the picture. @type {Point | null} */
+  /** Where the brush would paint, in the image. @type {Point | null} */
+  brushCursor = null;
+  /** The crosshair that keys move, in the image. @type {Point | null} */
   crosshair = null;
-  /** A click that has no answer yet. @type {{frame: number, click: Click} | null} */
+  /** A click that the server has not answered. @type {{frame: number, click: Click} | null} */
   pending = null;
-  /** Draw soon. */
-  request = soon(() => {
+  /** Request a redraw. */
+  request = beforeRepaint(() => {
     this.#draw();
-    for (const listener of this.#afterDraw) listener();
+    for (const listener of this.#drawListeners) listener();
   });
   /** @type {Set<() => void>} */
-  #afterDraw = new Set();
-  #shown = 0;
+  #drawListeners = new Set();
+  #lastFrame = 0;
 
   /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {{store: Store<State>, results: Results, frames: Frames, brush: Brush}} parts
+   * @param {HTMLCanvasElement} canvas @param {{store: PageStore, results: Results, frames: Frames, brush: Brush}} parts
    */
   constructor(canvas, { store, results, frames, brush }) {
     this.canvas = canvas;
@@ -46,30 +45,30 @@ export class Viewer {
     this.results = results;
     this.frames = frames;
     this.brush = brush;
-    this.drawing = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: true }));
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: true }));
+    this.marks = new Marks(this.context, this.viewport);
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
-  /** Screen pixels of the device per CSS pixel. */
+  /** Device pixels per CSS pixel. */
   get density() {
     return Math.min(3, devicePixelRatio || 1);
   }
 
-  /** @param {() => void} listener called after each drawing */
+  /** @param {() => void} listener called after each redraw */
   onDraw(listener) {
-    this.#afterDraw.add(listener);
+    this.#drawListeners.add(listener);
   }
 
-  /** Width of the pictures that are worth loading at this zoom. */
-  get pictureWidth() {
+  /** Width in pixels of the frame images that suit the current zoom. */
+  get imageWidth() {
     const { media } = this.store.state.project ?? {};
     if (!media) return 0;
     const wanted = media.width * this.viewport.scale * this.density;
-    const steps = [640, 960, 1280, 1920, 2560, 3840].filter((step) => step < media.width);
-    return steps.find((step) => step >= wanted) ?? media.width;
+    return WIDTHS.find((width) => width >= wanted && width < media.width) ?? media.width;
   }
 
-  /** The color of the object that prompts go to. */
+  /** Color of the active object, or of the object that the next click creates. */
   get activeColor() {
     const { project, active, about } = this.store.state;
     const object = project?.objects.find(({ id }) => id === active);
@@ -88,127 +87,128 @@ export class Viewer {
   }
 
   #draw() {
-    const { drawing } = this;
-    const { project, frame } = this.store.state;
-    drawing.setTransform(1, 0, 0, 1, 0, 0);
-    drawing.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    const { context } = this;
+    const { project, frame, preview } = this.store.state;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     if (!project) return;
     const { media } = project;
-    this.viewport.show(media.width, media.height);
-    const picture = this.#picture();
-    this.canvas.dataset.preview = this.store.state.preview ? "yes" : "no";
-    this.canvas.dataset.frame = picture ? String(frame) : "";
-    if (!picture) {
-      const last = this.frames.at(this.#shown); // stays until the frame in sight is here
-      if (last) this.#place(last);
+    this.viewport.setImage(media.width, media.height);
+    const image = this.#image();
+    this.canvas.dataset.preview = preview ? "yes" : "no";
+    this.canvas.dataset.frame = image ? String(frame) : "";
+    if (!image) {
+      const last = this.frames.at(this.#lastFrame); // stays visible until the current frame is loaded
+      if (last) this.#drawSource(last);
       return;
     }
-    this.#shown = frame;
-    this.#place(picture, this.viewport.scale * (media.width / picture.width) > 3);
+    this.#lastFrame = frame;
+    this.#drawSource(image, this.viewport.scale * (media.width / image.width) > 3);
     this.#drawMasks();
     this.#drawProposals();
     this.#drawPreview();
-    if (this.brush.canvas && this.#isPainted) this.#place(this.brush.canvas, true, 0.6);
-    drawing.setTransform(this.density, 0, 0, this.density, 0, 0);
-    this.#drawPrompts();
+    if (this.brush.canvas && this.#paintedTarget) this.#drawSource(this.brush.canvas, true, 0.6);
+    context.setTransform(this.density, 0, 0, this.density, 0, 0);
+    this.#drawMarks();
   }
 
   /**
-   * Spread a drawing over the place of the picture.
+   * Draw a source over the area of the image.
    *
-   * @param {CanvasImageSource} source
-   * @param {boolean} [sharp] whether its pixels may be seen
+   * @param {CanvasImageSource} source @param {boolean} [isSharp] whether its pixels are drawn without smoothing
    * @param {number} [alpha]
    */
-  #place(source, sharp = false, alpha = 1) {
-    const { scale, x, y, picture } = this.viewport;
-    const density = this.density;
-    this.drawing.setTransform(density, 0, 0, density, x * density, y * density);
-    this.drawing.imageSmoothingEnabled = !sharp;
-    this.drawing.imageSmoothingQuality = "high";
-    this.drawing.globalAlpha = alpha;
-    this.drawing.drawImage(source, 0, 0, picture.width * scale, picture.height * scale);
-    this.drawing.globalAlpha = 1;
+  #drawSource(source, isSharp = false, alpha = 1) {
+    const { density, context } = this;
+    const { scale, x, y, image } = this.viewport;
+    context.setTransform(density, 0, 0, density, x * density, y * density);
+    context.imageSmoothingEnabled = !isSharp;
+    context.imageSmoothingQuality = "high";
+    context.globalAlpha = alpha;
+    context.drawImage(source, 0, 0, image.width * scale, image.height * scale);
+    context.globalAlpha = 1;
   }
 
-  /** The frame in sight, with effects. */
-  #picture() {
-    const { frame, effects, project, drawn } = this.store.state;
+  /** Identifies the masks of the current frame. */
+  get #version() {
+    return `${this.store.state.frame} ${this.store.state.resultsVersion}`;
+  }
+
+  /** The current frame with effects, if it is loaded. */
+  #image() {
+    const { frame, effects, project } = this.store.state;
     const bitmap = this.frames.at(frame);
-    if (!bitmap || !project || !changesPicture(effects)) return bitmap;
-    const hidden = project.objects.map(({ id, hidden }) => `${id}${hidden}`).join();
-    const key = JSON.stringify([frame, bitmap.width, drawn, hidden, effects]);
-    return this.overlay.picture(key, () => {
+    if (!bitmap || !project || !changesImage(effects)) return bitmap;
+    const hidden = project.objects.map((object) => object.hidden);
+    return this.overlay.cached(["effects", bitmap.width, this.#version, hidden, effects], () => {
       const step = Math.max(1, Math.round(project.media.width / bitmap.width));
-      const alpha = this.overlay.alpha(this.results.at(frame), project.objects, `${frame} ${drawn}`, step);
+      const alpha = this.overlay.alpha(this.results.at(frame), project.objects, step, this.#version);
       return withEffects(bitmap, alpha, effects);
     });
   }
 
-  /** How finely masks are drawn, and how thick their lines are. */
+  /** Resolution at which masks are rendered, and the thickness of their edges. */
   get #grid() {
-    const { scale, picture } = this.viewport;
-    const longest = Math.max(picture.width, picture.height);
-    const step = scale * this.density > 1 ? Math.max(1, Math.floor(longest / 8000)) : Math.max(1, Math.ceil(longest / MAP_LIMIT));
+    const { scale, image } = this.viewport;
+    const longest = Math.max(image.width, image.height);
+    const isEnlarged = scale * this.density > 1;
+    const step = isEnlarged ? Math.max(1, Math.floor(longest / MAX_SIDE_ENLARGED)) : Math.max(1, Math.ceil(longest / MAX_SIDE));
     return { step, thickness: Math.max(1, Math.round(1.6 / (scale * step))) };
   }
 
-  /** Whether what is painted belongs to the frame in sight. */
-  get #isPainted() {
-    return Boolean(this.brush.canvas) && this.brush.target?.frame === this.store.state.frame;
+  /** What is being painted by hand on the current frame. */
+  get #paintedTarget() {
+    const { canvas, target } = this.brush;
+    return canvas && target?.frame === this.store.state.frame ? target : null;
   }
 
   #drawMasks() {
-    const { frame, project, active, effects, drawn, candidate, candidates, proposals } = this.store.state;
+    const { frame, project, active, effects, candidate, candidates, proposals } = this.store.state;
     if (!project || !drawsOverlay(effects) || proposals.length) return;
-    const painted = this.#isPainted ? (this.brush.target?.object.id ?? null) : null;
-    const replaced = candidates[candidate] ? active : painted;
+    const excluded = candidates[candidate] ? active : (this.#paintedTarget?.object.id ?? null);
     const outline = effects.object === "outline" ? (effects.color ?? "") : null;
-    const look = { opacity: effects.strength, active, without: replaced, outline };
-    const overlay = this.overlay.masks(this.results.at(frame), project.objects, look, {
-      ...this.#grid,
-      version: `${frame} ${drawn}`,
-    });
-    if (overlay) this.#place(overlay, this.viewport.scale > 4);
+    const style = { opacity: effects.strength, active, excluded, outline };
+    const overlay = this.overlay.masks(this.results.at(frame), project.objects, style, this.#grid, this.#version);
+    if (overlay) this.#drawSource(overlay, this.viewport.scale > 4);
   }
 
   #drawProposals() {
     const { proposals, picked, about } = this.store.state;
     if (!proposals.length || !about) return;
-    const palette = about.palette;
+    const { palette } = about;
     const layers = proposals.map((_, index) => ({
       color: rgbOf(/** @type {string} */ (palette[index % palette.length])),
       fill: picked.has(index) ? 165 : 40,
       edge: picked.has(index) ? 255 : 190,
     }));
-    this.#place(this.overlay.many(proposals.map(({ mask }) => mask), layers, this.#grid));
+    const key = proposals.map(({ mask }) => mask.counts.slice(0, 24));
+    this.#drawSource(this.overlay.layers(proposals.map(({ mask }) => mask), layers, this.#grid, key));
   }
 
   #drawPreview() {
     const { preview, candidates, candidate, tool } = this.store.state;
-    const reading = candidates[candidate];
-    if (reading) this.#place(this.overlay.single(reading.mask, this.activeColor, { fill: 110, ...this.#grid }));
-    else if (preview) {
-      const color = tool === "exclude" ? "#ffffff" : this.activeColor;
-      this.#place(this.overlay.single(preview.mask, color, { fill: 55, edge: 230, ...this.#grid }));
-    }
+    const shown = candidates[candidate] ?? preview;
+    if (!shown) return;
+    const isCandidate = shown !== preview;
+    const color = rgbOf(tool === "exclude" && !isCandidate ? "#ffffff" : this.activeColor);
+    const layer = { color, fill: isCandidate ? 110 : 55, edge: isCandidate ? 255 : 230 };
+    this.#drawSource(this.overlay.layers([shown.mask], [layer], this.#grid));
   }
 
-  #drawPrompts() {
-    const { prompts, active, project, playing, proposals, frame } = this.store.state;
-    const { drawing, viewport } = this;
+  #drawMarks() {
+    const { prompts, active, project, playing, proposals, frame, brush, tool } = this.store.state;
+    const { marks } = this;
     if (!playing && project && !proposals.length) {
-      for (const object of project.objects) {
-        const prompt = prompts[object.id];
-        if (prompt && !object.hidden) drawPrompt(drawing, viewport, prompt, object.color, object.id === active);
+      for (const { id, hidden, color } of project.objects) {
+        const prompt = prompts[id];
+        if (prompt && !hidden) marks.prompt(prompt, color, id === active);
       }
     }
     if (this.pending?.frame === frame) {
-      const waiting = { clicks: [this.pending.click], box: null, mask: null };
-      drawPrompt(drawing, viewport, waiting, this.activeColor, true, 0.6);
+      marks.prompt({ clicks: [this.pending.click], box: null, mask: null }, this.activeColor, true, 0.6);
     }
-    if (this.box) drawBox(drawing, viewport, this.box.from, this.box.to, this.activeColor, true);
-    if (this.ring) drawRing(drawing, viewport, this.ring, this.store.state.brush / 2, this.store.state.tool === "erase");
-    if (this.crosshair) drawCrosshair(drawing, viewport, this.crosshair);
+    if (this.box) marks.box(this.box.from, this.box.to, this.activeColor, [6, 4]);
+    if (this.brushCursor) marks.brushCursor(this.brushCursor, brush / 2, tool === "erase");
+    if (this.crosshair) marks.crosshair(this.crosshair);
   }
 }

@@ -1,127 +1,92 @@
-/** Where the picture lies on the screen: zoom and pan as numbers, nothing drawn. */
+/** Position of the image on the screen: zoom and pan. */
 
-/** @typedef {{x: number, y: number}} Point */
+/** @import {Point} from "./types.js" */
 
-const LARGEST = 40;
+const MAX_SCALE = 40;
+const MARGIN = 24; // screen pixels around the fitted image
+const MIN_VISIBLE = 60; // screen pixels of the image that stay visible
 
 export class Viewport {
-  constructor() {
-    /** Screen pixels (CSS) per pixel of the picture. */
-    this.scale = 1;
-    this.x = 0;
-    this.y = 0;
-    this.screen = { width: 1, height: 1 };
-    this.picture = { width: 1, height: 1 };
-    this.fitted = true;
-  }
+  /** Screen pixels (CSS) per image pixel. */
+  scale = 1;
+  /** Position of the image's top left corner on the screen. */
+  x = 0;
+  y = 0;
+  screen = { width: 1, height: 1 };
+  image = { width: 1, height: 1 };
+  isFitted = true;
 
-  /** The scale at which the whole picture is seen. */
+  /** The scale at which the whole image is visible. */
   get fitScale() {
-    const margin = 24;
     const { width, height } = this.screen;
     return Math.min(
-      Math.max(1, width - 2 * margin) / this.picture.width,
-      Math.max(1, height - 2 * margin) / this.picture.height,
+      Math.max(1, width - 2 * MARGIN) / this.image.width,
+      Math.max(1, height - 2 * MARGIN) / this.image.height,
     );
   }
 
   /**
-   * @param {number} width
+   * @param {number} width of the screen area
    * @param {number} height
    */
   resize(width, height) {
     this.x += (width - this.screen.width) / 2;
     this.y += (height - this.screen.height) / 2;
     this.screen = { width, height };
-    if (this.fitted) this.fit();
+    if (this.isFitted) this.fit();
   }
 
-  /**
-   * @param {number} width
-   * @param {number} height
-   */
-  show(width, height) {
-    if (width === this.picture.width && height === this.picture.height) return;
-    this.picture = { width, height };
+  /** Set the size of the image; a new size is fitted to the screen. @param {number} width @param {number} height */
+  setImage(width, height) {
+    if (width === this.image.width && height === this.image.height) return;
+    this.image = { width, height };
     this.fit();
   }
 
   fit() {
-    this.fitted = true;
-    this.#place(this.fitScale);
+    this.isFitted = true;
+    this.scale = this.fitScale;
+    this.x = (this.screen.width - this.image.width * this.scale) / 2;
+    this.y = (this.screen.height - this.image.height * this.scale) / 2;
   }
 
-  /** One pixel of the picture on one pixel of the screen. */
-  actual() {
-    this.zoomTo(1, { x: this.screen.width / 2, y: this.screen.height / 2 });
-  }
-
-  /**
-   * @param {number} factor
-   * @param {Point} [around] stays where it is on the screen
-   */
+  /** @param {number} factor @param {Point} [around] keeps its place on the screen */
   zoom(factor, around = { x: this.screen.width / 2, y: this.screen.height / 2 }) {
-    this.zoomTo(this.scale * factor, around);
+    const before = this.toImage(around);
+    this.scale = Math.min(MAX_SCALE, Math.max(this.fitScale / 4, this.scale * factor));
+    this.#moveTo(around.x - before.x * this.scale, around.y - before.y * this.scale);
   }
 
-  /**
-   * @param {number} scale
-   * @param {Point} around
-   */
-  zoomTo(scale, around) {
-    const before = this.toPicture(around);
-    this.scale = Math.min(LARGEST, Math.max(this.fitScale / 4, scale));
-    this.x = around.x - before.x * this.scale;
-    this.y = around.y - before.y * this.scale;
-    this.fitted = false;
-    this.#hold();
-  }
-
-  /**
-   * @param {number} dx
-   * @param {number} dy
-   */
+  /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
-    this.x += dx;
-    this.y += dy;
-    this.fitted = false;
-    this.#hold();
+    this.#moveTo(this.x + dx, this.y + dy);
   }
 
   /**
    * @param {Point} point on the screen
-   * @returns {Point} in the picture
+   * @returns {Point} in the image
    */
-  toPicture({ x, y }) {
+  toImage({ x, y }) {
     return { x: (x - this.x) / this.scale, y: (y - this.y) / this.scale };
   }
 
   /**
-   * @param {Point} point in the picture
+   * @param {Point} point in the image
    * @returns {Point} on the screen
    */
   toScreen({ x, y }) {
     return { x: x * this.scale + this.x, y: y * this.scale + this.y };
   }
 
-  /**
-   * @param {Point} point in the picture
-   */
+  /** @param {Point} point in the image */
   contains({ x, y }) {
-    return x >= 0 && y >= 0 && x < this.picture.width && y < this.picture.height;
+    return x >= 0 && y >= 0 && x < this.image.width && y < this.image.height;
   }
 
-  /** @param {number} scale */
-  #place(scale) {
-    this.scale = scale;
-    this.x = (this.screen.width - this.picture.width * scale) / 2;
-    this.y = (this.screen.height - this.picture.height * scale) / 2;
-  }
-
-  /** Some of the picture always stays in sight. */
-  #hold() {
-    const keep = 60;
-    this.x = Math.min(this.screen.width - keep, Math.max(keep - this.picture.width * this.scale, this.x));
-    this.y = Math.min(this.screen.height - keep, Math.max(keep - this.picture.height * this.scale, this.y));
+  /** Move the image, but keep a part of it visible. @param {number} x @param {number} y */
+  #moveTo(x, y) {
+    this.isFitted = false;
+    this.x = Math.min(this.screen.width - MIN_VISIBLE, Math.max(MIN_VISIBLE - this.image.width * this.scale, x));
+    this.y = Math.min(this.screen.height - MIN_VISIBLE, Math.max(MIN_VISIBLE - this.image.height * this.scale, y));
   }
 }

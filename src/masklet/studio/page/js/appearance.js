@@ -1,9 +1,8 @@
-/** How the picture is shown and exported: effects on background and objects, their color, opacity of masks. */
+/** Controls for the effects on background and objects, which the image and the exports show, and for mask opacity. */
 
-/** @import {Effects, State} from "./types.js" */
-/** @import {Store} from "./store.js" */
+/** @import {Effects, PageStore} from "./types.js" */
 
-import { byId, fill, h } from "./dom.js";
+import { byId, h, inputById, onClick, setChildren, setText } from "./dom.js";
 
 /** @type {Record<string, string>} */
 const NAMES = {
@@ -12,29 +11,30 @@ const NAMES = {
   outline: "Outline",
   blur: "Blur",
   pixelate: "Pixelate",
-  desaturate: "Grey",
+  desaturate: "Grayscale",
   darken: "Spotlight",
   erase: "Erase",
 };
+const PARTS = /** @type {const} */ (["background", "object"]);
 
 /** @type {Effects} */
-export const PLAIN = { background: "original", object: "overlay", color: null, strength: 0.5 };
+export const DEFAULT_EFFECTS = { background: "original", object: "overlay", color: null, strength: 0.5 };
 
-export class Look {
-  /** @param {Store<State>} store */
+export class Appearance {
+  /** @param {PageStore} store */
   constructor(store) {
     this.store = store;
-    this.color = /** @type {HTMLInputElement} */ (byId("effect-color"));
-    this.opacity = /** @type {HTMLInputElement} */ (byId("mask-opacity"));
+    this.color = inputById("effect-color");
+    this.opacity = inputById("mask-opacity");
     this.color.addEventListener("input", () => this.#change({ color: this.color.value }));
     this.opacity.addEventListener("input", () => this.#change({ strength: Number(this.opacity.value) / 100 }));
-    byId("effect-reset").addEventListener("click", () => store.set({ effects: PLAIN }));
-    store.watch(["about"], () => this.#choices());
+    onClick("effect-reset", () => store.set({ effects: DEFAULT_EFFECTS }));
+    store.watch(["about"], () => this.#renderChoices());
     store.watch(["effects", "about"], () => this.#show());
   }
 
-  /** Whether the picture differs from the plain one with colored masks. */
-  get plain() {
+  /** Whether the frames are shown unchanged under colored masks. */
+  get isDefault() {
     const { background, object } = this.store.state.effects;
     return background === "original" && object === "overlay";
   }
@@ -44,30 +44,28 @@ export class Look {
     this.store.set({ effects: { ...this.store.state.effects, ...values } });
   }
 
-  #choices() {
+  #renderChoices() {
     const { about } = this.store.state;
-    for (const part of /** @type {const} */ (["background", "object"])) {
-      const choices = (about?.effects[part] ?? []).map((name) =>
+    for (const part of PARTS) {
+      setChildren(byId(`effect-${part}`), (about?.effects[part] ?? []).map((name) =>
         h("label", { class: "choice" },
           h("input", { type: "radio", name: `effect-${part}`, value: name, onchange: () => this.#change({ [part]: name }) }),
-          h("span", {}, NAMES[name] ?? name)),
-      );
-      fill(byId(`effect-${part}`), choices);
+          h("span", {}, NAMES[name] ?? name))));
     }
   }
 
   #show() {
     const { effects } = this.store.state;
-    for (const part of /** @type {const} */ (["background", "object"])) {
+    for (const part of PARTS) {
       const chosen = byId(`effect-${part}`).querySelector(`input[value="${effects[part]}"]`);
       if (chosen instanceof HTMLInputElement) chosen.checked = true;
     }
     byId("color-row").hidden = effects.background !== "erase" && !["erase", "outline"].includes(effects.object);
     byId("opacity-row").hidden = effects.object !== "overlay";
-    byId("effect-reset").hidden = this.plain;
+    byId("effect-reset").hidden = this.isDefault;
     this.opacity.value = String(Math.round(effects.strength * 100));
     this.color.value = effects.color ?? "#000000";
-    const automatic = effects.object === "outline" ? "as the objects" : "black";
-    byId("effect-color-name").textContent = effects.color ?? automatic;
+    const automatic = effects.object === "outline" ? "object color" : "black";
+    setText(byId("effect-color-name"), effects.color ?? automatic);
   }
 }
