@@ -1,7 +1,7 @@
-"""Pictures of the studio for the docs: python scripts/studio_screenshots.py FOLDER [--theme dark] [--size 1280x800].
+"""Take screenshots of the studio: python scripts/studio_screenshots.py FOLDER [--theme dark] [--size 1280x800].
 
-Starts a studio on the clip of `masklet demo` in a folder of its own, works with it in Chromium as a person would, and
-takes a picture of each state.
+Starts a studio on the clip of `masklet demo` in a temporary folder, operates it in Chromium, and saves a screenshot of
+each state.
 """
 
 from __future__ import annotations
@@ -29,66 +29,66 @@ SHOT, LAST = 76, 125  # one shot of the clip, between two cuts
 
 
 class Tour:
-    """One walk through the page."""
+    """Visits the states of the page."""
 
     def __init__(self, page: Page, folder: Path, suffix: str) -> None:
         self.page, self.folder, self.suffix = page, folder, suffix
 
-    def take(self, state: str) -> None:
-        """Keep what is on the screen."""
+    def save(self, state: str) -> None:
+        """Save a screenshot."""
         self.page.wait_for_timeout(400)
         shot = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
         shot.save(self.folder / f"studio-{state}{self.suffix}.png", optimize=True)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pixel of the clip is."""
+        """Return the position of an image pixel on the page."""
         box = self.page.locator("#view").bounding_box()
         assert box is not None
         scale = min((box["width"] - 48) / SIZE[0], (box["height"] - 48) / SIZE[1])
         left = box["x"] + (box["width"] - SIZE[0] * scale) / 2
         return left + x * scale, box["y"] + (box["height"] - SIZE[1] * scale) / 2 + y * scale
 
-    def go(self, frame: int) -> None:
+    def go_to(self, frame: int) -> None:
         """Show a frame."""
         self.page.get_by_label("Frame", exact=True).fill(str(frame))
         self.page.keyboard.press("Enter")
         self.page.wait_for_selector(f'#view[data-frame="{frame}"]')
 
-    def name(self, name: str) -> None:
-        """Name the chosen object."""
+    def rename(self, name: str) -> None:
+        """Rename the selected object."""
         self.page.wait_for_selector("#objects li.active")
         self.page.locator("#objects li.active .object-name").fill(name)
         self.page.keyboard.press("Enter")
 
-    def walk(self, url: str) -> None:
-        """Visit every state."""
-        self.begin(url)
+    def run(self, url: str) -> None:
+        """Visit all states."""
+        self.prompt(url)
         self.track()
-        self.look_and_export()
-        self.everything()
+        self.style_and_export()
+        self.segment_everything()
         self.page.goto(f"{url}/#")
         self.page.wait_for_selector("#project-list img")
-        self.take("start")
+        self.save("start")
 
-    def begin(self, url: str) -> None:
-        """Open the clip and point at two things."""
+    def prompt(self, url: str) -> None:
+        """Open the clip and prompt two objects."""
         page = self.page
         page.goto(url)
         page.wait_for_selector('#view[data-frame="0"]')
-        self.take("opened")
+        self.save("opened")
         for frame, key in ((LAST, "o"), (SHOT, "i")):
-            self.go(frame)
+            self.go_to(frame)
             page.keyboard.press(key)
         page.mouse.move(*self.at(*CYCLIST))
         page.wait_for_selector('#view[data-preview="yes"]')
-        self.take("hover")
+        self.save("hover")
         page.mouse.down()
         page.mouse.up()
         page.wait_for_selector("#candidates:not([hidden])")
         page.mouse.move(5, 5)
-        self.take("candidates")
+        self.save("candidates")
         page.keyboard.press("Escape")
-        self.name("Cyclist")
+        self.rename("Cyclist")
         page.keyboard.press("n")
         page.keyboard.press("b")
         page.mouse.move(*self.at(*VAN[:2]))
@@ -97,49 +97,49 @@ class Tour:
         page.mouse.up()
         page.wait_for_function("() => document.querySelectorAll('#objects li').length > 1")
         page.mouse.move(5, 5)
-        self.name("Van")
+        self.rename("Van")
         page.keyboard.press("a")
-        self.take("prompted")
+        self.save("prompted")
 
     def track(self) -> None:
-        """Follow both through the shot."""
+        """Track both objects through the shot."""
         page = self.page
         page.get_by_role("button", name="Track", exact=True).click()
         page.mouse.move(5, 5)
         page.wait_for_function("() => document.getElementById('track-bar').value > 25", timeout=120_000)
-        self.take("tracking")
+        self.save("tracking")
         page.wait_for_selector("#track-progress", state="hidden", timeout=300_000)
-        self.go(119)
+        self.go_to(119)
         page.keyboard.press("z")
-        self.take("tracked")
+        self.save("tracked")
 
-    def look_and_export(self) -> None:
-        """Change the look, and open the dialogs."""
+    def style_and_export(self) -> None:
+        """Change the appearance, and open the dialogs."""
         page = self.page
         page.get_by_role("radio", name="Spotlight", exact=True).check()
         page.get_by_role("radio", name="Outline", exact=True).check()
         page.locator("#view").focus()
-        self.take("look")
+        self.save("appearance")
         page.keyboard.press("Control+e")
-        self.take("export")
+        self.save("export")
         page.keyboard.press("Escape")
         page.keyboard.press("?")
-        self.take("help")
+        self.save("help")
         page.keyboard.press("Escape")
         page.locator("#effect-reset").click()
 
-    def everything(self) -> None:
-        """Pick from proposals."""
+    def segment_everything(self) -> None:
+        """Select from the proposals."""
         page = self.page
         page.keyboard.press("g")
         page.wait_for_selector("#proposals:not([hidden])", timeout=120_000)
         page.locator("#proposal-list input").nth(1).check()
-        self.take("everything")
+        self.save("proposals")
         page.keyboard.press("Escape")
 
 
 def serve(clip: Path, folder: Path) -> str:
-    """Start a studio in this process; ends with it."""
+    """Start a studio in this process and return its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -156,15 +156,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     parser.add_argument("--size", default="1280x800")
-    asked = parser.parse_args()
-    width, height = map(int, asked.size.split("x"))
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    suffix = "" if (asked.theme, asked.size) == ("dark", "1280x800") else f"-{asked.theme}-{asked.size}"
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    suffix = "" if (options.theme, options.size) == ("dark", "1280x800") else f"-{options.theme}-{options.size}"
     with tempfile.TemporaryDirectory() as state, sync_playwright() as playwright:
         url = serve(sample_clip(), Path(state))
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=asked.theme)
-        Tour(page, asked.folder, suffix).walk(url)
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=options.theme)
+        Tour(page, options.folder, suffix).run(url)
         browser.close()
 
 

@@ -1,4 +1,4 @@
-"""axe-core over every state of the page, light and dark; and the way through it without a pointer."""
+"""Accessibility: axe-core in every state of the page, light and dark, and use without a pointer."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def axe(page_tools: Path) -> str:
     return (page_tools / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def faults(page: Page, axe: str) -> list[str]:
-    """What axe-core calls serious or critical, with the elements."""
-    page.wait_for_timeout(250)  # transitions of colors end
+def violations(page: Page, axe: str) -> list[str]:
+    """Return the serious and critical violations that axe-core finds, with their elements."""
+    page.wait_for_timeout(250)  # until color transitions end
     page.evaluate(axe)
     found = page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
     return [
@@ -36,20 +36,20 @@ def faults(page: Page, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_no_serious_fault(
+def test_no_serious_violations(
     studio: Any, axe: str, theme: str, open_page: Callable[..., Page], image_of: Callable[[Page], Any]
 ) -> None:
     page = open_page(studio.url, color_scheme=theme)
     expect(page.locator("#local-list li")).to_have_count(2)
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
     image = image_of(page)
     image.shows(0)
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
     page.keyboard.press("n")
     image.click(210, 150)
     expect(page.locator("#objects li").first).to_be_visible()
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
     page.keyboard.press("Escape")
     page.keyboard.press("i")
     page.keyboard.press("Shift+ArrowRight")
@@ -57,19 +57,19 @@ def test_no_serious_fault(
     page.get_by_role("button", name="Track", exact=True).click()
     expect(page.locator("#track-progress")).to_be_hidden(timeout=60_000)
     page.get_by_label("Spotlight").check()
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
     page.locator("#view").focus()
     for key, dialog in (("Control+e", "Export"), ("?", "Keyboard shortcuts")):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
-        assert faults(page, axe) == []
+        assert violations(page, axe) == []
         page.keyboard.press("Escape")
     page.keyboard.press("g")
     expect(page.locator("#proposals")).to_be_visible(timeout=60_000)
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
 
 
-def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> None:
+def test_keyboard_only(studio: Any, open_page: Callable[..., Page]) -> None:
     page = open_page(studio.url)
     page.locator("#local-list").get_by_role("button", name="dog.mp4").press("Enter")
     page.wait_for_selector("#view[data-frame]:not([data-frame=''])")
@@ -81,9 +81,9 @@ def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> N
     expect(page.locator("#announcer")).to_have_text(re.compile(r"^\d+, \d+"))
     page.keyboard.press("Enter")
     expect(page.locator("#objects li")).to_have_count(before + 1)
-    page.keyboard.press("Escape")  # leaves the crosshair
-    page.keyboard.press("Escape")  # and the readings
-    page.keyboard.press("End")  # of the range that another test has left
+    page.keyboard.press("Escape")  # turns the crosshair off
+    page.keyboard.press("Escape")  # closes the candidates
+    page.keyboard.press("End")  # of the range that another test has set
     page.keyboard.press("End")  # of the clip
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#timeline-track")).to_have_attribute("aria-valuenow", "22")
@@ -95,7 +95,7 @@ def test_keys_alone_are_enough(studio: Any, open_page: Callable[..., Page]) -> N
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
-def test_a_window_of_320_pixels_is_enough(
+def test_window_of_320_pixels(
     studio: Any, axe: str, open_page: Callable[..., Page], image_of: Callable[[Page], Any]
 ) -> None:
     page = open_page(studio.url, viewport={"width": 320, "height": 640})
@@ -118,14 +118,14 @@ def test_a_window_of_320_pixels_is_enough(
     expect(page.locator("#candidates")).to_be_visible()
     assert below_the_image("#candidates")
     assert page.evaluate(sideways) <= 0
-    assert faults(page, axe) == []
+    assert violations(page, axe) == []
     page.get_by_role("button", name="Export", exact=True).click()
     expect(page.locator("#start-export")).to_be_in_viewport(ratio=1)
     page.keyboard.press("Escape")
     page.keyboard.press("Control+z")
 
 
-def test_single_keys_can_be_switched_off(studio: Any, open_page: Callable[..., Page]) -> None:
+def test_single_key_shortcuts_can_be_disabled(studio: Any, open_page: Callable[..., Page]) -> None:
     page = open_page(studio.url)
     page.locator("#local-list").get_by_role("button", name="dog.mp4").click()
     page.wait_for_selector("#view[data-frame]:not([data-frame=''])")
@@ -139,7 +139,7 @@ def test_single_keys_can_be_switched_off(studio: Any, open_page: Callable[..., P
     expect(page.get_by_role("dialog", name="Export")).to_be_visible()
 
 
-def test_light_and_dark_follow_the_system_until_chosen(studio: Any, open_page: Callable[..., Page]) -> None:
+def test_theme_follows_the_system_until_chosen(studio: Any, open_page: Callable[..., Page]) -> None:
     page = open_page(studio.url, color_scheme="light")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.emulate_media(color_scheme="dark")

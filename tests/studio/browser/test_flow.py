@@ -1,4 +1,4 @@
-"""One person's way through the page: open, click, track, correct, undo, track back, add, cancel, reload, export."""
+"""A complete session: open, click, track, correct, undo, track backward, add an object, cancel, reload, export."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
 
 
 def lane(page: Page, name: str) -> str:
-    """What the timeline says of an object."""
+    """Return the description of an object's lane."""
     return page.locator(f'.lane-strip[aria-label^="{name}:"]').get_attribute("aria-label") or ""
 
 
-def expect_lane(page: Page, place: int, said: str) -> None:
-    """Wait until the timeline says this of an object."""
-    expect(page.locator(".lane-strip").nth(place)).to_have_attribute("aria-label", re.compile(said))
+def expect_lane(page: Page, place: int, pattern: str) -> None:
+    """Wait until the description of a lane matches a pattern."""
+    expect(page.locator(".lane-strip").nth(place)).to_have_attribute("aria-label", re.compile(pattern))
 
 
 def wait_for_track(page: Page, studio: Any, project: str, count: int) -> None:
-    """Wait until so many passes have ended, and the page has heard of it."""
+    """Wait until this many tracking jobs have ended, and the page shows it."""
     for _ in range(600):
         jobs = [job for job in studio.get(f"{project}/jobs")["jobs"] if job["kind"] == "track"]
         if len([job for job in jobs if job["state"] not in ("waiting", "running")]) == count:
@@ -57,13 +57,13 @@ def go(page: Page, frame: int) -> None:
     page.wait_for_selector(f'#view[data-frame="{frame}"]')
 
 
-def test_the_whole_way(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Page], Any]) -> None:
+def test_complete_session(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Page], Any]) -> None:
     page = open_page(studio.url)
     image = image_of(page)
     image.shows(0)
     assert "/#/p/" in page.url
     project = f"/projects/{page.url.rsplit('/', 1)[1]}"
-    click_and_see(page, image)
+    click_an_object(page, image)
     page.get_by_role("button", name="Track", exact=True).click()
     expect(page.locator("#track-progress")).to_be_visible()
     wait_for_track(page, studio, project, 1)
@@ -76,11 +76,11 @@ def test_the_whole_way(studio: Any, open_page: Callable[..., Page], image_of: Ca
     assert studio.get(project)["objects"][1]["num_frames"] == 19
     add_a_third_while_tracking_and_cancel(page, image)
     wait_for_track(page, studio, project, 4)
-    say_that_it_is_gone(page, studio, project)
-    find_everything_after_a_reload(page)
+    mark_as_absent(page, studio, project)
+    expect_the_same_after_a_reload(page)
 
 
-def click_and_see(page: Page, image: Any) -> None:
+def click_an_object(page: Page, image: Any) -> None:
     expect(page.locator("#hint")).to_have_text("Click the object you want to mask.")
     before = image.color(DOG[0] + 6, DOG[1] + 6)
     image.click(*DOG)
@@ -134,12 +134,12 @@ def add_a_third_while_tracking_and_cancel(page: Page, image: Any) -> None:
     page.keyboard.press("a")
     image.click(*WOMAN)
     expect(page.locator("#objects li")).to_have_count(3)
-    page.keyboard.press("Escape")  # closes the readings of the click
+    page.keyboard.press("Escape")  # closes the candidates
     page.keyboard.press("Escape")  # stops tracking
 
 
-def say_that_it_is_gone(page: Page, studio: Any, project: str) -> None:
-    """From frame 20 on; and take that back."""
+def mark_as_absent(page: Page, studio: Any, project: str) -> None:
+    """Mark an object as absent on frame 20; undo it, and clear it."""
     page.locator("#objects li").first.click()
     go(page, 20)
     page.get_by_role("button", name="Mark as absent").click()
@@ -153,7 +153,7 @@ def say_that_it_is_gone(page: Page, studio: Any, project: str) -> None:
     expect_lane(page, 0, "prompts on 2$")
 
 
-def find_everything_after_a_reload(page: Page) -> None:
+def expect_the_same_after_a_reload(page: Page) -> None:
     page.get_by_label("Name of Object 1").fill("Dog")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Hide Object 2").click()
@@ -171,7 +171,7 @@ def find_everything_after_a_reload(page: Page) -> None:
     expect(page.get_by_role("button", name="Undo", exact=True)).to_be_enabled()
 
 
-FORMS = [
+FORMATS = [
     "overlay.mp4",
     "overlay.webm",
     "alpha.mov",
@@ -185,7 +185,7 @@ FORMS = [
 
 
 def background(studio: Any, project: str) -> Bool[np.ndarray, "h w"]:
-    """Where no visible object is on the first frame."""
+    """Return the pixels of the first frame that belong to no visible object."""
     shown = [str(one["id"]) for one in studio.get(f"/projects/{project}")["objects"] if not one["hidden"]]
     found = studio.get(f"/projects/{project}/frames/0")["frame"]["objects"]
     codes = [found[key]["mask"] for key in shown if key in found]
@@ -193,36 +193,36 @@ def background(studio: Any, project: str) -> Bool[np.ndarray, "h w"]:
     return ~binary_dilation(np.any(masks, axis=0), iterations=6)
 
 
-def test_exports_are_read_again(studio: Any, open_page: Callable[..., Page]) -> None:
+def test_exports_are_readable(studio: Any, open_page: Callable[..., Page]) -> None:
     project = studio.get("/projects")["projects"][0]["id"]
     page = open_page(f"{studio.url}/#/p/{project}")
     outside = background(studio, project)
     page.get_by_label("Spotlight").check()
     page.keyboard.press("Control+e")
     files = {}
-    for count, form in enumerate(FORMS, start=1):
-        page.locator(f'#export-dialog input[value="{form}"]').check()
+    for count, name in enumerate(FORMATS, start=1):
+        page.locator(f'#export-dialog input[value="{name}"]').check()
         page.locator("#start-export").click()
         expect(page.locator("#export-file-list a")).to_have_count(count, timeout=120_000)
         with page.expect_download() as download:
             page.locator("#export-file-list a.newest").click()
-        files[form] = io.BytesIO(Path(download.value.path()).read_bytes())
-    for form, pixels in (("overlay.mp4", "rgb24"), ("overlay.webm", "rgb24"), ("alpha.mov", "rgba")):
-        with av.open(files[form], "r") as video:
+        files[name] = io.BytesIO(Path(download.value.path()).read_bytes())
+    for name, pixels in (("overlay.mp4", "rgb24"), ("overlay.webm", "rgb24"), ("alpha.mov", "rgba")):
+        with av.open(files[name], "r") as video:
             frames = [frame.to_ndarray(format=pixels) for frame in video.decode(video=0)]
         assert (len(frames), frames[0].shape[:2]) == (LENGTH, (270, 480))
         seen = frames[0][outside][:, :3].mean() if pixels == "rgb24" else frames[0][outside][:, 3].mean()
         assert seen < (60 if pixels == "rgb24" else 1)  # the spotlight leaves it dark, transparency leaves nothing
     with zipfile.ZipFile(files["davis"]) as folder:
-        maps = sorted(name for name in folder.namelist() if name.endswith(".png"))
+        maps = sorted(path for path in folder.namelist() if path.endswith(".png"))
         first = np.asarray(Image.open(io.BytesIO(folder.read(maps[0]))))
     assert (len(maps), first.shape) == (LENGTH, (270, 480))
     assert 1 in np.unique(first)
     with zipfile.ZipFile(files["overlay.png"]) as folder:
-        assert len([name for name in folder.namelist() if name.endswith(".png")]) == LENGTH
+        assert len([path for path in folder.namelist() if path.endswith(".png")]) == LENGTH
     assert {one["id"] for one in json.load(files["coco.json"])["annotations"]} != set()
-    for form in ("rle.json", "sav.json"):
-        assert json.load(files[form])
+    for name in ("rle.json", "sav.json"):
+        assert json.load(files[name])
     header, *rows = files["csv.csv"].read().decode().splitlines()
     assert "area" in header
     assert len(rows) >= LENGTH

@@ -1,4 +1,4 @@
-"""Work whose end is never heard, and calls that fail: the page says so, shows what is, and goes on."""
+"""Jobs whose end is not reported, and requests that fail: the page shows an error and the actual state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
 
 @pytest.fixture
 def project(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Page], Any]) -> Iterator[tuple[Page, str]]:
-    """A page on the clip with one object, and the project's key."""
+    """A page on the clip with one object, and the id of the project."""
     page = open_page(studio.url)
     image_of(page).shows(0)
     image_of(page).click(*DOG)
@@ -35,45 +35,45 @@ def project(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Pag
         studio.send("DELETE", f"/projects/{key}/objects/{one['id']}")
 
 
-class Line:
-    """The events of a page, which can be cut off."""
+class Connection:
+    """The event connection of a page, which can be interrupted."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._sockets: list[WebSocketRoute] = []
-        self._greeted = False
+        self._connected = False
         page.route_web_socket("**/events", self._connect)
         page.reload()
-        while not self._greeted:
+        while not self._connected:
             page.wait_for_timeout(20)
 
     def _connect(self, socket: WebSocketRoute) -> None:
         self._sockets.append(socket)
         server = socket.connect_to_server()
 
-        def pass_on(message: str | bytes) -> None:
-            self._greeted = True
+        def forward(message: str | bytes) -> None:
+            self._connected = True
             socket.send(message)
 
-        server.on_message(pass_on)
+        server.on_message(forward)
 
-    def cut(self) -> None:
-        """End the connection; the page makes a new one."""
+    def interrupt(self) -> None:
+        """Close the connection; the page reconnects."""
         self._sockets[-1].close()
 
 
-def begin_lost_work(page: Page, key: str, kind: str, begin: Callable[[], None]) -> None:
-    """Begin a job that the server does not know of, as after a new start."""
+def start_lost_job(page: Page, key: str, kind: str, start: Callable[[], None]) -> None:
+    """Start a job that the server does not know, as after a restart."""
     job = {"id": "0" * 12, "project_id": key, "kind": kind, "state": "running", "done": 0, "total": 9}
-    told = {**job, "message": "", "error": None, "result": None, "created": ""}
+    answer = {**job, "message": "", "error": None, "result": None, "created": ""}
     address = f"**/{kind if kind == 'proposals' else 'exports'}"
-    page.route(address, lambda route: route.fulfill(json=told))
+    page.route(address, lambda route: route.fulfill(json=answer))
     with page.expect_response(address):
-        begin()
+        start()
     page.unroute(address)
 
 
-def leave_and_come_back(page: Page, image: Any) -> None:
+def leave_and_return(page: Page, image: Any) -> None:
     address = page.url
     page.evaluate("location.hash = ''")
     expect(page.locator("#start")).to_be_visible()
@@ -81,62 +81,56 @@ def leave_and_come_back(page: Page, image: Any) -> None:
     image.shows(0)
 
 
-def find_everything(page: Page) -> None:
+def segment_everything(page: Page) -> None:
     page.keyboard.press("g")
     expect(page.locator("#proposals")).to_be_visible(timeout=60_000)
 
 
-def begin_export(page: Page, key: str) -> None:
-    """One that never ends."""
+def start_lost_export(page: Page, key: str) -> None:
+    """Start an export that never ends."""
     page.keyboard.press("Control+e")
-    begin_lost_work(page, key, "export", page.locator("#start-export").click)
+    start_lost_job(page, key, "export", page.locator("#start-export").click)
     expect(page.locator("#export-progress")).to_be_visible()
     expect(page.locator("#start-export")).to_be_disabled()
 
 
-def test_a_search_that_was_left_does_not_stop_the_next(
+def test_leaving_the_project_frees_segment_everything(
     project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
-    begin_lost_work(page, key, "proposals", lambda: page.keyboard.press("g"))
+    start_lost_job(page, key, "proposals", lambda: page.keyboard.press("g"))
     expect(page.locator("#segment-everything.working")).to_have_count(1)
-    leave_and_come_back(page, image_of(page))
+    leave_and_return(page, image_of(page))
     expect(page.locator("#segment-everything.working")).to_have_count(0)
-    find_everything(page)
+    segment_everything(page)
 
 
-def test_a_search_that_the_server_forgot_is_given_up(
-    project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_a_lost_segment_everything_fails(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
-    line = Line(page)
+    connection = Connection(page)
     image_of(page).shows(0)
-    begin_lost_work(page, key, "proposals", lambda: page.keyboard.press("g"))
-    line.cut()
+    start_lost_job(page, key, "proposals", lambda: page.keyboard.press("g"))
+    connection.interrupt()
     expect(page.locator("#alerts")).to_contain_text("server restarted")
-    find_everything(page)
+    segment_everything(page)
 
 
-def test_an_export_that_was_left_does_not_stop_the_next(
-    project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_leaving_the_project_frees_the_export(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
-    begin_export(page, key)
+    start_lost_export(page, key)
     page.keyboard.press("Escape")
-    leave_and_come_back(page, image_of(page))
+    leave_and_return(page, image_of(page))
     page.keyboard.press("Control+e")
     expect(page.locator("#start-export")).to_be_enabled()
     expect(page.locator("#export-progress")).to_be_hidden()
 
 
-def test_an_export_that_the_server_forgot_is_given_up(
-    project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_a_lost_export_fails(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
-    line = Line(page)
+    connection = Connection(page)
     image_of(page).shows(0)
-    begin_export(page, key)
-    line.cut()
+    start_lost_export(page, key)
+    connection.interrupt()
     expect(page.locator("#alerts")).to_contain_text("server restarted")
     expect(page.locator("#start-export")).to_be_enabled()
     expect(page.locator("#export-progress")).to_be_hidden()
@@ -159,9 +153,9 @@ def test_an_export_needs_an_object(project: tuple[Page, str]) -> None:
     expect(page.locator("#export-empty")).to_contain_text("no objects yet")
 
 
-def test_proposals_that_were_not_added_stay(project: tuple[Page, str]) -> None:
+def test_proposals_stay_when_adding_them_fails(project: tuple[Page, str]) -> None:
     page, _ = project
-    find_everything(page)
+    segment_everything(page)
     page.locator("#proposal-list input").first.check()
     page.route("**/frames/0/objects", lambda route: route.fulfill(status=507, json=REFUSED))
     page.get_by_role("button", name="Add 1 object").click()
@@ -174,7 +168,7 @@ def test_proposals_that_were_not_added_stay(project: tuple[Page, str]) -> None:
     expect(page.locator("#objects li")).to_have_count(2)
 
 
-def test_a_name_that_was_refused_goes_out_of_sight(project: tuple[Page, str]) -> None:
+def test_a_rejected_name_is_reverted(project: tuple[Page, str]) -> None:
     page, key = project
 
     def refuse(route: Route) -> None:

@@ -1,4 +1,4 @@
-"""Bringing things in: images, folders, wrong files, a token; and what the page says when something is not right."""
+"""Uploads of images and folders, files that are rejected, and the access token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def studio(start_studio: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder of three pictures of a red disk that moves."""
+    """A folder with three images of a moving red disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     y, x = np.mgrid[:120, :160]
@@ -50,7 +50,7 @@ def test_an_image_has_no_timeline(
     expect(page.locator("#export-file-list a")).to_have_count(1)
 
 
-def test_a_folder_of_images_is_walked_through(
+def test_a_folder_of_images_has_frames(
     studio: Any, images: Path, open_page: Callable[..., Page], image_of: Callable[..., Any]
 ) -> None:
     page = open_page(studio.url)
@@ -65,7 +65,7 @@ def test_a_folder_of_images_is_walked_through(
     assert near[0] > 180, near
 
 
-def test_images_in_inner_folders_are_left_out_and_counted(
+def test_images_in_subfolders_are_skipped_and_counted(
     studio: Any, images: Path, tmp_path: Path, open_page: Callable[..., Page], image_of: Callable[..., Any]
 ) -> None:
     inner = images / "other camera"
@@ -104,7 +104,7 @@ def test_a_dropped_file_is_opened(studio: Any, images: Path, open_page: Callable
 @pytest.mark.parametrize(
     ("name", "content"), [("notes.txt", b"hello"), ("broken.mp4", b"\0" * 400), ("empty.png", b"")]
 )
-def test_a_wrong_file_gets_one_sentence(
+def test_a_rejected_file_shows_one_sentence(
     studio: Any, tmp_path: Path, open_page: Callable[..., Page], name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -112,14 +112,14 @@ def test_a_wrong_file_gets_one_sentence(
     count = len(studio.get("/media")["media"])
     page.locator("#file-input").set_input_files(tmp_path / name)
     expect(page.locator("#alerts .toast")).to_have_count(1)
-    said = page.locator("#alerts .toast p").inner_text()
-    assert said.endswith((".", "!", "?"))
-    assert "\n" not in said
+    message = page.locator("#alerts .toast p").inner_text()
+    assert message.endswith((".", "!", "?"))
+    assert "\n" not in message
     expect(page.locator("#upload")).to_be_hidden()
     assert len(studio.get("/media")["media"]) == count
 
 
-def test_the_token_is_asked_for_and_leaves_the_address(
+def test_the_token_is_requested_and_removed_from_the_url(
     start_studio: Callable[..., Any], open_page: Callable[..., Page]
 ) -> None:
     studio = start_studio(token="open sesame")

@@ -1,4 +1,4 @@
-"""Answers that come late: what was meant for one frame and one object reaches those, and nothing that is newer."""
+"""Late answers: an edit applies to the frame and object for which it was made, and does not undo newer ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 DOG, WOMAN = (210, 150), (110, 130)
 FIRST, SECOND, THIRD = ((60, 40), (120, 40)), ((60, 220), (120, 220)), ((360, 40), (420, 40))
-"""Strokes; each has the middle between its ends inside."""
+"""Brush strokes, from one end to the other."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
 
 @pytest.fixture
 def project(studio: Any, open_page: Callable[..., Page]) -> Iterator[tuple[Page, str]]:
-    """A page on the clip without any object, and the project's address in the API."""
+    """A page on the clip without objects, and the path of the project in the API."""
     page = open_page(studio.url)
     page.wait_for_selector('#view[data-frame="0"]')
     address = f"/projects/{page.url.rsplit('/', 1)[1]}"
@@ -37,33 +37,33 @@ def project(studio: Any, open_page: Callable[..., Page]) -> Iterator[tuple[Page,
 
 
 def saved(page: Page, count: int) -> None:
-    """Wait until so many objects are listed and nothing is under way."""
+    """Wait until this many objects are listed and no edit is pending."""
     expect(page.locator("#objects li")).to_have_count(count)
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")
 
 
 def mask_at(studio: Any, address: str, frame: int) -> Bool[np.ndarray, "h w"]:
-    """The mask of the only object."""
+    """Return the mask of the only object."""
     (found,) = studio.get(f"{address}/frames/{frame}")["frame"]["objects"].values()
     return Rle((found["mask"]["size"][0], found["mask"]["size"][1]), found["mask"]["counts"].encode()).to_mask()
 
 
 def painted(mask: Bool[np.ndarray, "h w"]) -> list[bool]:
-    """Which of the three strokes are inside."""
+    """Return for each of the three strokes whether its center is inside the mask."""
     return [bool(mask[y, (left + right) // 2]) for (left, y), (right, _) in (FIRST, SECOND, THIRD)]
 
 
 def prompted(studio: Any, address: str) -> list[list[int]]:
-    """The frames of each object about which something was said."""
+    """Return the prompted frames of each object."""
     return [one["prompted"] for one in studio.get(address)["objects"]]
 
 
 def track_to_the_end(page: Page) -> None:
-    """Wait for the end of tracking that has begun."""
+    """Wait until tracking ends."""
     expect(page.locator("#track-controls")).to_be_visible(timeout=60_000)
 
 
-def test_a_stroke_goes_onto_the_one_that_has_no_answer_yet(
+def test_a_stroke_adds_to_an_unanswered_one(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
@@ -76,7 +76,7 @@ def test_a_stroke_goes_onto_the_one_that_has_no_answer_yet(
     assert painted(mask_at(studio, address, 0)) == [True, True, False]
 
 
-def test_an_answer_leaves_the_stroke_under_the_pointer(
+def test_an_answer_keeps_the_stroke_in_progress(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
@@ -97,7 +97,7 @@ def test_an_answer_leaves_the_stroke_under_the_pointer(
     assert mask[220, 62:118].all()
 
 
-def test_a_stroke_after_undo_does_not_bring_back_what_was_undone(
+def test_a_stroke_after_undo_does_not_restore_the_undone_one(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
@@ -113,7 +113,7 @@ def test_a_stroke_after_undo_does_not_bring_back_what_was_undone(
     assert painted(mask_at(studio, address, 0)) == [True, False, True]
 
 
-def test_a_stroke_on_a_mask_that_is_not_loaded_keeps_it(
+def test_a_stroke_adds_to_a_mask_that_is_not_loaded(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
@@ -133,7 +133,7 @@ def test_a_stroke_on_a_mask_that_is_not_loaded_keeps_it(
     assert painted(mask_at(studio, address, 1)) == [True, True, False]
 
 
-def test_readings_of_a_click_stay_on_its_frame(
+def test_candidates_stay_on_the_frame_of_their_click(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
@@ -152,7 +152,7 @@ def test_readings_of_a_click_stay_on_its_frame(
     assert prompted(studio, address) == [[0, 1]]
 
 
-def test_a_stroke_stays_on_the_frame_where_it_began_while_tracking_goes_on(
+def test_a_stroke_stays_on_its_frame_while_tracking(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, address = project
@@ -175,7 +175,7 @@ def test_a_stroke_stays_on_the_frame_where_it_began_while_tracking_goes_on(
     assert prompted(studio, address) == [[0, int(pressed)]]
 
 
-def test_who_goes_elsewhere_while_tracking_stays_there(
+def test_going_to_a_frame_stops_following_the_tracker(
     project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, _ = project
@@ -190,14 +190,14 @@ def test_who_goes_elsewhere_while_tracking_stays_there(
     expect(frame).to_have_attribute("aria-valuenow", "0")
 
 
-def test_a_click_after_new_object_makes_another_one(
+def test_a_click_after_new_object_creates_another_one(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, address = project
     image = image_of(page)
     held = hold(page, "**/prompts")
     image.click(*DOG)
-    image.click(DOG[0] + 10, DOG[1])  # the same object still
+    image.click(DOG[0] + 10, DOG[1])  # still the same object
     page.keyboard.press("n")
     image.click(*WOMAN)
     held.release()
@@ -207,7 +207,7 @@ def test_a_click_after_new_object_makes_another_one(
     expect(page.locator("#objects li").nth(1)).to_have_attribute("aria-current", "true")
 
 
-def test_an_answer_does_not_take_back_the_choice_of_another_object(
+def test_an_answer_keeps_the_selection_of_another_object(
     project: tuple[Page, str], image_of: Callable[[Page], Any], hold: Callable[..., Any]
 ) -> None:
     page, _ = project
@@ -226,7 +226,9 @@ def test_an_answer_does_not_take_back_the_choice_of_another_object(
     expect(page.locator("#candidates")).to_be_hidden()
 
 
-def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
+def test_marking_as_absent_twice_is_one_edit(
+    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
+) -> None:
     page, address = project
     image_of(page).click(*DOG)
     saved(page, 1)
@@ -239,11 +241,9 @@ def test_absent_twice_is_one_step(studio: Any, project: tuple[Page, str], image_
     assert not steps[-2].startswith("not there")
 
 
-def test_the_picture_takes_gestures_while_text_is_selected(
-    project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_gestures_work_while_text_is_selected(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
-    page.keyboard.press("Control+a")  # a press on selected things would begin to drag them away
+    page.keyboard.press("Control+a")  # pressing selected elements would drag them
     page.keyboard.press("b")
     image_of(page).drag((330, 20), (400, 80), (450, 130))
     saved(page, 1)

@@ -1,4 +1,4 @@
-"""The page's run-length codes against the reference encoder, in Node.js."""
+"""The run-length encoding of the page, in Node.js, against the reference implementation."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def masks() -> list[np.ndarray]:
     return [circle, np.zeros((7, 5), bool), np.ones((7, 5), bool), tall, *odd]
 
 
-def test_codes_are_those_of_coco(repository: Path) -> None:
+def test_encoding_equals_coco(repository: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed")
     module = repository / "src" / "masklet" / "studio" / "page" / "js" / "rle.js"
     cases = [(mask, step) for mask in masks() for step in (1, 3)]
-    asked = []
+    requests = []
     for mask, step in cases:
         rle = Rle.from_mask(mask)
         height, width = rle.size
         place = {"x": width // 2, "y": height // 2}
-        asked.append({"size": rle.size, "counts": rle.counts.decode(), "step": step, **place})
+        requests.append({"size": rle.size, "counts": rle.counts.decode(), "step": step, **place})
     script = SCRIPT.format(module=module.as_uri())
     command = [node, "--input-type=module", "--eval", script]
-    run = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=60)
-    for (mask, step), question, answer in zip(cases, asked, json.loads(run.stdout), strict=True):
-        assert answer["again"] == question["counts"]
-        assert answer["encoded"] == question["counts"]
+    run = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, timeout=60)
+    for (mask, step), request, answer in zip(cases, requests, json.loads(run.stdout), strict=True):
+        assert answer["again"] == request["counts"]
+        assert answer["encoded"] == request["counts"]
         assert answer["painted"] == mask[::step, ::step].ravel().astype(int).tolist()
         assert answer["area"] == mask.sum()
         assert answer["inside"] == mask[mask.shape[0] // 2, mask.shape[1] // 2]

@@ -1,4 +1,4 @@
-"""Two pages on one project stay one; a project that goes away, or a server that stops, is said in a sentence."""
+"""Several pages on one project, a project that is deleted elsewhere, and a full disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from masklet.studio.settings import Settings
 pytestmark = pytest.mark.slow
 
 
-def test_two_tabs_see_the_same(
+def test_two_pages_show_the_same(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
@@ -50,7 +50,7 @@ def test_two_tabs_see_the_same(
     expect(first.locator("#objects li")).to_have_count(0)
 
 
-def test_a_project_that_is_deleted_elsewhere_is_left(
+def test_a_project_that_is_deleted_elsewhere_is_closed(
     start_studio: Callable[..., Any], short_clip: Path, still: Path, open_page: Callable[..., Page]
 ) -> None:
     studio = start_studio(short_clip, still)
@@ -65,7 +65,7 @@ def test_a_project_that_is_deleted_elsewhere_is_left(
     expect(page.locator("#alerts")).to_contain_text("was deleted")
 
 
-def test_an_unknown_address_shows_the_start(
+def test_an_unknown_project_shows_the_start_page(
     start_studio: Callable[..., Any], short_clip: Path, still: Path, open_page: Callable[..., Page]
 ) -> None:
     studio = start_studio(short_clip, still)
@@ -74,7 +74,7 @@ def test_an_unknown_address_shows_the_start(
     expect(page.locator("#alerts .toast")).to_have_count(1)
 
 
-def test_a_tab_that_is_closed_while_tracking_loses_nothing(
+def test_tracking_continues_after_the_page_is_closed(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
@@ -96,18 +96,18 @@ def test_a_tab_that_is_closed_while_tracking_loses_nothing(
     assert project["jobs"] == []
 
 
-def test_a_full_disk_is_said_and_what_was_there_stays(
+def test_a_full_disk_shows_an_error_and_keeps_the_project(
     start: Callable[..., Any], video_file: Path, tmp_path: Path, open_page: Callable[..., Page], full_disk: Any
 ) -> None:
     studio = start(Settings(folder=tmp_path, offered=(video_file,)))
     page = open_page(studio.url)
     page.wait_for_selector('#view[data-frame="0"]')
-    page.keyboard.press("k")  # the crosshair, in the middle of the image
+    page.keyboard.press("k")  # shows the crosshair in the center of the image
     page.keyboard.press("Enter")
     expect(page.locator("#objects li")).to_have_count(1)
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")
     with full_disk(studio.services):
-        for _ in range(60):  # until what is left of the last page is used up
+        for _ in range(60):  # until the last database page is full
             page.keyboard.press("ArrowRight")
             page.keyboard.press("Enter")
         expect(page.locator("#alerts")).to_contain_text("disk is full")

@@ -1,4 +1,4 @@
-"""A data engine's workplace in the browser: take a task, annotate it, hand it in; another person reviews it."""
+"""Tasks of a data engine in the browser: start a task, annotate and submit it; another person reviews it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 DOG = (210, 150)
 
 
-def test_a_task_goes_from_hand_to_hand(
+def test_annotation_and_review(
     start_studio: Callable[..., Any],
     short_clip: Path,
     open_page: Callable[..., Page],
@@ -34,15 +34,15 @@ def test_a_task_goes_from_hand_to_hand(
     held.release()
     image_of(ana).shows(0)
     ana.get_by_role("button", name="Submit").click()
-    expect(ana.locator("#alerts")).to_contain_text("There is no mask yet")
+    expect(ana.locator("#alerts")).to_contain_text("mask")
     image_of(ana).click(*DOG)
     expect(ana.locator("#objects li")).to_have_count(1)
     ana.keyboard.press("Control+Enter")
     expect(ana.locator("#news")).to_contain_text("Submitted")
-    expect(ana.locator("#task-name")).to_have_text("Task 2")  # the next one follows
+    expect(ana.locator("#task-name")).to_have_text("Task 2")  # opens after the first
     expect(ana.locator("#objects li")).to_have_count(0)
-    ana.wait_for_timeout(300)  # for answers to what was asked about the task before
-    expect(ana.locator("#alerts")).not_to_contain_text("There is no project")
+    ana.wait_for_timeout(300)  # for late answers about the previous task
+    expect(ana.locator("#alerts")).not_to_contain_text("project")
     ana.get_by_role("button", name="Return task").click()
     expect(ana.locator("#team-done")).to_contain_text("annotated 1 object")
 

@@ -1,4 +1,4 @@
-"""Every tool as a hand uses it: hover, clicks, readings, box, brush, eraser, proposals, locks, touch, zoom."""
+"""The tools with pointer and touch: preview, clicks, candidates, brush, eraser, proposals, locks, zoom, playback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def studio(start_studio: Callable[..., Any], short_clip: Path) -> Any:
 
 @pytest.fixture
 def project(studio: Any, open_page: Callable[..., Page]) -> Iterator[tuple[Page, str]]:
-    """A page on the clip without any object, and the project's id."""
+    """A page on the clip without objects, and the id of the project."""
     page = open_page(studio.url, has_touch=True)
     page.wait_for_selector('#view[data-frame="0"]')
     yield page, page.url.rsplit("/", 1)[1]
@@ -38,7 +38,7 @@ def project(studio: Any, open_page: Callable[..., Page]) -> Iterator[tuple[Page,
 
 
 def mask_of(studio: Any, project: str, frame: int, number: int = 1) -> np.ndarray:
-    """The mask of the object at this place of the list."""
+    """Return the mask of the object at this place in the list."""
     listed = studio.get(f"/projects/{project}")["objects"]
     found = studio.get(f"/projects/{project}/frames/{frame}")["frame"]["objects"]
     mask = found[str(listed[number - 1]["id"])]["mask"]
@@ -46,12 +46,12 @@ def mask_of(studio: Any, project: str, frame: int, number: int = 1) -> np.ndarra
 
 
 def saved(page: Page, count: int) -> None:
-    """Wait until so many objects are listed and nothing is under way."""
+    """Wait until this many objects are listed and no edit is pending."""
     expect(page.locator("#objects li")).to_have_count(count)
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")
 
 
-def test_a_resting_pointer_shows_what_a_click_would_give(
+def test_a_resting_pointer_shows_a_preview(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
@@ -67,9 +67,7 @@ def test_a_resting_pointer_shows_what_a_click_would_give(
     assert studio.get(f"/projects/{key}")["objects"] == []
 
 
-def test_clicks_say_what_belongs_and_what_does_not(
-    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_clicks_include_and_exclude(studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
     image = image_of(page)
     image.click(*DOG)
@@ -89,9 +87,7 @@ def test_clicks_say_what_belongs_and_what_does_not(
     expect(page.locator(".lane-strip").first).to_have_attribute("aria-label", re.compile("not tracked"))
 
 
-def test_every_reading_of_a_click_can_be_taken(
-    studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_candidates_can_be_chosen(studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
     image_of(page).click(*DOG)
     expect(page.locator("#candidates")).to_be_visible()
@@ -106,7 +102,7 @@ def test_every_reading_of_a_click_can_be_taken(
     expect(page.locator("#candidates")).to_be_hidden()
 
 
-def test_brush_and_eraser_change_the_mask_where_they_go(
+def test_brush_and_eraser_change_the_mask_under_them(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
@@ -130,7 +126,7 @@ def test_brush_and_eraser_change_the_mask_where_they_go(
     assert rubbed[60, 358]
 
 
-def test_proposals_become_objects_in_one_step(
+def test_proposals_become_objects_in_one_edit(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
@@ -146,7 +142,9 @@ def test_proposals_become_objects_in_one_step(
     saved(page, 0)
 
 
-def test_a_locked_object_says_why_nothing_happens(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
+def test_a_locked_object_rejects_clicks_with_a_message(
+    project: tuple[Page, str], image_of: Callable[[Page], Any]
+) -> None:
     page, _ = project
     image = image_of(page)
     image.click(*DOG)
@@ -158,7 +156,7 @@ def test_a_locked_object_says_why_nothing_happens(project: tuple[Page, str], ima
     expect(page.locator("#news")).to_contain_text("is locked")
 
 
-def test_fingers_tap_and_pinch(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
+def test_tap_and_pinch(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
     image = image_of(page)
     fitted = page.locator("#zoom-fit").inner_text()
@@ -194,9 +192,7 @@ def test_the_wheel_zooms_around_the_pointer(project: tuple[Page, str], image_of:
     expect(page.locator("#zoom-fit")).to_have_text(f"{fitted} %")
 
 
-def test_playback_reaches_the_end_and_frames_are_exact(
-    project: tuple[Page, str], image_of: Callable[[Page], Any]
-) -> None:
+def test_playback_and_steps(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, _ = project
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
@@ -208,7 +204,7 @@ def test_playback_reaches_the_end_and_frames_are_exact(
     image_of(page).shows(0)
 
 
-def test_the_preview_of_effects_is_what_is_exported(
+def test_displayed_effects_equal_exported_effects(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project

@@ -1,4 +1,4 @@
-"""The JSDoc types of the page, checked as strictly as the compiler can."""
+"""The JSDoc types of the page, checked by the TypeScript compiler in its strictest mode."""
 
 from __future__ import annotations
 

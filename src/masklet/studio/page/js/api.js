@@ -1,6 +1,6 @@
-/** Client of the server's HTTP API, one method per endpoint; a failed call throws an `ApiError` with the server's message. */
+/** Client of the server's HTTP API, one method per endpoint; a failed call throws an `ApiError`. */
 
-/** @import {About, ExportRequest, FrameAnswer, Job, MasksAnswer, Media, ObjectChange, Project, ProjectChange, ProjectEntry, PromptAnswer, PromptRequest, ProposalsAnswer, Rle, Role, Task, TeamAnswer, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
+/** @import {About, ExportRequest, FrameAnswer, Job, MasksAnswer, Media, ObjectChange, Project, ProjectChange, ProjectEntry, PromptAnswer, PromptRequest, ProposalsAnswer, Rle, Role, Task, TaskAction, TeamAnswer, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
 
 export class ApiError extends Error {
   /**
@@ -20,91 +20,71 @@ export class Api {
 
   /** @type {() => Promise<About>} */
   about = () => this.#call("GET", "/about");
-
   /** @type {() => Promise<TeamAnswer>} */
   team = () => this.#call("GET", "/team");
-
   /** The next task, or null if there is none. @type {(role: Role) => Promise<Task | null>} */
   nextTask = (role) => this.#call("POST", "/team/next", { role });
-
-  /** @type {(task: number, action: "submit" | "decline" | "release" | "verdict" | "renew", body?: object) => Promise<any>} */
+  /** @type {(task: number, action: TaskAction | "renew", body?: object) => Promise<any>} */
   updateTask = (task, action, body) => this.#call("POST", `/team/tasks/${task}/${action}`, body);
-
   /** @type {(token: string) => Promise<void>} */
   login = (token) => this.#send("POST", "/login", JSON.stringify({ token }));
 
   /** @type {() => Promise<ProjectEntry[]>} */
   projects = async () => (await this.#call("GET", "/projects")).projects;
-
   /** @type {() => Promise<{path: string, name: string, kind: string}[]>} */
   localFiles = async () => (await this.#call("GET", "/local")).files;
-
   /** @type {(path: string) => Promise<Media>} */
   openLocal = (path) => this.#call("POST", "/local", { path });
-
   /** @type {(media: string) => Promise<Project>} */
   createProject = (media) => this.#call("POST", "/projects", { media_id: media });
-
   /** @type {(id: string) => Promise<Project>} */
   project = (id) => this.#call("GET", `/projects/${id}`);
-
   /** @type {(id: string, change: ProjectChange) => Promise<Project>} */
   changeProject = (id, change) => this.#call("PATCH", `/projects/${id}`, change);
-
   /** @type {(id: string) => Promise<void>} */
   deleteProject = (id) => this.#call("DELETE", `/projects/${id}`);
-
   /** @type {(id: string, action: "undo" | "redo") => Promise<Project>} */
   history = (id, action) => this.#call("POST", `/projects/${id}/${action}`);
 
   /** @type {(id: string, object: number, change: ObjectChange) => Promise<TrackedObject>} */
   changeObject = (id, object, change) => this.#call("PATCH", `/projects/${id}/objects/${object}`, change);
-
   /** @type {(id: string, object: number) => Promise<void>} */
   deleteObject = (id, object) => this.#call("DELETE", `/projects/${id}/objects/${object}`);
 
   /** @type {(id: string, frame: number, request: PromptRequest) => Promise<PromptAnswer>} */
   prompt = (id, frame, request) => this.#call("POST", `/projects/${id}/frames/${frame}/prompts`, request);
-
   /** @type {(id: string, frame: number, object: number) => Promise<PromptAnswer>} */
   clearPrompts = (id, frame, object) => this.#call("DELETE", `/projects/${id}/frames/${frame}/prompts/${object}`);
-
   /** @type {(id: string, frame: number) => Promise<FrameAnswer>} */
   frame = (id, frame) => this.#call("GET", `/projects/${id}/frames/${frame}`);
-
   /** @type {(id: string, frame: number) => Promise<Job>} */
   proposals = (id, frame) => this.#call("POST", `/projects/${id}/frames/${frame}/proposals`, {});
-
   /** @type {(id: string, frame: number, masks: Rle[]) => Promise<ProposalsAnswer>} */
   addObjects = (id, frame, masks) => this.#call("POST", `/projects/${id}/frames/${frame}/objects`, { masks });
 
   /** Masks of frames start to end - 1. @type {(id: string, start: number, end: number) => Promise<MasksAnswer>} */
   masks = (id, start, end) => this.#call("GET", `/projects/${id}/masks?start=${start}&end=${end}`);
-
   /** @type {(id: string) => Promise<TimelineAnswer>} */
   timeline = (id) => this.#call("GET", `/projects/${id}/timeline`);
 
   /** @type {(id: string, request: TrackRequest) => Promise<Job>} */
   track = (id, request) => this.#call("POST", `/projects/${id}/track`, request);
-
   /** @type {(id: string, request: ExportRequest) => Promise<Job>} */
   export = (id, request) => this.#call("POST", `/projects/${id}/exports`, request);
-
   /** @type {(id: string) => Promise<Job[]>} */
   jobs = async (id) => (await this.#call("GET", `/projects/${id}/jobs`)).jobs;
-
   /** @type {(id: string) => Promise<Job>} */
   cancel = (id) => this.#call("DELETE", `/jobs/${id}`);
 
-  /** Presentation times in seconds; empty if the media has none. @type {(media: string, start: number, end: number) => Promise<number[]>} */
-  timestamps = async (media, start, end) => (await this.#call("GET", `/media/${media}/timestamps?start=${start}&end=${end}`)).timestamps;
-
+  /** Presentation times in seconds; empty if the media has none. @type {(media: Media) => Promise<number[]>} */
+  timestamps = async ({ id, num_frames }) =>
+    (await this.#call("GET", `/media/${id}/timestamps?start=0&end=${num_frames}`)).timestamps;
   /** URL of the image of a frame. @type {(media: Media, frame: number, width: number) => string} */
-  frameUrl = ({ id, version }, frame, width) => `/api/media/${id}/frames/${frame}?v=${encodeURIComponent(version)}&width=${width}&format=jpeg`;
+  frameUrl = ({ id, version }, frame, width) =>
+    `/api/media/${id}/frames/${frame}?v=${encodeURIComponent(version)}&width=${width}&format=jpeg`;
 
   /** Create a folder for uploads and return its id. @type {(name: string) => Promise<string>} */
   createFolder = async (name) => (await this.#call("POST", "/folders", { name })).id;
-
   /** @type {(id: string) => Promise<Media>} */
   closeFolder = (id) => this.#call("POST", `/folders/${id}/close`);
 
@@ -170,8 +150,8 @@ function parseJson(text) {
 
 /** @param {number} status @param {any} answer @param {number} retryAfter seconds, 0 if not given */
 function responseError(status, answer, retryAfter) {
-  const message = answer?.error?.message ?? `the server responded with status ${status}`;
-  return new ApiError(status, answer?.error?.type ?? "Error", retryAfter ? `${message} (try again in ${retryAfter} s)` : message);
+  const { type = "Error", message = `the server responded with status ${status}` } = answer?.error ?? {};
+  return new ApiError(status, type, retryAfter ? `${message} (try again in ${retryAfter} s)` : message);
 }
 
 function unreachableError() {

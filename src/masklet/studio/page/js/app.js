@@ -16,13 +16,13 @@ import { Team } from "./team.js";
 import { bindTheme } from "./theme.js";
 import { showError, toast } from "./toast.js";
 
-const EFFECTS_KEY = "masklet.look";
+const EFFECTS_KEY = "masklet.effects";
 
 /** @type {PageStore} */
 const store = new Store(/** @type {State} */ ({
   about: null, project: null, frame: 0, playing: false, active: null, tool: "include", brush: 40, prompts: {},
-  preview: null, candidates: [], candidatesOf: null, candidate: -1, proposals: [], picked: new Set(), review: [], jobs: [],
-  busy: false, online: true, effects: DEFAULT_EFFECTS, resultsVersion: 0, corrected: null,
+  preview: null, candidates: [], candidatesOf: null, candidate: -1, proposals: [], picked: new Set(), review: [],
+  jobs: [], busy: false, online: true, effects: DEFAULT_EFFECTS, resultsVersion: 0, corrected: null,
 }));
 
 for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-icon]"))) {

@@ -12,7 +12,7 @@ import { alphaOf, contextOf, labelMap } from "./labels.js";
 import { encodeMask } from "./rle.js";
 
 export class Brush {
-  /** The mask with all strokes that the server has not answered, at the size of the image. @type {OffscreenCanvas | null} */
+  /** The mask with all unanswered strokes, at the size of the image. @type {OffscreenCanvas | null} */
   canvas = null;
   /** Frame and object of the canvas. @type {Target | null} */
   target = null;

@@ -1,4 +1,4 @@
-/** Sliders for the cleanup of masks: the area up to which specks are removed and holes are filled. Stored masks are not changed. */
+/** Sliders for the areas up to which specks are removed and holes are filled; stored masks are not changed. */
 
 /** @import {PageStore} from "./types.js" */
 /** @import {Session} from "./session.js" */

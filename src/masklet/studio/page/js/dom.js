@@ -28,8 +28,8 @@ export function h(tag, properties = {}, ...children) {
 
 /** Replace the children of an element. @param {Element} element @param {...(Child | Child[])} children */
 export function setChildren(element, ...children) {
-  const nodes = children.flat().flatMap((child) => (child === null || child === undefined || child === false ? [] : [child]));
-  element.replaceChildren(...nodes.map((child) => (child instanceof Node ? child : String(child))));
+  const shown = children.flat().flatMap((child) => (child || child === 0 || child === "" ? [child] : []));
+  element.replaceChildren(...shown.map((child) => (child instanceof Node ? child : String(child))));
 }
 
 /**
@@ -40,14 +40,14 @@ export function setChildren(element, ...children) {
  * @param {(row: HTMLElement, item: T) => void} update
  */
 export function setRows(list, items, create, update) {
-  const existing = new Map([...list.children].map((row) => [row.getAttribute("data-object"), /** @type {HTMLElement} */ (row)]));
+  const existing = /** @type {HTMLElement[]} */ ([...list.children]);
   const rows = items.map((item) => {
-    const row = existing.get(String(item.id)) ?? create(item);
-    row.setAttribute("data-object", String(item.id));
+    const row = existing.find(({ dataset }) => dataset.object === String(item.id)) ?? create(item);
+    row.dataset.object = String(item.id);
     update(row, item);
     return row;
   });
-  if (rows.length !== list.children.length || rows.some((row, at) => row !== list.children[at])) setChildren(list, rows);
+  if (rows.length !== existing.length || rows.some((row, at) => row !== existing[at])) setChildren(list, rows);
 }
 
 /** The element of the page with an id. @param {string} id @returns {HTMLElement} */
@@ -133,6 +133,19 @@ export function isTextField(target) {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return !["checkbox", "radio", "range", "color", "button"].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
+}
+
+/**
+ * Give a canvas the resolution of the screen, which also clears it.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @returns {number} device pixels per CSS pixel
+ */
+export function resizeCanvas(canvas) {
+  const density = Math.min(3, devicePixelRatio || 1);
+  canvas.width = Math.max(1, Math.round(canvas.clientWidth * density));
+  canvas.height = Math.max(1, Math.round(canvas.clientHeight * density));
+  return density;
 }
 
 /**

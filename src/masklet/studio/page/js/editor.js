@@ -31,7 +31,6 @@ const IMAGES_BEHIND = 4;
 const MASKS_AHEAD = 12;
 const MASKS_AHEAD_PLAYING = 48;
 const LOAD_DELAY = 40; // milliseconds on a frame until its prompts are loaded
-const DEFAULT_FPS = 12; // of media without a frame rate
 const MAX_TIMESTAMPS = 10_000;
 const ZOOM_STEP = 1.25;
 
@@ -44,14 +43,11 @@ export class Editor {
     this.store = store;
     this.session = new Session(api, store);
     const canvas = /** @type {HTMLCanvasElement} */ (byId("view"));
-    this.frames = new Frames((frame, width) => api.frameUrl(this.session.project.media, frame, width), () => this.viewer.request(), showError);
+    const urlOf = (/** @type {number} */ frame, /** @type {number} */ width) =>
+      api.frameUrl(this.session.project.media, frame, width);
+    this.frames = new Frames(urlOf, () => this.viewer.request(), showError);
     this.viewer = new Viewer(canvas, { store, results: this.session.results, frames: this.frames, brush: new Brush() });
-    this.player = new Player({
-      show: (frame) => store.set({ frame }),
-      isLoaded: (frame) => Boolean(this.frames.at(frame)),
-      onPlaying: (playing) => store.set({ playing }),
-      range: () => [store.state.project?.in ?? 0, store.state.project?.out ?? 1],
-    });
+    this.player = new Player(store, (frame) => Boolean(this.frames.at(frame)));
     this.transport = new Transport(store, this.session, this.player);
     this.timeline = new Timeline(store, this.session, this.player);
     this.objects = new Objects(store, this.session);
@@ -83,14 +79,14 @@ export class Editor {
     this.#reset();
     await this.session.open(id);
     const { media } = this.session.project;
-    Object.assign(this.player, { length: media.num_frames, fps: media.fps ?? DEFAULT_FPS, times: [], frame: 0 });
+    this.player.times = [];
     document.body.dataset.kind = media.kind;
     document.body.classList.toggle("still", media.num_frames < 2);
     this.viewer.viewport.setImage(media.width, media.height);
     this.viewer.viewport.fit();
     this.player.go(Number(sessionStorage.getItem(`masklet.frame.${id}`)) || 0);
     if (media.kind === "video" && media.num_frames <= MAX_TIMESTAMPS) {
-      this.player.times = await this.api.timestamps(media.id, 0, media.num_frames).catch(() => []);
+      this.player.times = await this.api.timestamps(media).catch(() => []);
     }
   }
 
@@ -171,7 +167,8 @@ export class Editor {
 
   #createToolbar() {
     const buttons = TOOLS.map(({ tool, icon, label, key, hint }) => button({
-      icon, label, class: "tool", title: `${label} (${key}): ${hint}`, dataset: { tool }, onclick: () => this.useTool(tool),
+      icon, label, title: `${label} (${key}): ${hint}`, class: "tool", dataset: { tool },
+      onclick: () => this.useTool(tool),
     }));
     byId("tools").prepend(...buttons);
     onClick("absent", () => this.tools.markAbsent());
@@ -191,22 +188,20 @@ export class Editor {
 
   #bindHeader() {
     const name = inputById("project-name");
-    name.addEventListener("change", () => this.session.changeProject({ name: name.value.trim() || this.session.project.media.name }));
+    name.addEventListener("change", () => {
+      this.session.changeProject({ name: name.value.trim() || this.session.project.media.name });
+    });
     name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
     onClick("undo", () => this.session.history("undo"));
     onClick("redo", () => this.session.history("redo"));
     onClick("zoom-in", () => this.zoom(ZOOM_STEP));
     onClick("zoom-out", () => this.zoom(1 / ZOOM_STEP));
     onClick("zoom-fit", () => this.fit());
-    this.viewer.onDraw(() => {
-      const zoom = `${Math.round(this.viewer.viewport.scale * 100)} %`;
-      setText(byId("zoom-fit"), zoom);
-      byId("zoom-fit").setAttribute("aria-label", `${zoom}: fit image to window`);
-    });
     this.store.watch(["project"], () => {
       const { project } = this.store.state;
       if (document.activeElement !== name) name.value = project?.name ?? "";
-      for (const [action, title, keys] of /** @type {const} */ ([["undo", "Undo", "Ctrl Z"], ["redo", "Redo", "Ctrl Shift Z"]])) {
+      const actions = /** @type {const} */ ([["undo", "Undo", "Ctrl Z"], ["redo", "Redo", "Ctrl Shift Z"]]);
+      for (const [action, title, keys] of actions) {
         const label = project?.[action];
         buttonById(action).disabled = !label;
         setLabel(byId(action), title, label ? `${title}: ${label} (${keys})` : `Nothing to ${action}`);
@@ -223,7 +218,12 @@ export class Editor {
       ["project", "frame", "playing", "active", "preview", "candidates", "prompts", "effects", "resultsVersion", "tool"],
       () => viewer.request(),
     );
-    viewer.onDraw(() => this.#prefetch());
+    viewer.onDraw = () => {
+      const zoom = `${Math.round(viewer.viewport.scale * 100)} %`;
+      setText(byId("zoom-fit"), zoom);
+      byId("zoom-fit").setAttribute("aria-label", `${zoom}: fit image to window`);
+      this.#prefetch();
+    };
     store.watch(["frame", "playing"], () => {
       const { project, frame, playing } = store.state;
       if (!project) return;
@@ -238,7 +238,9 @@ export class Editor {
     byId("editor").addEventListener("change", ({ target }) => target instanceof HTMLSelectElement && releaseFocus());
     store.watch(["busy"], () => document.body.setAttribute("aria-busy", String(store.state.busy)));
     for (const id of ["timeline", "view", "review"]) {
-      for (const event of ["pointerdown", "keydown"]) byId(id).addEventListener(event, () => this.trackBar.stopFollowing());
+      for (const type of ["pointerdown", "keydown"]) {
+        byId(id).addEventListener(type, () => this.trackBar.stopFollowing());
+      }
     }
   }
 
@@ -262,5 +264,5 @@ export class Editor {
 /** Give the keyboard back to the editor after a control was used with the pointer. */
 function releaseFocus() {
   const { activeElement } = document;
-  if (activeElement instanceof HTMLElement && !activeElement.closest("dialog") && activeElement.tagName !== "CANVAS") activeElement.blur();
+  if (activeElement instanceof HTMLElement && !activeElement.closest("dialog, canvas")) activeElement.blur();
 }

@@ -4,14 +4,17 @@
 /** @import {ExportFormat, Job, PageStore} from "./types.js" */
 /** @import {Session} from "./session.js" */
 
-import { buttonById, byId, colorDot, dialogById, h, inputById, onClick, setChildren, setProgress, setText } from "./dom.js";
+import { buttonById, byId, colorDot, dialogById, h, inputById, onClick, setChildren, setText } from "./dom.js";
 import { counted, fileSize } from "./format.js";
 import { icon } from "./icons.js";
-import { isActive, JobSlot } from "./jobs.js";
+import { isActive, JobSlot, showProgress } from "./jobs.js";
 import { showError } from "./toast.js";
 
 /** @type {Record<string, string>} */
-const KINDS = { video: "Video", pictures: "Images", images: "Images", mattes: "Mattes", annotation: "Annotations", measurements: "Measurements", map: "Maps" };
+const KINDS = {
+  video: "Video", pictures: "Images", images: "Images", mattes: "Mattes", annotation: "Annotations",
+  measurements: "Measurements", map: "Maps",
+};
 
 const VIDEO_ENDINGS = /\.(mp4|mov|mkv|webm)$/;
 
@@ -28,6 +31,7 @@ export class Exports {
     onClick("start-export", () => this.#start());
     onClick("cancel-export", () => this.#cancel());
     byId("export-objects").addEventListener("change", () => this.#updateStart());
+    byId("export-format-list").addEventListener("change", () => this.#showOptions());
     store.watch(["about"], () => this.#renderFormats());
   }
 
@@ -59,14 +63,15 @@ export class Exports {
   /** @returns {ExportFormat | undefined} */
   get format() {
     const chosen = this.dialog.querySelector("input[name=export-format]:checked");
-    return this.store.state.about?.export_forms.find(({ form }) => chosen instanceof HTMLInputElement && form === chosen.value);
+    const value = chosen instanceof HTMLInputElement ? chosen.value : "";
+    return this.store.state.about?.export_forms.find(({ form }) => form === value);
   }
 
   #renderFormats() {
     const formats = this.store.state.about?.export_forms ?? [];
     const row = (/** @type {ExportFormat} */ format) =>
       h("label", { class: "row-button" },
-        h("input", { type: "radio", name: "export-format", value: format.form, checked: format === formats[0], onchange: () => this.#showOptions() }),
+        h("input", { type: "radio", name: "export-format", value: format.form, checked: format === formats[0] }),
         h("span", { class: "grow wrap" }, format.label, format.note && h("small", { class: "quiet-text" }, format.note)),
         h("span", { class: "quiet-text" }, format.ending));
     const kinds = [...new Set(formats.map(({ kind }) => kind))];
@@ -110,7 +115,8 @@ export class Exports {
     const isEmpty = !this.#objects.length;
     byId("export-empty").hidden = !isEmpty;
     const hasObjects = Boolean(this.store.state.project?.objects.length);
-    setText(byId("export-empty"), hasObjects ? "Select at least one object." : "There are no objects yet. Click an object in the image first.");
+    const reason = hasObjects ? "Select at least one object." : "There are no objects yet. Click an object in the image first.";
+    setText(byId("export-empty"), reason);
     buttonById("start-export").disabled = isEmpty || this.job.busy;
   }
 
@@ -143,8 +149,7 @@ export class Exports {
     }
     byId("export-progress").hidden = false;
     this.#updateStart();
-    setProgress("export-bar", job);
-    setText(byId("export-text"), job.state === "waiting" ? "Waiting in the queue" : `Writing ${job.done} of ${job.total}`);
+    showProgress("export", job, "Writing");
   }
 
   /**
@@ -157,8 +162,9 @@ export class Exports {
     const finished = (jobs ?? []).filter(({ kind, state }) => kind === "export" && state === "done").reverse();
     byId("export-files").hidden = !finished.length;
     setChildren(byId("export-file-list"), finished.map(({ id, result }) =>
-      h("li", {}, h("a", { href: result.url, download: result.name, class: id === newest ? "row-button newest" : "row-button" },
-        icon("download"), h("span", { class: "grow" }, result.name), h("span", { class: "quiet-text" }, fileSize(result.bytes))))));
+      h("li", {}, h("a", { href: result.url, download: result.name, class: `row-button ${id === newest ? "newest" : ""}` },
+        icon("download"), h("span", { class: "grow" }, result.name),
+        h("span", { class: "quiet-text" }, fileSize(result.bytes))))));
     const link = byId("export-file-list").querySelector("a.newest");
     if (link instanceof HTMLElement) link.focus();
   }

@@ -27,7 +27,7 @@ function hint({ project, tool, active, proposals, candidates, jobs }, results) {
   }
   if (active === null && tool === "include") return "Click the next object you want to mask.";
   if (media.num_frames > 1 && objects.length === 1 && !results.hasTracked) {
-    return "If the mask is right, press Track to follow the object through the video. If not, include or exclude more with clicks.";
+    return "Press Track to follow the object through the video. If the mask is wrong, correct it with more clicks first.";
   }
   return "";
 }

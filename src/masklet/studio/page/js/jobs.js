@@ -4,11 +4,22 @@
 /** @import {Session} from "./session.js" */
 /** @import {Job, PageStore} from "./types.js" */
 
+import { byId, setProgress, setText } from "./dom.js";
 import { showError } from "./toast.js";
 
 /** @param {Job} job */
 export function isActive({ state }) {
   return state === "waiting" || state === "running";
+}
+
+/**
+ * Show the progress of a job in the elements `<name>-bar` and `<name>-text`.
+ *
+ * @param {string} name @param {Job} job @param {string} verb such as "Tracking"
+ */
+export function showProgress(name, job, verb) {
+  setProgress(`${name}-bar`, job);
+  setText(byId(`${name}-text`), job.state === "waiting" ? "Waiting in the queue" : `${verb} ${job.done} of ${job.total}`);
 }
 
 export class Jobs {

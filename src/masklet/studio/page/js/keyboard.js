@@ -31,7 +31,7 @@ export const singleKeys = {
 export function listenToKeys(shortcuts, isReady) {
   const table = new Map(shortcuts.flatMap((shortcut) => shortcut.keys.split(" or ").map((key) => [key, shortcut])));
   addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || isTextField(event.target) || document.querySelector("dialog[open]") || !isReady()) return;
+    if (event.defaultPrevented || isTextField(event.target) || !isReady() || document.querySelector("dialog[open]")) return;
     const name = nameOf(event);
     const shortcut = table.get(name);
     if (!shortcut || (!singleKeys.enabled && !/Ctrl|Esc/.test(name)) || handlesKey(event.target, event.key)) return;
@@ -43,9 +43,9 @@ export function listenToKeys(shortcuts, isReady) {
 /** @param {KeyboardEvent} event */
 function nameOf(event) {
   const key = KEY_NAMES[event.key] ?? (event.key.length === 1 ? event.key.toUpperCase() : event.key);
-  const usesShift = /^[A-Z]$/.test(key) || key.length > 1 || /[←→↑↓]/.test(key); // otherwise Shift is part of the character
-  const parts = [(event.ctrlKey || event.metaKey) && "Ctrl", event.altKey && "Alt", event.shiftKey && usesShift && "Shift", key];
-  return parts.filter(Boolean).join(" ");
+  const namesShift = key.length > 1 || /[A-Z←→↑↓]/.test(key); // for other keys, Shift is part of the character
+  const control = event.ctrlKey || event.metaKey;
+  return [control && "Ctrl", event.altKey && "Alt", event.shiftKey && namesShift && "Shift", key].filter(Boolean).join(" ");
 }
 
 /** Whether the focused element handles the key itself. @param {EventTarget | null} target @param {string} key */

@@ -2,22 +2,10 @@
 
 /** @import {Lane} from "./results.js" */
 
+import { resizeCanvas } from "./dom.js";
 import { CODES, UNTRACKED } from "./results.js";
 
 /** @typedef {{from: number, to: number}} Span visible frames, to is exclusive; fractions are allowed */
-
-/**
- * Give a canvas the resolution of the screen, which also clears it.
- *
- * @param {HTMLCanvasElement} canvas
- * @returns {number} device pixels per CSS pixel
- */
-export function resizeCanvas(canvas) {
-  const density = Math.min(3, devicePixelRatio || 1);
-  canvas.width = Math.max(1, Math.round(canvas.clientWidth * density));
-  canvas.height = Math.max(1, Math.round(canvas.clientHeight * density));
-  return density;
-}
 
 /**
  * Draw a lane: a filled bar for present, a hatched bar for uncertain, a thin line for absent, a diamond for prompts.

@@ -28,7 +28,7 @@ export async function droppedFiles(transfer) {
   let numNested = 0;
   for (const entry of await entriesOf(folder)) {
     if (entry.isDirectory) numNested += await countImages(entry);
-    else files.push(await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject)));
+    else files.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
   }
   return { files, folder: folder.name, numNested };
 }
@@ -46,6 +46,9 @@ export function chosenFolder(list) {
   const numNested = all.filter((file) => parts(file).length > 2 && isImage(file.name)).length;
   return { files, folder: all[0] ? (parts(all[0])[0] ?? null) || "Images" : null, numNested };
 }
+
+/** @type {(entry: FileSystemFileEntry) => Promise<File>} */
+const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 
 /** @param {FileSystemEntry} folder */
 async function entriesOf(folder) {
@@ -86,7 +89,7 @@ export async function uploadFiles(api, { files, folder, numNested }, onProgress,
   const [first] = files;
   const images = files.filter(({ name }) => isImage(name));
   if (numNested && !images.length) {
-    throw new Error(`This folder contains no images, only subfolders with ${counted(numNested, "image")}. Choose one of the subfolders.`);
+    throw new Error(`This folder contains only subfolders with ${counted(numNested, "image")}. Choose one of the subfolders.`);
   }
   if (!first) throw new Error("The selection contains no files. Choose a video, an image or a folder of images.");
   if (files.length === 1 && folder === null) {

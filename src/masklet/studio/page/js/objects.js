@@ -52,12 +52,18 @@ export class Objects {
   /** @param {number} id */
   #createRow(id) {
     const change = (/** @type {ObjectChange} */ values) => this.session.changeObject(id, values);
-    const run = (/** @type {(object: TrackedObject) => void} */ action) => () => {
+    /** @type {(icon: string, label: string, name: string, run: (object: TrackedObject) => void) => HTMLElement} */
+    const small = (icon, label, name, run) => button({ icon, label, class: `small quiet ${name}`, onclick: () => {
       const object = this.store.state.project?.objects.find((one) => one.id === id);
-      if (object) action(object);
-    };
+      if (object) run(object);
+    } });
     return h("li", { onpointerdown: () => this.store.set({ active: id, candidates: [] }) },
-      h("input", { type: "color", class: "swatch", title: "Color", onchange: (/** @type {any} */ event) => change({ color: event.target.value }) }),
+      h("input", {
+        type: "color",
+        class: "swatch",
+        title: "Color",
+        onchange: (/** @type {any} */ event) => change({ color: event.target.value }),
+      }),
       h("input", {
         class: "object-name",
         spellcheck: false,
@@ -66,9 +72,9 @@ export class Objects {
         onchange: (/** @type {any} */ event) => change({ name: event.target.value.trim() || `Object ${id}` }),
         onkeydown: (/** @type {any} */ event) => event.key === "Enter" && event.target.blur(),
       }),
-      button({ icon: "eye", label: "Hide", class: "small quiet hide", onclick: run(({ hidden }) => change({ hidden: !hidden })) }),
-      button({ icon: "unlocked", label: "Lock", class: "small quiet lock", onclick: run(({ locked }) => change({ locked: !locked })) }),
-      button({ icon: "trash", label: "Delete", class: "small quiet delete", onclick: run((object) => this.session.deleteObject(object)) }));
+      small("eye", "Hide", "hide", ({ hidden }) => change({ hidden: !hidden })),
+      small("unlocked", "Lock", "lock", ({ locked }) => change({ locked: !locked })),
+      small("trash", "Delete", "delete", (object) => this.session.deleteObject(object)));
   }
 
   #highlight() {

@@ -38,7 +38,8 @@ export class Overlay {
    * @param {Layer[]} layers @param {Grid} grid @param {unknown} [key] identifies the masks
    */
   layers(masks, layers, { step, thickness }, key = masks.map(({ counts }) => counts)) {
-    return this.cached(["layers", key, layers, step, thickness], () => toCanvas(colored(labelMap(masks, step), layers, thickness)));
+    const render = () => toCanvas(colored(labelMap(masks, step), layers, thickness));
+    return this.cached(["layers", key, layers, step, thickness], render);
   }
 
   /**

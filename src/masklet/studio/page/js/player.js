@@ -1,4 +1,8 @@
-/** The current frame: steps, jumps, and playback at the frame rate of the clip. */
+/** Steps and jumps between frames, and playback at the frame rate of the clip. */
+
+/** @import {PageStore} from "./types.js" */
+
+const DEFAULT_FPS = 12; // of media without a frame rate
 
 export class Player {
   #startTime = 0;
@@ -6,85 +10,79 @@ export class Player {
   #request = 0;
   /** Presentation time of every frame in seconds, empty if the media has none. @type {number[]} */
   times = [];
-  playing = false;
-  frame = 0;
-  length = 1;
-  fps = 25;
   speed = 1;
 
-  /**
-   * @param {{show: (frame: number) => void, isLoaded: (frame: number) => boolean, onPlaying: (playing: boolean) => void,
-   *   range: () => [number, number]}} handlers isLoaded: whether the image of a frame is cached
-   */
-  constructor(handlers) {
-    this.handlers = handlers;
+  /** @param {PageStore} store @param {(frame: number) => boolean} isLoaded whether the image of a frame is cached */
+  constructor(store, isLoaded) {
+    this.store = store;
+    this.isLoaded = isLoaded;
   }
 
-  /** @param {number} frame @returns {number} seconds since the first frame */
+  get #length() {
+    return this.store.state.project?.media.num_frames ?? 1;
+  }
+
+  /** Time since the first frame in seconds. @param {number} frame */
   timeOf(frame) {
-    return this.times.length ? (this.times[frame] ?? 0) - (this.times[0] ?? 0) : frame / this.fps;
+    if (this.times.length) return (this.times[frame] ?? 0) - (this.times[0] ?? 0);
+    return frame / (this.store.state.project?.media.fps ?? DEFAULT_FPS);
   }
 
   /** @param {number} frame */
   go(frame) {
-    this.frame = Math.min(this.length - 1, Math.max(0, Math.round(frame)));
-    if (this.playing) this.#restartClock();
-    this.handlers.show(this.frame);
+    this.store.set({ frame: Math.min(this.#length - 1, Math.max(0, Math.round(frame))) });
+    if (this.store.state.playing) this.#restartClock();
   }
 
   /** @param {number} frames */
   step(frames) {
     this.pause();
-    this.go(this.frame + frames);
+    this.go(this.store.state.frame + frames);
   }
 
   toggle() {
-    if (this.playing) this.pause();
+    if (this.store.state.playing) this.pause();
     else this.play();
   }
 
   play() {
-    if (this.playing || this.length < 2) return;
-    const [start, end] = this.handlers.range();
-    if (this.frame >= end - 1 || this.frame < start) this.go(start);
-    this.playing = true;
-    this.handlers.onPlaying(true);
+    const { project, playing, frame } = this.store.state;
+    if (!project || playing || this.#length < 2) return;
+    if (frame >= project.out - 1 || frame < project.in) this.go(project.in);
+    this.store.set({ playing: true });
     this.#restartClock();
     this.#request = requestAnimationFrame((now) => this.#tick(now));
   }
 
   pause() {
-    if (!this.playing) return;
-    this.playing = false;
     cancelAnimationFrame(this.#request);
-    this.handlers.onPlaying(false);
+    this.store.set({ playing: false });
   }
 
   #restartClock() {
     this.#startTime = performance.now();
-    this.#startPosition = this.timeOf(this.frame);
+    this.#startPosition = this.timeOf(this.store.state.frame);
   }
 
   /** @param {number} now */
   #tick(now) {
-    if (!this.playing) return;
+    const { project, playing, frame } = this.store.state;
+    if (!project || !playing) return;
     this.#request = requestAnimationFrame((later) => this.#tick(later));
     const due = this.#startPosition + ((now - this.#startTime) / 1000) * this.speed;
-    const [, end] = this.handlers.range();
-    let target = this.frame;
-    while (target + 1 < this.length && this.timeOf(target + 1) <= due) target += 1;
-    if (target === this.frame) {
-      if (this.frame >= Math.min(end, this.length) - 1) this.pause();
+    const last = Math.min(project.out, this.#length) - 1;
+    let target = frame;
+    while (target + 1 < this.#length && this.timeOf(target + 1) <= due) target += 1;
+    if (target === frame) {
+      if (frame >= last) this.pause();
       return;
     }
-    target = Math.min(target, Math.max(end, this.frame + 1) - 1, this.length - 1);
-    if (!this.handlers.isLoaded(target)) {
-      target = this.frame + 1; // late images slow playback down instead of being skipped
+    target = Math.min(target, Math.max(last, frame));
+    if (!this.isLoaded(target)) {
+      target = frame + 1; // late images slow playback down instead of being skipped
       this.#restartClock();
-      if (!this.handlers.isLoaded(target)) return;
+      if (!this.isLoaded(target)) return;
     }
-    if (target === this.frame) return;
-    this.frame = target;
-    this.handlers.show(target);
+    this.store.set({ frame: target });
   }
 }

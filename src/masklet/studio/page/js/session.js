@@ -1,7 +1,7 @@
 /** The open project: its state, kept in sync with the server, and all edits of it. */
 
 /** @import {Api} from "./api.js" */
-/** @import {Candidate, ChangedEvent, FrameAnswer, Job, ObjectChange, PageStore, ProjectChange, PromptAnswer, PromptRequest, ReviewItem, Rle, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
+/** @import {Candidate, ChangedEvent, FrameAnswer, Job, ObjectChange, PageStore, ProjectChange, PromptAnswer, PromptRequest, Rle, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
 
 import { ApiError } from "./api.js";
 import { Events } from "./events.js";
@@ -28,8 +28,8 @@ export class Session {
   #queue;
   /** Object that the next prompt creates; all its prompts share this value and receive its id. */
   #newObject = { id: 0 };
-  /** @type {Set<(frame: number) => void>} */
-  #trackListeners = new Set();
+  /** Called with every frame that has been tracked. @type {(frame: number) => void} */
+  onTracked = () => {};
   /** @type {(answer: {seq: number, mask?: Rle, presence?: number, iou?: number}) => void} */
   onPreview = () => {};
   /** Called when the project was deleted elsewhere. @type {() => void} */
@@ -90,11 +90,6 @@ export class Session {
     this.#newObject = { id: 0 };
     this.store.set({ project: null, prompts: {}, candidates: [], proposals: [], review: [], corrected: null });
     this.jobs.clear();
-  }
-
-  /** @param {(frame: number) => void} listener called with every frame that has been tracked */
-  onTracked(listener) {
-    this.#trackListeners.add(listener);
   }
 
   /** Load the prompts and masks of the current frame. */
@@ -245,7 +240,10 @@ export class Session {
   #refreshSoon() {
     clearTimeout(this.#refreshTimer);
     if (!this.store.state.project) return;
-    this.#refreshTimer = setTimeout(() => (this.#queue.length ? this.#refreshSoon() : this.#try(() => this.#refresh())), REFRESH_DELAY);
+    this.#refreshTimer = setTimeout(() => {
+      if (this.#queue.length) this.#refreshSoon();
+      else this.#try(() => this.#refresh());
+    }, REFRESH_DELAY);
   }
 
   async #refresh() {
@@ -301,10 +299,9 @@ export class Session {
   /** Take over the masks of a frame, and its prompts if it is the current frame. @param {FrameAnswer} answer */
   #showFrame({ frame: result, revision, prompts }) {
     if (!this.results.put(result, revision)) return;
-    const isPrompted = (/** @type {ReviewItem} */ { frame, object_id: id }) => frame === result.frame && result.objects[id]?.prompted;
-    if (this.store.state.review.some(isPrompted)) {
-      this.store.set({ review: this.store.state.review.filter((item) => !isPrompted(item)) }); // prompted frames need no review
-    }
+    const { review } = this.store.state;
+    const rest = review.filter((item) => item.frame !== result.frame || !result.objects[item.object_id]?.prompted);
+    if (rest.length < review.length) this.store.set({ review: rest }); // prompted frames need no review
     if (result.frame === this.store.state.frame) this.store.set({ prompts });
   }
 
@@ -319,7 +316,7 @@ export class Session {
     else if (message.type === "job") this.jobs.update(message.job);
     else if (message.type === "frame") {
       this.results.merge(message.frame, message.revision);
-      for (const listener of this.#trackListeners) listener(message.frame.frame);
+      this.onTracked(message.frame.frame);
     } else if (message.type === "changed") this.#onChanged(message);
     else if (message.type === "resync") this.#reload();
     else if (message.type === "hello") this.#onHello(message);

@@ -24,8 +24,8 @@ export function shortcutsOf(editor) {
   const isVideo = () => (store.state.project?.media.num_frames ?? 1) > 1;
   /** @type {Shortcut[]} */
   const shortcuts = [];
-  const add = (/** @type {string} */ group, /** @type {string} */ keys, /** @type {string} */ label, /** @type {() => void} */ run) =>
-    shortcuts.push({ keys, label, group, run });
+  /** @type {(group: string, keys: string, label: string, run: () => void) => void} */
+  const add = (group, keys, label, run) => shortcuts.push({ keys, label, group, run });
 
   for (const { tool, label, key } of TOOLS) add("Tools", key, label, () => editor.useTool(tool));
   add("Tools", "[", "Smaller brush", () => editor.scaleBrush(1 / 1.25));
@@ -45,8 +45,8 @@ export function shortcutsOf(editor) {
   add("Objects", "Del", "Clear prompts on this frame", () => editor.clearPrompts());
   add("Objects", "Shift Del", "Delete object", () => editor.deleteObject());
 
-  const addMove = (/** @type {string} */ keys, /** @type {string} */ label, /** @type {() => void} */ run) =>
-    add("Frames", keys, label, () => (trackBar.stopFollowing(), run()));
+  /** @type {(keys: string, label: string, run: () => void) => void} */
+  const addMove = (keys, label, run) => add("Frames", keys, label, () => (trackBar.stopFollowing(), run()));
   add("Frames", "Space", "Play or pause", () => player.toggle());
   addMove("←", "Previous frame", () => player.step(-1));
   addMove("→", "Next frame", () => player.step(1));

@@ -22,7 +22,9 @@ export class Start {
     const folder = inputById("folder-input");
     onClick("choose-file", () => files.click());
     onClick("choose-folder", () => folder.click());
-    files.addEventListener("change", () => this.#add({ files: [...(files.files ?? [])], folder: null, numNested: 0 }, files));
+    files.addEventListener("change", () => {
+      this.#add({ files: [...(files.files ?? [])], folder: null, numNested: 0 }, files);
+    });
     folder.addEventListener("change", () => this.#add(chosenFolder(folder.files), folder));
     onClick("cancel-upload", () => this.#upload?.abort());
     this.#acceptDrops();
@@ -100,13 +102,13 @@ export class Start {
   #acceptDrops() {
     let depth = 0;
     const shade = byId("drop-shade");
-    for (const [type, step] of /** @type {["dragenter" | "dragleave", number][]} */ ([["dragenter", 1], ["dragleave", -1]])) {
-      addEventListener(type, (event) => {
-        if (!event.dataTransfer?.types.includes("Files")) return;
-        depth += step;
-        shade.hidden = depth <= 0;
-      });
-    }
+    const addDepth = (/** @type {number} */ step) => (/** @type {DragEvent} */ event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      depth += step;
+      shade.hidden = depth <= 0;
+    };
+    addEventListener("dragenter", addDepth(1));
+    addEventListener("dragleave", addDepth(-1));
     addEventListener("dragover", (event) => event.preventDefault());
     addEventListener("drop", async (event) => {
       event.preventDefault();

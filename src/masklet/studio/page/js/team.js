@@ -2,7 +2,7 @@
 
 /** @import {Api} from "./api.js" */
 /** @import {Editor} from "./editor.js" */
-/** @import {Role, Task} from "./types.js" */
+/** @import {Role, Task, TaskAction} from "./types.js" */
 
 import { button, byId, dialogById, h, inputById, onClick, setChildren, setText } from "./dom.js";
 import { counted } from "./format.js";
@@ -53,7 +53,8 @@ export class Team {
   async load() {
     const { person, held, waiting, done } = await this.api.team();
     setText(byId("team-title"), `Hello ${person.name}`);
-    setText(byId("team-done"), `You have annotated ${counted(done.annotated, "object")} and reviewed ${done.verified} so far.`);
+    const annotated = counted(done.annotated, "object");
+    setText(byId("team-done"), `You have annotated ${annotated} and reviewed ${done.verified} so far.`);
     setChildren(byId("team-roles"), person.roles.map((role) => this.#card(role, waiting[role] ?? 0, held)));
   }
 
@@ -65,7 +66,10 @@ export class Team {
     const status = mine ? "You have an open task" : count ? `${counted(count, "task")} waiting` : "No tasks waiting";
     return h("li", { class: "role-card" }, h("h2", {}, title), h("p", {}, text),
       h("p", { class: "quiet-text number" }, status),
-      button({ label, text: true, class: "primary", disabled: !count && !mine, onclick: (/** @type {Event} */ event) => this.next(role, /** @type {HTMLButtonElement} */ (event.currentTarget)) }));
+      button({
+        label, text: true, class: "primary", disabled: !count && !mine,
+        onclick: (/** @type {any} */ event) => this.next(role, event.currentTarget),
+      }));
   }
 
   /**
@@ -99,11 +103,15 @@ export class Team {
     document.body.classList.toggle("reviewing", task?.role === "review");
     if (!task) return;
     setText(byId("task-name"), task.name ? `Task ${task.task}: ${task.name}` : `Task ${task.task}`);
-    setText(byId("task-note"), task.note ? `“${task.note}”` : task.state === "select" ? "Choose an object that has not been annotated yet." : "");
+    const instruction = task.state === "select" ? "Choose an object that has not been annotated yet." : "";
+    setText(byId("task-note"), task.note ? `“${task.note}”` : instruction);
     byId("annotating").hidden = task.role !== "annotate";
     byId("judging").hidden = task.role !== "review";
     setChildren(byId("task-frames"), task.frames.slice(0, MAX_FRAMES).map((frame) =>
-      button({ label: String(frame), text: true, class: "small quiet number", title: `Show frame ${frame}`, onclick: () => this.editor.player.go(frame) })));
+      button({
+        label: String(frame), title: `Show frame ${frame}`, text: true, class: "small quiet number",
+        onclick: () => this.editor.player.go(frame),
+      })));
     byId("task-frames-row").hidden = !task.frames.length;
   }
 
@@ -149,7 +157,7 @@ export class Team {
   /**
    * End the current task.
    *
-   * @param {"submit" | "decline" | "release" | "verdict"} action @param {object} body @param {string} message
+   * @param {TaskAction} action @param {object} body @param {string} message
    * @param {boolean} [openNext] whether to open the next task
    */
   async #end(action, body, message, openNext = true) {

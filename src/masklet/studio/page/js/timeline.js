@@ -5,9 +5,9 @@
 /** @import {Player} from "./player.js" */
 /** @import {Span} from "./lane.js" */
 
-import { beforeRepaint, byId, colorDot, h, setRows, setText } from "./dom.js";
+import { beforeRepaint, byId, colorDot, h, resizeCanvas, setRows, setText } from "./dom.js";
 import { clock } from "./format.js";
-import { describeLane, drawLane, resizeCanvas } from "./lane.js";
+import { describeLane, drawLane } from "./lane.js";
 
 const MIN_FRAMES = 12; // visible at the largest zoom
 
@@ -159,8 +159,9 @@ export class Timeline {
       const { project } = this.store.state;
       if (!project) return;
       if (dragged === "playhead") this.player.go(Math.floor(at));
-      else if (dragged === "in") this.store.set({ project: { ...project, in: Math.min(Math.max(0, Math.round(at)), project.out - 1) } });
-      else if (dragged === "out") this.store.set({ project: { ...project, out: Math.max(Math.min(this.length, Math.round(at)), project.in + 1) } });
+      const marker = Math.min(this.length, Math.max(0, Math.round(at)));
+      if (dragged === "in") this.store.set({ project: { ...project, in: Math.min(marker, project.out - 1) } });
+      else if (dragged === "out") this.store.set({ project: { ...project, out: Math.max(marker, project.in + 1) } });
     };
     this.tracks.addEventListener("pointerdown", (event) => {
       const target = /** @type {Element} */ (event.target);
@@ -180,8 +181,9 @@ export class Timeline {
       "wheel",
       (event) => {
         const { from, to } = this.span;
+        const size = to - from;
         if (event.ctrlKey || event.altKey) this.zoom(Math.exp(event.deltaY / 300), this.#positionOf(event));
-        else if (event.shiftKey || event.deltaX) this.#show(from + ((event.deltaX || event.deltaY) / 600) * (to - from), to - from);
+        else if (event.shiftKey || event.deltaX) this.#show(from + ((event.deltaX || event.deltaY) / 600) * size, size);
         else return;
         event.preventDefault();
       },

@@ -4,14 +4,15 @@
 /** @import {Session} from "./session.js" */
 /** @import {Player} from "./player.js" */
 
-import { byId, onClick, selectById, setProgress, setText } from "./dom.js";
+import { byId, onClick, selectById, setText } from "./dom.js";
 import { duration } from "./format.js";
+import { showProgress } from "./jobs.js";
 import { announce, toast } from "./toast.js";
 
 export class TrackBar {
   /** Whether the current frame follows the tracker. */
   #following = false;
-  /** The job whose speed is being measured, and its progress at the start of the measurement. @type {{id: string, time: number, done: number} | null} */
+  /** A job, and its progress at the time from which its speed is measured. @type {{id: string, time: number, done: number} | null} */
   #measured = null;
 
   /** @param {PageStore} store @param {Session} session @param {Player} player */
@@ -26,7 +27,7 @@ export class TrackBar {
     onClick("track-both", () => this.track("both"));
     onClick("retrack", () => this.retrack());
     onClick("cancel-track", () => this.cancel());
-    session.onTracked((frame) => this.#following && !player.playing && player.go(frame));
+    session.onTracked = (frame) => this.#following && !store.state.playing && player.go(frame);
     session.jobs.onUpdate((job) => job.kind === "track" && this.#report(job));
     store.watch(["jobs", "project", "corrected"], () => this.#show());
   }
@@ -88,8 +89,7 @@ export class TrackBar {
     setText(/** @type {Element} */ (retrack.querySelector("span")), object ? `Re-track ${object.name}` : "Re-track");
     byId("track-forward").classList.toggle("primary", retrack.hidden);
     if (!job) return;
-    setProgress("track-bar", job);
-    setText(byId("track-text"), job.state === "waiting" ? "Waiting in the queue" : `Tracking ${job.done} of ${job.total}`);
+    showProgress("track", job, "Tracking");
     setText(byId("track-left"), this.#timeLeft(job));
   }
 

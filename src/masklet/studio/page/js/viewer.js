@@ -5,7 +5,7 @@
 /** @import {Results} from "./results.js" */
 /** @import {Brush} from "./brush.js" */
 
-import { beforeRepaint } from "./dom.js";
+import { beforeRepaint, resizeCanvas } from "./dom.js";
 import { changesImage, drawsOverlay, withEffects } from "./effects.js";
 import { rgbOf } from "./labels.js";
 import { Marks } from "./marks.js";
@@ -30,11 +30,13 @@ export class Viewer {
   /** Request a redraw. */
   request = beforeRepaint(() => {
     this.#draw();
-    for (const listener of this.#drawListeners) listener();
+    this.onDraw();
   });
-  /** @type {Set<() => void>} */
-  #drawListeners = new Set();
+  /** Called after each redraw. */
+  onDraw = () => {};
   #lastFrame = 0;
+  /** Device pixels per CSS pixel. */
+  #density = 1;
 
   /**
    * @param {HTMLCanvasElement} canvas @param {{store: PageStore, results: Results, frames: Frames, brush: Brush}} parts
@@ -50,21 +52,11 @@ export class Viewer {
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
-  /** Device pixels per CSS pixel. */
-  get density() {
-    return Math.min(3, devicePixelRatio || 1);
-  }
-
-  /** @param {() => void} listener called after each redraw */
-  onDraw(listener) {
-    this.#drawListeners.add(listener);
-  }
-
   /** Width in pixels of the frame images that suit the current zoom. */
   get imageWidth() {
     const { media } = this.store.state.project ?? {};
     if (!media) return 0;
-    const wanted = media.width * this.viewport.scale * this.density;
+    const wanted = media.width * this.viewport.scale * this.#density;
     return WIDTHS.find((width) => width >= wanted && width < media.width) ?? media.width;
   }
 
@@ -79,10 +71,8 @@ export class Viewer {
   }
 
   #resize() {
-    const { clientWidth, clientHeight } = this.canvas;
-    this.canvas.width = Math.round(clientWidth * this.density);
-    this.canvas.height = Math.round(clientHeight * this.density);
-    this.viewport.resize(clientWidth, clientHeight);
+    this.#density = resizeCanvas(this.canvas);
+    this.viewport.resize(this.canvas.clientWidth, this.canvas.clientHeight);
     this.request();
   }
 
@@ -108,7 +98,7 @@ export class Viewer {
     this.#drawProposals();
     this.#drawPreview();
     if (this.brush.canvas && this.#paintedTarget) this.#drawSource(this.brush.canvas, true, 0.6);
-    context.setTransform(this.density, 0, 0, this.density, 0, 0);
+    context.setTransform(this.#density, 0, 0, this.#density, 0, 0);
     this.#drawMarks();
   }
 
@@ -119,7 +109,8 @@ export class Viewer {
    * @param {number} [alpha]
    */
   #drawSource(source, isSharp = false, alpha = 1) {
-    const { density, context } = this;
+    const { context } = this;
+    const density = this.#density;
     const { scale, x, y, image } = this.viewport;
     context.setTransform(density, 0, 0, density, x * density, y * density);
     context.imageSmoothingEnabled = !isSharp;
@@ -151,8 +142,8 @@ export class Viewer {
   get #grid() {
     const { scale, image } = this.viewport;
     const longest = Math.max(image.width, image.height);
-    const isEnlarged = scale * this.density > 1;
-    const step = isEnlarged ? Math.max(1, Math.floor(longest / MAX_SIDE_ENLARGED)) : Math.max(1, Math.ceil(longest / MAX_SIDE));
+    const isEnlarged = scale * this.#density > 1;
+    const step = Math.max(1, isEnlarged ? Math.floor(longest / MAX_SIDE_ENLARGED) : Math.ceil(longest / MAX_SIDE));
     return { step, thickness: Math.max(1, Math.round(1.6 / (scale * step))) };
   }
 
