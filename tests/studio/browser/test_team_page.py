@@ -50,9 +50,9 @@ def test_annotation_and_review(
     ben.get_by_role("button", name="Start next review").click()
     image_of(ben).shows(0)
     expect(ben.locator("#tools")).to_be_hidden()
-    ben.get_by_role("button", name="Request changes").click()
+    ben.locator("#request-changes").click()
     ben.get_by_label("Note for the team").fill("the tail is missing")
-    ben.get_by_role("button", name="Request changes").click()
+    ben.get_by_role("dialog").get_by_role("button", name="Request changes").click()
     expect(ben.locator("#team-done")).to_contain_text("reviewed 1")
 
     ana.reload()

@@ -77,14 +77,13 @@ export class Editor {
   /** @param {string} id of a project */
   async open(id) {
     this.#reset();
-    await this.session.open(id);
+    await this.session.open(id, Number(sessionStorage.getItem(`masklet.frame.${id}`)) || 0);
     const { media } = this.session.project;
     this.player.times = [];
     document.body.dataset.kind = media.kind;
     document.body.classList.toggle("still", media.num_frames < 2);
     this.viewer.viewport.setImage(media.width, media.height);
     this.viewer.viewport.fit();
-    this.player.go(Number(sessionStorage.getItem(`masklet.frame.${id}`)) || 0);
     if (media.kind === "video" && media.num_frames <= MAX_TIMESTAMPS) {
       this.player.times = await this.api.timestamps(media).catch(() => []);
     }

@@ -66,11 +66,12 @@ export class Session {
     return this.store.state.project?.id === id;
   }
 
-  /** @param {string} id */
-  async open(id) {
+  /** @param {string} id @param {number} frame the frame to show */
+  async open(id, frame) {
     this.close();
     const project = await this.api.project(id);
-    this.store.set({ project, frame: 0, active: project.objects[0]?.id ?? null });
+    const last = project.media.num_frames - 1;
+    this.store.set({ project, frame: Math.min(frame, last), active: project.objects[0]?.id ?? null });
     this.jobs.setActive(project.jobs);
     this.#wasConnected = false;
     this.#setTimeline(await this.api.timeline(id));

@@ -40,7 +40,7 @@ export class Team {
     onClick("release-task", () => this.#end("release", {}, "Task returned to the queue.", false));
     onClick("decline-task", () => this.#openDialog("decline", "Why can this task not be annotated?", "Close the task"));
     onClick("accept-masks", () => this.#judge("satisfactory"));
-    onClick("refuse-masks", () => this.#openDialog("unsatisfactory", "What needs to be changed?", "Request changes"));
+    onClick("request-changes", () => this.#openDialog("unsatisfactory", "What needs to be changed?", "Request changes"));
     onClick("reject-masks", () => this.#openDialog("reject", "Why can this object not be masked?", "Reject the object"));
     byId("note-form").addEventListener("submit", (event) => this.#submitDialog(event));
     for (const type of ["pointermove", "pointerdown", "keydown", "wheel"]) {
@@ -105,8 +105,8 @@ export class Team {
     setText(byId("task-name"), task.name ? `Task ${task.task}: ${task.name}` : `Task ${task.task}`);
     const instruction = task.state === "select" ? "Choose an object that has not been annotated yet." : "";
     setText(byId("task-note"), task.note ? `“${task.note}”` : instruction);
-    byId("annotating").hidden = task.role !== "annotate";
-    byId("judging").hidden = task.role !== "review";
+    byId("annotate-actions").hidden = task.role !== "annotate";
+    byId("review-actions").hidden = task.role !== "review";
     setChildren(byId("task-frames"), task.frames.slice(0, MAX_FRAMES).map((frame) =>
       button({
         label: String(frame), title: `Show frame ${frame}`, text: true, class: "small quiet number",
