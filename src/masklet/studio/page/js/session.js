@@ -1,11 +1,11 @@
 /** The open project: its state, kept in sync with the server, and all edits of it. */
 
 /** @import {Api} from "./api.js" */
-/** @import {Candidate, ChangedEvent, FrameAnswer, Job, ObjectChange, PageStore, ProjectChange, PromptAnswer, PromptRequest, Rle, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
+/** @import {Candidate, ChangedEvent, FrameAnswer, FrameResult, Job, ObjectChange, PageStore, Project, ProjectChange, PromptAnswer, PromptRequest, Rle, TimelineAnswer, TrackRequest, TrackedObject} from "./types.js" */
 
 import { ApiError } from "./api.js";
 import { Events } from "./events.js";
-import { isActive, Jobs } from "./jobs.js";
+import { Jobs } from "./jobs.js";
 import { SerialQueue } from "./queue.js";
 import { isTracked, Results } from "./results.js";
 import { announce, showError, toast } from "./toast.js";
@@ -42,7 +42,6 @@ export class Session {
     this.api = api;
     this.store = store;
     this.jobs = new Jobs(api, store);
-    this.jobs.onUpdate((job) => job.kind === "track" && !isActive(job) && this.#refreshSoon());
     this.#queue = new SerialQueue((busy) => store.set({ busy }));
     const limit = () => store.state.about?.limits.masks_frames ?? 64;
     this.results = new Results(
@@ -194,21 +193,25 @@ export class Session {
     return this.#try(async () => this.jobs.update(await this.api.cancel(job.id)));
   }
 
-  /**
-   * Change an object; the page shows the change at once, and reverts it if the server rejects it.
-   *
-   * @param {number} object @param {ObjectChange} change
-   */
+  /** @param {number} object @param {ObjectChange} change */
   changeObject(object, change) {
     const objects = this.project.objects.map((one) => (one.id === object ? { ...one, ...change } : one));
-    this.store.set({ project: { ...this.project, objects } });
-    return this.#edit(async (id) => {
-      try {
-        await this.api.changeObject(id, object, change);
-      } finally {
-        this.#refreshSoon();
-      }
-    });
+    return this.#change({ objects }, (id) => this.api.changeObject(id, object, change));
+  }
+
+  /** @param {ProjectChange} change */
+  changeProject(change) {
+    return this.#change(change, (id) => this.api.changeProject(id, change));
+  }
+
+  /**
+   * Show a change at once and send it. The refresh that follows reverts it if the server has rejected it.
+   *
+   * @param {Partial<Project>} change @param {(id: string) => Promise<unknown>} send
+   */
+  #change(change, send) {
+    this.store.set({ project: { ...this.project, ...change } });
+    return this.#edit((id) => send(id).finally(() => this.#refreshSoon()));
   }
 
   /** @param {TrackedObject} object */
@@ -220,20 +223,6 @@ export class Session {
       this.results.expire();
       await this.#refresh();
       toast(`Deleted ${object.name}.`, "news", { label: "Undo", run: () => this.history("undo") });
-    });
-  }
-
-  /** @param {ProjectChange} change */
-  changeProject(change) {
-    this.store.set({ project: { ...this.project, ...change } });
-    return this.#edit(async (id) => {
-      try {
-        const project = await this.api.changeProject(id, change);
-        if (this.isOpen(id)) this.store.set({ project });
-      } catch (error) {
-        this.#refreshSoon();
-        throw error;
-      }
     });
   }
 
@@ -299,11 +288,16 @@ export class Session {
 
   /** Take over the masks of a frame, and its prompts if it is the current frame. @param {FrameAnswer} answer */
   #showFrame({ frame: result, revision, prompts }) {
-    if (!this.results.put(result, revision)) return;
+    if (this.#showMasks(result, revision) && result.frame === this.store.state.frame) this.store.set({ prompts });
+  }
+
+  /** @param {FrameResult} result @param {number} revision @returns {boolean} false if newer masks are shown */
+  #showMasks(result, revision) {
+    if (!this.results.put(result, revision)) return false;
     const { review } = this.store.state;
     const rest = review.filter((item) => item.frame !== result.frame || !result.objects[item.object_id]?.prompted);
     if (rest.length < review.length) this.store.set({ review: rest }); // prompted frames need no review
-    if (result.frame === this.store.state.frame) this.store.set({ prompts });
+    return true;
   }
 
   /** Note that the project is at a new revision. @param {{revision: number, undo?: string}} edit */
@@ -325,12 +319,12 @@ export class Session {
 
   /**
    * Apply an edit, made here or on another page. While edits made here are waiting for their answers it waits too,
-   * because those answers bring new objects.
+   * because those answers bring new objects and prompts.
    *
    * @param {ChangedEvent} event
    */
   #onChanged(event) {
-    const { what, frame, objects = [], stale } = event;
+    const { what, revision, frame, objects = [], stale } = event;
     if (!frame || typeof frame !== "object") {
       if (what === "objects") this.#refreshSoon();
       else this.#reload();
@@ -339,11 +333,13 @@ export class Session {
     const { id } = this;
     const apply = async () => {
       if (!this.isOpen(id)) return;
-      this.#showFrame(frame);
+      const isNew = revision > this.project.revision; // not made here
+      this.#showMasks(frame, revision);
       this.#edited(event);
       if (stale) this.results.expire(...stale);
       const isKnown = (/** @type {number} */ object) => this.project.objects.some((one) => one.id === object);
       if (stale || !objects.every(isKnown)) this.#refreshSoon();
+      else if (isNew && frame.frame === this.store.state.frame) await this.loadFrame(); // for its prompts
     };
     if (this.#queue.length) this.#queue.run(() => this.#try(apply));
     else this.#try(apply);

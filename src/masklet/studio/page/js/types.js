@@ -49,10 +49,10 @@
  */
 
 /**
- * Event that announces an edit. With `frame`, it carries the new content of the only frame that changed, except for the
- * frames `stale` (first and last); without it, any frame may have changed.
+ * Event that announces an edit. With `frame`, only its masks and those of the frames `stale` (first and last) have
+ * changed, and the prompts of `objects`; without it, everything may have changed.
  *
- * @typedef {{what: string, revision: number, frame?: FrameAnswer | null, objects?: number[], undo?: string,
+ * @typedef {{what: string, revision: number, frame?: FrameResult | null, objects?: number[], undo?: string,
  *   stale?: [number, number] | null}} ChangedEvent
  */
 
