@@ -1,13 +1,13 @@
-"""Training: images a second, the share of time spent waiting for data, and peak memory, by recipe.
+"""Measure training by recipe: images per second, the share of time spent waiting for data, and peak memory.
 
     python benchmarks/train_speed.py [--steps 24] [--workers 1] [--only nano] [--data PATH --data PATH]
 
-Every recipe trains at random weights in a process of its own, on pictures of 640 x 480 and videos of 854 x 480 that are
-drawn here, or on `--data`. `full` is made small: sam2.1-tiny, 256 pixels, clips of 4 frames. The first quarter of the
-steps, in which workers start and memory grows, is not counted. An image is a picture or one frame of a clip; memory is
-that of the training process, without its workers (on a GPU: that of the GPU).
+Every recipe trains from random weights in its own process, on generated images of 640 x 480 and videos of 854 x 480, or
+on `--data`. `full` is reduced: sam2.1-tiny, 256 pixels, clips of 4 frames. The first quarter of the steps, in which
+workers start and memory grows, is not counted. Frames of clips count as images. Memory is that of the training process
+without its workers (on a GPU: GPU memory).
 
-Aim: a share of waiting under 10 % on 2 cores with one worker.
+Goal: less than 10 % of the time spent waiting on 2 cores with one worker.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ import torch
 from PIL import Image
 
 from masklet.io import write_label_map
-from masklet.train.callbacks import Shown, StepReport
+from masklet.train.callbacks import StepReport
 from masklet.train.loop import train
 from masklet.train.overrides import override
+from masklet.train.previews import Preview
 from masklet.train.recipes import recipe_named
 from masklet.train.sources import open_training_data
 from masklet.types import Rle
@@ -48,23 +49,23 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass
 class Meter:
-    """A watcher that adds up what comes after the first steps."""
+    """A callback that sums images and seconds of the steps after the first ``skip``."""
 
     skip: int
-    pictures: int = 0
+    images: int = 0
     seconds: float = 0.0
     waited: float = 0.0
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         if report.step > self.skip:
-            self.pictures += report.pictures
+            self.images += report.images
             self.seconds += report.seconds
             self.waited += report.waited
 
-    def shown(self, step: int, shown: Shown) -> None:
+    def on_preview(self, step: int, preview: Preview) -> None:
         pass
 
-    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         pass
 
     def close(self) -> None:
@@ -76,7 +77,7 @@ def measure(recipe: str, data: list[str], steps: int, workers: int) -> dict[str,
     settings = (*SETTINGS[recipe], f"optim.steps={steps}", f"run.workers={workers}", "run.picture_every=0")
     meter = Meter(skip=steps // 4)
     with tempfile.TemporaryDirectory() as out:
-        train(override(recipe_named(recipe), settings), open_training_data(data), Path(out), watchers=[meter])
+        train(override(recipe_named(recipe), settings), open_training_data(data), Path(out), callbacks=[meter])
     return {**asdict(meter), "peak": peak_bytes()}
 
 
@@ -90,39 +91,39 @@ def peak_bytes() -> float:
 
 
 def scene(draw: np.random.Generator, size: tuple[int, int], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of ellipses over soft noise, and a label map of them; later ones cover earlier ones."""
+    """An image of ellipses over smooth noise, and their label map; later ones cover earlier ones."""
     height, width = size
     coarse = draw.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
-    picture = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    image = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
     labels = np.zeros(size, np.uint8)
     y, x = np.mgrid[:height, :width]
     for i in range(1, count + 1):
         (cy, cx), (ry, rx) = draw.uniform(0.15, 0.85, 2) * size, draw.uniform(0.05, 0.25, 2) * height
         inside = ((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1
         labels[inside] = i
-        picture[inside] = picture[inside] // 3 + draw.integers(0, 170, 3, dtype=np.uint8)
-    return picture, labels
+        image[inside] = image[inside] // 3 + draw.integers(0, 170, 3, dtype=np.uint8)
+    return image, labels
 
 
 def write_data(root: Path) -> list[str]:
-    """40 pictures with 12 masks each, and 6 videos of 24 frames with 2 objects each."""
+    """Write 40 images with 12 masks each, and 6 videos of 24 frames with 2 objects each."""
     draw = np.random.default_rng(0)
     (root / "stills").mkdir()
     for index in range(40):
-        picture, labels = scene(draw, (480, 640), 12)
+        image, labels = scene(draw, (480, 640), 12)
         codes = [Rle.from_mask(labels == i) for i in range(1, 13) if (labels == i).any()]
         masks = [{"segmentation": {"size": list(code.size), "counts": code.counts.decode()}} for code in codes]
-        Image.fromarray(picture).save(root / "stills" / f"{index}.jpg", quality=90)
-        image = {"width": 640, "height": 480, "file_name": f"{index}.jpg"}
-        (root / "stills" / f"{index}.json").write_text(json.dumps({"image": image, "annotations": masks}))
+        Image.fromarray(image).save(root / "stills" / f"{index}.jpg", quality=90)
+        entry = {"width": 640, "height": 480, "file_name": f"{index}.jpg"}
+        (root / "stills" / f"{index}.json").write_text(json.dumps({"image": entry, "annotations": masks}))
     for name in "abcdef":
         folders = [root / "videos" / kind / name for kind in ("JPEGImages", "Annotations")]
         for folder in folders:
             folder.mkdir(parents=True)
-        picture, labels = scene(draw, (480, 854), 2)
+        image, labels = scene(draw, (480, 854), 2)
         for index in range(24):
             shift = (index, 3 * index)
-            Image.fromarray(np.roll(picture, shift, (0, 1))).save(folders[0] / f"{index:05d}.jpg", quality=90)
+            Image.fromarray(np.roll(image, shift, (0, 1))).save(folders[0] / f"{index:05d}.jpg", quality=90)
             write_label_map(folders[1] / f"{index:05d}.png", np.roll(labels, shift, (0, 1)))
     return [str(root / "stills"), str(root / "videos")]
 
@@ -130,9 +131,9 @@ def write_data(root: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--workers", type=int, default=1, help="processes that read and augment")
+    parser.add_argument("--workers", type=int, default=1, help="data loading processes")
     parser.add_argument("--only", choices=list(SETTINGS), help="one recipe")
-    parser.add_argument("--data", action="append", help="as masklet train takes it")
+    parser.add_argument("--data", action="append", help="as for masklet train")
     parser.add_argument("--measure", choices=list(SETTINGS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -142,14 +143,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or write_data(Path(folder))
         for recipe in [options.only] if options.only else list(SETTINGS):
-            words = [word for path in data for word in ("--data", path)]
-            words += ["--steps", str(options.steps), "--workers", str(options.workers)]
-            command = [sys.executable, __file__, "--measure", recipe, *words]
+            arguments = [word for path in data for word in ("--data", path)]
+            arguments += ["--steps", str(options.steps), "--workers", str(options.workers)]
+            command = [sys.executable, __file__, "--measure", recipe, *arguments]
             run = subprocess.run(command, capture_output=True, text=True, check=False)
             if run.returncode:
                 sys.exit(f"{recipe}: {run.stderr.strip().splitlines()[-1]}")
             found = json.loads(run.stdout)
-            speed, share = found["pictures"] / found["seconds"], found["waited"] / found["seconds"]
+            speed, share = found["images"] / found["seconds"], found["waited"] / found["seconds"]
             print(f"| {recipe} | {speed:.1f} | {share:.1%} | {found['peak'] / 2**20:.0f} MiB |", flush=True)
 
 

@@ -18,12 +18,12 @@ def report(step: int, **change: Any) -> StepReport:
         "steps": 1000,
         "terms": {"loss": 2.0},
         "norm": 1.0,
-        "rate": 1.0,
-        "pictures": 12,
+        "lr_scale": 1.0,
+        "images": 12,
         "seconds": 0.5,
         "waited": 0.025,
         "skipped": (),
-        "still": False,
+        "is_image": False,
     }
     return StepReport(step=step, **{**values, **change})
 
@@ -42,8 +42,8 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(subject, "PLAIN_INTERVAL", 0.0)
     lines = Lines("nano", every=2)
     for step in (1, 2, 3, 4, 1000):
-        lines.step(report(step))
-    lines.validated(4, {"J&F": 71.26, "mIoU": 60})
+        lines.on_step(report(step))
+    lines.on_validation(4, {"J&F": 71.26, "mIoU": 60})
     lines.close()
     told = capsys.readouterr()
     assert told.out == ""
@@ -62,7 +62,7 @@ def test_lines_are_some_seconds_apart_but_the_end_is_told(
     monkeypatch.setattr(subject, "PLAIN_INTERVAL", 1e9)
     lines = Lines("nano", every=1)
     for step in (1, 2, 3, 1000):
-        lines.step(report(step))
+        lines.on_step(report(step))
     assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
         "masklet: nano: 1/1000",
         "masklet: nano: 1000/1000",
@@ -71,7 +71,7 @@ def test_lines_are_some_seconds_apart_but_the_end_is_told(
 
 def test_what_goes_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines("nano", every=1000)
-    lines.step(report(1, skipped=tuple(f"picture {i}" for i in range(9)), norm=math.nan))
+    lines.on_step(report(1, skipped=tuple(f"picture {i}" for i in range(9)), norm=math.nan))
     lines.close()
     told = capsys.readouterr().err.splitlines()
     assert told[:5] == [f"masklet: sample passed over: picture {i}" for i in range(5)]
@@ -84,8 +84,8 @@ def test_what_goes_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     lines = JsonLines(every=2)
     for step in (1, 2, 3):
-        lines.step(report(step, norm=math.inf))
-    lines.validated(2, {"J&F": math.nan, "mIoU": 60.0})
+        lines.on_step(report(step, norm=math.inf))
+    lines.on_validation(2, {"J&F": math.nan, "mIoU": 60.0})
     say("done", weights="w")
     lines.close()
     step, scores, done = (json.loads(line) for line in capsys.readouterr().out.splitlines())

@@ -106,7 +106,9 @@ def test_the_brush_finishes_what_clicks_do_not(target: float, brushed: bool) -> 
 
 def test_with_a_brush_an_absent_object_is_erased_without_clicks() -> None:
     annotation = annotate_frame({1: EMPTY}, Oracle({}), max_clicks=2, masks={1: LEFT}, brush=True)[1]
-    assert (annotation.clicks, annotation.brushed, annotation.mask.any()) == ([], True, False)
+    assert annotation.clicks == []
+    assert annotation.brushed
+    assert not annotation.mask.any()
 
 
 def test_first_prompts() -> None:

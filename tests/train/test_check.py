@@ -1,4 +1,4 @@
-"""The pre-flight: what is counted, what is drawn, and data that nobody can learn from."""
+"""Preflight check: counts, sheets, and data without masks."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from masklet.train.sources import as_training_data, open_source
 
 
 def mixed(config: TrainConfig) -> TrainConfig:
-    """Pictures, clips of videos and clips made of pictures."""
+    """Images, clips of videos and synthetic clips."""
     return replace(config, data=replace(config.data, image_share=0.5, synthetic=0.5))
 
 
 def test_everything_is_counted_and_drawn(
     config: TrainConfig, davis_folder: Path, sa1b_folder: Path, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     sources = [open_source(str(sa1b_folder)), open_source(str(davis_folder))]
-    found = preflight(mixed(config), sources, tmp_path / "out", progress=lambda done, total: told.append((done, total)))
-    stills, videos = found.reports
-    assert (stills.items, stills.frames, stills.masks, stills.ok) == (4, 4, 8, True)
+    result = preflight(
+        mixed(config), sources, tmp_path / "out", progress=lambda done, total: calls.append((done, total))
+    )
+    images, videos = result.reports
+    assert (images.items, images.frames, images.masks, images.ok) == (4, 4, 8, True)
     assert (videos.items, videos.frames, videos.annotated, videos.objects, videos.masks) == (1, 8, 8, 1, 8)
-    assert told == [(done, 5) for done in range(1, 6)]
-    assert [sheet.name for sheet in found.sheets] == ["data-1-sa-1b.png", "data-2-davis2016.png", "samples.png"]
-    assert all(read_image(sheet).std() > 1 for sheet in found.sheets)
-    assert found.skipped == ()
+    assert calls == [(done, 5) for done in range(1, 6)]
+    assert [sheet.name for sheet in result.sheets] == ["data-1-sa-1b.png", "data-2-davis2016.png", "samples.png"]
+    assert all(read_image(sheet).std() > 1 for sheet in result.sheets)
+    assert result.skipped == ()
 
 
 def test_a_row_of_samples_for_each_kind(
@@ -59,28 +61,29 @@ def test_samples_are_the_same_every_time(config: TrainConfig, sa1b_folder: Path,
     assert np.array_equal(read_image(tmp_path / "a.png"), read_image(tmp_path / "b.png"))
 
 
-def test_broken_pictures_are_counted_and_gone_around(config: TrainConfig, sa1b_folder: Path, tmp_path: Path) -> None:
+def test_broken_images_are_counted_and_skipped(config: TrainConfig, sa1b_folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "sa1b"
     shutil.copytree(sa1b_folder, root)
     (root / "sa_0.jpg").write_bytes(b"no picture")
     (root / "sa_2.json").write_text("{}")
-    found = preflight(mixed(config), [open_source(str(root))], tmp_path / "out")
-    assert found.reports[0].counts == {"unreadable": 2}
-    assert found.reports[0].masks == 4
-    assert any("sa_0.jpg" in line for line in found.skipped)
+    result = preflight(mixed(config), [open_source(str(root))], tmp_path / "out")
+    assert result.reports[0].counts == {"unreadable": 2}
+    assert result.reports[0].masks == 4
+    assert any("sa_0.jpg" in line for line in result.skipped)
 
 
-def test_nothing_but_background(config: TrainConfig, davis_folder: Path, tmp_path: Path) -> None:
+def test_data_without_masks(config: TrainConfig, davis_folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "davis"
     shutil.copytree(davis_folder, root)
     for file in (root / "Annotations").rglob("*.png"):
         Image.new("L", (64, 64)).save(file)
-    with pytest.raises(FormatError, match=r"expected masks to learn from, got none: .*no frame has a pixel") as caught:
+    with pytest.raises(FormatError) as caught:
         preflight(config, [open_source(str(root))], tmp_path / "out")
+    assert str(root) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_no_room_for_sheets(config: TrainConfig, sa1b_folder: Path, tmp_path: Path) -> None:
+def test_sheets_that_cannot_be_written(config: TrainConfig, sa1b_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="out"):
         preflight(config, [open_source(str(sa1b_folder))], tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Low-rank updates begin as nothing, are all that is trained in the trunk, and go into the weights at the end."""
+"""Low-rank updates start at zero, are all that is trained in the trunk, and are merged into the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from masklet.model.sam2 import Sam2
 from masklet.train.lora import add_lora, merge_lora
 
 
-def test_updates_begin_as_nothing_and_merge_into_the_weights(tiny: Sam2) -> None:
+def test_updates_start_at_zero_and_merge_into_the_weights(tiny: Sam2) -> None:
     model = Sam2(tiny.config)
     model.load_state_dict(tiny.state_dict())
     pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -32,6 +32,6 @@ def test_updates_begin_as_nothing_and_merge_into_the_weights(tiny: Sam2) -> None
     assert torch.allclose(model.encode_image(pixels).embedding, changed, atol=1e-6)
 
 
-def test_a_trunk_of_convolutions_has_nothing_to_update() -> None:
-    with pytest.raises(WeightsError, match="needs a trunk with linear layers"):
+def test_a_convolutional_trunk_is_refused() -> None:
+    with pytest.raises(WeightsError):
         add_lora(Sam2(NANO), 4)

@@ -1,4 +1,4 @@
-"""Settings as text: what is changed, what is refused and how it is said, and JSON there and back."""
+"""Settings as text: conversion by type, errors, and JSON round trips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from masklet.train.recipes import RECIPES, nano
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_json_there_and_back(name: str) -> None:
+def test_json_round_trip(name: str) -> None:
     config = RECIPES[name]()
     assert config_from_json(config_to_json(config)) == config
     assert differences(config, config_from_json(config_to_json(config))) == []
@@ -42,7 +42,7 @@ def test_json_there_and_back(name: str) -> None:
         ("model.memory_frames=5", 5),
     ],
 )
-def test_a_setting_is_typed_by_its_field(setting: str, value: object) -> None:
+def test_a_value_is_converted_to_the_type_of_its_field(setting: str, value: object) -> None:
     section, _, field = setting.partition("=")[0].strip().partition(".")
     found: Any = getattr(getattr(override(nano(), [setting]), section), field)
     assert (found, type(found)) == (value, type(value))
@@ -54,38 +54,39 @@ def test_later_settings_win_and_models_have_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "values"),
     [
-        ("optim.lrr=1", "no setting 'optim.lrr'; did you mean optim.lr?"),
-        ("optm.warmup=1", "did you mean optim.warmup?"),
-        ("steps=1", "did you mean optim.steps?"),
-        ("lr=1", "did you mean optim.lr?"),
-        ("model=sam2.1-tinny", "did you mean sam2.1-tiny?"),
-        ("model.memory_frame=3", "did you mean memory_frames?"),
-        ("learning rate", "expected section.field=value, got 'learning rate'"),
-        ("optim.lr=fast", "optim.lr: expected a number from 0 to 10, got 'fast'"),
-        ("optim.lr=nan", "optim.lr: expected a number from 0 to 10, got nan"),
-        ("optim.lr=-1", "got -1.0"),
-        ("optim.steps=1.5", "optim.steps: expected a whole number from 1 to 1e+09, got '1.5'"),
-        ("optim.steps=0", "got 0"),
-        ("optim.autocast=maybe", "expected true or false, got 'maybe'"),
-        ("loss.focal=hard", "loss.focal: expected plain or normalized, got 'hard'"),
-        ("data.strides=4", "expected 2 numbers with commas between, got [4]"),
-        ("data.strides=8,1", "data.strides: expected least, greatest, got (8, 1)"),
-        ("data.image_size=100", "data.image_size: expected a multiple of 32, got 100"),
-        ("prompts.video=0,0,0", "shares that are not all 0"),
-        ("augment.flip=1.5", "augment.flip: expected a number from 0 to 1, got 1.5"),
+        ("optim.lrr=1", ["optim.lrr", "optim.lr?"]),
+        ("optm.warmup=1", ["optim.warmup?"]),
+        ("steps=1", ["optim.steps?"]),
+        ("lr=1", ["optim.lr?"]),
+        ("model=sam2.1-tinny", ["sam2.1-tiny?"]),
+        ("model.memory_frame=3", ["memory_frames?"]),
+        ("learning rate", ["learning rate"]),
+        ("optim.lr=fast", ["optim.lr", "fast"]),
+        ("optim.lr=nan", ["optim.lr", "nan"]),
+        ("optim.lr=-1", ["optim.lr", "-1", "0"]),
+        ("optim.lr=11", ["optim.lr", "11", "10"]),
+        ("optim.steps=1.5", ["optim.steps", "1.5"]),
+        ("optim.steps=0", ["optim.steps", "0", "1"]),
+        ("optim.autocast=maybe", ["optim.autocast", "maybe"]),
+        ("loss.focal=hard", ["loss.focal", "hard"]),
+        ("data.strides=4", ["data.strides", "4"]),
+        ("data.strides=8,1", ["data.strides", "8, 1"]),
+        ("data.image_size=100", ["data.image_size", "100", "32"]),
+        ("prompts.video=0,0,0", ["prompts.video"]),
+        ("augment.flip=1.5", ["augment.flip", "1.5"]),
     ],
 )
-def test_what_is_wrong_is_said(setting: str, told: str) -> None:
+def test_errors_name_the_setting_and_the_value(setting: str, values: list[str]) -> None:
     with pytest.raises(FormatError) as caught:
         override(nano(), [setting])
-    assert told in str(caught.value)
+    assert all(value in str(caught.value) for value in values)
     assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_part_of_the_model() -> None:
-    with pytest.raises(WeightsError, match="memory_frames must be a whole number"):
+def test_a_wrong_setting_of_the_model() -> None:
+    with pytest.raises(WeightsError, match="memory_frames"):
         override(nano(), ["model.memory_frames=many"])
 
 
@@ -94,31 +95,34 @@ def entry(**change: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "value"),
     [
-        ("", "as JSON"),
-        ("[" * 20000, "as JSON"),
-        ("[]", "with name, model and sections"),
-        (" " * (MAX_TEXT + 1), "at most"),
-        (entry(name=7), "name: expected a name"),
-        (entry(optimizer={}), "no setting 'optimizer'; did you mean optim?"),
-        (entry(optim=[1]), "optim: expected an object"),
-        (entry(optim={"speed": 1}), "no setting 'speed' in optim"),
-        (entry(optim={"lr": True}), "optim.lr: expected a number"),
-        (entry(optim={"steps": 1e3}), "optim.steps: expected a whole number"),
-        (entry(optim={"steps": 10**40}), "optim.steps: expected a whole number"),
-        (entry(optim={"freeze": ["x"] * 100}), "at most 64 values"),
-        (entry(optim={"freeze": ["x" * 1000]}), "a name of up to 128 characters"),
-        (entry(loss={"stride": True}), "expected 1 or 2 or 4"),
-        (entry(run={"seed": float("inf")}), "expected a whole number"),
-        (entry(model={"name": "x"}), "model configuration"),
-        (entry(model=3), "model configuration"),
+        ("", ""),
+        ("[" * 20000, ""),
+        ("[]", ""),
+        ("{}", "name"),
+        (" " * (MAX_TEXT + 1), str(MAX_TEXT)),
+        (entry(name=7), "7"),
+        (entry(name="a\nb"), "name"),
+        (entry(optimizer={}), "optimizer"),
+        (entry(optim=[1]), "optim"),
+        (entry(optim={"speed": 1}), "speed"),
+        (entry(optim={"lr": True}), "True"),
+        (entry(optim={"lr": "0.1"}), "optim.lr"),
+        (entry(optim={"steps": 1e3}), "optim.steps"),
+        (entry(optim={"steps": 10**40}), "optim.steps"),
+        (entry(optim={"freeze": ["x"] * 100}), "optim.freeze"),
+        (entry(optim={"freeze": ["x" * 1000]}), "optim.freeze"),
+        (entry(loss={"stride": True}), "loss.stride"),
+        (entry(run={"seed": float("inf")}), "run.seed"),
+        (entry(model={"name": "x"}), "model"),
+        (entry(model=3), "model"),
     ],
 )
-def test_hostile_settings_are_refused(text: str, told: str) -> None:
+def test_invalid_settings_are_refused(text: str, value: str) -> None:
     with pytest.raises(MaskletError) as caught:
         config_from_json(text)
-    assert told in str(caught.value)
+    assert value in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
@@ -127,7 +131,7 @@ def test_absent_settings_have_their_defaults() -> None:
     assert config_from_json(json.dumps({"name": "x", "model": model})) == TrainConfig(name="x", model=nano().model)
 
 
-def test_differences_are_told_by_name() -> None:
+def test_differences_are_named() -> None:
     before = nano()
     after = override(before, ["optim.lr=0.5", "data.frames=9"])
     assert differences(before, after) == ["data.frames: 4, now 9", "optim.lr: 0.0008, now 0.5"]
@@ -137,12 +141,12 @@ def test_differences_are_told_by_name() -> None:
 
 @settings(max_examples=20)
 @given(st.text(max_size=40))
-def test_any_text_is_taken_or_refused_in_one_line(text: str) -> None:
+def test_any_text_is_accepted_or_refused_in_one_line(text: str) -> None:
     for setting in (text, f"optim.{text}", f"optim.freeze={text}", f"data.strides={text}", f"model.name={text}"):
-        told, config = "", nano()
+        message, config = "", nano()
         try:
             config = override(config, [setting])
         except MaskletError as error:
-            told = str(error)
-        assert "\n" not in told
+            message = str(error)
+        assert "\n" not in message
         assert config_from_json(config_to_json(config)) == config

@@ -1,14 +1,15 @@
-"""Simulated people: plans are drawn as told, and clicks and boxes land where they should."""
+"""Simulated prompts: plans are drawn by their settings, and clicks and boxes are at their places."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masklet.train.config import PromptConfig
-from masklet.train.prompts import depth, draw_plan, noisy_boxes, pick_correction, pick_pixels
+from masklet.train.prompts import depth, draw_plan, next_clicks, noisy_boxes, pick_correction, pick_pixels
 
 FRAMES, OBJECTS = 8, 40
 
@@ -41,7 +42,7 @@ def test_the_same_generator_draws_the_same_plan() -> None:
     assert np.array_equal(one.corrections, two.corrections)
 
 
-def test_pixels_are_picked_in_reading_order_or_in_the_middle() -> None:
+def test_pixels_are_picked_in_reading_order_or_at_the_center() -> None:
     region = torch.zeros(1, 7, 7, dtype=torch.bool)
     region[0, 1:6, 1:6] = True
     at = [pick_pixels(region, torch.tensor([share]), torch.tensor([False]))[0].tolist() for share in (0.0, 0.5, 0.999)]
@@ -50,17 +51,17 @@ def test_pixels_are_picked_in_reading_order_or_in_the_middle() -> None:
     assert pick_pixels(~region & region, torch.tensor([0.3]), torch.tensor([False]))[0].tolist() == [0, 0]
 
 
-def test_depth_counts_kings_moves_to_the_outline_and_the_border_is_outside() -> None:
+def test_depth_is_the_chessboard_distance_and_the_border_is_outside() -> None:
     region = torch.ones(1, 3, 5, dtype=torch.bool)
     assert depth(region)[0].tolist() == [[1, 1, 1, 1, 1], [1, 2, 2, 2, 1], [1, 1, 1, 1, 1]]
 
 
 @given(seed=st.integers(0, 10_000), centered=st.sampled_from([0.0, 1.0]))
-def test_corrections_fall_on_an_error_and_say_which(seed: int, centered: float) -> None:
+def test_corrections_fall_on_an_error_and_have_its_label(seed: int, centered: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     missing, surplus = torch.rand(2, 4, 9, 9, generator=generator) > 0.8
     surplus &= ~missing
-    missing[:, 4, 4] = True  # there is always something wrong
+    missing[:, 4, 4] = True  # there is always an error
     surplus[:, 4, 4] = False
     draws = torch.rand(4, 3, generator=generator)
     places, positive = pick_correction(missing, surplus, draws, PromptConfig(centered_clicks=centered))
@@ -86,9 +87,30 @@ def test_boxes_are_tight_without_noise_and_off_by_their_share_with_it() -> None:
 
 
 @given(noise=st.lists(st.floats(-5, 5, width=32), min_size=4, max_size=4))
-def test_noisy_boxes_stay_in_the_picture_and_keep_their_corners_apart(noise: list[float]) -> None:
+def test_noisy_boxes_stay_in_the_image_and_keep_their_corners_apart(noise: list[float]) -> None:
     mask = torch.zeros(1, 16, 16, dtype=torch.bool)
     mask[0, 3:7, 12:16] = True
     (x0, y0), (x1, y1) = noisy_boxes(mask, torch.tensor([noise]), 0.5)[0].tolist()
     assert 0 <= x0 < x1 <= 16
     assert 0 <= y0 < y1 <= 16
+
+
+@pytest.mark.parametrize(("predicted", "label"), [(False, 1), (True, 0)])
+def test_a_correction_falls_on_a_missing_or_a_surplus_cell(predicted: bool, label: int) -> None:
+    truth = torch.zeros(1, 64, 64, dtype=torch.bool)
+    truth[0, 16:32, 16:32] = True
+    logits = torch.full((1, 1, 16, 16), 5.0 if predicted else -5.0)
+    (place,), (clicked,) = next_clicks(logits, truth, torch.tensor([[0.5, 0.9, 0.9]]), PromptConfig())
+    assert clicked == label
+    x, y = place.long().tolist()
+    assert bool(truth[0, y, x]) is not predicted
+
+
+def test_without_an_error_the_click_falls_on_the_object_and_is_negative_for_an_absent_one() -> None:
+    truth = torch.zeros(2, 64, 64, dtype=torch.bool)
+    truth[0, 16:32, 16:32] = True
+    logits = torch.where(torch.nn.functional.avg_pool2d(truth[:, None].float(), 4) > 0.5, 5.0, -5.0)
+    places, labels = next_clicks(logits, truth, torch.full((2, 3), 0.5), PromptConfig())
+    assert labels.tolist() == [1, 0]
+    x, y = places[0].long().tolist()
+    assert truth[0, y, x]

@@ -1,11 +1,11 @@
-"""The ready runs: what the paper's tables say is what they hold."""
+"""Recipes hold the numbers of the paper's tables."""
 
 from __future__ import annotations
 
 import pytest
 
 from masklet.errors import FormatError
-from masklet.train.optimizer import rate_at
+from masklet.train.optimizer import lr_at
 from masklet.train.overrides import override
 from masklet.train.recipes import RECIPES, finetune_vos, full, pretrain_images, recipe_named
 
@@ -14,16 +14,15 @@ from masklet.train.recipes import RECIPES, finetune_vos, full, pretrain_images, 
 def test_every_recipe_is_sound(name: str) -> None:
     config = RECIPES[name]()
     assert config.name == name
-    assert override(config, ["run.seed=1"]).data == config.data  # its own values are within their bounds
-    rates = [rate_at(step, config.optim) for step in (0, config.optim.steps // 2, config.optim.steps - 1)]
-    assert all(0 < rate <= 1 for rate in rates)
-    assert rates[2] < 0.05
+    assert override(config, ["run.seed=1"]).data == config.data  # its values are within their bounds
+    scales = [lr_at(step, config.optim) for step in (0, config.optim.steps // 2, config.optim.steps - 1)]
+    assert all(0 < scale <= 1 for scale in scales)
+    assert scales[2] < 0.05
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_docstrings_say_command_and_score(name: str) -> None:
-    told = RECIPES[name].__doc__ or ""
-    assert f"masklet train {name} --data" in told
+def test_docstrings_give_the_command(name: str) -> None:
+    assert f"masklet train {name} --data" in (RECIPES[name].__doc__ or "")
 
 
 def test_the_papers_numbers() -> None:
@@ -54,7 +53,7 @@ def test_the_papers_numbers() -> None:
 
 def test_names() -> None:
     assert recipe_named("finetune-vos") == finetune_vos()
-    with pytest.raises(FormatError, match="no recipe 'finetune'; did you mean finetune_vos"):
+    with pytest.raises(FormatError, match="finetune_vos"):
         recipe_named("finetune")
-    with pytest.raises(FormatError, match="no recipe 'x'; finetune_vos, full"):
+    with pytest.raises(FormatError, match="'x'"):
         recipe_named("x")

@@ -18,7 +18,7 @@ from masklet.evaluate import ModelSpec, evaluate, protocol_named
 from masklet.io.atomic import output_errors
 from masklet.io.datasets import open_dataset
 from masklet.predict.load import find_weights
-from masklet.train.state import list_states
+from masklet.train.checkpoints import list_checkpoints
 
 JUDGED_BY = "mask", "3-click"
 """Protocols by which a model is measured before and after."""
@@ -52,7 +52,7 @@ def retrain(
         as_json=False,
     )
     with redirect_stdout(sys.stderr):  # what is said on the way is for people
-        run.run(resume=resume and (out / "run").is_dir() and bool(list_states(out / "run")), only_check=False)
+        run.run(resume=resume and bool(list_checkpoints(out / "run")), only_check=False)
     trained = out / "run" / "weights.safetensors"
     after = _measured(data, out / "after", replace(subject, name=str(trained)))
     held = splits.count("val")

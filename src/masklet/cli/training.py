@@ -20,15 +20,14 @@ from masklet.evaluate import evaluate, protocol_named
 from masklet.io.datasets import CheckReport
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import find_weights
-from masklet.train.callbacks import Watcher
+from masklet.train.callbacks import Callback, CsvLogger, TensorBoard, has_tensorboard
 from masklet.train.check import preflight
+from masklet.train.checkpoints import list_checkpoints
 from masklet.train.config import TrainConfig
 from masklet.train.loop import train
-from masklet.train.monitor import Journal, TensorBoard, has_tensorboard
 from masklet.train.overrides import override
 from masklet.train.recipes import recipe_named
 from masklet.train.sources import VALIDATION, Source, as_training_data, open_source
-from masklet.train.state import list_states
 
 MAX_VAL_VIDEOS, MAX_VAL_PICTURES = 8, 50
 """Validation during training takes so many, spread evenly; `masklet evaluate` measures all."""
@@ -122,7 +121,7 @@ class TrainingRun:
         typer.echo(f"look at {', '.join(str(sheet) for sheet in found.sheets)}")
 
     def _train(self, config: TrainConfig, sources: Sequence[Source], judges: Sequence[Source], *, resume: bool) -> None:
-        states = list_states(self.out) if self.out.is_dir() else []
+        states = list_checkpoints(self.out)
         if resume and not states and self._first:
             note(f"no checkpoint in {self.out}: starting at the beginning")
         try:
@@ -132,10 +131,10 @@ class TrainingRun:
                 self.out,
                 start="newest" if resume and states else None if self.init is None else find_weights(self.init),
                 validate=validator(judges) if judges else None,
-                watchers=self._watchers(config) if self._first else (),
+                callbacks=self._callbacks(config) if self._first else (),
             )
         except KeyboardInterrupt:
-            states = list_states(self.out) if self.out.is_dir() else []
+            states = list_checkpoints(self.out)
             kept = f"{states[-1].name} is kept; add --resume to go on" if states else "no checkpoint was due yet"
             note(f"interrupted: {kept}", quiet=not self._first)
             raise typer.Exit(INTERRUPTED) from None
@@ -144,15 +143,15 @@ class TrainingRun:
         elif self._first:
             typer.echo(f"wrote {weights}")
 
-    def _watchers(self, config: TrainConfig) -> list[Watcher]:
+    def _callbacks(self, config: TrainConfig) -> list[Callback]:
         every = config.run.log_every
-        watchers: list[Watcher] = [Journal(self.out, every=every)]
+        callbacks: list[Callback] = [CsvLogger(self.out, every=every)]
         if has_tensorboard():
-            watchers.append(TensorBoard(self.out / "tensorboard", every=every))
+            callbacks.append(TensorBoard(self.out / "tensorboard", every=every))
         else:
             note('no curves and pictures for TensorBoard: pip install "masklet[train]"', quiet=self.as_json)
-        watchers.append(JsonLines(every=every) if self.as_json else Lines(config.name, every=every))
-        return watchers
+        callbacks.append(JsonLines(every=every) if self.as_json else Lines(config.name, every=every))
+        return callbacks
 
 
 def validator(judges: Sequence[Source]) -> Callable[[Sam2], Mapping[str, float]]:

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from masklet.cli.progress import PLAIN_INTERVAL, clock
 from masklet.cli.report import document, note
-from masklet.train.callbacks import Shown, StepReport
-from masklet.train.monitor import Window
+from masklet.train.callbacks import StepAverages, StepReport
+from masklet.train.previews import Preview
 
 RECENT = 50
 """Speed and time left are told from so many steps."""
@@ -35,7 +35,7 @@ class Pace:
         """For people: "120/4000, loss 1.03, 35.1 images/s, waiting for data 2%, 41:20 left"."""
         last = self.recent[-1]
         seconds = max(sum(report.seconds for report in self.recent), 1e-9)
-        speed = sum(report.pictures for report in self.recent) / seconds
+        speed = sum(report.images for report in self.recent) / seconds
         waited = sum(report.waited for report in self.recent) / seconds
         loss = sum(report.terms["loss"] for report in self.recent) / len(self.recent)
         left = clock(round((last.steps - last.step) * seconds / len(self.recent)))
@@ -61,7 +61,7 @@ class Lines:
         self._bar: Progress | None = None
         self._task = 0
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Show how far the run is."""
         self.pace.recent.append(report)
         for reason in report.skipped:
@@ -77,10 +77,10 @@ class Lines:
         elif self._due(report):
             note(f"{self.what}: {self.pace.state()}")
 
-    def shown(self, step: int, shown: Shown) -> None:
+    def on_preview(self, step: int, preview: Preview) -> None:
         """Pictures do not fit here."""
 
-    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         """Tell the scores."""
         note(f"step {step}: {', '.join(f'{name} {value:.1f}' for name, value in scores.items())}")
 
@@ -116,18 +116,18 @@ class JsonLines:
     """
 
     def __init__(self, *, every: int) -> None:
-        self.every, self.window = every, Window()
+        self.every, self.averages = every, StepAverages()
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Print a line if one is due."""
-        line = self.window.add(report, self.every)
+        line = self.averages.add(report, self.every)
         if line is not None:
             say("step", steps=report.steps, **line)
 
-    def shown(self, step: int, shown: Shown) -> None:
+    def on_preview(self, step: int, preview: Preview) -> None:
         """Pictures do not fit here."""
 
-    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         """Print the scores."""
         say("validation", step=step, scores=dict(scores))
 

@@ -1,4 +1,4 @@
-"""One process or many from the same command: who we are under `torchrun`, and gradients averaged over all of us."""
+"""Distributed training under `torchrun`: process group and gradient averaging; a single process without it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class World:
-    """One process among ``size``."""
+    """Place of this process among the ``size`` processes of a run."""
 
     rank: int = 0
     size: int = 1
     device: torch.device = CPU
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes and tells."""
+    def is_first(self) -> bool:
+        """Whether this process writes files and calls callbacks."""
         return self.rank == 0
 
 
 @contextmanager
-def joined() -> Iterator[World]:
-    """The processes that `torchrun` started, or this one alone; CUDA where there is one for each, else CPU."""
+def init_distributed() -> Iterator[World]:
+    """Join the process group of `torchrun` for the duration of the block; without torchrun a world of one process.
+
+    The device is the CUDA device of the local rank if CUDA is available, else the CPU.
+    """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else CPU
@@ -47,29 +50,29 @@ def joined() -> Iterator[World]:
 
 
 def average_gradients(model: nn.Module, world: World) -> None:
-    """Make every gradient the mean over all processes; one who did not need a weight counts as zero.
+    """Replace every gradient by its mean over all processes; a missing gradient counts as zero.
 
-    One sum at the end of a step rather than hooks during it: which weights a batch needs differs from batch to batch
-    and from process to process (no clicks, no memories), and this way the result does not depend on it.
+    One all-reduce at the end of a step instead of hooks during the backward pass: which weights a batch uses differs
+    between batches and processes (no clicks, no memories), and the result must not depend on it.
     """
     if world.size == 1:
         return
     trained = [p for p in model.parameters() if p.requires_grad]
     used = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=trained[0].device)
     dist.all_reduce(used, dist.ReduceOp.MAX)
-    wanted = [p for p, by_anyone in zip(trained, used.tolist(), strict=True) if by_anyone]
-    for p in wanted:
+    reduced = [p for p, used_anywhere in zip(trained, used.tolist(), strict=True) if used_anywhere]
+    for p in reduced:
         if p.grad is None:
             p.grad = torch.zeros_like(p)
-    flat = torch.cat([p.grad.flatten() for p in wanted if p.grad is not None])
+    flat = torch.cat([p.grad.flatten() for p in reduced if p.grad is not None])
     dist.all_reduce(flat)
     flat /= world.size
-    for p, part in zip(wanted, flat.split([p.numel() for p in wanted]), strict=True):
+    for p, part in zip(reduced, flat.split([p.numel() for p in reduced]), strict=True):
         assert p.grad is not None
         p.grad.copy_(part.view_as(p))
 
 
-def wait_for_all(world: World) -> None:
-    """Go on once everybody is here."""
+def barrier(world: World) -> None:
+    """Wait until all processes arrive."""
     if world.size > 1:
         dist.barrier()

@@ -1,42 +1,35 @@
-"""The training loop: batches by number, one optimizer step after the other, checkpoints, validation, and the end."""
+"""Training loop: optimizer steps on numbered batches, checkpoints, validation, and the final weights."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
-from masklet.errors import OutputError, WeightsError
-from masklet.io.datasets import ImageSample, VideoSequence
+from masklet.errors import OutputError
+from masklet.io.atomic import output_errors
 from masklet.model.convert import save_model
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import compile_model
-from masklet.train.callbacks import StepReport, Watcher
+from masklet.train.batch import TrainBatch
+from masklet.train.callbacks import Callback, StepReport
+from masklet.train.checkpoints import list_checkpoints, read_newest, restore, save_checkpoint
 from masklet.train.config import TrainConfig
-from masklet.train.distributed import World, average_gradients, joined, wait_for_all
+from masklet.train.distributed import World, average_gradients, barrier, init_distributed
 from masklet.train.lora import add_lora, merge_lora
-from masklet.train.mixture import Mixture, Task, tasks
-from masklet.train.optimizer import Average, build_optimizer, freeze, rate_at, set_rates, train_mode
+from masklet.train.losses import TERMS, batch_loss
+from masklet.train.mixture import Mixture, TrainData, load_batches
+from masklet.train.optimizer import EMA, build_optimizer, freeze, lr_at, set_lr, set_train_mode
 from masklet.train.overrides import config_from_json, config_to_json, differences
-from masklet.train.preview import preview
-from masklet.train.state import list_states, read_state, restore, save_state
-from masklet.train.step import descend
+from masklet.train.previews import make_preview
 
 WEIGHTS = "weights.safetensors"
 Validate = Callable[[Sam2], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class TrainData:
-    """What there is to learn from."""
-
-    stills: Sequence[ImageSample]
-    videos: Sequence[VideoSequence]
 
 
 def train(
@@ -46,48 +39,43 @@ def train(
     *,
     start: Path | Literal["newest"] | None = None,
     validate: Validate | None = None,
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
-    """Train a model; under `torchrun` every process calls this.
+    """Train a model; under `torchrun` every process calls this function.
 
-    A batch is a function of the seed and its number, so a run that was killed at any moment and resumed ends with the
-    weights of one that was not (bit for bit on the CPU with as many threads).
+    A batch is a function of the seed and its number, so a run that was killed and resumed ends with the same weights as
+    an uninterrupted one (bit for bit on the CPU with the same number of threads).
 
     Args:
-        config: everything about the run.
-        data: pictures and videos with masks.
+        config: all settings of the run.
+        data: annotated images and videos.
         out: folder for checkpoints and the final weights.
-        start: weights to start from, with their own model configuration; "newest" to go on from the newest checkpoint
-            in ``out``, or begin where there is none; at random by default.
-        validate: called with the model, in eval mode, every `RunConfig.validate_every` steps and at the end.
-        watchers: told by the first process.
+        start: a file of weights to start from, with their own model configuration; "newest" resumes from the newest
+            checkpoint in ``out``, if there is one; None starts from random weights.
+        validate: called with the model in eval mode every `RunConfig.validate_every` steps and at the end.
+        callbacks: called in the first process.
 
     Returns:
-        the file of the final weights (the moving average, if there is one).
+        the file of the final weights (their EMA, if it is on).
 
     Raises:
         WeightsError: the weights or the checkpoint cannot be used.
         OutputError: ``out`` holds another run, or cannot be written.
-        FormatError: the data show nothing to train on.
+        FormatError: there is nothing to train on.
     """
-    with joined() as world:
-        run = Run(config, data, out, world, validate, watchers if world.first else ())
-        run.start(start)
+    with init_distributed() as world:
+        run = Run(config, data, out, world, start, validate, callbacks if world.is_first else ())
         try:
-            for step, batches, waited in run.batches():
-                run.step(step, batches, waited)
+            for batches, waited in run.batches():
+                run.step(batches, waited)
             return run.finish()
         finally:
-            for watcher in run.watchers:
-                watcher.close()
+            for callback in run.callbacks:
+                callback.close()
 
 
 class Run:
-    """A run under way: the model and what moves it."""
-
-    model: Sam2
-    optimizer: torch.optim.Optimizer
-    average: Average
+    """State of a training run: model, optimizer, EMA and the number of finished steps."""
 
     def __init__(
         self,
@@ -95,155 +83,158 @@ class Run:
         data: TrainData,
         out: Path,
         world: World,
+        start: Path | Literal["newest"] | None,
         validate: Validate | None,
-        watchers: Sequence[Watcher],
+        callbacks: Sequence[Callback],
     ) -> None:
-        self.config, self.out, self.world = config, out, world
-        self.validate, self.watchers = validate, watchers
-        self.mixture = Mixture(config, data.stills, data.videos)
-        self.done = 0
-
-    def start(self, start: Path | Literal["newest"] | None) -> None:
-        """Build the model or read it, and find the place to go on from."""
-        states = list_states(self.out) if self.out.is_dir() else []
-        if states and start != "newest":
-            raise OutputError(f"{self.out} holds a run of {states[-1].stem}: resume it, or choose another folder")
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.out}: {error.strerror}") from None
-        torch.manual_seed(self.config.run.seed)
-        state = newest_state(states) if states else None
-        if state is not None:
-            stored = config_from_json(state["config"])
-            changed = differences(replace(stored, run=self.config.run, model=self.config.model), self.config)
+        self.out, self.world, self.validate, self.callbacks = out, world, validate, callbacks
+        self.mixture = Mixture(config, data)
+        checkpoints = list_checkpoints(out)
+        if checkpoints and start != "newest":
+            raise OutputError(
+                f"{out} holds the checkpoint {checkpoints[-1].stem} of another run: resume it, or choose another folder"
+            )
+        with output_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.run.seed)
+        checkpoint = read_newest(checkpoints) if checkpoints else None
+        if checkpoint is not None:
+            stored = config_from_json(checkpoint["config"])
+            changed = differences(replace(stored, run=config.run, model=config.model), config)
             if changed:
-                told = f"{changed[0]}{f' and {len(changed) - 1} more' * (len(changed) > 1)}"
+                others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
                 raise OutputError(
-                    f"{self.out} holds a run with other settings ({told}); change only run.* when you resume"
+                    f"{out} holds a run with other settings ({changed[0]}{others}); change only run.* when you resume"
                 )
-            self.config = replace(self.config, model=stored.model)
-            self.model = fresh_model(self.config)
-        elif isinstance(start, Path):
+            config = replace(config, model=stored.model)
+        if checkpoint is None and isinstance(start, Path):
             self.model = load_model(start)
-            self.config = replace(self.config, model=self.model.config)
+            config = replace(config, model=self.model.config)
         else:
-            self.model = fresh_model(self.config)
-        self._prepare()
-        if state is not None:
-            self.done = restore(state, self._parts)
-
-    def _prepare(self) -> None:
-        optim = self.config.optim
-        self.model.to(self.world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = init_model(config)
+        self.config, optim = config, config.optim
+        self.model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self.model, optim.freeze)
         if optim.lora:
             add_lora(self.model, optim.lora)
-            self.model.to(self.world.device)
-        train_mode(self.model)
+            self.model.to(world.device)
+        set_train_mode(self.model)
         if optim.compile:
             compile_model(self.model)
         self.optimizer = build_optimizer(self.model, optim)
-        self.average = Average(self.model, optim.ema)
+        self.ema = EMA(self.model, optim.ema)
+        self.done = 0 if checkpoint is None else restore(checkpoint, self.model, self.optimizer, self.ema)
 
-    @property
-    def _parts(self) -> tuple[Sam2, torch.optim.Optimizer, Average]:
-        return self.model, self.optimizer, self.average
-
-    def batches(self) -> Iterator[tuple[int, list[Task], float]]:
-        """What this process does in each step that is left, and the seconds it waited for the batches."""
-        each, optim = self.config.optim.accumulate, self.config.optim
+    def batches(self) -> Iterator[tuple[list[TrainBatch], float]]:
+        """Yield the batches of this process for each remaining step, and the seconds spent waiting for them."""
+        optim = self.config.optim
         numbers = [
-            (step * self.world.size + self.world.rank) * each + place
+            (step * self.world.size + self.world.rank) * optim.accumulate + i
             for step in range(self.done, optim.steps)
-            for place in range(each)
+            for i in range(optim.accumulate)
         ]
-        stream = tasks(self.mixture, numbers, self.config.run.workers)
-        for step in range(self.done, optim.steps):
-            asked = time.perf_counter()
-            batches = [next(stream) for _ in range(each)]
-            yield step, batches, time.perf_counter() - asked
+        stream = load_batches(self.mixture, numbers, self.config.run.workers)
+        for _ in range(self.done, optim.steps):
+            started = time.perf_counter()
+            batches = [next(stream) for _ in range(optim.accumulate)]
+            yield batches, time.perf_counter() - started
 
-    def step(self, step: int, batches: list[Task], waited: float) -> None:
-        """One optimizer step, and what is due after it."""
-        config, began = self.config, time.perf_counter()
-        rate = rate_at(step, config.optim)
-        set_rates(self.optimizer, rate)
-        terms, norm = descend(
-            self.model, batches, self.optimizer, config, lambda: average_gradients(self.model, self.world)
-        )
-        self.average.update(self.model)
-        self.done = step + 1
+    def step(self, batches: list[TrainBatch], waited: float) -> None:
+        """Take one optimizer step, then run callbacks, validate and save a checkpoint where they are due."""
+        config, started = self.config, time.perf_counter()
+        lr_scale = lr_at(self.done, config.optim)
+        set_lr(self.optimizer, lr_scale)
+        terms, norm = train_step(self.model, batches, self.optimizer, config, self.world)
+        self.ema.update(self.model)
+        self.done += 1
         report = StepReport(
             step=self.done,
             steps=config.optim.steps,
             terms=terms,
             norm=norm,
-            rate=rate,
-            pictures=self.world.size * sum(task.batch.pixels.shape[0] * task.batch.pixels.shape[1] for task in batches),
-            seconds=waited + time.perf_counter() - began,
+            lr_scale=lr_scale,
+            images=self.world.size * sum(batch.pixels.shape[0] * batch.pixels.shape[1] for batch in batches),
+            seconds=waited + time.perf_counter() - started,
             waited=waited,
-            skipped=tuple(line for task in batches for line in task.skipped),
-            still=batches[-1].batch.num_frames == 1,
+            skipped=tuple(line for batch in batches for line in batch.skipped),
+            is_image=batches[-1].num_frames == 1,
         )
-        for watcher in self.watchers:
-            watcher.step(report)
-        self._after(batches[-1])
-
-    def _after(self, task: Task) -> None:
-        run = self.config.run
-        if run.picture_every and self.done % run.picture_every == 0 and self.watchers:
-            shown = preview(self.model, task)
-            for watcher in self.watchers:
-                watcher.shown(self.done, shown)
-        if run.validate_every and self.done % run.validate_every == 0:
+        for callback in self.callbacks:
+            callback.on_step(report)
+        every = config.run
+        if every.picture_every and self.done % every.picture_every == 0 and self.callbacks:
+            preview = make_preview(self.model, batches[-1])
+            for callback in self.callbacks:
+                callback.on_preview(self.done, preview)
+        if every.validate_every and self.done % every.validate_every == 0:
             self._validate()
-        if self.done % run.save_every == 0 or self.done == self.config.optim.steps:
+        if self.done % every.save_every == 0 or self.done == config.optim.steps:
             self._save()
 
     def _save(self) -> None:
-        if self.world.first:
-            save_state(self.out, self.done, config_to_json(self.config), self._parts, keep=self.config.run.keep)
-        wait_for_all(self.world)
+        if self.world.is_first:
+            settings, keep = config_to_json(self.config), self.config.run.keep
+            save_checkpoint(self.out, self.done, settings, self.model, self.optimizer, self.ema, keep=keep)
+        barrier(self.world)
 
     def _validate(self) -> None:
-        if self.validate is None or not self.world.first:
+        if self.validate is None or not self.world.is_first:
             return
-        self.average.swap(self.model)
+        self.ema.swap(self.model)
         self.model.eval()
         with torch.inference_mode():
             scores = self.validate(self.model)
-        self.average.swap(self.model)
-        train_mode(self.model)
-        for watcher in self.watchers:
-            watcher.validated(self.done, scores)
+        self.ema.swap(self.model)
+        set_train_mode(self.model)
+        for callback in self.callbacks:
+            callback.on_validation(self.done, scores)
 
     def finish(self) -> Path:
-        """Validate, if that was not just done, and write the weights."""
+        """Validate, unless the last step did, and write the final weights."""
         every = self.config.run.validate_every
         if not every or self.done % every:
             self._validate()
         target = self.out / WEIGHTS
-        if self.world.first:
-            self.average.swap(self.model)
+        if self.world.is_first:
+            self.ema.swap(self.model)
             merge_lora(self.model)
             save_model(self.model, target)
-        wait_for_all(self.world)
+        barrier(self.world)
         return target
 
 
-def newest_state(states: Sequence[Path]) -> dict[str, Any]:
-    """The newest checkpoint that can be read; a damaged one gives way to the one before it."""
-    for path in reversed(states[1:]):
-        try:
-            return read_state(path)
-        except WeightsError:
-            continue
-    return read_state(states[0])
+def train_step(
+    model: Sam2,
+    batches: Sequence[TrainBatch],
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    world: World | None = None,
+) -> tuple[dict[str, float], float]:
+    """Take one optimizer step on the mean gradient of some batches, averaged over all processes.
+
+    Returns:
+        "loss" and its terms, means over the batches; and the norm of the gradient before clipping. If it is not finite,
+        the weights are unchanged.
+    """
+    optim = config.optim
+    optimizer.zero_grad(set_to_none=True)
+    sums = dict.fromkeys(("loss", *TERMS), 0.0)
+    for batch in batches:
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=optim.autocast):
+            loss, terms = batch_loss(model, batch, config.loss, checkpointing=optim.checkpointing)
+        if loss.requires_grad:
+            (loss / len(batches)).backward()
+        for name, value in {"loss": float(loss.detach()), **terms}.items():
+            sums[name] += value / len(batches)
+    average_gradients(model, world or World())
+    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], optim.clip)
+    if torch.isfinite(norm):
+        optimizer.step()
+    return sums, float(norm)
 
 
-def fresh_model(config: TrainConfig) -> Sam2:
-    """A model at random; learned codes, which are zero until weights come, get small numbers."""
+def init_model(config: TrainConfig) -> Sam2:
+    """Build a model with random weights; embeddings that are zero by default get small random values."""
     model = Sam2(config.model)
     for parameter in model.parameters():
         if parameter.ndim > 1 and not parameter.any():

@@ -1,4 +1,4 @@
-"""Low-rank updates (Hu et al. 2021): a frozen linear layer plus the product of two small trained ones."""
+"""LoRA (Hu et al. 2021): a frozen linear layer plus the product of two small trained matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from masklet.model.sam2 import Sam2
 
 
 class LowRank(nn.Module):
-    """Adds ``up @ down`` to a weight; zero at the start, so that the model begins as it was."""
+    """Adds ``up @ down`` to a weight; initially zero, so that the model starts unchanged."""
 
     def __init__(self, weight: Tensor, rank: int) -> None:
         super().__init__()
@@ -29,25 +29,25 @@ class LowRank(nn.Module):
 
 
 def add_lora(model: Sam2, rank: int) -> None:
-    """Give every linear layer of the trunk a trained low-rank update; freeze the trunk's own weights.
+    """Add a trained low-rank update to every linear layer of the trunk and freeze the trunk's own weights.
 
     Raises:
-        WeightsError: the trunk has no linear layers (a convolution network).
+        WeightsError: the trunk is a convolutional network without linear layers.
     """
     model.image_encoder.trunk.requires_grad_(False)
-    layers = list(_linear(model))
+    layers = list(_linear_layers(model))
     if not layers:
-        raise WeightsError("optim.lora needs a trunk with linear layers (Hiera); this one has none")
+        raise WeightsError("optim.lora needs a trunk with linear layers (Hiera), but this one has none")
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank))
 
 
 def merge_lora(model: Sam2) -> None:
-    """Put the updates into the weights for good: a model of the ordinary form."""
-    for layer in list(_linear(model)):
+    """Add the updates to the weights and remove the extra parameters."""
+    for layer in list(_linear_layers(model)):
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-def _linear(model: Sam2) -> Iterator[nn.Linear]:
+def _linear_layers(model: Sam2) -> Iterator[nn.Linear]:
     return (layer for layer in model.image_encoder.trunk.modules() if isinstance(layer, nn.Linear))

@@ -1,4 +1,4 @@
-"""How weights move: rates of their own for trunk, layers and the rest; schedules; a moving average of the weights."""
+"""Optimizer: trained and frozen weights, parameter groups, learning rate schedule, and the EMA of the weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from masklet.model.sam2 import Sam2
 from masklet.train.config import OptimConfig
 
 TRUNK = "image_encoder.trunk."
+_BLOCK = re.compile(rf"{re.escape(TRUNK)}blocks\.(\d+)\.")
 
 
 def freeze(model: Sam2, prefixes: Iterable[str]) -> None:
-    """Let everything be trained but the weights whose names begin so; batch norms keep their statistics."""
+    """Make all weights trainable except those whose names begin with one of the prefixes.
+
+    Raises:
+        WeightsError: a prefix matches no weight.
+    """
     model.requires_grad_(True)
     names = [name for name, _ in model.named_parameters()]
     for prefix in prefixes:
@@ -28,8 +33,8 @@ def freeze(model: Sam2, prefixes: Iterable[str]) -> None:
         parameter.requires_grad_(not name.startswith(tuple(prefixes)))
 
 
-def train_mode(model: Sam2) -> None:
-    """Training mode, but batch norms go on with the statistics they have: batches are small."""
+def set_train_mode(model: Sam2) -> None:
+    """Set training mode, but let batch norms keep their running statistics, since batches are small."""
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -37,61 +42,59 @@ def train_mode(model: Sam2) -> None:
 
 
 def build_optimizer(model: Sam2, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW with one group for each rate and decay; a group's ``peak`` is its rate at the height of the schedule."""
+    """Build AdamW with one group for each learning rate and weight decay; "peak" is a group's peak learning rate."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     depth = trunk_depth(model)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            rate = config.lr
+            lr = config.lr
             if name.startswith(TRUNK):
-                rate = config.trunk_lr * config.layer_decay ** (depth - trunk_layer(name, depth))
+                lr = config.trunk_lr * config.layer_decay ** (depth - trunk_layer(name, depth))
             decay = config.weight_decay if parameter.ndim > 1 and "embed" not in name else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    listed = [{"params": ps, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), ps in groups.items()]
+            groups.setdefault((lr, decay), []).append(parameter)
+    listed = [{"params": ps, "lr": lr, "peak": lr, "weight_decay": decay} for (lr, decay), ps in groups.items()]
     return torch.optim.AdamW(listed, betas=config.betas)
 
 
 def trunk_depth(model: Sam2) -> int:
-    """Number of the trunk's last layer; the first is 1."""
-    layers = [
-        int(m[1])
-        for name, _ in model.named_parameters()
-        if (m := re.match(rf"{re.escape(TRUNK)}blocks\.(\d+)\.", name))
-    ]
-    return max(layers, default=0) + 1
+    """Return the number of the trunk's last layer; the first block is layer 1."""
+    blocks = [int(match[1]) for name, _ in model.named_parameters() if (match := _BLOCK.match(name))]
+    return max(blocks, default=0) + 1
 
 
 def trunk_layer(name: str, depth: int) -> int:
-    """Which layer a weight of the trunk belongs to: 0 for patches and position code, ``depth`` for the last block."""
-    matched = re.match(rf"{re.escape(TRUNK)}blocks\.(\d+)\.", name)
-    if matched:
-        return int(matched[1]) + 1
+    """Return the layer of a trunk weight: 0 for patch and position embeddings, ``depth`` for those after the blocks."""
+    if match := _BLOCK.match(name):
+        return int(match[1]) + 1
     return 0 if re.search(r"patch_embed|pos_embed|stem|trunk\.bn1", name) else depth
 
 
-def rate_at(step: int, config: OptimConfig) -> float:
-    """The share of its peak at which every rate stands in a step (from 0)."""
+def lr_at(step: int, config: OptimConfig) -> float:
+    """Return the learning rate in a step (from 0) as a share of its peak."""
     if step < config.warmup:
         return (step + 1) / config.warmup
     if config.schedule == "cosine":
-        done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        progress = (step - config.warmup) / max(config.steps - config.warmup, 1)
+        return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     left = config.steps - step
-    down = min(left / config.cooldown, 1.0) if config.cooldown else 1.0
+    cooldown = min(left / config.cooldown, 1.0) if config.cooldown else 1.0
     if config.schedule == "constant":
-        return down
+        return cooldown
     scale = max(config.warmup, 1)
-    return math.sqrt(scale / max(step, scale)) * down
+    return math.sqrt(scale / max(step, scale)) * cooldown
 
 
-def set_rates(optimizer: torch.optim.Optimizer, share: float) -> None:
-    """Put every group at a share of its peak rate."""
+def set_lr(optimizer: torch.optim.Optimizer, scale: float) -> None:
+    """Set the learning rate of every group to a share of its peak."""
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * share
+        group["lr"] = group["peak"] * scale
 
 
-class Average:
-    """A moving average of the trained weights; early on it follows faster, so that the start is soon forgotten."""
+class EMA:
+    """Exponential moving average of the trained weights, off if the decay is 0.
+
+    In the first steps the decay is smaller, so that the initial weights are soon forgotten.
+    """
 
     def __init__(self, model: Sam2, decay: float) -> None:
         self.decay, self.steps = decay, 0
@@ -99,7 +102,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: Sam2) -> None:
-        """Take in the weights of one more step."""
+        """Include the weights of one more step."""
         if not self.decay:
             return
         self.steps += 1
@@ -109,19 +112,19 @@ class Average:
 
     @torch.no_grad()
     def swap(self, model: Sam2) -> None:
-        """Exchange the model's weights with the average; twice gives both back."""
+        """Exchange the weights of the model with the average; a second call undoes it."""
         for name, parameter in _trained(model):
             if name in self.weights:
-                kept = parameter.clone()
+                current = parameter.clone()
                 parameter.copy_(self.weights[name])
-                self.weights[name].copy_(kept)
+                self.weights[name].copy_(current)
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the content of a checkpoint."""
         return {"steps": self.steps, "weights": self.weights}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the content of a checkpoint."""
         self.steps = state["steps"]
         for name, weight in state["weights"].items():
             self.weights[name].copy_(weight)

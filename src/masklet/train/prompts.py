@@ -1,40 +1,52 @@
-"""Simulated people: every random decision of a step, drawn before the forward pass and kept as data (paper D.1)."""
+"""Simulated prompts on tensors: all random decisions of a batch drawn in advance, and clicks by the paper's rule.
+
+Clicks follow the rule of `masklet.predict.annotator`, but for all objects at once, on the grid of the mask logits, and
+mixed with random clicks (paper appendix D.1).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 from scipy import ndimage
 from torch import Tensor
 
+from masklet.model.tensors import PromptTensors
 from masklet.train.config import PromptConfig
 
-Kind = Literal["mask", "click", "box"]
-KINDS: tuple[Kind, ...] = ("mask", "click", "box")
+PromptKind = Literal["mask", "click", "box"]
+KINDS: tuple[PromptKind, ...] = ("mask", "click", "box")
+NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = 0, 1, 2, 3
+"""Labels of the points in `PromptTensors`."""
+
 MAX_BOX_SHIFT = 20.0
+CELL = 4
+"""Side of the cells of the mask logits in pixels; clicks are at the centers of cells."""
 
 
 @dataclass(frozen=True, eq=False)
 class PromptPlan:
-    """Who is prompted how, where and when in one batch. Uniform numbers in [0, 1) become places once masks are known.
+    """How the objects of a batch are prompted. Uniform numbers in [0, 1) become positions once the masks are known.
 
     Attributes:
         kinds: first prompt of each object.
-        prompted: frames with a first prompt, in order; frame 0 is the first.
-        corrected: frames with corrective clicks, in order.
+        prompted: frames with a first prompt, ascending; frame 0 is always one of them.
+        corrected: frames with corrective clicks, ascending.
         rounds: corrective clicks on each of those.
-        first: for each frame and object: which pixel (0), and whether its middle instead (1).
-        boxes: normal numbers: how each side of a box is off.
-        corrections: for each round, frame and object: which pixel (0), its middle instead (1), true mask instead (2).
-        config: the shares that the numbers are compared with.
+        first: for each frame and object, the random pixel (0) and whether to use the center instead (1).
+        boxes: normally distributed offsets of the sides of each box.
+        corrections: for each round, frame and object, the random pixel (0), whether to use the center instead (1), and
+            whether to sample the true mask instead of the error (2).
+        config: the probabilities that the numbers are compared with.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[PromptKind, ...]
     prompted: tuple[int, ...]
     corrected: tuple[int, ...]
     rounds: int
@@ -45,7 +57,7 @@ class PromptPlan:
 
 
 def draw_plan(config: PromptConfig, num_frames: int, num_objects: int, generator: np.random.Generator) -> PromptPlan:
-    """A plan for a batch of clips of ``num_frames`` frames with ``num_objects`` objects in all."""
+    """Draw a plan for a batch of clips of ``num_frames`` frames with ``num_objects`` objects in all."""
     shares = config.video if num_frames > 1 else config.image
     kinds = generator.choice(len(KINDS), num_objects, p=np.array(shares) / sum(shares))
     later = generator.permutation(np.arange(1, num_frames))
@@ -67,30 +79,47 @@ def draw_plan(config: PromptConfig, num_frames: int, num_objects: int, generator
     )
 
 
-def pick_pixels(
-    regions: Bool[Tensor, "n h w"], where: Float[Tensor, " n"], centered: Bool[Tensor, " n"]
-) -> Float[Tensor, "n 2"]:
-    """(x, y) of a pixel of each region: its middle, or the one at the share ``where`` in reading order.
+def first_prompts(
+    truth: Bool[Tensor, "n s s"], plan: PromptPlan, frame: int, rows: Sequence[int]
+) -> list[PromptTensors]:
+    """Return the first click or box on each object, by its true mask."""
+    draws = torch.from_numpy(plan.first[frame, rows]).to(truth.device)
+    cells = F.max_pool2d(truth[:, None].float(), CELL)[:, 0] > 0
+    clicks = cell_centers(pick_pixels(cells, draws[:, 0], draws[:, 1] < plan.config.centered_clicks))
+    noise = torch.from_numpy(plan.boxes[frame, rows]).to(truth.device)
+    boxes = noisy_boxes(truth, noise, plan.config.box_noise)
+    by_kind = {
+        "click": (clicks[:, None], torch.tensor([[POSITIVE]], device=truth.device)),
+        "box": (boxes, torch.tensor([[TOP_LEFT, BOTTOM_RIGHT]], device=truth.device)),
+    }
+    chosen = [by_kind[plan.kinds[row]] for row in rows]
+    return [PromptTensors(points[[i]], labels) for i, (points, labels) in enumerate(chosen)]
 
-    An empty region gives its pixel (0, 0).
+
+@torch.no_grad()
+def next_clicks(
+    logits: Float[Tensor, "n 1 s4 s4"],
+    truth: Bool[Tensor, "n s s"],
+    draws: Float[Tensor, "n 3"],
+    config: PromptConfig,
+) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+    """Return the next click (x, y) on each object, in pixels of the model input, and its label.
+
+    Errors are found in cells of 4 x 4 pixels. Where there is no error, or the plan says so, the click falls on the true
+    mask, or anywhere on the frame (as a negative click) if the object is absent.
     """
-    count, _, width = regions.shape
-    flat = regions.flatten(1)
-    order = flat.cumsum(1)
-    wanted = (where * order[:, -1]).floor().long() + 1
-    place = (order >= wanted[:, None]).to(torch.uint8).argmax(1)
-    if centered.any():
-        deepest = depth(regions).flatten(1).argmax(1)
-        place = torch.where(centered, deepest, place)
-    assert len(place) == count
-    return torch.stack([place % width, place // width], dim=1).float()
-
-
-def depth(regions: Bool[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-    """How many times a region can be eroded before a pixel is gone: the distance to its outline, in king's moves."""
-    framed = F.pad(regions, (1, 1, 1, 1)).cpu().numpy()
-    steps = np.stack([ndimage.distance_transform_cdt(region, "chessboard") for region in framed])
-    return torch.from_numpy(steps[:, 1:-1, 1:-1].astype(np.float32)).to(regions.device)
+    coverage = F.avg_pool2d(truth[:, None].float(), CELL)[:, 0]
+    target, predicted = coverage > 0.5, logits[:, 0] > 0
+    missing, surplus = target & ~predicted, predicted & ~target
+    perfect = ~(missing | surplus).flatten(1).any(1)
+    from_truth = (draws[:, 2] < config.truth_clicks) | perfect
+    touched = coverage > 0
+    visible = touched.flatten(1).any(1)
+    missing = torch.where((from_truth & visible)[:, None, None], touched, missing)
+    surplus = torch.where((from_truth & visible)[:, None, None], torch.zeros_like(surplus), surplus)
+    surplus = torch.where((from_truth & ~visible)[:, None, None], torch.ones_like(surplus), surplus)
+    cells, positive = pick_correction(missing, surplus, draws, config)
+    return cell_centers(cells), positive.long()
 
 
 def pick_correction(
@@ -99,26 +128,55 @@ def pick_correction(
     draws: Float[Tensor, "n 3"],
     config: PromptConfig,
 ) -> tuple[Float[Tensor, "n 2"], Bool[Tensor, " n"]]:
-    """The next click on each object and whether it is positive.
+    """Return the pixel (x, y) of the next click on each object, and whether it is positive.
 
-    Centered clicks go to the middle of the deepest error, others to any wrong pixel.
+    Centered clicks go to the center of the deepest error, the others to any wrong pixel.
     """
-    where, middle = draws[:, 0], draws[:, 1] < config.centered_clicks
+    where, centered = draws[:, 0], draws[:, 1] < config.centered_clicks
     positive = missing.flatten(1).any(1)
-    if middle.any():
+    if centered.any():
         deepest = [depth(region).flatten(1).amax(1) for region in (missing, surplus)]
-        positive = torch.where(middle, deepest[0] >= deepest[1], positive)
-    regions = torch.where(
-        middle[:, None, None], torch.where(positive[:, None, None], missing, surplus), missing | surplus
-    )
-    places = pick_pixels(regions, where, middle)
-    rows = torch.arange(len(places), device=places.device)
-    x, y = places.long().unbind(1)
-    return places, torch.where(middle, positive, missing[rows, y, x])
+        positive = torch.where(centered, deepest[0] >= deepest[1], positive)
+    larger = torch.where(positive[:, None, None], missing, surplus)
+    pixels = pick_pixels(torch.where(centered[:, None, None], larger, missing | surplus), where, centered)
+    rows = torch.arange(len(pixels), device=pixels.device)
+    x, y = pixels.long().unbind(1)
+    return pixels, torch.where(centered, positive, missing[rows, y, x])
 
 
-def noisy_boxes(masks: Bool[Tensor, "n h w"], noise: Float[Tensor, "n 4"], share: float) -> Float[Tensor, "n 2 2"]:
-    """Top-left and bottom-right corners (x, y) of each mask's box, off by a share of its size."""
+def pick_pixels(
+    regions: Bool[Tensor, "n h w"], where: Float[Tensor, " n"], centered: Bool[Tensor, " n"]
+) -> Float[Tensor, "n 2"]:
+    """Return one pixel (x, y) of each region: its center, or the pixel at the share ``where`` in reading order.
+
+    For an empty region it is (0, 0).
+    """
+    width = regions.shape[2]
+    order = regions.flatten(1).cumsum(1)
+    rank = (where * order[:, -1]).floor().long() + 1
+    place = (order >= rank[:, None]).to(torch.uint8).argmax(1)
+    if centered.any():
+        place = torch.where(centered, depth(regions).flatten(1).argmax(1), place)
+    return torch.stack([place % width, place // width], dim=1).float()
+
+
+def depth(regions: Bool[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    """Compute the chessboard distance of each pixel inside a region to the outside; beyond the border is outside."""
+    framed = F.pad(regions, (1, 1, 1, 1)).cpu().numpy()
+    steps = np.stack([ndimage.distance_transform_cdt(region, "chessboard") for region in framed])
+    return torch.from_numpy(steps[:, 1:-1, 1:-1].astype(np.float32)).to(regions.device)
+
+
+def cell_centers(cells: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+    """Return the centers (x, y) of cells, in pixels of the model input."""
+    return cells * CELL + (CELL - 1) / 2
+
+
+def noisy_boxes(masks: Bool[Tensor, "n h w"], noise: Float[Tensor, "n 4"], scale: float) -> Float[Tensor, "n 2 2"]:
+    """Return the top-left and bottom-right corners (x, y) of each mask's box, shifted by noise.
+
+    A unit of noise is a share ``scale`` of the side of the box; a shift is at most 20 pixels.
+    """
     height, width = masks.shape[1:]
     sides = []
     for axis, length in ((1, width), (2, height)):
@@ -129,7 +187,7 @@ def noisy_boxes(masks: Bool[Tensor, "n h w"], noise: Float[Tensor, "n 4"], share
     x, y = sides
     corners = torch.stack([x, y], dim=2)
     size = (corners[:, 1] - corners[:, 0] + 1)[:, None]
-    shift = (noise.view(-1, 2, 2) * share * size).clamp(-MAX_BOX_SHIFT, MAX_BOX_SHIFT)
+    shift = (noise.view(-1, 2, 2) * scale * size).clamp(-MAX_BOX_SHIFT, MAX_BOX_SHIFT)
     limit = torch.tensor([width - 1.0, height - 1.0], device=masks.device)
     moved = torch.minimum((corners + shift).clamp(min=0), limit)
     low, high = moved.amin(1), moved.amax(1)

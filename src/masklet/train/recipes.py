@@ -1,4 +1,4 @@
-"""Ready runs: functions that return a typed configuration; their docstrings say what they need and give."""
+"""Recipes: functions that return the settings of a run; their docstrings give command, data, cost and results."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from masklet.train.config import (
     TrainConfig,
 )
 
-PLAIN = AugmentConfig(degrees=0, shear=0, zoom=(1.0, 1.0), color=(0, 0, 0), frame_color=(0, 0, 0), gray=0)
-"""Whole pictures, flipped or not."""
+FLIP_ONLY = AugmentConfig(degrees=0, shear=0, zoom=(1.0, 1.0), color=(0, 0, 0), frame_color=(0, 0, 0), gray=0)
+"""Whole images, maybe flipped."""
 
-TURNED = AugmentConfig(zoom=(1.0, 1.0))
-"""Whole frames, flipped, turned, sheared, in other light."""
+AFFINE = AugmentConfig(zoom=(1.0, 1.0))
+"""Whole frames: flip, rotation, shear and color jitter."""
 
 
 def pretrain_images() -> TrainConfig:
-    """Stage one of the paper (appendix D.2): base-plus learns to segment pictures of SA-1B from clicks, boxes.
+    """Pre-train on the images of SA-1B: stage one of the paper (appendix D.2), for base-plus.
 
-    `torchrun --nproc-per-node 8 --no-python masklet train pretrain_images --data SA1B --out DIR`; start the trunk from
-    weights with `--init`, else it begins at random. A step is one picture for each process and accumulation: with 8
-    GPUs, `--set optim.accumulate=32` makes the paper's 256. The paper: 90,000 steps, 1024 pixels, A100 GPUs;
-    1-click mIoU 58.9 and 5-click 81.7 on SA-23. Layer decay is .8 for tiny and small, .925 for large. Drop path, which
-    the paper has, is not here.
+    `torchrun --nproc-per-node 8 --no-python masklet train pretrain_images --data SA1B --out DIR`; initialize from
+    weights with `--init`, else the weights are random. A step is one image for each process and accumulation: with 8
+    GPUs, `--set optim.accumulate=32` gives the batch size 256 of the paper. The paper: 90,000 steps, 1024 pixels, A100
+    GPUs; 1-click mIoU 58.9 and 5-click 81.7 on SA-23. Layer decay is .8 for tiny and small, .925 for large. The drop
+    path of the paper is not implemented.
     """
     return TrainConfig(
         name="pretrain_images",
         model=released("base-plus", "2.1"),
         prompts=PromptConfig(corrections=(7, 7)),
         loss=LossConfig(presence=0.0),
-        augment=PLAIN,
+        augment=FLIP_ONLY,
         data=DataConfig(image_share=1.0),
         optim=OptimConfig(
             steps=90_000, lr=4e-4, trunk_lr=4e-4, warmup=1000, schedule="rsqrt", cooldown=5000, checkpointing=True
@@ -48,17 +48,17 @@ def pretrain_images() -> TrainConfig:
 
 
 def full() -> TrainConfig:
-    """Stage two of the paper (appendix D.2): pictures and videos together, from the weights of `pretrain_images`.
+    """Train on images and videos together: stage two of the paper (appendix D.2), from weights of `pretrain_images`.
 
     `torchrun ... --no-python masklet train full --data SA1B --data SAV --init weights.safetensors --out DIR`. A step is
-    one picture or one clip of 8 frames for each process and accumulation; 15 % of the batches are pictures. The paper:
+    one image or one clip of 8 frames for each process and accumulation; 15 % of the batches are images. The paper:
     300,000 steps of 256, 108 hours on 256 A100; J&F of base-plus 75.3 on SA-V val, 72.8 on MOSE val, 88.9 on
-    DAVIS 2017 val. Layer decay is .8 for tiny and small, .925 for large. Drop path, which the paper has, is not here.
+    DAVIS 2017 val. Layer decay is .8 for tiny and small, .925 for large. The drop path of the paper is not implemented.
     """
     return TrainConfig(
         name="full",
         model=released("base-plus", "2.1"),
-        augment=TURNED,
+        augment=AFFINE,
         data=DataConfig(image_share=0.152),
         optim=OptimConfig(steps=300_000, lr=3e-4, trunk_lr=6e-5, warmup=15_000, checkpointing=True),
         run=RunConfig(workers=8, save_every=1000),
@@ -66,29 +66,29 @@ def full() -> TrainConfig:
 
 
 def finetune_vos() -> TrainConfig:
-    """A released model made better on one's own videos, with the settings published for MOSE.
+    """Fine-tune a released model on your own videos, with the settings published for MOSE.
 
     `masklet train finetune_vos --data VIDEOS --init sam2.1_hiera_base_plus.pt --out DIR`, with any of the released
-    weights. 7,500 steps on 8 GPUs are 40 rounds through the 1,507 videos of MOSE: set `optim.steps` by what there is,
-    40 x videos / processes. Published for base-plus on 8 A100 of 80 GB: J&F 79.4 on MOSE val. Less memory: fewer
+    weights. 7,500 steps on 8 GPUs are 40 epochs of the 1,507 videos of MOSE: set `optim.steps` to 40 x videos /
+    processes. Published for base-plus on 8 A100 of 80 GB: J&F 79.4 on MOSE val. For less memory: fewer
     `data.frames` or `data.clip_masks`, a smaller `data.image_size`, `optim.freeze=image_encoder`, `optim.lora=8`.
     """
     return TrainConfig(
         name="finetune_vos",
         model=released("base-plus", "2.1"),
-        augment=TURNED,
+        augment=AFFINE,
         optim=OptimConfig(steps=7500, lr=5e-6, trunk_lr=3e-6, checkpointing=True),
         run=RunConfig(workers=4, save_every=250),
     )
 
 
 def nano() -> TrainConfig:
-    """The embedded model: many objects of many pictures, small, the trunk's first stages frozen.
+    """Train the embedded model: many objects of many small images, with the first stages of the trunk frozen.
 
     `masklet train nano --data sa-1b=STILLS@train --data davis2016=VIDEOS@all --init nano --out DIR`. Cut-outs of 256
-    pixels show things as large as whole pictures do at 384, where the model is best used. The rate stays high until
-    its linear end, so that a run can be continued from its averaged weights as long as it still gets better. On one
-    processor core a step takes 1.6 s, the run 90 minutes; docs/model-card.md has what came of it.
+    pixels show objects at the size that they have in whole images at 384 pixels, the best input size of the model. The
+    learning rate is constant until the linear cooldown, so that a run can be continued from its EMA while it still
+    improves. On one CPU core a step takes 1.6 s and the run 90 minutes; docs/model-card.md has the results.
     """
     return TrainConfig(
         name="nano",
@@ -140,9 +140,9 @@ def nano() -> TrainConfig:
 
 
 def test_tiny() -> TrainConfig:
-    """A very small model at random learns one short video by heart: half a minute on a laptop, to see that all works.
+    """Overfit a very small model to one short video: a test of the installation that takes half a minute on a laptop.
 
-    `masklet train test_tiny --data PATH --out DIR`; expect J&F above 95 on a clip of one plain object.
+    `masklet train test_tiny --data PATH --out DIR`; expect J&F above 95 on a clip of one simple object.
     """
     return TrainConfig(
         name="test_tiny",
@@ -160,7 +160,7 @@ def test_tiny() -> TrainConfig:
     )
 
 
-test_tiny.__test__ = False  # type: ignore[attr-defined] # its name means something else to pytest
+test_tiny.__test__ = False  # type: ignore[attr-defined] # pytest would collect it
 
 
 RECIPES: Mapping[str, Callable[[], TrainConfig]] = {
@@ -170,7 +170,11 @@ RECIPES: Mapping[str, Callable[[], TrainConfig]] = {
 
 
 def recipe_named(name: str) -> TrainConfig:
-    """The configuration of a recipe; `FormatError` for an unknown one, with the nearest name."""
+    """Return the settings of a recipe.
+
+    Raises:
+        FormatError: no such recipe; the closest name is suggested.
+    """
     known = name.replace("-", "_")
     if known not in RECIPES:
         near = difflib.get_close_matches(known, RECIPES, 1)

@@ -1,4 +1,4 @@
-"""Training data as people name it: `[NAME=]PATH[@SPLIT]`, several of them, as pictures and videos to learn from."""
+"""Training data from paths: `[NAME=]PATH[@SPLIT]`, several of them concatenated into images and videos."""
 
 from __future__ import annotations
 
@@ -21,23 +21,18 @@ from masklet.io.datasets import (
     recognize,
 )
 from masklet.io.datasets.annotated import AnnotatedSet
-from masklet.train.loop import TrainData
+from masklet.train.mixture import TrainData
 
 Item = TypeVar("Item", VideoSequence, ImageSample)
 
 TRAINING: tuple[str, ...] = ("train", "train2017", "all")
 VALIDATION: tuple[str, ...] = ("val", "valid", "val2017", "all")
-"""Splits that are meant where none is named."""
+"""Splits to open if none is given, in order of preference."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One of the paths that a person gave, opened.
-
-    Attributes:
-        given: what the person wrote.
-        dataset: the pictures or videos there.
-    """
+    """An opened data set, and the text by which it was given."""
 
     given: str
     dataset: VideoDataset | ImageDataset
@@ -48,8 +43,8 @@ class Source:
         return isinstance(self.dataset, VideoDataset)
 
 
-class Joined(Sequence[Item]):
-    """Data sets one after the other. What an item caches goes when the item goes, as in the data sets themselves."""
+class Concatenation(Sequence[Item]):
+    """Data sets one after the other. Items are not cached, so that what an item caches is freed with it."""
 
     def __init__(self, parts: Iterable[AnnotatedSet[Item]]) -> None:
         self.parts: tuple[AnnotatedSet[Item], ...] = tuple(parts)
@@ -71,52 +66,51 @@ class Joined(Sequence[Item]):
 
 
 def open_training_data(paths: Sequence[str]) -> TrainData:
-    """Pictures and videos to learn from; lists and indexes are read, pictures and masks are not.
+    """Open images and videos to train on; indexes are read, images and masks are not.
 
     Args:
-        paths: ``[NAME=]PATH[@SPLIT]`` each: NAME is a row of `masklet.io.datasets.DATASETS`, else the layout is
-            recognized; SPLIT is "train" where the data set has it.
+        paths: ``[NAME=]PATH[@SPLIT]`` each. NAME is one of `masklet.io.datasets.DATASETS`; without it the layout is
+            recognized. SPLIT is "train" by default, if the data set has it.
 
     Raises:
         MediaError: there is no such folder.
-        FormatError: an unknown name or split, a folder that holds something else, or no truth to learn from.
+        FormatError: an unknown name or split, a folder in another layout, or a split without public masks.
     """
     return as_training_data([open_source(path) for path in paths])
 
 
 def as_training_data(sources: Iterable[Source]) -> TrainData:
-    """The pictures and the videos of opened sources."""
+    """Concatenate the images and the videos of opened sources."""
     datasets: list[Any] = [source.dataset for source in sources]
     return TrainData(
-        stills=Joined(dataset for dataset in datasets if isinstance(dataset, ImageDataset)),
-        videos=Joined(dataset for dataset in datasets if isinstance(dataset, VideoDataset)),
+        images=Concatenation(dataset for dataset in datasets if isinstance(dataset, ImageDataset)),
+        videos=Concatenation(dataset for dataset in datasets if isinstance(dataset, VideoDataset)),
     )
 
 
 def open_source(given: str, *, prefer: tuple[str, ...] = TRAINING) -> Source:
-    """Open one path; see `open_training_data`.
+    """Open one data set given as ``[NAME=]PATH[@SPLIT]``; without SPLIT the first of ``prefer`` that it has.
 
-    Args:
-        given: ``[NAME=]PATH[@SPLIT]``.
-        prefer: splits that are meant where none is named, the likeliest first.
+    Raises:
+        MediaError, FormatError: as in `open_training_data`.
     """
-    name, path, split = _parts(given)
+    name, path, split = _parse(given)
     if name:
-        has = [item.name for item in dataset_info(name).splits]
-        choice = split or next((choice for choice in prefer if choice in has), None)
+        splits = [item.name for item in dataset_info(name).splits]
+        choice = split or next((choice for choice in prefer if choice in splits), None)
         if choice is None:
-            raise FormatError(f"{name} has the splits {', '.join(has)}: name one ({given}@{has[0]})")
+            raise FormatError(f"{name} has the splits {', '.join(splits)}: choose one ({given}@{splits[0]})")
         dataset = open_dataset(name, path, split=choice)
     else:
         dataset = recognize(path, split=split, prefer=prefer)
     if not dataset.scored:
-        other = "" if name else "; if it is another data set, name it (NAME=PATH)"
+        other = "" if name else "; if it is another data set, give its name (NAME=PATH)"
         raise FormatError(f"the masks of {dataset.name} {dataset.split} are not public: {given}{other}")
     return Source(given, dataset)
 
 
-def _parts(given: str) -> tuple[str, str, str | None]:
-    """Name, path and split. A folder that is called so is taken as it is, whatever signs are in its name."""
+def _parse(given: str) -> tuple[str, str, str | None]:
+    """Split into name, path and split; a folder of exactly that name is a path, whatever characters are in it."""
     name, equals, rest = given.partition("=")
     if not equals or "/" in name or Path(given).exists():
         name, rest = "", given

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: all that an exact continuation needs, whole or not at all, the newest few kept."""
+"""Checkpoints of a training run: everything that an exact continuation needs, written atomically."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import torch
 
 from masklet.errors import OutputError, WeightsError
 from masklet.model.sam2 import Sam2
-from masklet.train.optimizer import Average
+from masklet.train.optimizer import EMA
 
 SCHEMA = "1"
 NAME = re.compile(r"state-(\d{8})\.pt")
+KEYS = {"schema", "config", "step", "model", "optimizer", "average", "random"}
 
 
-def save_state(
-    folder: Path, step: int, config: str, parts: tuple[Sam2, torch.optim.Optimizer, Average], *, keep: int
+def save_checkpoint(
+    folder: Path, step: int, config: str, model: Sam2, optimizer: torch.optim.Optimizer, ema: EMA, *, keep: int
 ) -> Path:
     """Write the checkpoint of a step and delete all but the newest ``keep``.
 
     Raises:
-        OutputError: it cannot be written; the earlier ones are untouched.
+        OutputError: the file cannot be written; earlier checkpoints are unchanged.
     """
-    model, optimizer, average = parts
     content = {
         "schema": SCHEMA,
         "config": config,
         "step": step,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "average": average.state(),
+        "average": ema.state_dict(),
         "random": torch.get_rng_state(),
     }
     target = folder / f"state-{step:08d}.pt"
@@ -48,45 +48,57 @@ def save_state(
         partial.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OutputError(
-            f"cannot write the checkpoint of step {step} ({reason}): {target}; earlier ones are whole"
+            f"cannot write the checkpoint of step {step} ({reason}): {target}; earlier checkpoints are unchanged"
         ) from None
-    for old in list_states(folder)[:-keep]:
+    for old in list_checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return target
 
 
-def list_states(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first."""
+def list_checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints in a folder, oldest first; empty if there is no such folder."""
     return sorted(path for path in folder.glob("state-*.pt") if NAME.fullmatch(path.name))
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds; no code in it is ever run.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code in it.
 
     Raises:
-        WeightsError: unreadable, damaged, or of another schema.
+        WeightsError: the file is unreadable, damaged, or of another schema.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(f"expected a training checkpoint, got {str(error).splitlines()[0][:120]}: {path}") from None
-    keys = {"schema", "config", "step", "model", "optimizer", "average", "random"}
-    if not isinstance(content, dict) or set(content) != keys or content["schema"] != SCHEMA:
-        raise WeightsError(f"expected a training checkpoint of schema {SCHEMA}, got something else: {path}")
+    if not isinstance(content, dict) or set(content) != KEYS or content["schema"] != SCHEMA:
+        raise WeightsError(f"expected a training checkpoint of schema {SCHEMA}, got other content: {path}")
     return content
 
 
-def restore(content: dict[str, Any], parts: tuple[Sam2, torch.optim.Optimizer, Average]) -> int:
-    """Put a run back to where a checkpoint was written.
+def read_newest(checkpoints: list[Path]) -> dict[str, Any]:
+    """Read the newest checkpoint that is not damaged.
 
-    Returns:
-        the steps that were done.
+    Raises:
+        WeightsError: none can be read.
     """
-    model, optimizer, average = parts
+    for path in reversed(checkpoints[1:]):
+        try:
+            return read_checkpoint(path)
+        except WeightsError:
+            continue
+    return read_checkpoint(checkpoints[0])
+
+
+def restore(content: dict[str, Any], model: Sam2, optimizer: torch.optim.Optimizer, ema: EMA) -> int:
+    """Restore the state of a run from a checkpoint, including torch's random state; return its number of steps.
+
+    Raises:
+        WeightsError: the checkpoint belongs to a run with another model or optimizer.
+    """
     try:
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
-        average.restore(content["average"])
+        ema.load_state_dict(content["average"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise WeightsError(f"the checkpoint does not fit this run: {str(error).splitlines()[0][:160]}") from None
     torch.set_rng_state(content["random"])
