@@ -1,15 +1,18 @@
-"""The studio under load: many people who click, two propagations beside them, and the memory they leave behind.
+"""The studio under load: many people who click, two tracking jobs beside them, and the memory they leave behind.
 
     python benchmarks/studio.py [--sessions 50] [--clicks 8] [--pause 6] [--model nano] [--json]
+    python benchmarks/studio.py --route [--model nano]
 
 A server runs in a process of its own. Every session opens a project of its own on one clip, looks at frames and clicks,
-with a pause between (half to one and a half of ``--pause`` seconds, seeded), as somebody does who looks at each answer;
-every other click is on a new frame. Two further projects are tracked from end to end meanwhile, again and again. First
-one person works and leaves: that is the memory before, with everything loaded that is loaded once. Then all come and
-leave, twice, which tells whether memory stays flat. The run fails where a call fails, where the 95th percentile of a
-click is 2 s or more, or where the second round leaves 10 % more memory behind than the first. With the defaults it
-takes some four minutes. "Others" are processors that the rest of the machine used meanwhile: where they and this server
-want more than there are, the times say nothing.
+with a pause between (half to one and a half of ``--pause`` seconds, seeded); every other click is on a new frame. Two
+further projects are tracked from end to end meanwhile, again and again. First one session runs alone: that is the
+memory before, with everything loaded that is loaded once. Then all sessions run, twice, which shows whether memory
+stays flat. The run fails if a request fails, if the 95th percentile of a click is 2 s or more, or if the second round
+leaves 10 % more memory behind than the first. With the defaults it takes some four minutes. "Others" are processors
+that the rest of the machine used meanwhile: where they and this server want more than there are, the times are invalid.
+
+``--route`` measures instead how direct the route of a click is: the source files and functions of masklet that run
+between the request and its answer (model and features warm), its decoder calls and its SQL statements.
 """
 
 from __future__ import annotations
@@ -24,17 +27,24 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
 import numpy as np
 import torch
 import uvicorn
+from sqlalchemy import Engine, event
 
 import masklet
 from masklet.studio import Settings, create_app
+from masklet.studio.routes.prompts import add_prompts
+from masklet.studio.schemas import ClickIn, PromptIn
 from masklet.types import FrameMasks
 
 WIDTH, HEIGHT, FRAMES = 960, 540, 120
@@ -43,7 +53,7 @@ ALLOWED_SECONDS, ALLOWED_GROWTH = 2.0, 1.10
 
 
 def write_clip(path: Path) -> None:
-    """Four squares that wander over a background that scrolls."""
+    """Write a clip of four squares that move over a scrolling background."""
     draw = np.random.default_rng(0)
     background = draw.integers(60, 140, (HEIGHT // 20, WIDTH // 20, 3)).repeat(20, 0).repeat(20, 1).astype(np.uint8)
     none = np.zeros(0, np.float32)
@@ -56,7 +66,7 @@ def write_clip(path: Path) -> None:
 
 
 def places(index: int) -> list[tuple[int, int]]:
-    """(x, y) of the middle of the squares."""
+    """Return the centers (x, y) of the squares."""
     steps = np.arange(4)
     x = WIDTH / 2 + (WIDTH / 2 - 60) * np.sin(index / (40 + 7 * steps) + 1.7 * steps)
     y = HEIGHT / 2 + (HEIGHT / 2 - 60) * np.cos(index / (31 + 5 * steps) + 0.9 * steps)
@@ -64,7 +74,7 @@ def places(index: int) -> list[tuple[int, int]]:
 
 
 def serve(folder: Path, clip: Path, port: int, model: str) -> None:
-    """The server's process."""
+    """Run the server's process."""
     settings = Settings(
         folder=folder, offered=(clip,), idle_seconds=IDLE_SECONDS, requests_per_second=10_000, request_burst=10_000
     )
@@ -72,13 +82,13 @@ def serve(folder: Path, clip: Path, port: int, model: str) -> None:
 
 
 def resident_mb(process: int) -> float:
-    """Resident memory of a process in MB; not a number where the system does not tell."""
+    """Return the resident memory of a process in MB; NaN where the system does not report it."""
     statm = Path(f"/proc/{process}/statm")
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if statm.is_file() else float("nan")
 
 
 def processor_seconds(process: int) -> float:
-    """Processor time a process has used; not a number where the system does not tell."""
+    """Return the processor time of a process in seconds; NaN where the system does not report it."""
     stat = Path(f"/proc/{process}/stat")
     if not stat.is_file():
         return float("nan")
@@ -87,7 +97,7 @@ def processor_seconds(process: int) -> float:
 
 
 def machine_seconds() -> float:
-    """Processor time that the whole machine has used; not a number where the system does not tell."""
+    """Return the processor time of the whole machine in seconds; NaN where the system does not report it."""
     stat = Path("/proc/stat")
     if not stat.is_file():
         return float("nan")
@@ -96,10 +106,10 @@ def machine_seconds() -> float:
 
 
 class Load:
-    """People who work at the same time.
+    """Sessions that run at the same time.
 
     Args:
-        client: calls the server.
+        client: of the server.
         media: the clip.
         options: of the benchmark.
     """
@@ -112,13 +122,13 @@ class Load:
         self._left = asyncio.Event()
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """What a call answers; one that fails ends the run."""
+        """Return the answer of a request; one that fails ends the run."""
         answer = await self.client.request(method, f"/api/{path}", **options)
         answer.raise_for_status()
         return answer.json() if answer.headers.get("content-type") == "application/json" else answer.content
 
     async def person(self, number: int) -> None:
-        """One session: look at a frame, click, look, click."""
+        """Run one session: load a frame, click, load, click."""
         draw = random.Random(number)
         project = (await self.call("POST", "projects", json={"media_id": self.media, "name": f"{number}"}))["id"]
         frame, clicked = 0, 0
@@ -130,15 +140,15 @@ class Load:
                 await self.call("GET", f"media/{self.media}/frames/{frame}", params={"width": 960})
                 self.frames.append(time.perf_counter() - started)
             x, y = places(frame)[draw.randrange(4)]
-            said = {"object_id": clicked, "clicks": [{"x": x + draw.randrange(20), "y": y}]}
+            body = {"object_id": clicked, "clicks": [{"x": x + draw.randrange(20), "y": y}]}
             started = time.perf_counter()
-            answer = await self.call("POST", f"projects/{project}/frames/{frame}/prompts", json=said)
+            answer = await self.call("POST", f"projects/{project}/frames/{frame}/prompts", json=body)
             self.clicks.append(time.perf_counter() - started)
             clicked = clicked or answer["object"]["id"]
             await asyncio.sleep(self.options.pause * draw.uniform(0.5, 1.5))
 
     async def propagation(self) -> None:
-        """A project that is tracked from end to end, again and again, until the people have left."""
+        """Track a project from end to end, again and again, until all sessions have ended."""
         project = (await self.call("POST", "projects", json={"media_id": self.media, "name": "tracked"}))["id"]
         x, y = places(0)[0]
         await self.call(
@@ -155,7 +165,7 @@ class Load:
             self.tracked += job["result"]["frames"]
 
     async def run(self) -> None:
-        """Everybody comes, works and leaves."""
+        """Run all sessions."""
         tracking = [asyncio.create_task(self.propagation()) for _ in range(2)]
         await asyncio.gather(*(self.person(number) for number in range(self.options.sessions)))
         self._left.set()
@@ -163,7 +173,7 @@ class Load:
 
 
 async def measure(options: argparse.Namespace, url: str, process: int, clip: Path) -> dict[str, Any]:
-    """Two rounds of the same load."""
+    """Measure two rounds of the same load."""
     limits = httpx.Limits(max_connections=options.sessions + 10)
     async with httpx.AsyncClient(base_url=url, headers={"X-Masklet": "1"}, timeout=120, limits=limits) as client:
         for _ in range(600):
@@ -210,8 +220,90 @@ async def measure(options: argparse.Namespace, url: str, process: int, clip: Pat
     }
 
 
+class Route:
+    """Counts what runs in this process while a click is answered.
+
+    Attributes:
+        files, functions: of masklet.
+        decoder_calls, statements, transactions: of the model and of the database.
+    """
+
+    root = str(Path(masklet.__file__).parent)
+
+    def __init__(self) -> None:
+        self.counting = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Set all counts to zero."""
+        self.files: set[str] = set()
+        self.functions: set[tuple[str, int]] = set()
+        self.decoder_calls = self.statements = self.transactions = 0
+
+    def profile(self, frame: FrameType, what: str, _: object) -> None:
+        """Note a Python call; for `threading.setprofile`."""
+        if self.counting and what == "call" and frame.f_code.co_filename.startswith(self.root):
+            self.files.add(frame.f_code.co_filename)
+            self.functions.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+            self.decoder_calls += frame.f_code.co_name == "decode" and "Sam2" in frame.f_code.co_qualname
+
+    def statement(self, *_: object) -> None:
+        """Note an SQL statement."""
+        self.statements += self.counting
+
+    def transaction(self, *_: object) -> None:
+        """Note a transaction."""
+        self.transactions += self.counting
+
+    def of(self, click: Callable[[], object]) -> dict[str, int]:
+        """Return the counts of one click."""
+        self.reset()
+        self.counting = True
+        sys.setprofile(self.profile)
+        try:
+            click()
+        finally:
+            sys.setprofile(None)
+            self.counting = False
+        others = sum("/model/" not in file for file in self.files)
+        return {
+            "files": len(self.files),
+            "without model": others,
+            "functions": len(self.functions),
+            "decoder calls": self.decoder_calls,
+            "SQL": self.statements,
+            "transactions": self.transactions,
+        }
+
+
+def measure_route(folder: Path, clip: Path, model: str) -> None:
+    """Print the route of clicks through the handler of the prompt request, called in this process."""
+    route = Route()
+    threading.setprofile(route.profile)  # before the threads of the devices start
+    app = create_app(masklet.load(model), Settings(folder=folder, offered=(clip,)))
+    services = app.state.services
+    event.listen(Engine, "before_cursor_execute", route.statement)
+    event.listen(Engine, "begin", route.transaction)
+    project = services.store.add_project(services.library.open_local(str(clip)), "route")
+
+    def click(frame: int, object_id: int) -> None:
+        x, y = places(frame)[0]
+        body = PromptIn(object_id=object_id, clicks=[ClickIn(x=x, y=y)], candidates=True)
+        asyncio.run(add_prompts(services, project, frame, body))
+
+    for frame in (0, 9):  # the first clicks load and encode what later ones find in memory
+        click(frame, 0)
+    clicks = {"new object": (0, 0), "object on a new frame": (9, 1), "object on a prompted frame": (9, 1)}
+    counts = {name: route.of(partial(click, *place)) for name, place in clicks.items()}
+    services.close()
+    print(f"{'a click with candidates':28}" + "".join(f"{name:>16}" for name in counts["new object"]))
+    for name, found in counts.items():
+        print(f"{name:28}" + "".join(f"{value:16}" for value in found.values()))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="The studio under load.")
+    parser.add_argument("--route", action="store_true", help="count what runs for a click instead")
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--clicks", type=int, default=8, help="of each session")
     parser.add_argument("--pause", type=float, default=6.0, help="seconds between two clicks of a session, on average")
@@ -226,6 +318,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         clip = Path(name).resolve() / "clip.mp4"
         write_clip(clip)
+        if options.route:
+            measure_route(Path(name) / "studio", clip, options.model)
+            return 0
         port = str(random.Random(os.getpid()).randrange(20_000, 60_000))
         command = [sys.executable, __file__, "--model", options.model, "--serve", f"{name}/studio", str(clip), port]
         server = subprocess.Popen(command)
@@ -238,7 +333,7 @@ def main() -> int:
 
 
 def report(options: argparse.Namespace, found: dict[str, Any]) -> int:
-    """Print what was found; 1 where it is worse than allowed."""
+    """Print the measurements; return 1 if they exceed the limits."""
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     if options.json:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from masklet.predict.automatic_masks import Proposals
 from masklet.studio.editing import proposals_json
@@ -72,6 +75,34 @@ def test_an_object_that_is_not_on_a_frame(studio: Any) -> None:
     assert [Rle.from_coco(mask).area > 0 for mask in frames[4:]] == [False, False, False, True]
     assert frames[0] == frames[7] == MASK
     assert "not there: Object 1, frame 4" in str(studio.call("GET", f"projects/{project}/history"))
+
+
+def test_a_click_takes_six_statements_in_one_transaction(studio: Any) -> None:
+    project = studio.project()
+    studio.click(project, 0, 15, 16)
+    statements: list[str] = []
+    transactions: list[object] = []
+    engine = studio.services.store._engine
+    with (
+        listening(engine, "before_cursor_execute", lambda *args: statements.append(args[2])),
+        listening(engine, "begin", transactions.append),
+    ):
+        for frame, object_id in ((0, 1), (3, 1), (3, 1), (0, 0)):
+            studio.click(project, frame, 15, 16, object_id=object_id, candidates=True)
+            assert len(statements) <= 6, statements
+            assert len(transactions) == 1
+            statements.clear()
+            transactions.clear()
+
+
+@contextmanager
+def listening(engine: Any, name: str, listener: Any) -> Iterator[None]:
+    """Inside, call a function on an event of the database."""
+    event.listen(engine, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(engine, name, listener)
 
 
 def test_candidates_of_a_click_and_choosing_one(studio: Any) -> None:

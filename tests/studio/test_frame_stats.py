@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from masklet.predict.track import FrameState, Result
+from masklet.studio import frame_stats
 from masklet.studio.errors import NotFoundError
 from masklet.studio.frame_codec import row_of
-from masklet.studio.frame_stats import EMPTY, MAX_PENDING, FrameStats
+from masklet.studio.frame_stats import EMPTY, FrameStats
 from masklet.studio.revisions import Revisions
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store, new_id, now
@@ -32,8 +33,17 @@ def frame(object_id: int, index: int, mark: float, *, prompted: bool = False, ar
     return row_of(object_id, index, FrameState(result=Result(Rle((2, 2), CODES[area]), mark, mark), prompts=prompts))
 
 
-def opened(folder: Path, undo_steps: int = 50) -> tuple[Revisions, str]:
-    store = Store(Settings(folder=folder))
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One database for all scripts: making one takes longer than a script."""
+    store = Store(Settings(folder=tmp_path_factory.mktemp("studio")))
+    yield store
+    store.close()
+
+
+def opened(place: Path | Store, undo_steps: int = 50) -> tuple[Revisions, str]:
+    """A new project in a database, or in a folder."""
+    store = place if isinstance(place, Store) else Store(Settings(folder=place))
     row = MediaRow(
         id=new_id(), name="clip", kind="video", path="clip", width=2, height=2, num_frames=9000, fps=None,
         version="v", uploaded=False, created=now(),
@@ -85,8 +95,8 @@ places = st.sampled_from([0, 1, 2, 3, 256, 259, 5000])
 
 @settings(max_examples=12)
 @given(st.lists(st.tuples(actions, st.integers(1, 3), places), max_size=12))
-def test_kept_lanes_are_those_of_the_rows(tmp_path_factory: pytest.TempPathFactory, script: list[Action]) -> None:
-    revisions, project = opened(tmp_path_factory.mktemp("lanes"), undo_steps=4)
+def test_cached_statistics_are_those_of_the_rows(shared_store: Store, script: list[Action]) -> None:
+    revisions, project = opened(shared_store, undo_steps=4)
     job = 0
     for number, (action, object_id, index) in enumerate(script):
         mark = number / 100
@@ -115,7 +125,6 @@ def test_kept_lanes_are_those_of_the_rows(tmp_path_factory: pytest.TempPathFacto
         if number % 3:
             assert kept(revisions, project) == read(revisions, project)
     assert kept(revisions, project) == read(revisions, project)
-    revisions.store.close()
 
 
 @pytest.fixture
@@ -200,12 +209,13 @@ def test_lanes_are_given_back(full: tuple[Revisions, str]) -> None:
         revisions.stats.get("nothing")
 
 
-def test_very_many_changes_are_read_again(full: tuple[Revisions, str]) -> None:
+def test_very_many_changes_are_read_again(full: tuple[Revisions, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_stats, "MAX_PENDING", 20)
     revisions, project = full
     revisions.stats.get(project)
     with revisions.edit(project) as edit:
         edit.begin("edit")
-        edit.put_frames([frame(1, index, 0.5) for index in range(MAX_PENDING + 1)])
+        edit.put_frames([frame(1, index, 0.5) for index in range(21)])
     assert kept(revisions, project) == read(revisions, project)
 
 

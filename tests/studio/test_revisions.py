@@ -24,8 +24,17 @@ def frame(object_id: int, index: int, mark: float) -> FrameRow:
     return row_of(object_id, index, FrameState(result=Result(Rle((2, 2), b"4"), mark, 0.5)))
 
 
-def opened(folder: Path, undo_steps: int = 50) -> tuple[Revisions, str]:
-    store = Store(Settings(folder=folder))
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One database for all scripts: making one takes longer than a script."""
+    store = Store(Settings(folder=tmp_path_factory.mktemp("studio")))
+    yield store
+    store.close()
+
+
+def opened(place: Path | Store, undo_steps: int = 50) -> tuple[Revisions, str]:
+    """A new project in a database, or in a folder."""
+    store = place if isinstance(place, Store) else Store(Settings(folder=place))
     row = MediaRow(
         id=new_id(), name="clip", kind="video", path="clip", width=2, height=2, num_frames=9, fps=None,
         version="v", uploaded=False, created=now(),
@@ -128,8 +137,8 @@ Action = tuple[str, int, int]
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["put", "drop", "undo", "redo"]), st.integers(1, 2), st.integers(0, 2))))
-def test_any_script_agrees_with_copies(tmp_path_factory: pytest.TempPathFactory, script: list[Action]) -> None:
-    rows, project = opened(tmp_path_factory.mktemp("revisions"))
+def test_any_script_agrees_with_copies(shared_store: Store, script: list[Action]) -> None:
+    rows, project = opened(shared_store)
     past: list[dict[tuple[int, int], float]] = [{}]
     future: list[dict[tuple[int, int], float]] = []
     for mark, (action, object_id, index) in enumerate(script):
@@ -150,4 +159,3 @@ def test_any_script_agrees_with_copies(tmp_path_factory: pytest.TempPathFactory,
             rows.move(project, +1)
             past.append(future.pop())
         assert seen(rows, project) == past[-1]
-    rows.store.close()
