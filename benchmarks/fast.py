@@ -24,7 +24,8 @@ from jaxtyping import Bool
 
 import masklet
 from masklet import Prompts
-from masklet.cli import measuring
+from masklet.cli import model_timing
+from masklet.cli.options import ModelOptions
 from masklet.masks.overlap import pair_iou
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
@@ -58,7 +59,7 @@ def built(load: Any, build: dict[str, Any]) -> Sam2:
 
 
 def random_model(name: str, **build: Any) -> Sam2:
-    return measuring.random_model(name, **{"image_size": None, "dtype": "float32", "device": "cpu", **build})
+    return model_timing.random_model(ModelOptions(name=name, device="cpu", **build))
 
 
 def gains(name: str, repeats: int) -> dict[str, float]:
@@ -67,7 +68,7 @@ def gains(name: str, repeats: int) -> dict[str, float]:
     found = {}
     for build, options in builds(size).items():
         model = built(lambda **rest: random_model(name, **rest), options)
-        parts = measuring.parts(model, (480, 854), objects=1, repeats=repeats)
+        parts = model_timing.parts(model, (480, 854), objects=1, repeats=repeats)
         found[build] = round(sum(part.processor for part in parts), 1)
     return found
 
@@ -108,7 +109,7 @@ def main() -> None:
     clips = [options.clips / name for name in CLIPS if (options.clips / name).is_file()]
     loss = {clip.name: losses(options.model, clip, options.frames) for clip in clips}
     if options.json:
-        print(json.dumps({**measuring.machine(), "cpu_ms": gain, "iou": loss}))
+        print(json.dumps({**model_timing.machine(), "cpu_ms": gain, "iou": loss}))
         return
     for name, by_build in gain.items():
         print(f"\n{name}: CPU ms a frame, times as fast as exact")
@@ -118,7 +119,7 @@ def main() -> None:
         print(f"\n{options.model}, {clip_name}, {options.frames} frames: IoU with exact, mean and least")
         for build, iou in by_name.items():
             print(f"  {build:10} {iou['mean']:8.3f} {iou['least']:6.3f}")
-    print("\n" + ", ".join(f"{name} {value}" for name, value in measuring.machine().items()))
+    print("\n" + ", ".join(f"{name} {value}" for name, value in model_timing.machine().items()))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import masklet
-from masklet.cli.measuring import boxes, machine, picture
+from masklet.cli.model_timing import grid_of_boxes, machine, synthetic_frame
 from masklet.io import OverlayWriter, RecordedSource, Style, open_video
 from masklet.io.overlay import draw_style
 from masklet.types import FrameMasks, RgbImage, Size
@@ -53,7 +53,7 @@ def made_up(folder: Path, frames: int) -> Path:
     """A clip of waves that move."""
     with OverlayWriter(folder / "waves.mp4", fps=30) as sink:
         for index in range(frames):
-            sink.write(picture(index, SIZE), unmasked(index, SIZE))
+            sink.write(synthetic_frame(index, SIZE), unmasked(index, SIZE))
     return folder / "waves.mp4"
 
 
@@ -72,7 +72,7 @@ def stages(clip: Path, frames: int, objects: int, folder: Path) -> dict[str, Cos
         pictures: list[RgbImage] = []
         results: list[FrameMasks] = []
         tracker = masklet.StreamTracker(masklet.load(device="cpu"))
-        prompts = {0: boxes(video.size, objects)}
+        prompts = {0: grid_of_boxes(video.size, objects)}
 
         def decode() -> None:
             pictures.extend(frame for frame, _ in zip(video, range(frames), strict=False))
@@ -103,7 +103,7 @@ def stages(clip: Path, frames: int, objects: int, folder: Path) -> dict[str, Cos
 def whole(clip: Path, frames: int, objects: int, folder: Path) -> tuple[dict[str, Cost], float]:
     """The command: by its own count and from start to end; and its peak memory in MB."""
     with open_video(clip) as video:
-        asked = boxes(video.size, objects).items()
+        asked = grid_of_boxes(video.size, objects).items()
     prompts = [
         f"--box={i}:" + ",".join(f"{value:.0f}" for value in one.box.tolist())
         for i, one in asked

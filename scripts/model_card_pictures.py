@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import masklet
-from masklet.cli.strip import StripWriter, spread
+from masklet.cli.contact_sheet import ContactSheetWriter, evenly_spaced
 from masklet.io.charts import Line, LineChart
 
 SHOTS: Final = {
@@ -30,7 +30,7 @@ def strip(clip: Path, prompts: masklet.Prompts, frames: range, path: Path) -> No
         session.prompt(frames.start, object_id=1, prompts=prompts)
         path.unlink(missing_ok=True)
         shown = {frames.start: {1: prompts}}
-        with StripWriter(path, frames=spread(frames, 4), prompts=shown, columns=4, width=320) as tiles:
+        with ContactSheetWriter(path, frames=evenly_spaced(frames, 4), prompts=shown, columns=4, width=320) as tiles:
             for masks in session.propagate(end=frames.stop):
                 tiles.write(video[masks.frame_index], masks)
 

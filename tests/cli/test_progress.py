@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from masklet.cli import progress as subject
-from masklet.cli.progress import describe, interruptible, progress
+from masklet.cli.progress import Progress, describe, interruptible
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_plain_lines_where_stderr_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "PLAIN_INTERVAL", 0.0)
-    with progress("dog.mp4", 3) as advance:
-        advance()
-        advance()
+    with Progress("dog.mp4", 3) as progress:
+        progress.advance()
+        progress.advance()
     told = capsys.readouterr()
     assert told.out == ""
     assert [line.partition(" frames")[0] for line in told.err.splitlines()] == [
@@ -47,36 +47,36 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with progress("dog.mp4", 2) as advance:
-        advance()
-        advance()
+    with Progress("dog.mp4") as progress:
+        progress.update(1, 2)
+        progress.update(2, 2)
     told = capsys.readouterr()
     assert told.out == ""
     assert "2/2 frames" in told.err
 
 
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("dog.mp4", 2, quiet=True) as advance:
-        advance()
+    with Progress("dog.mp4", 2, quiet=True) as progress:
+        progress.advance()
     assert capsys.readouterr() == ("", "")
 
 
-def test_ctrl_c_is_a_flag_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_sets_the_event_once(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with interruptible() as interrupt:
-        assert not interrupt
+        assert not interrupt.is_set()
         signal.raise_signal(signal.SIGINT)
-        assert interrupt
+        assert interrupt.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
-    assert capsys.readouterr().err.count("keeping what is done") == 1
+    assert capsys.readouterr().err.count("Ctrl-C again") == 1
 
 
 def test_other_threads_leave_signals_alone() -> None:
     def enter() -> bool:
         with interruptible() as interrupt:
-            return bool(interrupt)
+            return interrupt.is_set()
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(enter).result() is False

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ import pytest
 from tests.cli.conftest import NUM_FRAMES, SIZE, Run, interrupted, moving_square, write_clip
 
 import masklet
-from masklet.io import read_label_map, read_rle, write_image
+from masklet import Prompts
+from masklet.backends.protocol import Model
+from masklet.cli.options import ModelOptions
+from masklet.cli.prompts import parse_prompts
+from masklet.cli.track import Step, plan, prepare, track_video
+from masklet.io import RleWriter, read_label_map, read_rle, write_image
+from masklet.predict.propagation import Direction
 
 SMALL = ("--size", 64)
 CLICK = ("--click", "18,24")
@@ -154,24 +161,24 @@ def test_one_bad_video_does_not_stop_the_others(run: Run, video_file: Path, tmp_
     [
         ([], 2, "nothing to segment"),
         (["--click", "x"], 2, "expected [OBJ@FRAME:] and x,y"),
-        (["--click", "64.5,3"], 2, "object 1 on frame 0: click (64.5, 3) is outside the picture of 64x48 pixels"),
+        (["--click", "64.5,3"], 2, "object 1 on frame 0: click (64.5, 3)"),
         (["--box", "9,9,3,3"], 2, "x0 < x1"),
-        (["--click", "nan,3"], 2, "finite"),
-        (["--click", "3,3", "--mask", "wrong.png"], 2, "a mask stands alone"),
-        (["--mask", "wrong.png"], 2, "expected a mask of 64x48 pixels"),
+        (["--click", "nan,3"], 2, "nan"),
+        (["--click", "3,3", "--mask", "wrong.png"], 2, "object 1 on frame 0"),
+        (["--mask", "wrong.png"], 2, "64x48 pixels"),
         (["--mask", "empty.png"], 2, "mask is empty"),
         (["--mask", "none.png"], 3, "none.png"),
         (["--click", "@8:3,3"], 2, "frames 0 to 7 are tracked"),
         (["--click", "@2:3,3", "--start", "3"], 2, "frames 3 to 7 are tracked"),
         (["--click", "3,3", "--end", "9"], 2, "has 8 frames"),
         (["--click", "3,3", "--start", "5", "--end", "5"], 2, "--start below --end"),
-        (["--prompts", "none.json"], 2, "cannot read prompts"),
-        (["--prompts", "empty.png"], 2, "not a JSON file"),
+        (["--prompts", "none.json"], 2, "none.json"),
+        (["--prompts", "empty.png"], 2, "empty.png"),
         (["--click", "3,3", "--model", "sam9"], 4, "no model 'sam9'"),
         (["--click", "3,3", "--weights", "empty.png"], 4, "empty.png"),
         (["--click", "3,3", "--size", "50"], 4, "32"),
         (["--click", "3,3", "-o", "out.avi"], 5, "'.avi'"),
-        (["--click", "3,3", "-o", "no/such/out.mp4"], 5, "there is no folder"),
+        (["--click", "3,3", "-o", "no/such/out.mp4"], 5, "no/such"),
         (["--click", "3,3", "--device", "tpu"], 6, "device must be"),
         (["--click", "3,3", "--dtype", "int8"], 6, "dtype must be"),
     ],
@@ -265,3 +272,76 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, direction: str) -> None:
     assert names(tmp_path) == ["long.mp4", "masks", "out.json"]
     assert names(tmp_path / "masks") == [f"{index:05d}.png" for index in kept]
     assert sorted(read_rle(tmp_path / "out.json")[1].frames) == list(kept)
+
+
+PROMPT = Prompts.click(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "direction", "expected"),
+    [
+        ({2: [1]}, "forward", [Step(2, "forward", 2, 9)]),
+        ({0: [1], 4: [1]}, "forward", [Step(0, "forward", 0, 5), Step(4, "forward", 4, 9)]),
+        ({2: [1], 4: [1]}, "reverse", [Step(4, "reverse", 2, 5), Step(2, "reverse", 0, 3)]),
+        ({0: [1], 4: [1]}, "both", [Step(0, "forward", 0, 5), Step(4, "forward", 4, 9)]),
+        ({2: [1]}, "both", [Step(2, "forward", 2, 9), Step(None, "both", 0, 2)]),
+        (
+            {2: [1], 4: [1, 2], 6: [1]},
+            "both",
+            [Step(2, "forward", 2, 5), Step(4, "forward", 4, 7), Step(6, "forward", 6, 9), Step(None, "both", 0, 4)],
+        ),
+    ],
+)
+def test_plan_of_passes(marks: dict[int, list[int]], direction: Direction, expected: list[Step]) -> None:
+    prompts = {frame: dict.fromkeys(object_ids, PROMPT) for frame, object_ids in marks.items()}
+    assert plan(prompts, range(9), direction) == expected
+
+
+@pytest.fixture(scope="module")
+def small_model() -> Model:
+    return ModelOptions(device="cpu", image_size=64).load()
+
+
+def corrected(video_file: Path, model: Model, tmp_path: Path, direction: Direction) -> dict[int, np.ndarray]:
+    """Masks of object 1 with a correction on frame 4."""
+    prompt_list = parse_prompts(["@1:18,24", "@4:20,20", "@4:60,40,-"], [], [], [])
+    with masklet.open_video(video_file) as video, RleWriter(tmp_path / f"{direction}.json", like=video) as sink:
+        job = prepare("square", video, prompt_list, direction=direction)
+        report = track_video(job, model, [sink], interrupt=Event(), quiet=True)
+    assert report.frames == 8
+    return {i: rle.to_mask() for i, rle in read_rle(tmp_path / f"{direction}.json")[1].frames.items()}
+
+
+def test_streamed_equals_passes(video_file: Path, small_model: Model, tmp_path: Path) -> None:
+    forward = corrected(video_file, small_model, tmp_path, "forward")
+    both = corrected(video_file, small_model, tmp_path, "both")
+    assert sorted(both) == list(range(8))
+    for index in range(1, 8):
+        union = (forward[index] | both[index]).sum()
+        assert union == 0 or (forward[index] & both[index]).sum() / union > 0.999
+    assert any(forward[index].any() for index in range(1, 8))
+
+
+def test_interrupted_before_the_first_frame(video_file: Path, small_model: Model, tmp_path: Path) -> None:
+    prompt_list, interrupt = parse_prompts(["18,24"], [], [], []), Event()
+    interrupt.set()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        masklet.open_video(video_file) as video,
+        RleWriter(tmp_path / "out.json", like=video) as sink,
+    ):
+        track_video(prepare("square", video, prompt_list), small_model, [sink], interrupt=interrupt, quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_while_the_model_loads(
+    run: Run, video_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_options: ModelOptions) -> Model:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ModelOptions, "load", load)
+    done = run("track", video_file, *CLICK, "--json", "-o", "a.mp4")
+    assert (done.code, done.err) == (130, f"masklet: interrupted at {video_file}\n")
+    assert json.loads(done.out) == {"schema": "masklet/track", "version": 1, "interrupted": True, "videos": []}
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,10 @@ from PIL import Image
 from tests.cli.conftest import Ran, Run
 from tests.evaluate.conftest import SEQUENCES, Boxes, write_davis, write_maps, write_pictures
 
+from masklet.cli import progress
+from masklet.cli.train import ConsoleLogger, JsonLogger, print_event
 from masklet.model.load import load_model
+from masklet.train.callbacks import StepReport
 from masklet.train.recipes import RECIPES
 
 QUICK = ("--set", "optim.steps=4", "--set", "run.save_every=2", "--set", "run.log_every=2", "--set", "data.frames=2")
@@ -154,7 +158,7 @@ def test_samples_that_are_broken_are_told_and_gone_around(run: Run, pictures: Pa
     (pictures / "images" / "00001.jpg").write_bytes(b"no picture")
     done = run("train", "test_tiny", "--data", pictures, "--set", "data.image_share=1", "--out", "run", *QUICK)
     assert done.code == 0, done.err
-    assert "sample passed over: " in done.err
+    assert "sample skipped: " in done.err
     assert "00001" in (tmp_path / "run" / "skipped.txt").read_text()
 
 
@@ -193,3 +197,84 @@ def test_out_that_cannot_be_made(run: Run, videos: Path, tmp_path: Path) -> None
 def test_help_names_every_recipe(run: Run) -> None:
     told = run("train", "--help").out
     assert all(name in told for name in RECIPES)
+
+
+def report(step: int, **change: Any) -> StepReport:
+    values: dict[str, Any] = {
+        "steps": 1000,
+        "terms": {"loss": 2.0},
+        "norm": 1.0,
+        "rate": 1.0,
+        "pictures": 12,
+        "seconds": 0.5,
+        "waited": 0.025,
+        "skipped": (),
+        "still": False,
+    }
+    return StepReport(step=step, **{**values, **change})
+
+
+def test_state_shows_speed_waiting_and_time_left() -> None:
+    logger = ConsoleLogger("nano", every=1)
+    logger.recent.append(report(99, terms={"loss": 1.0}))
+    logger.recent.append(report(100))
+    assert logger.state() == "100/1000, loss 1.500, 24.0 images/s, waiting for data 5%, 7:30 left"
+    for step in range(101, 1001):
+        logger.recent.append(report(step, seconds=1.0))
+    assert logger.state() == "1000/1000, loss 2.000, 12.0 images/s, waiting for data 2%, 0:00 left"
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
+    logger = ConsoleLogger("nano", every=2)
+    for step in (1, 2, 3, 4, 1000):
+        logger.step(report(step))
+    logger.validated(4, {"J&F": 71.26, "mIoU": 60})
+    logger.close()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    shown = [line.partition(",")[0] for line in printed.err.splitlines()]
+    assert shown == [
+        "masklet: nano: 2/1000",
+        "masklet: nano: 4/1000",
+        "masklet: nano: 1000/1000",
+        "masklet: step 4: J&F 71.3",
+    ]
+
+
+def test_lines_are_some_seconds_apart_but_the_last_step_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 1e9)
+    logger = ConsoleLogger("nano", every=1)
+    for step in (1, 2, 3, 1000):
+        logger.step(report(step))
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "masklet: nano: 1/1000",
+        "masklet: nano: 1000/1000",
+    ]
+
+
+def test_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = ConsoleLogger("nano", every=1000)
+    logger.step(report(1, skipped=tuple(f"image {i}" for i in range(9)), norm=math.nan))
+    logger.close()
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[:5] == [f"masklet: sample skipped: image {i}" for i in range(5)]
+    assert printed[5:] == [
+        "masklet: step 1 was not applied: its gradient is not finite",
+        "masklet: 9 samples were skipped; skipped.txt lists them",
+    ]
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = JsonLogger(every=2)
+    for step in (1, 2, 3):
+        logger.step(report(step, norm=math.inf))
+    logger.validated(2, {"J&F": math.nan, "mIoU": 60.0})
+    print_event("done", weights="w")
+    logger.close()
+    step, scores, done = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (step["event"], step["step"], step["pictures"], step["norm"]) == ("step", 2, 24, None)
+    assert scores["scores"] == {"J&F": None, "mIoU": 60.0}
+    assert done == {"schema": "masklet/train", "version": 1, "event": "done", "weights": "w"}

@@ -1,4 +1,4 @@
-"""`masklet bench peers` beside the public packages (scripts/peers): all programs do the same work."""
+"""`benchmarks/peers.py` beside the public packages (scripts/peers): all programs do the same work."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from benchmarks.peers import Comparison, compare, run_program
 
-from masklet.cli.peers import Comparison, compare, run_program
 from masklet.model.checkpoint import read_checkpoint
 from masklet.predict.load import load
 
@@ -16,16 +16,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def peers(assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let programs find what the public packages lack where torchvision has no operators."""
+def peers() -> None:
+    """Skip without the public packages."""
     if not all(map(find_spec, ("torchvision", "sam2", "transformers"))):
         pytest.skip("the public packages are not installed (scripts/peers runs these tests beside them)")
-    monkeypatch.setenv("PYTHONPATH", str(assets / "peers"), prepend=":")
 
 
 def test_both_find_as_many_masks() -> None:
-    looked = Comparison(task="everything", points=3, size=(256, 256))
-    public, ours = compare(Path(sys.executable), looked, 1)
+    comparison = Comparison(task="automatic", points=3, size=(256, 256))
+    public, ours = compare(Path(sys.executable), comparison, 1)
     assert (public["program"], ours["program"]) == ("sam2", "masklet")
     assert 0 < ours["masks"] < 27
     assert abs(public["masks"] - ours["masks"]) <= 3  # stability is taken at the picture's size there

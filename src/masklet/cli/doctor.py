@@ -1,4 +1,4 @@
-"""`masklet doctor`: versions, devices, extras, and what to do about what is off."""
+"""`masklet doctor`: report versions, devices, weights and extras, and advise on problems."""
 
 from __future__ import annotations
 
@@ -6,40 +6,32 @@ import os
 import platform
 import re
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
 
-import typer
-
-from masklet.cli.app import TOOL_PANEL, app
-from masklet.cli.errors import exit_codes
-from masklet.cli.options import AsJson
-from masklet.cli.report import document, print_json
+from masklet.cli.app import TOOL_PANEL, command
+from masklet.cli.options import ReportOptions, Without
 
 PACKAGES = ("torch", "numpy", "scipy", "pillow", "av", "safetensors", "pycocotools", "huggingface_hub", "typer", "rich")
 
 EXTRAS = {
     "demo": "the clip of `masklet demo`",
-    "dev": "what the tests and checks of a checkout need",
+    "dev": "tests and checks of a checkout",
 }
-"""What each extra adds."""
+"""What an extra adds, where its packages do not say it."""
 
 
-@app.command(epilog="masklet doctor --json prints the same for programs.", rich_help_panel=TOOL_PANEL)
-def doctor(as_json: AsJson = False) -> None:
-    """Print versions, devices, weights and extras. Looks at this machine, never at the network."""
-    with exit_codes(as_json=as_json):
-        found = {
-            "versions": _versions(),
-            "devices": _devices(),
-            "media": _media(),
-            "weights": _weights(),
-            "extras": _extras(),
-        }
-        advice = advise(found)
-        if as_json:
-            print_json(document("doctor", **found, advice=advice))
-        else:
-            typer.echo("\n".join(_lines(found, advice)))
+@command(examples="masklet doctor --json", panel=TOOL_PANEL)
+def doctor(*, report: Annotated[ReportOptions, Without("quiet")]) -> None:
+    """Print versions, devices, weights and extras of this installation, and advice on problems (offline)."""
+    found = {
+        "versions": _versions(),
+        "devices": _devices(),
+        "media": _media(),
+        "weights": _weights(),
+        "extras": _extras(),
+    }
+    advice = advise(found)
+    report.show("doctor", _lines(found, advice), **found, advice=advice)
 
 
 def _versions() -> dict[str, str]:
@@ -59,9 +51,9 @@ def _version(distribution: str) -> str | None:
 
 
 def _devices() -> dict[str, Any]:
-    import torch  # noqa: PLC0415  slow to import
+    import torch
 
-    from masklet.predict.load import pick_device  # noqa: PLC0415
+    from masklet.predict.load import pick_device
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return {
@@ -74,8 +66,8 @@ def _devices() -> dict[str, Any]:
 
 
 def _media() -> dict[str, Any]:
-    import av  # noqa: PLC0415  slow to import
-    from av.codec import codecs_available  # noqa: PLC0415
+    import av
+    from av.codec import codecs_available
 
     libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     return {
@@ -86,9 +78,9 @@ def _media() -> dict[str, Any]:
 
 
 def _weights() -> dict[str, Any]:
-    from huggingface_hub import constants  # noqa: PLC0415  slow to import
+    from huggingface_hub import constants
 
-    from masklet.model.catalog import catalog  # noqa: PLC0415
+    from masklet.model.catalog import catalog
 
     embedded, *released = catalog()
     return {
@@ -100,7 +92,7 @@ def _weights() -> dict[str, Any]:
 
 
 def _extras() -> dict[str, dict[str, Any]]:
-    """Every extra of the installed package: what it is for, what it installs, and what of that is missing."""
+    """The extras of the installed package: what each adds, its packages, and which of them are missing."""
     extras: dict[str, dict[str, Any]] = {}
     for line in metadata.requires("masklet") or []:
         found = re.fullmatch(r"([\w.-]+).*;.*\bextra\s*==\s*['\"]([\w-]+)['\"].*", line)
@@ -114,7 +106,7 @@ def _extras() -> dict[str, dict[str, Any]]:
 
 
 def advise(found: dict[str, Any]) -> list[str]:
-    """What a person should know or do about what was found."""
+    """Advice on problems in the findings; empty if there are none."""
     devices, weights, media = found["devices"], found["weights"], found["media"]
     advice = []
     if missing := [name for name in PACKAGES if found["versions"][name] == "missing"]:
@@ -152,4 +144,4 @@ def _lines(found: dict[str, Any], advice: list[str]) -> list[str]:
         state = f"missing {', '.join(extra['missing'])}" if extra["missing"] else "installed"
         adds = f": {extra['adds']}" if extra["adds"] else ""
         lines.append(f"{f'masklet[{name}]':16} {state}{adds}")
-    return [*lines, "", *(f"advice: {line}" for line in advice)] if advice else [*lines, "", "all is well"]
+    return [*lines, "", *(f"advice: {line}" for line in advice)] if advice else [*lines, "", "no problems found"]

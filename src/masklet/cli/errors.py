@@ -1,4 +1,4 @@
-"""How commands fail: one line on stderr, the same as JSON where that was asked for, and an exit code to branch on."""
+"""How commands fail: one line on stderr, the same as JSON with --json, and an exit code."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ EXIT_CODES: dict[type[MaskletError], int] = {
 }
 
 EXIT_CODE_HELP = (
-    "Exit codes: 0 done, 1 a bug in masklet, 2 options, prompts or frame range, 3 picture or video, "
+    "Exit codes: 0 success, 1 bug in masklet, 2 option, prompt or frame range, 3 image or video, "
     "4 model or weights, 5 output, 6 device or missing extra, 130 interrupted."
 )
 
 
 def exit_code(error: MaskletError) -> int:
-    """The exit code of an error."""
+    """The exit code of an error; 1 for a class without one."""
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
 def error_entry(error: MaskletError) -> dict[str, str]:
-    """An error as it stands in JSON."""
+    """The fields of an error in JSON documents."""
     return {"type": type(error).__name__, "message": str(error)}
 
 
 def show_error(error: MaskletError, where: str = "") -> None:
-    """Print an error as one line on stderr; ``where`` names the input, unless the error does."""
+    """Print an error as one line on stderr, after the input ``where`` it occurred unless the message names it."""
     line = " ".join(str(error).split())
     typer.echo(f"masklet: error: {line}" if where in line else f"masklet: error: {where}: {line}", err=True)
 
 
 @contextmanager
 def exit_codes(*, as_json: bool = False) -> Iterator[None]:
-    """What masklet raises on purpose inside ends the command with a line and an exit code; bugs keep their traceback.
+    """Turn a `MaskletError` or Ctrl-C into one line on stderr and `typer.Exit`; other exceptions pass.
 
     Args:
         as_json: print ``{"error": {"type": ..., "message": ...}}`` on stdout too.
@@ -80,7 +80,7 @@ def exit_codes(*, as_json: bool = False) -> Iterator[None]:
             print_json({"error": {"type": "KeyboardInterrupt", "message": "interrupted"}})
         raise typer.Exit(INTERRUPTED) from None
     except Exception as raised:
-        error = _on_purpose(raised)
+        error = _as_masklet_error(raised)
         if error is None:
             raise
         show_error(error)
@@ -89,11 +89,11 @@ def exit_codes(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(exit_code(error)) from None
 
 
-def _on_purpose(raised: Exception) -> MaskletError | None:
-    """The error to tell; a device out of memory is the user's to solve, wherever torch noticed it."""
+def _as_masklet_error(raised: Exception) -> MaskletError | None:
+    """The error itself, a `DeviceError` for torch's out-of-memory error, None for anything else."""
     if isinstance(raised, MaskletError):
         return raised
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(raised, torch.OutOfMemoryError):
-        return DeviceError("the device has not enough memory: try a smaller --size, --dtype bfloat16 or --device cpu")
+        return DeviceError("out of device memory: use a smaller --size, --dtype bfloat16 or --device cpu")
     return None

@@ -1,44 +1,44 @@
-"""`masklet models`: what can be loaded."""
+"""`masklet models`: list the known models."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-import typer
-
-from masklet.cli.app import TOOL_PANEL, app
-from masklet.cli.errors import exit_codes
-from masklet.cli.options import AsJson
-from masklet.cli.report import document, print_json, table
+from masklet.cli.app import TOOL_PANEL, command
+from masklet.cli.options import ReportOptions, Without
+from masklet.cli.report import table
 
 
-@app.command(epilog="masklet models --json prints the same for programs.", rich_help_panel=TOOL_PANEL)
-def models(as_json: AsJson = False) -> None:
-    """List the known models: size, input, license, where they are. Looks at the disk, never at the network."""
-    with exit_codes(as_json=as_json):
-        from masklet.model.catalog import catalog  # noqa: PLC0415  torch is slow to import
+@command(examples="masklet models --json", panel=TOOL_PANEL)
+def models(*, report: Annotated[ReportOptions, Without("quiet")]) -> None:
+    """List the known models: parameters, input size in pixels, license, and where the weights are (offline)."""
+    from masklet.model.catalog import catalog
 
-        entries: list[dict[str, Any]] = [
-            {
-                "name": entry.name,
-                "parameters": entry.parameters,
-                "input_size": entry.image_size,
-                "license": entry.license,
-                "hub_id": entry.hub_id,
-                "local": entry.local and str(entry.local),
-                "load": f'masklet.load("{entry.name}")',
-            }
-            for entry in catalog()
-        ]
-        if as_json:
-            print_json(document("models", models=entries))
-            return
-        rows = [_row(entry) for entry in entries]
-        typer.echo(table(("MODEL", "PARAMETERS", "INPUT", "WEIGHTS", "LICENSE", "HUB"), rows))
-        typer.echo("\nUse one with --model NAME, or masklet.load(NAME). A file or another Hub id works in its place.")
-
-
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    here = "in the package" if not entry["hub_id"] else "in the cache" if entry["local"] else "to be downloaded"
-    parameters = f"{entry['parameters'] / 1e6:.1f} M"
-    return entry["name"], parameters, str(entry["input_size"]), here, entry["license"], entry["hub_id"] or "-"
+    entries: list[dict[str, Any]] = [
+        {
+            "name": entry.name,
+            "parameters": entry.parameters,
+            "input_size": entry.image_size,
+            "license": entry.license,
+            "hub_id": entry.hub_id,
+            "local": entry.local and str(entry.local),
+            "load": f'masklet.load("{entry.name}")',
+        }
+        for entry in catalog()
+    ]
+    rows = [
+        (
+            entry["name"],
+            f"{entry['parameters'] / 1e6:.1f} M",
+            str(entry["input_size"]),
+            "in the package" if not entry["hub_id"] else "in the cache" if entry["local"] else "not downloaded",
+            entry["license"],
+            entry["hub_id"] or "-",
+        )
+        for entry in entries
+    ]
+    lines = [
+        table(("MODEL", "PARAMETERS", "INPUT", "WEIGHTS", "LICENSE", "HUB"), rows),
+        "\nUse a model with --model NAME, or masklet.load(NAME). A weight file or another Hub id works too.",
+    ]
+    report.show("models", lines, models=entries)

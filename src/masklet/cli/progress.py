@@ -1,129 +1,122 @@
-"""Progress on stderr (a bar on a terminal, a plain line every few seconds anywhere else), and Ctrl-C as a flag."""
+"""Progress on stderr (a bar on a terminal, else a line every few seconds), and Ctrl-C as an event."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 
 from masklet.cli.report import note
 
 PLAIN_INTERVAL = 5.0
-"""Seconds between two plain lines."""
-
-Advance = Callable[[], None]
+"""Seconds between two lines where stderr is no terminal."""
 
 
-@contextmanager
-def progress(what: str, total: int | None, *, quiet: bool = False, unit: str = "frames") -> Iterator[Advance]:
-    """Show how far something is; call what you get once a frame, or whatever is counted.
+class Progress:
+    """How far a long operation is, with its speed and the time left, to be used in a ``with`` block.
 
     Args:
-        what: the video.
-        total: frames to be done, or None where nobody knows.
-        quiet: show nothing.
+        label: name of the operation, such as the video.
+        total: number of units, or None if it is not known.
         unit: what is counted.
+        quiet: show nothing.
     """
-    console = Console(stderr=True)
-    pace = Pace(total, unit)
-    if quiet:
-        yield pace.advance
-    elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=total, state="")
 
-            def advance() -> None:
-                pace.advance()
-                bar.update(task, completed=pace.done, state=pace.state())
-
-            yield advance
-    else:
-        yield _plain(what, pace)
-
-
-def _plain(what: str, pace: Pace) -> Advance:
-    told = time.monotonic()
-
-    def advance() -> None:
-        nonlocal told
-        pace.advance()
-        if time.monotonic() - told >= PLAIN_INTERVAL:
-            told = time.monotonic()
-            note(f"{what}: {pace.state()}")
-
-    return advance
-
-
-class Pace:
-    """How many frames are done and how fast; the clock starts with the first one done, which may load things."""
-
-    def __init__(self, total: int | None, unit: str = "frames") -> None:
-        self.total = total
-        self.unit = unit
+    def __init__(self, label: str, total: int | None = None, *, unit: str = "frames", quiet: bool = False) -> None:
+        self.label, self.total, self.unit, self.quiet = label, total, unit, quiet
         self.done = 0
-        self._first = 0.0
+        self._first_done_at = 0.0
+        self._line_at = time.monotonic()
+        self._console = None if quiet else Console(stderr=True)
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
     def advance(self) -> None:
-        """One more frame is done."""
-        self.done += 1
-        if self.done == 1:
-            self._first = time.monotonic()
+        """Count one unit as done."""
+        self.update(self.done + 1)
 
-    def state(self) -> str:
-        """For people: "40/82 frames, 5.6 frames/s, 0:08 left"."""
-        return describe(self.done, self.total, time.monotonic() - self._first, self.unit)
+    def update(self, done: int, total: int | None = None) -> None:
+        """Set how many units are done, and of how many; speed is measured from the first one on."""
+        if self.quiet:
+            return
+        if not self.done:
+            self._first_done_at = time.monotonic()
+        self.done, self.total = done, total or self.total
+        self.show(describe(done, self.total, time.monotonic() - self._first_done_at, self.unit))
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether progress is shown as a bar: stderr is a terminal."""
+        return self._console is not None and self._console.is_terminal
+
+    def show(self, state: str, *, now: bool = False) -> None:
+        """Show a text as the state; ``now``: even if the last line was printed a moment ago."""
+        if self._console is None:
+            return
+        if self.has_bar:
+            if self._bar is None:
+                columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+                self._bar = Bar(*columns, console=self._console, transient=True)
+                self._bar.add_task(self.label, state="")
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=self.done, total=self.total, state=state)
+        elif now or time.monotonic() - self._line_at >= PLAIN_INTERVAL:
+            self._line_at = time.monotonic()
+            note(f"{self.label}: {state}")
 
 
 def describe(done: int, total: int | None, seconds: float, unit: str = "frames") -> str:
-    """Frames done, frames per second and time left, where ``seconds`` have passed since the first frame was done."""
-    frames = f"{done}/{total} {unit}" if total else f"{done} {unit}"
+    """Format units done, speed and time left: "40/82 frames, 5.6 frames/s, 0:08 left".
+
+    Args:
+        done: number of units done.
+        total: of how many, or None.
+        seconds: time since the first unit was done.
+        unit: what is counted.
+    """
+    count = f"{done}/{total} {unit}" if total else f"{done} {unit}"
     if done < 2 or seconds <= 0:
-        return frames
-    fps = (done - 1) / seconds
+        return count
+    speed = (done - 1) / seconds
     if not total:
-        return f"{frames}, {fps:.1f} {unit}/s"
-    return f"{frames}, {fps:.1f} {unit}/s, {clock(round(max(total - done, 0) / fps))} left"
+        return f"{count}, {speed:.1f} {unit}/s"
+    return f"{count}, {speed:.1f} {unit}/s, {clock(round(max(total - done, 0) / speed))} left"
 
 
 def clock(seconds: int) -> str:
-    """For people: "0:08", "1:02:45"."""
+    """Format a duration: "0:08", "1:02:45"."""
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
 
 
-@dataclass
-class Interrupt:
-    """Whether Ctrl-C was pressed."""
-
-    pressed: bool = False
-
-    def __bool__(self) -> bool:
-        return self.pressed
-
-
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """Ctrl-C inside sets a flag, so that the frame at work is finished; pressed again, it ends the program at once."""
-    interrupt = Interrupt()
+def interruptible() -> Iterator[threading.Event]:
+    """Inside, Ctrl-C sets an event, so that the current frame is finished; a second Ctrl-C raises KeyboardInterrupt."""
+    interrupt = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt  # only the main thread hears signals
+        yield interrupt  # only the main thread may handle signals
         return
 
-    def press(_number: int, _frame: FrameType | None) -> None:
-        if interrupt.pressed:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if interrupt.is_set():
             raise KeyboardInterrupt
-        interrupt.pressed = True
-        note("stopping after this frame and keeping what is done (Ctrl-C again to stop at once)")
+        interrupt.set()
+        note("stopping after this frame and keeping the results so far (Ctrl-C again to stop at once)")
 
-    before = signal.signal(signal.SIGINT, press)
+    before = signal.signal(signal.SIGINT, handle)
     try:
         yield interrupt
     finally:

@@ -1,4 +1,4 @@
-"""What commands say: JSON for programs on stdout, short lines for people."""
+"""What commands print: JSON documents and tables on stdout, notes and warnings on stderr."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
+
+if TYPE_CHECKING:
+    from masklet.types import FrameMasks
 
 SCHEMA_VERSION = 1
 
 
 def document(kind: str, **content: Any) -> dict[str, Any]:
-    """What a command prints with --json: its schema, then its content."""
+    """A JSON document: its schema and version, then the content."""
     return {"schema": f"masklet/{kind}", "version": SCHEMA_VERSION, **content}
 
 
@@ -24,7 +27,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """Print a line for people on stderr."""
+    """Print a line on stderr."""
     if not quiet:
         typer.echo(f"masklet: {text}", err=True)
 
@@ -37,58 +40,49 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A Python warning as one line on stderr (in the place of `warnings.showwarning`)."""
+    """Print a Python warning as one line on stderr; replaces `warnings.showwarning`."""
     typer.echo(f"masklet: warning: {' '.join(str(message).split())}", err=True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns of plain text, as wide as their content, so that it can be cut and searched."""
+    """Format left-aligned columns of plain text, two spaces apart."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def score(value: float) -> float | None:
-    """A score with the digits that mean something; what is no number is null in JSON."""
+    """Round a score to four digits; None (null in JSON) if it is not finite."""
     return round(value, 4) if math.isfinite(value) else None
 
 
 @dataclass
-class Tally:
-    """What is counted of one object over the frames of a video.
+class ObjectTally:
+    """Counts and sums of one object over the frames of a video.
 
     Attributes:
         frames: frames with a result.
-        visible: frames whose mask holds a pixel.
-        presence: sum of the presence probabilities.
-        iou: sum of the predicted IoU of visible frames.
-        seen: the first and the last frame on which it is visible.
+        visible: frames with a mask that is not empty.
+        presence: sum of the presence probabilities over all frames.
+        iou: sum of the predicted IoU over visible frames.
+        span: first and last visible frame.
     """
 
     frames: int = 0
     visible: int = 0
     presence: float = 0.0
     iou: float = 0.0
-    seen: tuple[int, int] | None = None
-
-    def add(self, frame_index: int, *, visible: bool, presence: float, iou: float) -> None:
-        """Count one frame."""
-        self.frames += 1
-        self.presence += presence
-        if visible:
-            self.visible += 1
-            self.iou += iou
-            self.seen = (self.seen[0] if self.seen else frame_index, frame_index)
+    span: tuple[int, int] | None = None
 
     def entry(self, object_id: int, name: str) -> dict[str, Any]:
-        """The counts as they stand in JSON; means, and null where there is nothing to take one of."""
+        """Its fields in JSON; presence and IoU are means, null without a frame to average."""
         return {
             "id": object_id,
             "name": name,
             "frames": self.frames,
             "visible": self.visible,
-            "first_visible": self.seen and self.seen[0],
-            "last_visible": self.seen and self.seen[1],
+            "first_visible": self.span and self.span[0],
+            "last_visible": self.span and self.span[1],
             "presence": score(self.presence / self.frames) if self.frames else None,
             "iou": score(self.iou / self.visible) if self.visible else None,
         }
@@ -96,15 +90,15 @@ class Tally:
 
 @dataclass
 class VideoReport:
-    """What happened to one video.
+    """Summary of one tracked video.
 
     Attributes:
-        video: as the user named it.
+        video: as given on the command line, without a password.
         size: (height, width).
-        frames: how many were written.
-        seconds: from the first frame's decoding to the last one's writing.
-        outputs: where the results are.
-        interrupted: it was not tracked to its end.
+        frames: number of frames written.
+        seconds: from decoding the first frame to writing the last.
+        outputs: paths of the results.
+        interrupted: whether tracking stopped early.
         tallies: by object.
         names: of objects.
     """
@@ -115,7 +109,7 @@ class VideoReport:
     seconds: float = 0.0
     outputs: list[str] = field(default_factory=list)
     interrupted: bool = False
-    tallies: dict[int, Tally] = field(default_factory=dict)
+    tallies: dict[int, ObjectTally] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -123,8 +117,20 @@ class VideoReport:
         """Frames per second."""
         return self.frames / self.seconds if self.seconds else 0.0
 
+    def add(self, result: FrameMasks) -> None:
+        """Count the result of one frame."""
+        self.frames += 1
+        for row, object_id in enumerate(result.object_ids):
+            tally = self.tallies.setdefault(object_id, ObjectTally())
+            tally.frames += 1
+            tally.presence += float(result.presence[row])
+            if result.masks[row].any():
+                tally.visible += 1
+                tally.iou += float(result.iou[row])
+                tally.span = (tally.span[0] if tally.span else result.frame_index, result.frame_index)
+
     def entry(self) -> dict[str, Any]:
-        """The report as it stands in JSON."""
+        """Its fields in JSON."""
         return {
             "video": self.video,
             "size": list(self.size),
@@ -137,7 +143,7 @@ class VideoReport:
         }
 
     def lines(self) -> list[str]:
-        """The report for people."""
+        """The report as text."""
         lines = [f"{self.video}: {self.frames} frames at {self.fps:.1f} frames/s"]
         for object_id, tally in sorted(self.tallies.items()):
             entry = tally.entry(object_id, self.names.get(object_id, ""))

@@ -1,4 +1,4 @@
-"""`masklet studio`: the browser page on this machine, or an inference server for others."""
+"""`masklet studio`: serve the annotation page, on this machine or for others."""
 
 from __future__ import annotations
 
@@ -12,31 +12,28 @@ from typing import Annotated
 
 import typer
 
-from masklet.cli import options
-from masklet.cli.app import SEGMENT_PANEL, app
-from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
+from masklet.cli.app import SEGMENT_PANEL, command
+from masklet.cli.options import ListenOptions, ModelOptions, Without
 from masklet.cli.report import note
 
-EXAMPLES = f"""Examples:
-
+EXAMPLES = """
 masklet studio dog.mp4
 
 masklet studio clips/ --project ~/rotoscope
 
 masklet studio --host 0.0.0.0 --port 8080 --no-browser
-
-{EXIT_CODE_HELP}"""
+"""
 
 
 def default_folder() -> Path:
-    """Where projects are kept unless --project says otherwise."""
+    """The default of --project: masklet/studio in the user's data folder."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "masklet" / "studio"
 
 
 @contextmanager
 def opening(link: str | None) -> Iterator[None]:
-    """Open an address in a browser once the studio, which is started inside, should answer."""
+    """Open an address in a browser one second after the block is entered, unless it is left before."""
     timer = threading.Timer(1.0, webbrowser.open, [link]) if link else None
     if timer is not None:
         timer.daemon = True
@@ -48,61 +45,56 @@ def opening(link: str | None) -> Iterator[None]:
             timer.cancel()
 
 
-@app.command(epilog=EXAMPLES, rich_help_panel=SEGMENT_PANEL)
+@command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def studio(
     media: Annotated[
-        list[Path], typer.Argument(metavar="[MEDIA]...", help="Videos, pictures, or folders of them, to be opened.")
+        list[Path], typer.Argument(metavar="[MEDIA]...", help="Videos, images, or folders of them, to open.")
     ] = [],  # noqa: B006  typer copies it
     *,
     project: Annotated[
         Path | None,
-        typer.Option("--project", metavar="DIR", help="Folder of projects, uploads and results.", show_default=False),
+        typer.Option(
+            "--project",
+            metavar="DIR",
+            help="Folder of projects, uploads and results.",
+            show_default="masklet/studio in the user's data folder",
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's own need a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8765,
+    listen: ListenOptions,
     token: Annotated[
-        str | None, typer.Option(help="What every caller must show.", envvar="MASKLET_STUDIO_TOKEN", show_default=False)
+        str | None,
+        typer.Option(
+            help="Token that every request must carry.", envvar="MASKLET_STUDIO_TOKEN", show_default="none on localhost"
+        ),
     ] = None,
-    allow_host: Annotated[
-        list[str], typer.Option("--allow-host", metavar="NAME", help="A name under which the studio may be called.")
-    ] = [],  # noqa: B006
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
-    model: options.ModelName = "nano",
-    weights: options.Weights = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
-    size: options.InputSize = None,
+    model: Annotated[ModelOptions, Without("backend", "speed", "tta")],
 ) -> None:
-    """Mask objects in the browser: point, watch it track, fix it, take it away.
+    """Annotate objects in the browser: prompt, track, correct, export.
 
-    Everything is kept in the folder of --project, so that the studio can be stopped at any time and goes on where it
-    was. Media is opened where it lies and never changed.
+    All work is stored in the folder of --project; a restarted studio continues where it was stopped. Media files are
+    read where they are and never changed.
 
-    Ctrl-C ends the studio.
+    Ctrl-C stops the studio.
     """
-    with exit_codes():
-        from masklet.studio._deps import require_studio  # noqa: PLC0415  the extra may not be installed
+    from masklet.studio._deps import require_studio
 
-        require_studio()
-        from masklet.predict.load import load  # noqa: PLC0415  torch is slow to import
-        from masklet.studio.app import create_app  # noqa: PLC0415
-        from masklet.studio.serve import Listener, open_media, serve  # noqa: PLC0415
-        from masklet.studio.settings import Settings  # noqa: PLC0415
+    require_studio()
+    from masklet.studio.app import create_app
+    from masklet.studio.serve import Address, open_given, serve
+    from masklet.studio.settings import Settings
 
-        address = Listener.bind(host, port, token or None)
-        settings = Settings(
-            folder=(project or default_folder()).expanduser(),
-            offered=tuple(media),
-            token=address.token,
-            hosts=(*allow_host, host),
-        )
-        with closing(address.socket):
-            loaded = load(model, weights=weights, device=device, dtype=dtype, image_size=size)
-            application = create_app(loaded, settings)
-            with closing(application.state.services):
-                link = address.url(open_media(application, media))
-                note(f"studio at {link}")
-                with opening(link if browser else None):
-                    serve(application, address)
+    address = Address.listen(listen.host, listen.port, token or None)
+    settings = Settings(
+        folder=(project or default_folder()).expanduser(),
+        offered=tuple(media),
+        token=address.token,
+        hosts=(*listen.allow_host, listen.host),
+    )
+    with closing(address.socket):
+        application = create_app(model.load(), settings)
+        with closing(application.state.desk):
+            link = address.link(open_given(application, media))
+            note(f"studio at {link}")
+            with opening(link if browser else None):
+                serve(application, address)

@@ -1,24 +1,47 @@
-"""`masklet track`: objects through videos and live streams."""
+"""`masklet track`: track objects through videos and live streams."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+import masklet
 from masklet.cli import options
-from masklet.cli.app import SEGMENT_PANEL, app
-from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
-from masklet.cli.options import InputOptions, LookOptions, MaskOptions, ModelOptions
-from masklet.cli.outputs import targets
+from masklet.cli.app import SEGMENT_PANEL, command
+from masklet.cli.errors import INTERRUPTED, error_entry, exit_code, show_error
+from masklet.cli.options import InputOptions, MaskOptions, ModelOptions, PromptOptions, ReportOptions
+from masklet.cli.output_options import WriterOptions
+from masklet.cli.output_paths import make_parent, output_paths
+from masklet.cli.progress import Progress, interruptible
+from masklet.cli.report import VideoReport, note
+from masklet.errors import FrameRangeError, MaskletError, MediaError
 
-EXAMPLES = f"""Examples:
+if TYPE_CHECKING:
+    from masklet.backends.protocol import Model
+    from masklet.cli.prompts import PromptList, PromptsByFrame
+    from masklet.io import LiveVideo, RecordedSource, Writer
+    from masklet.predict.propagation import Direction
+    from masklet.predict.stream import Tracked
+    from masklet.tracking.policies import PolicyName
+    from masklet.types import ObjectId, RgbImage
 
+UNBOUNDED = 2**40
+"""End of the frames of a live stream, which has none."""
+
+EXAMPLES = """
 masklet track dog.mp4 --click 210,350
 
 masklet track dog.mp4 --box 1:100,200,300,400 --click 2:50,60 --click 2@30:55,80,- -o out.mp4 -o masks/ -o out.json
 
-masklet track a.mp4 b.mp4 --prompts prompts.json -o 'results/{{name}}.mp4'
+masklet track a.mp4 b.mp4 --prompts prompts.json -o 'results/{name}.mp4'
 
 masklet track cells.ome.tif --axis t,z=max --channel GFP --box 40,30,80,70 --fps 10 -o masks/
 
@@ -26,124 +49,297 @@ masklet track camera:0 --box 200,100,400,300 --end 500 -o live.mp4
 
 ffmpeg -i in.mov -f rawvideo -pix_fmt rgb24 - | masklet track - --raw 1280x720,rgb24,30 --click 210,350 -o out.json
 
-prompts.json: {{"schema": "masklet/prompts", "version": 1, "objects": [{{"id": 1, "name": "dog",
-"prompts": [{{"frame": 0, "clicks": [[210, 350, 1], [200, 300, 0]], "box": [100, 200, 300, 400]}},
-{{"frame": 40, "mask": "dog-40.png"}}]}}]}}
+prompts.json: {"schema": "masklet/prompts", "version": 1, "objects": [{"id": 1, "name": "dog",
+"prompts": [{"frame": 0, "clicks": [[210, 350, 1], [200, 300, 0]], "box": [100, 200, 300, 400]},
+{"frame": 40, "mask": "dog-40.png"}]}]}
+"""
 
-{EXIT_CODE_HELP}"""
 
-
-@app.command(epilog=EXAMPLES, rich_help_panel=SEGMENT_PANEL)
+@command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def track(
     videos: Annotated[
         list[str],
         typer.Argument(
             metavar="VIDEO",
-            help="Video files, TIFF or Zarr stacks, folders of pictures, camera:0, rtsp:// addresses, or - (stdin).",
+            help="Video files, TIFF or Zarr stacks, image folders, camera:0, rtsp:// addresses, or - (stdin).",
         ),
     ],
     *,
-    click: options.Clicks = [],  # noqa: B006  typer copies it
-    box: options.Boxes = [],  # noqa: B006
-    mask: options.Masks = [],  # noqa: B006
-    absent: options.Absences = [],  # noqa: B006
-    prompts: options.PromptFiles = [],  # noqa: B006
-    output: options.Outputs = [],  # noqa: B006
-    start: Annotated[int, typer.Option(min=0, help="The first frame.")] = 0,
+    prompts: PromptOptions,
+    output: options.Outputs = [],  # noqa: B006  typer copies it
+    start: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
     end: Annotated[int | None, typer.Option(min=1, help="One more than the last frame.", show_default="all")] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Track backward from the last prompted frame.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Track forward, then backward to the start.")] = False,
-    model: options.ModelName = "nano",
-    weights: options.Weights = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
-    backend: options.Backend = "torch",
-    speed: options.Speed = "exact",
-    size: options.InputSize = None,
-    mirror: options.Mirror = False,
-    axis: options.Axis = None,
-    channel: options.Channel = None,
-    scale: options.ScaleRange = None,
-    fps: options.Fps = None,
-    raw: options.Raw = None,
-    fill_holes: options.FillHoles = 0,
-    remove_specks: options.RemoveSpecks = 0,
-    non_overlap: options.NonOverlap = False,
+    model: ModelOptions,
+    inputs: InputOptions,
+    masks: MaskOptions,
     memory: options.Memory = "plain",
-    refine: options.Refine = False,
-    style: options.Style = "fill",
-    on: options.StyleRegion = "objects",
-    color: options.Colors = [],  # noqa: B006
-    soften: options.Soften = 0.0,
-    detail: options.Detail = 0,
-    trimap: options.Trimap = 0,
-    tolerance: options.Tolerance = 0.0,
-    pixel_size: options.PixelSize = None,
-    frame_interval: options.FrameInterval = None,
-    no_sound: options.Mute = False,
+    writing: WriterOptions,
     overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Point at objects once and get their masks in every frame.
+    report: ReportOptions,
+) -> int:
+    """Prompt objects once and get their masks in every frame.
 
-    A prompt names its object and frame, as in --click 2@30:55,80; without, it means object 1 and the first frame
-    tracked (with --reverse the last one). Prompts of later frames correct what tracking gave there, or start objects.
+    A prompt names its object and frame, as in --click 2@30:55,80; by default it is for object 1 on the first frame
+    tracked (with --reverse the last one). Prompts on later frames correct the tracked mask there, or start objects.
 
-    -o may be repeated, and its name chooses the form: .mp4, .webm, .mov or .mkv is a video with the masks drawn in,
-    .json run-length codes with scores, .csv or .parquet measurements, a folder label maps (PNG). Other forms go by
-    their name before the suffix, as dog.coco.json, dog.alpha.mov, dog.yolo/ (masklet export --forms lists them).
-    Without -o it is NAME-masklet.mp4 in the current folder. Several videos need a folder or {name} in the output's
-    name; one that fails does not stop the others.
+    The output format is inferred from the path given with -o: .mp4, .webm, .mov or .mkv is a video with the masks drawn
+    in, .json run-length codes with scores, .csv or .parquet measurements, a folder label maps (PNG). Other formats are
+    named before the suffix, as dog.coco.json, dog.alpha.mov, dog.yolo/ (masklet export --formats lists them). The
+    default is NAME-masklet.mp4 in the current folder. Several videos need a folder or {name} in the path; if one fails,
+    the others are still tracked.
 
-    Ctrl-C keeps what is done.
+    Ctrl-C keeps the frames that are done.
     """
     if reverse and both:
         raise typer.BadParameter("--reverse and --both exclude each other")
-    with exit_codes(as_json=as_json):
-        from masklet.cli.batch import Batch  # noqa: PLC0415  torch is slow to import
-        from masklet.cli.job import Lazy, Span  # noqa: PLC0415
-        from masklet.cli.looks import output_options  # noqa: PLC0415
-        from masklet.cli.prompts import parse_all  # noqa: PLC0415
+    paths = output_paths(videos, output, default="{name}-masklet.mp4")
+    prompt_list, writer_options = prompts.parse(), writing.output_options()
+    job_options: dict[str, Any] = {
+        "start": start,
+        "end": end,
+        "direction": "reverse" if reverse else "both" if both else "forward",
+        "memory": options.policy_named(memory),
+        "postprocess": masks.post_process(),
+    }
+    load, entries, failures = model.loader(), [], []
+    with interruptible() as interrupt:
+        for source, outputs in zip(videos, paths, strict=True):
+            try:
+                with masklet.open_video(source, **inputs.video_arguments()) as video, ExitStack() as stack:
+                    job = prepare(source, video, prompt_list, **job_options)
+                    sinks = []
+                    for path in outputs:
+                        if len(videos) > 1:
+                            make_parent(path)
+                        writer = masklet.open_writer(path, like=video, overwrite=overwrite, options=writer_options)
+                        sinks.append(stack.enter_context(writer))
+                    done = track_video(job, load(), sinks, interrupt=interrupt, quiet=report.quiet)
+            except MaskletError as error:
+                show_error(error, source if len(videos) > 1 and Path(source).exists() else "")
+                failures.append(error)
+                entries.append({"video": source, "error": error_entry(error)})
+            except KeyboardInterrupt:
+                interrupt.set()
+                note(f"interrupted at {source}")
+            else:
+                done.outputs = [str(Path(path)) for path in outputs]
+                entries.append(done.entry())
+                if done.interrupted:
+                    note(f"interrupted: kept the first {done.frames} results of {done.video}")
+                if not report.as_json:
+                    report.show("track", done.lines())
+            if interrupt.is_set():
+                break
+    if report.as_json:
+        failure = {"error": error_entry(failures[0])} if failures else {}
+        about_model = options.model_entry(load()) if len(failures) < len(entries) else {}
+        report.show("track", (), **failure, **about_model, interrupted=interrupt.is_set(), videos=entries)
+    if interrupt.is_set():
+        return INTERRUPTED
+    return exit_code(failures[0]) if failures else 0
 
-        batch = Batch(
-            videos=list(zip(videos, targets(videos, output, default="{name}-masklet.mp4"), strict=True)),
-            book=parse_all(click, box, mask, prompts, absent=absent),
-            span=Span(start, end, "reverse" if reverse else "both" if both else "forward"),
-            masks=MaskOptions(
-                fill_holes=fill_holes, remove_specks=remove_specks, non_overlap=non_overlap, refine=refine
-            ),
-            memory=memory,
-            load=Lazy(
-                ModelOptions(
-                    name=model,
-                    weights=weights,
-                    device=device,
-                    dtype=dtype,
-                    image_size=size,
-                    backend=backend,
-                    speed=speed,
-                    mirror=mirror,
-                )
-            ),
-            inputs=InputOptions(axis=axis, channel=channel, scale=scale, fps=fps, raw=raw),
-            looks=output_options(
-                LookOptions(
-                    style=style,
-                    region=on,
-                    colors=color,
-                    soften=soften,
-                    detail=detail,
-                    trimap=trimap,
-                    tolerance=tolerance,
-                    pixel_size=pixel_size,
-                    frame_interval=frame_interval,
-                    mute=no_sound,
-                )
-            ),
-            overwrite=overwrite,
-            as_json=as_json,
-            quiet=quiet,
-        )
-        code = batch.run()
-    raise typer.Exit(code)
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingJob:
+    """One video with its prompts, checked against each other.
+
+    Attributes:
+        source: as given on the command line.
+        video: the same, open.
+        frames: frames to track and write.
+        direction: as in `VideoSession.propagate`.
+        prompts: by frame and object.
+        names: of objects.
+        memory: name of the memory policy.
+        postprocess: of masks.
+    """
+
+    source: str
+    video: RecordedSource | LiveVideo
+    frames: range
+    direction: Direction
+    prompts: PromptsByFrame
+    names: dict[ObjectId, str] = field(default_factory=dict)
+    memory: PolicyName = "plain"
+    postprocess: masklet.PostProcess | None = None
+
+    @property
+    def label(self) -> str:
+        """The video in messages: a file as given, an address without its password."""
+        return self.source if getattr(self.video, "path", None) else self.video.name
+
+
+def prepare(
+    source: str,
+    video: RecordedSource | LiveVideo,
+    prompt_list: PromptList,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    direction: Direction = "forward",
+    memory: PolicyName = "plain",
+    postprocess: masklet.PostProcess | None = None,
+) -> TrackingJob:
+    """Check a range of frames and prompts against a video.
+
+    Raises:
+        FrameRangeError: the range is empty or outside the video, or a prompt is outside the range.
+        PromptError: prompts exclude each other or are outside the image.
+        MediaError: a live video in another direction than forward, or a mask file that cannot be read.
+    """
+    from masklet.cli.prompts import check_prompts
+    from masklet.io import LiveVideo
+
+    label = source if getattr(video, "path", None) else video.name
+    if isinstance(video, LiveVideo):
+        if direction != "forward":
+            raise MediaError(f"{video.name} is live: --reverse and --both need a recorded video")
+        frames = range(start, UNBOUNDED if end is None else end)
+    else:
+        frames = range(start, len(video) if end is None else end)
+        if frames.stop > len(video):
+            raise FrameRangeError(f"{label} has {len(video)} frames, expected --end up to {len(video)}, got {end}")
+    if not frames:
+        raise FrameRangeError(f"expected --start below --end, got {start} and {frames.stop}: {label}")
+    first = frames[-1] if direction == "reverse" else start
+    prompts = prompt_list.by_frame(first, masklet.read_mask, video.size)
+    check_prompts(prompts, video.size, frames)
+    return TrackingJob(
+        source=source,
+        video=video,
+        frames=frames,
+        direction=direction,
+        prompts=prompts,
+        names=prompt_list.names,
+        memory=memory,
+        postprocess=postprocess,
+    )
+
+
+def track_video(
+    job: TrackingJob, model: Model, sinks: Sequence[Writer], *, interrupt: Event, quiet: bool = False
+) -> VideoReport:
+    """Track the objects of a job and write each frame to all sinks, which the caller finishes.
+
+    Forward, each frame is written when it is tracked and memory is bounded; in the other directions all frames are
+    tracked first (masks are stored as run-length codes), then written in order.
+
+    Raises:
+        KeyboardInterrupt: interrupted before the first frame was done.
+    """
+    from masklet.io import LiveVideo, Provenance
+    from masklet.io.writer import AsyncWriter
+
+    report = VideoReport(job.label, job.video.size, names=job.names)
+    prompted: dict[ObjectId, tuple[int, ...]] = {}
+    for frame_index, by_object in sorted(job.prompts.items()):
+        for object_id in by_object:
+            prompted[object_id] = (*prompted.get(object_id, ()), frame_index)
+    for sink in sinks:
+        sink.provenance = Provenance(names=job.names, prompted=prompted, model=model.config.full_name)
+    started = time.perf_counter()
+    results = (_streamed if job.direction == "forward" else _in_passes)(job, model, interrupt, quiet)
+    try:
+        with closing(results), AsyncWriter(sinks) as writer:
+            for image, result in results:
+                writer.write(image, result)
+                report.add(result)
+    except MediaError as error:
+        if not (isinstance(job.video, LiveVideo) and report.frames):
+            raise
+        note(f"{error}; keeping the {report.frames} frames that are done")
+    if interrupt.is_set() and not report.frames:
+        raise KeyboardInterrupt
+    report.seconds = time.perf_counter() - started
+    report.interrupted = interrupt.is_set()
+    return report
+
+
+def _streamed(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[Tracked]:
+    """Track forward and yield each frame when it is done."""
+    from masklet.predict.stream import Tracked
+
+    total = None if job.frames.stop == UNBOUNDED else len(job.frames)
+    tracker = masklet.StreamTracker(model, memory=job.memory, postprocess=job.postprocess)
+    with Progress(job.video.name, total, quiet=quiet) as progress, closing(_steps(job, tracker)) as steps:
+        frames = iter(job.frames)
+        while not interrupt.is_set() and (step := next(steps, None)) is not None:
+            yield Tracked(step.frame, replace(step.masks, frame_index=next(frames)))
+            progress.advance()
+
+
+def _steps(job: TrackingJob, tracker: masklet.StreamTracker) -> Generator[Tracked]:
+    """Steps of the tracker: with frames encoded ahead, but one by one for a live video."""
+    from masklet.io import LiveVideo
+    from masklet.predict.stream import Tracked
+
+    prompts = {index - job.frames.start: by_object for index, by_object in job.prompts.items()}
+    images: Iterator[RgbImage]
+    if job.frames.start and not isinstance(job.video, LiveVideo):
+        images = (job.video[frame_index] for frame_index in job.frames)
+    else:
+        images = islice(job.video, job.frames.start, job.frames.stop)
+    if not isinstance(job.video, LiveVideo):
+        return tracker.steps(images, prompts)
+    return (Tracked(image, tracker.step(image, prompts.get(tracker.frame_index))) for image in images)
+
+
+def _in_passes(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[Tracked]:
+    """Run all passes, then yield the results in the order of the frames."""
+    from masklet.predict.stream import Tracked
+
+    session = masklet.VideoSession(model, job.video, memory=job.memory, postprocess=job.postprocess)
+    steps = plan(job.prompts, job.frames, job.direction)
+    done: set[int] = set()
+    total = sum((step.end - step.start) * (2 if step.direction == "both" else 1) for step in steps)
+    with Progress(job.video.name, total, quiet=quiet) as progress:
+        for step in steps:
+            if interrupt.is_set():
+                break
+            if step.prompt is not None:
+                session.prompt_objects(step.prompt, job.prompts[step.prompt])
+                done.add(step.prompt)
+            for out in session.propagate(step.direction, start=step.start, end=step.end, cancel=interrupt.is_set):
+                if out.object_ids:
+                    done.add(out.frame_index)
+                progress.advance()
+    frames = range(min(done), max(done) + 1) if interrupt.is_set() and done else job.frames if done else range(0)
+    for frame_index in frames:
+        yield Tracked(job.video[frame_index], session.masks(frame_index))
+
+
+class Step(NamedTuple):
+    """One part of a pass: prompt a frame, then track from there.
+
+    Attributes:
+        prompt: frame to prompt first, or None.
+        direction: of the pass.
+        start: lowest frame.
+        end: one more than the highest frame.
+    """
+
+    prompt: int | None
+    direction: Direction
+    start: int
+    end: int
+
+
+def plan(prompts: PromptsByFrame, frames: range, direction: Direction) -> list[Step]:
+    """The order in which frames are prompted and tracked, so that a prompt corrects the tracked mask of its frame.
+
+    Each part runs up to and including the next prompted frame, whose prompts then refine the mask there.
+    """
+    marks = sorted(prompts, reverse=direction == "reverse")
+    if direction == "reverse":
+        lows = [*marks[1:], frames.start]
+        return [Step(mark, direction, low, mark + 1) for mark, low in zip(marks, lows, strict=True)]
+    ends = [*(mark + 1 for mark in marks[1:]), frames.stop]
+    steps = [Step(mark, "forward", mark, end) for mark, end in zip(marks, ends, strict=True)]
+    first: dict[ObjectId, int] = {}
+    for mark in marks:
+        first = dict.fromkeys(prompts[mark], mark) | first
+    if direction == "both" and max(first.values()) > frames.start:
+        steps.append(Step(None, "both", frames.start, max(first.values())))
+    return steps

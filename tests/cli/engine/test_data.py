@@ -1,4 +1,4 @@
-"""`masklet engine import` and `stats` from the words to the files."""
+"""`masklet engine` import and stats from options to files."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def davis(tmp_path: Path) -> Path:
 
 def test_a_set_comes_in_and_the_broken_video_is_named(run: Run, davis: Path, tmp_path: Path) -> None:
     assert run("engine", "init", "p").code == 0
-    done = run("engine", "import", "p", davis, "--form", "davis", "--json")
+    done = run("engine", "import", "p", davis, "--format", "davis", "--json")
     told = json.loads(done.out)
     assert (told["media"], told["masklets"], list(told["failed"])) == (1, 1, ["cat"])
     assert done.code != 0
     assert "cat: " in done.err
-    again = run("engine", "import", "p", davis, "--form", "davis")
-    assert "0 masklets in 0 videos (1 videos there already, 1 failed)" in again.out
+    again = run("engine", "import", "p", davis, "--format", "davis")
+    assert "0 masklets in 0 videos (1 videos imported before, 1 failed)" in again.out
 
 
 def test_statistics_are_a_table_and_charts(run: Run, davis: Path, tmp_path: Path) -> None:
     run("engine", "init", "p")
     assert run("engine", "stats", "p").code != 0  # there is nothing yet
-    run("engine", "import", "p", davis, "--form", "davis", "--accepted")
+    run("engine", "import", "p", davis, "--format", "davis", "--accepted")
     done = run("engine", "stats", "p", "-o", "told")
     assert done.code == 0, done.err
     assert "| auto | 1 | - | 0.0 % | - | 0.0 % | - | - | - | - |" in done.out

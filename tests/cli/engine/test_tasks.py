@@ -116,7 +116,7 @@ def test_what_comes_next(run: Run, videos: Path) -> None:
         assert lease is not None
         assert (lease.task.id, lease.task.frames, store.history(4)[-2].note) == (4, (1, 3), "it turns")
     assert told(run, "status", "team")["held"] == [{"task": 4, "worker": "ann", "seconds": pytest.approx(600, abs=5)}]
-    assert "ann holds task 4 (select), for 10 min more" in run("engine", "status", "team").out
+    assert "task 4 (select) is assigned to ann for 10 more min" in run("engine", "status", "team").out
     assert [task["id"] for task in told(run, "tasks", "team", "--video", "square")["tasks"]] == [3]
 
 
@@ -139,7 +139,7 @@ def test_splits_by_content(run: Run, videos: Path) -> None:
     added = run(
         "engine", "add", "team", videos / "long.mp4", videos / "square.mp4", "--val-share", 0, "--test-share", 1
     )
-    assert (added.code, added.out) == (0, "2 media: 2 added, 0 there already, 0 failed\n2 to test\n")
+    assert (added.code, added.out) == (0, "2 media: 2 added, 0 added before, 0 failed\n2 to test\n")
 
 
 def test_proposals(run: Run, video_file: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_proposals(run: Run, video_file: Path, tmp_path: Path) -> None:
     assert told(run, "status", "team")["tasks"]["verify"] == found["masklets"]
     again = run("engine", "propose", "team", *look)
     assert again.code == 0
-    assert "nano: 0 masklets in 0 media, 0 failed, 1 searched before" in again.out
+    assert "nano: 0 masklets in 0 media, 0 failed, 1 processed before" in again.out
 
 
 def test_a_video_that_is_gone(run: Run, videos: Path) -> None:
@@ -187,7 +187,7 @@ def test_judged_in_the_terminal(run: Run, video_file: Path, tmp_path: Path, monk
         (("status", "nowhere"), 5, "there is no data engine at nowhere: masklet engine init nowhere"),
         (("add", "team", "gone.mp4"), 3, "cannot open gone.mp4: no such file or folder"),
         (("add", "team", ".", "--split", "half"), 2, "expected --split train, val, test, got 'half'"),
-        (("review", "team", "--as", "bob"), 2, "there is nothing for bob to verify"),
+        (("review", "team", "--as", "bob"), 2, "there is no task for bob to verify"),
         (
             ("review", "team", "--as", "bob", "--verdict", "fine"),
             2,
@@ -201,15 +201,19 @@ def test_judged_in_the_terminal(run: Run, video_file: Path, tmp_path: Path, monk
             "expected shares from 0 to 1 together, got 0.1 for val and 0.95",
         ),
         (("prioritize", "team", "7"), 2, "expected --to N, or --frame I, or both"),
-        (("prioritize", "team", "--to", "1"), 2, "expected tasks by their numbers, or --video NAME"),
+        (("prioritize", "team", "--to", "1"), 2, "expected task numbers, or --video NAME"),
         (("prioritize", "team", "7", "--to", "1"), 2, "there is no task 7"),
         (("tasks", "team", "--state", "done"), 2, "expected --state verify, annotate, select, got 'done'"),
         (("tasks", "team", "--video", "dog"), 3, "there is no video dog in the project"),
         (("propose", "team", "--preset", "dens"), 2, "expected --preset fast"),
-        (("export", "team", "set", "--form", "vhs"), 2, "expected --form sav, davis, coco, yolo, got 'vhs'"),
+        (("export", "team", "set", "--format", "vhs"), 2, "expected --format sav, davis, coco, yolo, got 'vhs'"),
         (("retrain", "team", "out"), 2, "expected verified masklets to learn from, got no video of split train in 0"),
         (("serve", "team", "--person", "ann:sing"), 2, "expected NAME, NAME:annotate or NAME:review, got 'ann:sing'"),
-        (("serve", "postgresql://a@b/c", "--person", "ann"), 5, "a project in a database has no folder: say --studio"),
+        (
+            ("serve", "postgresql://a@b/c", "--person", "ann"),
+            5,
+            "a project in a database has no folder: expected --studio",
+        ),
     ],
 )
 def test_wrong_words(run: Run, arguments: tuple[str, ...], code: int, message: str) -> None:

@@ -1,11 +1,12 @@
-"""What each program of `masklet bench peers` runs and says of itself; see `masklet.cli.peers`.
+"""The programs that `benchmarks/peers.py` compares: each tracks or generates masks, and prints its times as JSON.
 
-Each program gets this file on its standard input, by its own Python; so masklet is imported only where masklet runs.
+Each program receives this file on its standard input, by its own Python, so that masklet is imported only in its own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import statistics
 import sys
@@ -19,18 +20,21 @@ import numpy as np
 import torch
 
 WARM = 8
-"""Frames that do not count: until then memories fill up."""
+"""Frames that are not counted, because memories are not yet full."""
 CLICK = (300, 200)
 CONFIGS = {
     f"sam{family}-{size}": f"configs/sam{family}/sam{family}_hiera_{letter}.yaml"
     for family in ("2.1", "2")
     for size, letter in (("tiny", "t"), ("small", "s"), ("base-plus", "b+"), ("large", "l"))
 }
-"""The public names of the released models."""
+"""Configuration files of the released models in the public package."""
+
+KEPT_LIBRARIES: list[torch.library.Library] = []
+"""Operators are defined as long as their library object exists."""
 
 
-class Watch:
-    """Seconds of each step and of the parts in it, of the processor too, and the peak memory after it."""
+class Stopwatch:
+    """Wall and CPU seconds of each step and of the parts in it, and the peak memory after it."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -40,19 +44,19 @@ class Watch:
         self.start()
 
     def start(self) -> None:
-        """From now on a step is done."""
+        """Begin a step."""
         self._started = time.perf_counter(), time.process_time()
 
     def step(self) -> None:
-        """A step is done, and the next begins."""
+        """End a step and begin the next."""
         self.steps.append(time.perf_counter() - self._started[0])
         self.cpu.append(time.process_time() - self._started[1])
         status = Path("/proc/self/status").read_text()
         self.peaks.append(int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1]) / 1e3)
         self.start()
 
-    def forget(self) -> None:
-        """What was done so far does not count."""
+    def reset(self) -> None:
+        """Drop all measurements so far."""
         for times in (self.steps, self.cpu, self.peaks):
             times.clear()
         for calls in self.parts.values():
@@ -60,7 +64,7 @@ class Watch:
         self.start()
 
     def timed(self, part: str, run: Callable[..., Any]) -> Callable[..., Any]:
-        """The same, each call of it taken down as the part."""
+        """Wrap a function so that each call is recorded under the name of a part."""
         times = self.parts.setdefault(part, [])
 
         def clocked(*args: Any, **options: Any) -> Any:
@@ -72,9 +76,9 @@ class Watch:
         return clocked
 
     def tracked(self, frames: int) -> dict[str, float]:
-        """Of tracking a clip of ``frames``, of which as many were tracked as there were steps.
+        """Summarize tracking a clip of ``frames`` frames, of which one was tracked in each step.
 
-        `whole_mb` is the peak memory once all are tracked, from the line that fits the steps that count best.
+        ``whole_mb`` is the peak memory after all frames, extrapolated by a line through the counted steps.
         """
         count = len(self.peaks)
         growth = float(np.polyfit(range(WARM, count), self.peaks[WARM:], 1)[0])
@@ -89,20 +93,20 @@ class Watch:
             "whole_mb": self.peaks[-1] + (frames - count) * growth,
         }
 
-    def looked(self, masks: Callable[[int], Sized], points: int) -> dict[str, float]:
-        """Of looking for everything with so many points a side, after a first look with few that does not count."""
+    def generated(self, masks: Callable[[int], Sized], points: int) -> dict[str, float]:
+        """Time generating masks with a grid of ``points`` a side, after an untimed run with a small grid."""
         masks(2)
-        self.forget()
+        self.reset()
         found = len(masks(points))
         self.step()
         return self.found(found)
 
     def found(self, masks: int) -> dict[str, float]:
-        """Of the one picture in which everything was looked for."""
+        """Summarize generating the masks of one image."""
         encoder, decoder = (sum(cpu for _, cpu in self.parts[part]) for part in ("encoder", "decoder"))
         return {
-            "picture_s": self.steps[-1],
-            "picture_cpu_s": self.cpu[-1],
+            "image_s": self.steps[-1],
+            "image_cpu_s": self.cpu[-1],
             "encoder_cpu_s": encoder,
             "decoder_cpu_s": decoder,
             "rest_cpu_s": self.cpu[-1] - encoder - decoder,
@@ -112,86 +116,86 @@ class Watch:
 
 
 def decoded(folder: Path) -> list[np.ndarray]:
-    """The frames, for those who do not read them themselves."""
+    """The frames, for programs that do not read them themselves."""
     from PIL import Image  # noqa: PLC0415
 
     return [np.array(Image.open(path).convert("RGB")) for path in sorted((folder / "frames").iterdir())]
 
 
-def first_steps(watch: Watch, steps: Iterable[object], count: int) -> None:
-    """Run the steps, ``count`` of them."""
+def first_steps(stopwatch: Stopwatch, steps: Iterable[object], count: int) -> None:
+    """Run ``count`` steps and record each."""
     for done, _ in enumerate(steps, 1):
-        watch.step()
+        stopwatch.step()
         if done == count:
             return
 
 
 def sam2(build: str, model: str, folder: Path, dtype: str) -> tuple[Any, Any]:
-    """A model of the public package by its own builder, and the context it runs in: autocast for bfloat16."""
+    """Build a model of the public package, with the context it runs in: autocast for bfloat16."""
     _declare_operators()
     module = __import__("sam2.build_sam", fromlist=[build])
     built = getattr(module, build)(CONFIGS[model], None, device="cpu")
     weights = torch.load(folder / "weights.pt", weights_only=True)["model"]
-    built.load_state_dict(weights, strict=False)  # it has one more, unused
+    built.load_state_dict(weights, strict=False)  # it has one more parameter, unused
     return built, torch.autocast("cpu", torch.bfloat16) if dtype == "bfloat16" else contextlib.nullcontext()
 
 
 def track_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
-    """All options as they are by default."""
+    """Track with the public sam2 package, with default options."""
     predictor, context = sam2("build_sam2_video_predictor", model, folder, dtype)
     if dtype == "float32":  # it rounds memories to bfloat16, which only autocast can read
         video: Any = __import__("sam2.sam2_video_predictor", fromlist=["torch"])
         video.torch = SimpleNamespace(**{**vars(torch), "bfloat16": torch.float32})
-    watch = Watch()
-    predictor.forward_image = watch.timed("encoder", predictor.forward_image)
+    stopwatch = Stopwatch()
+    predictor.forward_image = stopwatch.timed("encoder", predictor.forward_image)
     with torch.inference_mode(), context:
         state = predictor.init_state(str(folder / "frames"))
         predictor.add_new_points_or_box(state, 0, 1, points=[CLICK], labels=[1])
-        watch.forget()
-        first_steps(watch, predictor.propagate_in_video(state), job["tracked"])
-    return watch.tracked(job["frames"])
+        stopwatch.reset()
+        first_steps(stopwatch, predictor.propagate_in_video(state), job["tracked"])
+    return stopwatch.tracked(job["frames"])
 
 
 def track_transformers(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
-    """All options as they are by default; weights and frames are in the number type."""
+    """Track with transformers, with default options; weights and frames have the number type."""
     library = _transformers()
     kind = getattr(torch, dtype)
     tracker = library.Sam2VideoModel.from_pretrained(folder, dtype=kind).eval()
     processor = library.Sam2VideoProcessor(library.Sam2ImageProcessor(), library.Sam2VideoVideoProcessor())
-    watch = Watch()
-    tracker.get_image_features = watch.timed("encoder", tracker.get_image_features)
+    stopwatch = Stopwatch()
+    tracker.get_image_features = stopwatch.timed("encoder", tracker.get_image_features)
     with torch.inference_mode():
         state = processor.init_video_session(video=decoded(folder), dtype=kind)
         processor.add_inputs_to_inference_session(
             inference_session=state, frame_idx=0, obj_ids=1, input_points=[[[list(CLICK)]]], input_labels=[[[1]]]
         )
         tracker(inference_session=state, frame_idx=0)
-        watch.forget()
-        first_steps(watch, tracker.propagate_in_video_iterator(state), job["tracked"])
-    return watch.tracked(job["frames"])
+        stopwatch.reset()
+        first_steps(stopwatch, tracker.propagate_in_video_iterator(state), job["tracked"])
+    return stopwatch.tracked(job["frames"])
 
 
 def track_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
-    """A session on the folder of frames, as its users open it."""
-    import masklet  # noqa: PLC0415 - only in this program
+    """Track with a session of masklet on the folder of frames."""
+    import masklet  # noqa: PLC0415  only this program has it
 
-    loaded, watch = masklet.load(model, weights=folder / "weights.pt", device="cpu", dtype=dtype), Watch()
-    loaded.encode_image = watch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
+    loaded, stopwatch = masklet.load(model, weights=folder / "weights.pt", device="cpu", dtype=dtype), Stopwatch()
+    loaded.encode_image = stopwatch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
     with masklet.open_video(folder / "frames") as video:
         session = masklet.VideoSession(loaded, video)
         session.prompt(0, object_id=1, prompts=masklet.Prompts.click(*CLICK))
-        watch.forget()
-        first_steps(watch, session.propagate(), job["tracked"])
-    return watch.tracked(job["frames"])
+        stopwatch.reset()
+        first_steps(stopwatch, session.propagate(), job["tracked"])
+    return stopwatch.tracked(job["frames"])
 
 
-def everything_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
-    """The public generator, masks as run-length codes, which takes less memory and time than arrays."""
+def automatic_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
+    """Generate masks with the public sam2 package, as run-length codes, which take less memory and time than arrays."""
     built, context = sam2("build_sam2", model, folder, dtype)
     module: Any = __import__("sam2.automatic_mask_generator", fromlist=["SAM2AutomaticMaskGenerator"])
-    watch = Watch()
-    built.forward_image = watch.timed("encoder", built.forward_image)
-    built.sam_mask_decoder.forward = watch.timed("decoder", built.sam_mask_decoder.forward)
+    stopwatch = Stopwatch()
+    built.forward_image = stopwatch.timed("encoder", built.forward_image)
+    built.sam_mask_decoder.forward = stopwatch.timed("decoder", built.sam_mask_decoder.forward)
 
     def masks(points: int) -> Any:
         generator = module.SAM2AutomaticMaskGenerator(
@@ -205,28 +209,28 @@ def everything_sam2(folder: Path, model: str, dtype: str, job: dict[str, Any]) -
         return generator.generate(decoded(folder)[0])
 
     with torch.inference_mode(), context:
-        return watch.looked(masks, job["points"])
+        return stopwatch.generated(masks, job["points"])
 
 
-def everything_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
-    """Ours with the same settings."""
-    import masklet  # noqa: PLC0415 - only in this program
+def automatic_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any]) -> dict[str, float]:
+    """Generate masks with masklet, with the same settings."""
+    import masklet  # noqa: PLC0415  only this program has it
     from masklet.predict.automatic_masks import AutomaticMasker, AutomaticSettings, Layer  # noqa: PLC0415
 
-    loaded, watch = masklet.load(model, weights=folder / "weights.pt", device="cpu", dtype=dtype), Watch()
-    loaded.encode_image = watch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
-    loaded.decode_above_iou = watch.timed("decoder", loaded.decode_above_iou)  # type: ignore[method-assign]
+    loaded, stopwatch = masklet.load(model, weights=folder / "weights.pt", device="cpu", dtype=dtype), Stopwatch()
+    loaded.encode_image = stopwatch.timed("encoder", loaded.encode_image)  # type: ignore[method-assign]
+    loaded.decode_above_iou = stopwatch.timed("decoder", loaded.decode_above_iou)  # type: ignore[method-assign]
 
     def masks(points: int) -> Sized:
         settings = {key: job[key] for key in ("min_iou", "min_stability", "max_overlap")}
         masker = AutomaticMasker(loaded, AutomaticSettings(layers=(Layer(points=points),), max_share=1.0, **settings))
         return masker.propose(decoded(folder)[0])
 
-    return watch.looked(masks, job["points"])
+    return stopwatch.generated(masks, job["points"])
 
 
 def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any]) -> dict[str, float]:
-    """Random weights in the layout of the library, for all programs."""
+    """Write random weights in the layout of transformers, for all programs."""
     library = _transformers()
     revised = model.startswith("sam2.1")
     config = library.Sam2VideoConfig(
@@ -247,9 +251,42 @@ def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any
 
 
 def _declare_operators() -> None:
-    """Where torchvision was built for another torch, a module on the path may stand in for its operators."""
-    with contextlib.suppress(ImportError):
-        __import__("tvshim")
+    """Define torchvision's operators in Python if its compiled ones cannot be loaded (built for another torch)."""
+    found = importlib.util.find_spec("torchvision")
+    if found is None or found.origin is None:
+        return
+    for library in Path(found.origin).parent.glob("_C*.so"):
+        with contextlib.suppress(OSError):
+            torch.ops.load_library(str(library))
+            return
+    definitions = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        definitions.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    implementations = torch.library.Library("torchvision", "IMPL", "CPU")
+    implementations.impl("nms", non_maximum_suppression)
+    KEPT_LIBRARIES.extend((definitions, implementations))
+    boxes: Any = importlib.import_module("torchvision.ops.boxes")
+    boxes._assert_has_ops = lambda: None
+
+
+def non_maximum_suppression(boxes: torch.Tensor, scores: torch.Tensor, max_iou: float) -> torch.Tensor:
+    """Indices of boxes (n, 4; x0, y0, x1, y1) that overlap no box of a higher score by more than ``max_iou``."""
+    order = scores.argsort(descending=True, stable=True)
+    ranked = boxes[order]
+    corners = (
+        torch.maximum(ranked[:, None, :2], ranked[None, :, :2]),
+        torch.minimum(ranked[:, None, 2:], ranked[None, :, 2:]),
+    )
+    overlap = (corners[1] - corners[0]).clamp(min=0).prod(dim=2)
+    area = (ranked[:, 2:] - ranked[:, :2]).prod(dim=1)
+    too_close = overlap > max_iou * (area[:, None] + area[None] - overlap)
+    selected: list[int] = []
+    suppressed = torch.zeros(len(ranked), dtype=torch.bool)
+    for index in range(len(ranked)):
+        if not suppressed[index]:
+            selected.append(index)
+            suppressed |= too_close[index]
+    return order[selected]
 
 
 def _transformers() -> Any:
@@ -260,8 +297,8 @@ def _transformers() -> Any:
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[2])
-    given = place / "job.json"
+    folder = Path(sys.argv[2])
+    job_file = folder / "job.json"
     run: Callable[..., dict[str, float]] = globals()[sys.argv[1]]
-    said = run(place, sys.argv[3], sys.argv[4], json.loads(given.read_text()) if given.is_file() else {})
-    sys.stdout.write(json.dumps(said) + "\n")
+    job = json.loads(job_file.read_text()) if job_file.is_file() else {}
+    sys.stdout.write(json.dumps(run(folder, sys.argv[3], sys.argv[4], job)) + "\n")

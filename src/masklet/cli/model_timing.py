@@ -1,4 +1,4 @@
-"""What `masklet bench` measures: the parts of a step, whole steps over objects, memory over frames."""
+"""Time the parts of a tracking step and whole steps, and measure memory over a stream (`masklet bench`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from masklet.backends.protocol import Model
+from masklet.cli.options import ModelOptions
 from masklet.errors import DeviceError, UnknownModelError
 from masklet.geometry import logits_to_image
 from masklet.model.load import DTYPES, FLOAT32_MODULE
@@ -33,20 +34,20 @@ from masklet.tracking.policies import named
 from masklet.types import Prompts, RgbImage, Size
 
 WARM_FRAMES = 8
-"""After so many frames a stream recalls as many maps as it ever does."""
+"""Number of frames after which a stream reads as many memories as it ever does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One measured part, in milliseconds.
+    """Times of one part, in milliseconds.
 
     Attributes:
-        part: what ran.
-        objects: how many objects it ran for.
-        median, lowest, highest: of the repeats.
-        processor: median time of the processor, all threads together: what a busy machine changes least.
-        warm_up: runs before the repeats.
-        repeats: runs that count.
+        part: name.
+        objects: number of objects.
+        median, lowest, highest: wall time over the repeats.
+        processor: median CPU time of all threads, which a busy machine changes least.
+        warm_up: untimed runs before the repeats.
+        repeats: timed runs.
     """
 
     part: str
@@ -58,9 +59,18 @@ class Timing:
     warm_up: int
     repeats: int
 
+    def entry(self) -> dict[str, Any]:
+        """Its fields in JSON."""
+        return asdict(self)
+
+    def row(self) -> tuple[str, ...]:
+        """Its cells in a table."""
+        values = (self.median, self.lowest, self.highest, self.processor, 1e3 / self.median)
+        return self.part, str(self.objects), *(f"{value:.1f}" for value in values)
+
 
 def machine() -> dict[str, Any]:
-    """What every result must be read with."""
+    """The machine, torch version and date that belong to every measurement."""
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
@@ -69,32 +79,35 @@ def machine() -> dict[str, Any]:
     }
 
 
-def random_model(name: str, *, image_size: int | None, dtype: str, device: str, speed: str = "exact") -> Sam2:
-    """A model of a known shape with random weights: as fast as the real one, and nothing to download.
+def random_model(options: ModelOptions) -> Sam2:
+    """Build a model with random weights, as fast as the real one, without a download.
 
     Raises:
-        UnknownModelError: no model of that name.
-        DeviceError: a device or number type that is not here.
+        UnknownModelError: there is no model of that name.
+        DeviceError: the device or number type is not available.
     """
-    if name not in PRESETS:
-        raise UnknownModelError(f"no model {name[:80]!r}; with random weights expected one of {', '.join(PRESETS)}")
-    if dtype not in DTYPES:
-        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)} with random weights, got {dtype!r}")
-    if image_size is not None:
-        check_image_size(image_size)
-    config, dtype = for_speed(speed, PRESETS[name], dtype, pick_device(device), image_size)
+    if options.name not in PRESETS:
+        raise UnknownModelError(
+            f"no model {options.name[:80]!r}; with random weights expected one of {', '.join(PRESETS)}"
+        )
+    if options.dtype not in DTYPES:
+        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)} with random weights, got {options.dtype!r}")
+    if options.image_size is not None:
+        check_image_size(options.image_size)
+    device = pick_device(options.device)
+    config, dtype = for_speed(options.speed, PRESETS[options.name], options.dtype, device, options.image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = Sam2(config).eval().requires_grad_(False)
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.copy_(torch.randn_like(weight) / weight[0].numel() ** 0.5)
-    model.to(pick_device(device), DTYPES[dtype]).get_submodule(FLOAT32_MODULE).float()
+    model.to(device, DTYPES[dtype]).get_submodule(FLOAT32_MODULE).float()
     return model
 
 
 def parts(model: Model, size: Size, *, objects: int, repeats: int) -> Iterator[Timing]:
-    """Each part of one step of tracking in a steady state: all maps and pointers that a stream ever recalls."""
+    """Time each part of a tracking step in the steady state: with all spatial memories and object pointers."""
     state = _State(model, size, objects)
     runs: dict[str, Callable[[], object]] = {
         "prepare": state.prepare,
@@ -109,12 +122,12 @@ def parts(model: Model, size: Size, *, objects: int, repeats: int) -> Iterator[T
 
 
 class _State:
-    """The inputs of every part, of the shapes they have in a stream."""
+    """Inputs of each part, in the shapes they have in a stream."""
 
     @torch.inference_mode()
     def __init__(self, model: Model, size: Size, objects: int) -> None:
         config, device, dtype = model.config, model.device, model.dtype
-        self.model, self.size, self.frame = model, size, picture(0, size)
+        self.model, self.size, self.frame = model, size, synthetic_frame(0, size)
         self.pixels = frame_tensor(self.frame, config.image_size, device)
         self.features = model.encode_image(self.pixels)
         grid, maps, pointers = self.features.grid, named("plain", config).memory_frames, config.max_pointers
@@ -125,8 +138,8 @@ class _State:
             torch.randn(objects, pointers, config.embed_dim, device=device, dtype=dtype),
             torch.linspace(0, 1, pointers, device=device).expand(objects, -1),
         )
-        self.nothing = PromptTensors.none(objects, device)
-        self.looked: ImageFeatures = self.condition()
+        self.no_prompts = PromptTensors.none(objects, device)
+        self.conditioned: ImageFeatures = self.condition()
         prediction = self.decode()
         self.chosen = ChosenMask(
             prediction.logits[:, :1], prediction.iou[:, 0], prediction.pointers[:, 0], prediction.object_score
@@ -142,7 +155,7 @@ class _State:
         return self.model.condition(self.features, self.memory)
 
     def decode(self) -> Any:
-        return self.model.decode(self.looked, self.nothing)
+        return self.model.decode(self.conditioned, self.no_prompts)
 
     def remember(self) -> torch.Tensor:
         return self.model.encode_memory(self.features, self.chosen, prompted=False)
@@ -163,48 +176,48 @@ def _timed(part: str, run: Callable[[], object], model: Model, objects: int, rep
 
 
 def whole_steps(model: Model, size: Size, *, objects: int, repeats: int) -> Timing:
-    """`StreamTracker.step` in a steady state, everything included but decoding the video."""
+    """Time `StreamTracker.step` in the steady state; decoding of a video is not included."""
     tracker, clock = StreamTracker(model), _Clock(model)
     for index in range(WARM_FRAMES + repeats):
-        frame = picture(index, size)
+        frame = synthetic_frame(index, size)
         with clock:
-            tracker.step(frame, None if index else boxes(size, objects))
+            tracker.step(frame, None if index else grid_of_boxes(size, objects))
     return clock.timing("step", objects, warm_up=WARM_FRAMES)
 
 
 def memory_curve(model: Model, size: Size, *, objects: int, frames: int) -> dict[int, float]:
-    """Frame -> peak resident memory of this process so far, in MB, at ten places of a stream."""
+    """Track a stream and return the peak resident memory of this process in MB at ten of its frames."""
     tracker, curve = StreamTracker(model), {}
     for index in range(frames):
-        tracker.step(picture(index, size), None if index else boxes(size, objects))
+        tracker.step(synthetic_frame(index, size), None if index else grid_of_boxes(size, objects))
         if index % max(frames // 10, 1) == 0 or index == frames - 1:
             curve[index] = round(peak_mb(), 1)
     return curve
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this process in MB."""
+    """Peak resident memory of this process, in MB."""
     status = Path("/proc/self/status")
     if status.is_file():
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3
     if sys.platform == "win32":
         raise DeviceError(
-            "masklet bench memory needs a system that tells the peak memory of a process; this is Windows"
+            "masklet bench memory needs a system that reports the peak memory of a process; Windows does not"
         )
-    import resource  # noqa: PLC0415 - not on Windows
+    import resource  # not on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def picture(index: int, size: Size) -> RgbImage:
-    """A frame of waves that move."""
+def synthetic_frame(index: int, size: Size) -> RgbImage:
+    """A frame with a moving wave pattern."""
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     wave = 128 + 100 * np.sin(x / 31 + index / 5) * np.cos(y / 23 - index / 9)
     return np.repeat(wave.astype(np.uint8)[..., None], 3, axis=2)
 
 
-def boxes(size: Size, objects: int) -> dict[int, Prompts]:
-    """A box for each object, side by side in rows."""
+def grid_of_boxes(size: Size, objects: int) -> dict[int, Prompts]:
+    """A box prompt for each object, on a regular grid, not overlapping."""
     height, width = size
     columns = int(np.ceil(objects**0.5))
     cell_y, cell_x = height / columns, width / columns
@@ -215,26 +228,8 @@ def boxes(size: Size, objects: int) -> dict[int, Prompts]:
     }
 
 
-def rows(timings: Sequence[Timing], total: bool) -> list[tuple[str, ...]]:
-    """Timings as a table; with ``total``, their sum as a last row."""
-    lines: list[tuple[str, ...]] = [
-        (t.part, str(t.objects), *(f"{v:.1f}" for v in (t.median, t.lowest, t.highest, t.processor, 1e3 / t.median)))
-        for t in timings
-    ]
-    if total:
-        median = sum(t.median for t in timings)
-        processor = f"{sum(t.processor for t in timings):.1f}"
-        lines.append(("all parts", str(timings[0].objects), f"{median:.1f}", "", "", processor, f"{1e3 / median:.1f}"))
-    return lines
-
-
-def as_entries(timings: Sequence[Timing]) -> list[dict[str, Any]]:
-    """Timings as they stand in JSON."""
-    return [asdict(t) for t in timings]
-
-
 class _Clock:
-    """Times what is done within it, as often as it is entered: by the wall and by the processor."""
+    """Records wall and CPU time of each ``with`` block entered."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -250,7 +245,7 @@ class _Clock:
         self._times.append((time.perf_counter() - wall, time.process_time() - processor))
 
     def timing(self, part: str, objects: int, *, warm_up: int) -> Timing:
-        """What was timed after the first ``warm_up`` times."""
+        """Statistics of all blocks after the first ``warm_up``."""
         wall, processor = zip(*self._times[warm_up:], strict=True)
         low, median, high = (1e3 * f(wall) for f in (min, statistics.median, max))
         return Timing(
@@ -265,6 +260,6 @@ class _Clock:
         )
 
     def _wait(self) -> None:
-        """Until the device has done what it was asked."""
+        """Wait for pending work on the device."""
         if self._model.device.type == "cuda":
             torch.cuda.synchronize(self._model.device)

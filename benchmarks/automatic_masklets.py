@@ -1,6 +1,7 @@
-"""`masklet everything` on three real clips: masklets, recall of annotated objects, time and memory.
+"""`masklet automatic-masks` on three real clips: masklets, recall of annotated objects, time and memory.
 
-    python benchmarks/everything.py [--clip FILE] [--data DIR] [--videos bear motorbike] [--preset NAME] [--frames 48]
+    python benchmarks/automatic_masklets.py [--clip FILE] [--data DIR] [--videos bear motorbike] [--preset NAME]
+        [--frames 48]
 
 The clip has no annotation and shows how much is found; the two videos are val sequences of the shared data
 (`unpack.py DIR` writes DIR/videos/val), each with one annotated object. Masklets go to SA-V files, and what is scored

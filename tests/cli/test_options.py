@@ -1,21 +1,44 @@
-"""Options for what input files leave open: stacks, frame rates, raw frames."""
+"""Option groups: how they become options of a command, and what they give the library."""
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import tifffile
 
-from masklet.cli.inputs import still_keywords, video_keywords
-from masklet.cli.options import InputOptions
+import masklet
+from masklet.cli.options import InputOptions, MaskOptions, ModelOptions, Without, expand_groups
 from masklet.errors import MediaError
 from masklet.io import Percentiles, RawFormat
 
 SMALL = ("--size", "64", "-q")
+
+
+def test_groups_become_options_and_back() -> None:
+    def command(
+        clip: str, *, model: Annotated[ModelOptions, Without("tta", "backend")], masks: MaskOptions, limit: int = 3
+    ) -> tuple[str, ModelOptions, MaskOptions, int]:
+        return clip, model, masks, limit
+
+    expanded = expand_groups(command)
+    names = list(inspect.signature(expanded).parameters)
+    assert names[:2] == ["clip", "name"]
+    assert {"image_size", "fill_holes"} < set(names)
+    assert not {"tta", "backend", "model", "masks"} & set(names)
+    values = {name: p.default for name, p in inspect.signature(expanded).parameters.items()}
+    found = expanded(**{**values, "clip": "dog.mp4", "dtype": "bfloat16", "refine": True})
+    assert found == ("dog.mp4", ModelOptions(dtype="bfloat16"), MaskOptions(refine=True), 3)
+
+
+def test_masks_are_refined_only_if_requested() -> None:
+    assert MaskOptions().post_process() == masklet.PostProcess()
+    found = MaskOptions(refine=True, fill_holes=3).post_process()
+    assert found == masklet.PostProcess(refine=masklet.Refinement(), fill_holes=3)
 
 
 def _stack(path: Path) -> Path:
@@ -30,19 +53,19 @@ def _stack(path: Path) -> Path:
 def test_words_become_arguments() -> None:
     options = InputOptions(axis="t,z=1", channel="2, DAPI,0", scale="1%,99%", fps=5.0, raw="8x6,gray")
 
-    assert still_keywords(options) == {"axis": "t,z=1", "channels": ["2", "DAPI", "0"], "scale": Percentiles(1, 99)}
-    assert video_keywords(options) == {
-        **still_keywords(options),
+    assert options.image_arguments() == {"axis": "t,z=1", "channels": ["2", "DAPI", "0"], "scale": Percentiles(1, 99)}
+    assert options.video_arguments() == {
+        **options.image_arguments(),
         "fps": 5.0,
         "raw": RawFormat(width=8, height=6, pixels="gray"),
     }
-    assert set(video_keywords(InputOptions()).values()) == {None}
+    assert set(InputOptions().video_arguments().values()) == {None}
 
 
 @pytest.mark.parametrize("options", [{"scale": "much"}, {"raw": "big"}])
 def test_words_that_mean_nothing(options: Any) -> None:
-    with pytest.raises(MediaError, match="expected"):
-        video_keywords(InputOptions(**options))
+    with pytest.raises(MediaError):
+        InputOptions(**options).video_arguments()
 
 
 def test_tracking_through_a_stack(run: Any, tmp_path: Path) -> None:

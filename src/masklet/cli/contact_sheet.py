@@ -1,4 +1,4 @@
-"""A strip of frames with their masks in one picture: what a video shows, for a page."""
+"""Contact sheets: selected frames of a video with their masks, side by side in one image."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ GAP = 6
 """White pixels between frames."""
 
 
-class StripWriter(Writer):
-    """Some frames of a video in one picture, with masks and prompts drawn in.
+class ContactSheetWriter(Writer):
+    """Draws selected frames with masks and prompts into one PNG image.
 
     Args:
-        path: the picture to write.
-        frames: which frames.
-        prompts: by frame and object.
+        path: image to write.
+        frames: indices of the frames on the sheet.
+        prompts: by frame and object; drawn on their frames.
         columns: frames side by side.
-        width: of a frame in the strip, in pixels.
+        width: of a frame on the sheet, in pixels.
     """
 
     def __init__(
@@ -36,18 +36,18 @@ class StripWriter(Writer):
         width: int = 426,
     ) -> None:
         super().__init__(path)
-        self._wanted = frozenset(frames)
+        self._selected = frozenset(frames)
         self._prompts = prompts
         self._columns = columns
         self._width = width
         self._tiles: list[RgbImage] = []
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if masks.frame_index not in self._wanted or frame is None:
+        if masks.frame_index not in self._selected or frame is None:
             return
         drawn = draw_overlay(frame, masks)
-        for asked in self._prompts.get(masks.frame_index, {}).values():
-            drawn = draw_prompts(drawn, asked)
+        for prompts in self._prompts.get(masks.frame_index, {}).values():
+            drawn = draw_prompts(drawn, prompts)
         height = max(1, round(self._width * frame.shape[0] / frame.shape[1]))
         self._tiles.append(np.asarray(Image.fromarray(drawn).resize((self._width, height), Image.Resampling.LANCZOS)))
 
@@ -62,7 +62,7 @@ class StripWriter(Writer):
         Image.fromarray(sheet).save(self._output.path, format="PNG")
 
 
-def spread(frames: range, count: int) -> list[int]:
-    """``count`` frames evenly from the first to the last."""
+def evenly_spaced(frames: range, count: int) -> list[int]:
+    """At most ``count`` frames at equal distances, the first and the last among them."""
     places = np.linspace(0, len(frames) - 1, min(count, len(frames)))
     return [frames[round(place)] for place in places]

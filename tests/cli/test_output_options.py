@@ -1,12 +1,13 @@
-"""Words of options that say how outputs look."""
+"""Options of written results."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from masklet import OutputError
-from masklet.cli.looks import calibration, output_options, parse_color
-from masklet.cli.options import LookOptions
+from masklet.cli.output_options import WriterOptions, parse_calibration, parse_color
 from masklet.io.source import Calibration
 
 
@@ -19,8 +20,8 @@ def test_colors(words: str, color: object) -> None:
 
 
 @pytest.mark.parametrize("words", ["red", "#fff", "a:#ffffff", "1:", ""])
-def test_no_colors(words: str) -> None:
-    with pytest.raises(OutputError, match="RRGGBB"):
+def test_bad_colors(words: str) -> None:
+    with pytest.raises(OutputError, match=re.escape(repr(words))):
         parse_color(words)
 
 
@@ -34,22 +35,22 @@ def test_no_colors(words: str) -> None:
         (None, 0.5, Calibration(frame_interval=0.5)),
     ],
 )
-def test_scales(words: str | None, interval: float | None, found: Calibration | None) -> None:
-    assert calibration(words, interval) == found
+def test_calibration(words: str | None, interval: float | None, found: Calibration | None) -> None:
+    assert parse_calibration(words, interval) == found
 
 
 @pytest.mark.parametrize(
     ("words", "interval"), [("0 um", None), ("um", None), ("1", None), (None, -1.0), (None, float("inf"))]
 )
-def test_no_scales(words: str | None, interval: float | None) -> None:
-    with pytest.raises(OutputError, match="expected"):
-        calibration(words, interval)
+def test_bad_calibration(words: str | None, interval: float | None) -> None:
+    with pytest.raises(OutputError):
+        parse_calibration(words, interval)
 
 
-def test_words_come_together() -> None:
-    options = output_options(
-        LookOptions(style="blur", region="background", colors=["#000001", "3:#000002"], soften=1.5)
-    )
+def test_options_of_the_library() -> None:
+    options = WriterOptions(
+        style="blur", region="background", color=["#000001", "3:#000002"], soften=1.5
+    ).output_options()
 
     assert (options.style.name, options.style.region) == ("blur", "background")
     assert (options.style.color, options.style.colors) == ((0, 0, 1), {3: (0, 0, 2)})
