@@ -35,7 +35,7 @@ from masklet.cli.options import ModelOptions
 from masklet.cli.report import document, print_json, table
 from masklet.errors import DeviceError, MaskletError, UnknownModelError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.mask_selection import stability
+from masklet.model.mask_selection import stability_score
 from masklet.model.tensors import PromptTensors
 from masklet.types import Size
 
@@ -223,7 +223,7 @@ def _medians(folder: Path, comparison: Comparison) -> tuple[float, float]:
     clicks = torch.cartesian_prod(axis, axis)[:, None]
     found = model.decode(encoded.features, PromptTensors(clicks, torch.ones(SAMPLE**2, 1, dtype=torch.long)))
     iou = found.iou[:, 1:]
-    stable = stability(found.logits[:, 1:], 1.0)[iou >= iou.median()]
+    stable = stability_score(found.logits[:, 1:], 1.0)[iou >= iou.median()]
     return float(iou.median()), float(stable.median())
 
 

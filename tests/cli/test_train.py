@@ -204,12 +204,12 @@ def report(step: int, **change: Any) -> StepReport:
         "steps": 1000,
         "terms": {"loss": 2.0},
         "norm": 1.0,
-        "rate": 1.0,
-        "pictures": 12,
+        "lr_scale": 1.0,
+        "images": 12,
         "seconds": 0.5,
         "waited": 0.025,
         "skipped": (),
-        "still": False,
+        "is_image": False,
     }
     return StepReport(step=step, **{**values, **change})
 
@@ -228,8 +228,8 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
     logger = ConsoleLogger("nano", every=2)
     for step in (1, 2, 3, 4, 1000):
-        logger.step(report(step))
-    logger.validated(4, {"J&F": 71.26, "mIoU": 60})
+        logger.on_step(report(step))
+    logger.on_validation(4, {"J&F": 71.26, "mIoU": 60})
     logger.close()
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -248,7 +248,7 @@ def test_lines_are_some_seconds_apart_but_the_last_step_is_printed(
     monkeypatch.setattr(progress, "PLAIN_INTERVAL", 1e9)
     logger = ConsoleLogger("nano", every=1)
     for step in (1, 2, 3, 1000):
-        logger.step(report(step))
+        logger.on_step(report(step))
     assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
         "masklet: nano: 1/1000",
         "masklet: nano: 1000/1000",
@@ -257,7 +257,7 @@ def test_lines_are_some_seconds_apart_but_the_last_step_is_printed(
 
 def test_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     logger = ConsoleLogger("nano", every=1000)
-    logger.step(report(1, skipped=tuple(f"image {i}" for i in range(9)), norm=math.nan))
+    logger.on_step(report(1, skipped=tuple(f"image {i}" for i in range(9)), norm=math.nan))
     logger.close()
     printed = capsys.readouterr().err.splitlines()
     assert printed[:5] == [f"masklet: sample skipped: image {i}" for i in range(5)]
@@ -270,8 +270,8 @@ def test_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     logger = JsonLogger(every=2)
     for step in (1, 2, 3):
-        logger.step(report(step, norm=math.inf))
-    logger.validated(2, {"J&F": math.nan, "mIoU": 60.0})
+        logger.on_step(report(step, norm=math.inf))
+    logger.on_validation(2, {"J&F": math.nan, "mIoU": 60.0})
     print_event("done", weights="w")
     logger.close()
     step, scores, done = (json.loads(line) for line in capsys.readouterr().out.splitlines())

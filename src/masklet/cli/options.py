@@ -243,7 +243,7 @@ class ModelOptions:
             device=self.device,
             dtype=self.dtype,
             image_size=self.image_size,
-            mirror=self.tta,
+            tta=self.tta,
             **values,
         )
 

@@ -32,9 +32,9 @@ def default_folder() -> Path:
 
 
 @contextmanager
-def opening(link: str | None) -> Iterator[None]:
+def opening(url: str | None) -> Iterator[None]:
     """Open an address in a browser one second after the block is entered, unless it is left before."""
-    timer = threading.Timer(1.0, webbrowser.open, [link]) if link else None
+    timer = threading.Timer(1.0, webbrowser.open, [url]) if url else None
     if timer is not None:
         timer.daemon = True
         timer.start()
@@ -81,20 +81,20 @@ def studio(
 
     require_studio()
     from masklet.studio.app import create_app
-    from masklet.studio.serve import Address, open_given, serve
+    from masklet.studio.serve import Listener, open_media, serve
     from masklet.studio.settings import Settings
 
-    address = Address.listen(listen.host, listen.port, token or None)
+    listener = Listener.bind(listen.host, listen.port, token or None)
     settings = Settings(
         folder=(project or default_folder()).expanduser(),
         offered=tuple(media),
-        token=address.token,
+        token=listener.token,
         hosts=(*listen.allow_host, listen.host),
     )
-    with closing(address.socket):
+    with closing(listener.socket):
         application = create_app(model.load(), settings)
-        with closing(application.state.desk):
-            link = address.link(open_given(application, media))
-            note(f"studio at {link}")
-            with opening(link if browser else None):
-                serve(application, address)
+        with closing(application.state.services):
+            url = listener.url(open_media(application, media))
+            note(f"studio at {url}")
+            with opening(url if browser else None):
+                serve(application, listener)

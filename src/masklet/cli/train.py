@@ -22,8 +22,9 @@ from masklet.errors import DeviceError, FormatError, MaskletError
 
 if TYPE_CHECKING:
     from masklet.model.sam2 import Sam2
-    from masklet.train.callbacks import Shown, StepReport, Watcher
+    from masklet.train.callbacks import Callback, StepReport
     from masklet.train.config import TrainConfig
+    from masklet.train.previews import Preview
     from masklet.train.sources import Source
 
 MAX_VAL_VIDEOS, MAX_VAL_IMAGES = 8, 50
@@ -142,11 +143,11 @@ def run_training(
         OutputError: the folder cannot be written.
     """
     from masklet.predict.load import find_weights
+    from masklet.train.checkpoints import list_checkpoints
     from masklet.train.loop import train as train_model
     from masklet.train.overrides import override
     from masklet.train.recipes import recipe_named
     from masklet.train.sources import VALIDATION, as_training_data, open_source
-    from masklet.train.state import list_states
 
     if init is not None and any(setting.strip().startswith("model") for setting in settings):
         raise FormatError("--set model... does not go with --init, whose file holds the model's configuration")
@@ -161,21 +162,21 @@ def run_training(
     if only_check:
         _check_data(config, sources, out, json_lines=json_lines)
         return 0
-    states = list_states(out) if out.is_dir() else []
-    if resume and not states:
+    checkpoints = list_checkpoints(out)
+    if resume and not checkpoints:
         note(f"no checkpoint in {out}: starting from step 0", quiet=not first)
     try:
         weights = train_model(
             config,
             as_training_data(sources),
             out,
-            start="newest" if resume and states else None if init is None else find_weights(init),
+            start="newest" if resume and checkpoints else None if init is None else find_weights(init),
             validate=validator(validation) if validation else None,
-            watchers=_callbacks(config, out, json_lines=json_lines) if first else (),
+            callbacks=_callbacks(config, out, json_lines=json_lines) if first else (),
         )
     except KeyboardInterrupt:
-        states = list_states(out) if out.is_dir() else []
-        saved = f"continue from {states[-1].name} with --resume" if states else "no checkpoint was saved yet"
+        checkpoints = list_checkpoints(out)
+        saved = f"continue from {checkpoints[-1].name} with --resume" if checkpoints else "no checkpoint was saved yet"
         note(f"interrupted: {saved}", quiet=not first)
         return INTERRUPTED
     if json_lines and first:
@@ -214,20 +215,22 @@ def _is_first_rank() -> bool:
 
 def _report_sources(sources: Sequence[Source], *, json_lines: bool) -> None:
     for source in sources:
-        found, kind = source.dataset, "videos" if source.is_video else "images"
+        found = source.dataset
         if json_lines:
+            kind = "videos" if source.is_video else "pictures"
             entry = {"name": found.name, "split": found.split, kind: len(found), "warnings": len(found.warnings)}
             print_event("data", source=source.given, **entry)
         else:
+            kind = "videos" if source.is_video else "images"
             warnings = f"; {len(found.warnings)} warnings, such as {found.warnings[0]}" if found.warnings else ""
             note(f"{source.given}: {len(found)} {kind} ({found.name} {found.split}){warnings}")
 
 
-def _callbacks(config: TrainConfig, out: Path, *, json_lines: bool) -> list[Watcher]:
-    from masklet.train.monitor import Journal, TensorBoard, has_tensorboard
+def _callbacks(config: TrainConfig, out: Path, *, json_lines: bool) -> list[Callback]:
+    from masklet.train.callbacks import CsvLogger, TensorBoard, has_tensorboard
 
     every = config.run.log_every
-    callbacks: list[Watcher] = [Journal(out, every=every)]
+    callbacks: list[Callback] = [CsvLogger(out, every=every)]
     if has_tensorboard():
         callbacks.append(TensorBoard(out / "tensorboard", every=every))
     else:
@@ -288,7 +291,7 @@ class ConsoleLogger:
         self.num_skipped = 0
         self._has_shown = False
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Show the progress of the run."""
         self.recent.append(report)
         for reason in report.skipped:
@@ -307,7 +310,7 @@ class ConsoleLogger:
         """Step, loss, speed and time left: "120/4000, loss 1.03, 35.1 images/s, waiting for data 2%, 41:20 left"."""
         last = self.recent[-1]
         seconds = max(sum(report.seconds for report in self.recent), 1e-9)
-        speed = sum(report.pictures for report in self.recent) / seconds
+        speed = sum(report.images for report in self.recent) / seconds
         waited = sum(report.waited for report in self.recent) / seconds
         loss = sum(report.terms["loss"] for report in self.recent) / len(self.recent)
         left = clock(round((last.steps - last.step) * seconds / len(self.recent)))
@@ -316,10 +319,10 @@ class ConsoleLogger:
             f"waiting for data {waited:.0%}, {left} left"
         )
 
-    def shown(self, step: int, shown: Shown) -> None:
-        """Ignore images."""
+    def on_preview(self, step: int, preview: Preview) -> None:
+        """Ignore previews."""
 
-    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         """Print validation scores."""
         note(f"step {step}: {', '.join(f'{name} {value:.1f}' for name, value in scores.items())}")
 
@@ -338,20 +341,20 @@ class JsonLogger:
     """
 
     def __init__(self, *, every: int) -> None:
-        from masklet.train.monitor import Window
+        from masklet.train.callbacks import StepAverages
 
-        self.every, self.window = every, Window()
+        self.every, self.averages = every, StepAverages()
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Print a line every ``every`` steps."""
-        line = self.window.add(report, self.every)
+        line = self.averages.add(report, self.every)
         if line is not None:
             print_event("step", steps=report.steps, **line)
 
-    def shown(self, step: int, shown: Shown) -> None:
-        """Ignore images."""
+    def on_preview(self, step: int, preview: Preview) -> None:
+        """Ignore previews."""
 
-    def validated(self, step: int, scores: Mapping[str, float]) -> None:
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         """Print validation scores."""
         print_event("validation", step=step, scores=dict(scores))
 

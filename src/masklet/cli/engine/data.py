@@ -356,7 +356,7 @@ def retrain(
     from masklet.io.atomic import output_errors
     from masklet.predict.load import find_weights
     from masklet.predict.spec import ModelSpec
-    from masklet.train.state import list_states
+    from masklet.train.checkpoints import list_checkpoints
 
     data = output / "data"
     with output_errors(output):
@@ -377,7 +377,7 @@ def retrain(
             run,
             init=weights,
             settings=settings,
-            resume=resume and run.is_dir() and bool(list_states(run)),
+            resume=resume and bool(list_checkpoints(run)),
         )
     trained = run / "weights.safetensors"
     after = _evaluate(data, output / "after", replace(spec, name=str(trained)))

@@ -424,7 +424,7 @@ def serve(
     from masklet.engine.store import Store
     from masklet.engine.tasks import Queue, QueueSettings
     from masklet.studio.app import create_app
-    from masklet.studio.serve import Address, serve
+    from masklet.studio.serve import Listener, serve
     from masklet.studio.settings import Settings
     from masklet.studio.team import Person
 
@@ -434,13 +434,13 @@ def serve(
     settings = Settings(
         folder=(folder or Path(project) / "studio").expanduser(), hosts=(*listen.allow_host, listen.host)
     )
-    address = Address.listen(listen.host, listen.port, None)
-    with closing(address.socket), Store(project) as store:
+    listener = Listener.bind(listen.host, listen.port, None)
+    with closing(listener.socket), Store(project) as store:
         queue = Queue(store, QueueSettings(lease_seconds=60 * lease, gold_every=gold_every))
         application = create_app(model.spec().load(), settings, queue=queue, people=people)
-        with closing(application.state.desk):
+        with closing(application.state.services):
             for member in application.state.team.people.values():
-                link = replace(address, token=member.token).link()
-                typer.echo(f"{member.name} ({', '.join(member.roles)}): {link}")
+                url = replace(listener, token=member.token).url()
+                typer.echo(f"{member.name} ({', '.join(member.roles)}): {url}")
             print_note("Ctrl-C stops the studio")
-            serve(application, address)
+            serve(application, listener)
