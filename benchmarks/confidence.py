@@ -1,12 +1,12 @@
-"""Calibrate `FrameMasks.confidence`: fit on tracked training clips, judge on others, write the table that is shipped.
+"""Calibrate `FrameMasks.confidence`: fit on tracked training clips, measure on others, write the table of the package.
 
     python benchmarks/confidence.py fit TRAIN_VIDEOS [--write]
     python benchmarks/confidence.py measure VAL_VIDEOS [--plot calibration.png]
 
-VIDEOS are folders in the form of DAVIS 2016; stress clips are made of them (`benchmarks/stress.py`) and tracked with
-every policy named. A mask is right where its IoU with the truth is at least 0.75, or where both are empty. Two logistic
-regressions, one for masks that are there and one for empty ones; ``--write`` puts the weights into
-``src/masklet/weights/confidence.json``. `measure` judges the table that is there.
+VIDEOS are folders in the layout of DAVIS 2016; stress clips are made from them (`benchmarks/stress.py`) and tracked
+with each of the policies. A mask is correct if its IoU with the true mask is at least 0.75, or if both are empty. Two
+logistic regressions are fitted, one for visible objects and one for empty masks; ``--write`` stores the weights in
+``src/masklet/weights/confidence.json``. `measure` evaluates the stored table.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ RIDGE = 1e-4
 Rows = list[tuple[Signs, bool]]
 
 
-def follow(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
-    """The model's name, and policy -> what every tracked frame said of itself, and whether its mask was right."""
+def track_all(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
+    """Return the name of the model, and for each policy the signs of every tracked frame and whether it was correct."""
     torch.set_num_threads(1)
     model = shared(load(options))
     policies: dict[str, PolicyName] = {name: name for name in NAMES if name in options.policies.split(",")}
@@ -47,16 +47,16 @@ def follow(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
 
 
 def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[Signs, bool]]:
-    told = zip(*(frames[key] for key in ("j", *Signs._fields)), strict=True)
-    for j, presence, iou, stability, agreement, likeness, visible in told:
+    columns = zip(*(frames[key] for key in ("j", *Signs._fields)), strict=True)
+    for j, presence, iou, stability, agreement, likeness, visible in columns:
         yield Signs(presence, iou, stability, agreement, likeness, bool(visible)), j >= RIGHT
 
 
 def fit(rows: Rows, *, visible: bool) -> list[float]:
-    """Weights of `Signs.features` by logistic regression, with a little ridge."""
+    """Fit the weights of `Signs.features` by logistic regression with a small ridge penalty."""
     x = np.array([signs.features for signs, _ in rows if signs.visible is visible])
     y = np.array([right for signs, right in rows if signs.visible is visible], float)
-    if len(x) < 20:  # next to nothing to learn from: half the presence logit says
+    if len(x) < 20:  # too few to fit: half the presence logit
         return [0.0, -0.5, 0.0]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -68,22 +68,22 @@ def fit(rows: Rows, *, visible: bool) -> list[float]:
     return [round(float(w), 4) for w in minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x]
 
 
-def reliability(said: np.ndarray, right: np.ndarray) -> list[tuple[float, float, int]]:
-    """(mean confidence, share that is right, count) of ten bins."""
-    place = np.minimum((said * BINS).astype(int), BINS - 1)
+def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[tuple[float, float, int]]:
+    """Return (mean confidence, share of correct masks, count) of each non-empty bin of ten."""
+    place = np.minimum((confidences * BINS).astype(int), BINS - 1)
     return [
-        (float(said[place == b].mean()), float(right[place == b].mean()), int((place == b).sum()))
+        (float(confidences[place == b].mean()), float(correct[place == b].mean()), int((place == b).sum()))
         for b in range(BINS)
         if (place == b).any()
     ]
 
 
 def expected_error(bins: list[tuple[float, float, int]]) -> float:
-    return sum(n * abs(said - right) for said, right, n in bins) / sum(n for *_, n in bins)
+    return sum(n * abs(mean - share) for mean, share, n in bins) / sum(n for *_, n in bins)
 
 
 def draw(bins: list[tuple[float, float, int]], path: Path) -> None:
-    """The calibration plot: share that is right over confidence, the area of a dot is its count."""
+    """Plot the share of correct masks over confidence; the area of a dot is its count."""
     from PIL import Image, ImageDraw  # noqa: PLC0415 - only for the plot
 
     side, edge = 480, 48
@@ -92,30 +92,30 @@ def draw(bins: list[tuple[float, float, int]], path: Path) -> None:
     pen.rectangle((edge, edge, edge + side, edge + side), outline="#888888")
     pen.line((edge, edge + side, edge + side, edge), fill="#bbbbbb")
     most = max(n for *_, n in bins)
-    places = [(edge + said * side, edge + side - right * side) for said, right, _ in bins]
+    places = [(edge + mean * side, edge + side - share * side) for mean, share, _ in bins]
     pen.line(places, fill="#1769aa", width=2)
     for (x, y), (*_, n) in zip(places, bins, strict=True):
         r = 3 + 9 * (n / most) ** 0.5
         pen.ellipse((x - r, y - r, x + r, y + r), fill="#1769aa")
-    pen.text((edge, edge + side + 12), "confidence 0 to 1; up: share of masks that are right (IoU 0.75)", fill="black")
+    pen.text((edge, edge + side + 12), "x: confidence, y: share of correct masks (IoU 0.75), 0 to 1", fill="black")
     image.save(path)
 
 
-def report(name: str, rows: Rows, said: np.ndarray) -> list[tuple[float, float, int]]:
-    """Print the calibration error and what it is made of."""
-    right = np.array([right for _, right in rows], float)
-    bins = reliability(said, right)
-    print(f"{name}: {len(rows)} masks, {right.mean():.3f} right, calibration error {expected_error(bins):.3f}")
-    print("  " + "  ".join(f"{said:.2f}>{share:.2f} ({n})" for said, share, n in bins))
+def report(name: str, rows: Rows, confidences: np.ndarray) -> list[tuple[float, float, int]]:
+    """Print the calibration error and the bins."""
+    correct = np.array([right for _, right in rows], float)
+    bins = reliability(confidences, correct)
+    print(f"{name}: {len(rows)} masks, {correct.mean():.3f} correct, calibration error {expected_error(bins):.3f}")
+    print("  " + "  ".join(f"{mean:.2f}>{share:.2f} ({n})" for mean, share, n in bins))
     return bins
 
 
-def fitting(options: argparse.Namespace) -> int:
-    model, each = follow(options)
-    rows = [row for some in each.values() for row in some]
+def run_fit(options: argparse.Namespace) -> int:
+    model, policies = track_all(options)
+    rows = [row for some in policies.values() for row in some]
     weights = {"visible": fit(rows, visible=True), "absent": fit(rows, visible=False)}
     print(json.dumps(weights))
-    for name, some in each.items():
+    for name, some in policies.items():
         z = [np.dot(weights["visible" if signs.visible else "absent"], signs.features) for signs, _ in some]
         report(name, some, 1 / (1 + np.exp(-np.array(z))))
     if options.write:
@@ -125,9 +125,9 @@ def fitting(options: argparse.Namespace) -> int:
     return 0
 
 
-def measuring(options: argparse.Namespace) -> int:
-    model, each = follow(options)
-    for name, rows in each.items():
+def run_measure(options: argparse.Namespace) -> int:
+    model, policies = track_all(options)
+    for name, rows in policies.items():
         bins = report(name, rows, np.array([confidence(signs, model) for signs, _ in rows]))
         if options.plot:
             draw(bins, options.plot.with_stem(f"{options.plot.stem}-{name}"))
@@ -137,20 +137,20 @@ def measuring(options: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Calibrate the confidence of tracked masks.")
     commands = parser.add_subparsers(required=True)
-    for name, do, frames in (("fit", fitting, 20), ("measure", measuring, 30)):
+    for name, do, frames in (("fit", run_fit, 20), ("measure", run_measure, 30)):
         command = commands.add_parser(name)
         command.add_argument("videos", type=Path)
         command.add_argument("--groups", default="as is,gap,cuts")
         command.add_argument("--policies", default="plain,auto")
-        command.add_argument("--frames", type=int, default=frames, help="of each video")
+        command.add_argument("--frames", type=int, default=frames, help="frames of each video")
         command.add_argument("--size", type=int, default=256, help="side of the model's input in pixels")
         command.add_argument("--model", default="nano")
-        command.add_argument("--tta", action="store_true", help="look twice (masklet.FlipAugmented)")
+        command.add_argument("--tta", action="store_true", help="flip test-time augmentation (masklet.FlipAugmented)")
         command.set_defaults(do=do)
-        if do is fitting:
-            command.add_argument("--write", action="store_true", help="into the package")
+        if do is run_fit:
+            command.add_argument("--write", action="store_true", help="write the table of the package")
         else:
-            command.add_argument("--plot", type=Path, help="PNG, one for each policy")
+            command.add_argument("--plot", type=Path, help="PNG file; one is written for each policy")
     options = parser.parse_args()
     return int(options.do(options))
 

@@ -1,10 +1,10 @@
-"""J and F beside the public `vos-benchmark` on 200 nasty pairs of label maps and on sequences; stores its numbers.
+"""Compare J and F with the public `vos-benchmark` on 200 hard pairs of label maps and on sequences; store its numbers.
 
     python benchmarks/metrics_parity.py                    # compare (needs: pip install vos-benchmark)
     python benchmarks/metrics_parity.py --store            # and write tests/evaluate/data/vos_benchmark.json
-    python benchmarks/metrics_parity.py --mose-kit FOLDER  # MOSEv2's numbers too; FOLDER holds its metricsv2.py
+    python benchmarks/metrics_parity.py --mose-kit FOLDER  # also MOSEv2's scores; FOLDER holds its metricsv2.py
 
-The pairs come from a seed and a random stream that never changes, so the test has the numbers only.
+The pairs are generated from fixed seeds by a random generator that never changes, so only the numbers are stored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Drawer = Callable[[Draw, tuple[int, int]], tuple[Map, Map]]
 
 
 def blobs(draw: Draw, size: tuple[int, int], count: int = 1) -> Map:
-    """A label map with ellipses of ids 1 to count, at least a pixel each, later ones in front."""
+    """Draw a label map of ellipses with ids 1 to count, at least a pixel each, later ones in front."""
     height, width = size
     y, x = np.ogrid[:height, :width]
     labels = np.zeros(size, np.uint8)
@@ -44,7 +44,7 @@ def blobs(draw: Draw, size: tuple[int, int], count: int = 1) -> Map:
 
 
 def moved(draw: Draw, labels: Map) -> Map:
-    """The same picture a few pixels away, with a few pixels wrong."""
+    """Shift a label map by a few pixels and change a few pixels."""
     shift = (draw.random_sample(2) * 7 - 3).astype(int)
     result = np.roll(labels, tuple(shift.tolist()), (0, 1))
     wrong = draw.random_sample(labels.shape) < 0.002
@@ -117,7 +117,7 @@ KINDS: tuple[Drawer, ...] = (
 
 
 def mask_pairs() -> Iterator[tuple[str, Map, Map]]:
-    """200 pairs: a name, the prediction, the truth."""
+    """Yield 200 pairs: name, prediction, truth."""
     for number in range(2):
         for kind in KINDS:
             for size in SIZES:
@@ -126,7 +126,7 @@ def mask_pairs() -> Iterator[tuple[str, Map, Map]]:
 
 
 def sequences() -> Iterator[tuple[str, list[Map], list[Map]]]:
-    """6 sequences of 12 frames whose objects come and go: a name, predictions, truths."""
+    """Yield 6 sequences of 12 frames whose objects appear and disappear: name, predictions, truths."""
     for number in range(6):
         draw = np.random.RandomState([7, number])
         truths = [blobs(draw, (48, 64), 4) for _ in range(12)]
@@ -186,7 +186,7 @@ def kit_pair(kit: Any, prediction: Map, truth: Map) -> Scores:
 
 
 def difference(ours: Scores, theirs: Scores) -> float:
-    """The largest, in points of 100; infinite where the objects differ."""
+    """Return the largest difference in percentage points; infinite if the objects differ."""
     if ours.keys() != theirs.keys():
         return float("inf")
     return 100 * max((abs(a - b) for i in ours for a, b in zip(ours[i], theirs[i], strict=True)), default=0.0)

@@ -1,16 +1,16 @@
-"""Frames a second of J and F, beside the public `vos-benchmark` in the same run and with the same number of processes.
+"""Measure frames per second of J and F, and of the public `vos-benchmark` in the same run and as many processes.
 
     python benchmarks/metrics_speed.py [--frames 60] [--processes 1] [--repeats 7]
 
-854 x 480 label maps with 3 objects; the prediction is the truth a few pixels away. Both sides get the same arrays in
-one process, or read the same PNG files through Pillow in as many processes as asked for. They take turns, and the
-table holds medians. Both find the object ids themselves. Needs: pip install vos-benchmark (else our side runs alone).
+The input is 854 x 480 label maps with 3 objects; the prediction is the truth shifted by a few pixels. Both programs get
+the same arrays in one process, or read the same PNG files with Pillow in ``--processes`` processes. They take turns,
+and the table shows medians. Both find the object ids themselves. Needs: pip install vos-benchmark (without it only
+masklet is measured).
 
-Floor, from single NumPy passes over 410 kB before there was any code: to cut an object out of both maps and find its
-window takes 0.08 ms, boundaries and dilations of 200 x 200 bits 0.15 ms; three objects 0.75 ms a frame. Forecast: 15
-times on arrays (the peer sorts both maps and dilates whole frames, 14.5 ms) and 8 times from PNG, where reading costs
-both sides the same. Measured on a shared 2-core Xeon: 13 times at first, 16 since each frame is cut to its window
-once; 26 for small objects, 6 for three that fill the frame (long integers to shift); 7 from PNG, read in 1.6 ms.
+Lower bound from single NumPy passes over 410 kB: 0.08 ms to cut an object out of both maps and find its window, 0.15 ms
+for boundaries and dilations of 200 x 200 bits; 0.75 ms per frame with three objects. Measured on a shared 2-core Xeon:
+16 times as fast as the peer on arrays (26 times for small objects, 6 times for three that fill the frame), 7 times from
+PNG, where reading takes 1.6 ms in both programs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Score = Callable[[Any], tuple[float, float]]
 
 
 def scene(draw: np.random.Generator, reach: float) -> Map:
-    """Three wavy blobs with a radius around so many pixels."""
+    """Draw three wavy blobs with a radius of about ``reach`` pixels."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     labels = np.zeros(SIZE, np.uint8)
     for i in range(1, 4):
@@ -89,13 +89,13 @@ def call(job: Any, score: Score) -> Any:
     return score(job)
 
 
-def share_out(pool: Any, jobs: list[Any], score: Score) -> Any:
+def map_jobs(pool: Any, jobs: list[Any], score: Score) -> Any:
     return pool.map(score, jobs, 1)
 
 
 def race(title: str, sides: dict[str, Score], run: Callable[[Score], Any], frames: int, repeats: int) -> None:
-    """Let the sides take turns and print the medians."""
-    results = {name: run(score) for name, score in sides.items()}  # warms up, too
+    """Run the programs in turns and print the medians."""
+    results = {name: run(score) for name, score in sides.items()}  # also warms up
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, score in sides.items():
@@ -114,7 +114,7 @@ def race(title: str, sides: dict[str, Score], run: Callable[[Score], Any], frame
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--processes", type=int, default=1, help="that share the frames when they are read from PNG")
+    parser.add_argument("--processes", type=int, default=1, help="processes that share the frames read from PNG")
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     arrays: dict[str, Score] = {"masklet": ours}
@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, context.Pool(options.processes) as pool:
         jobs = [write(Path(folder) / str(seed), video(seed, share, 75.0)) for seed in range(options.processes)]
         title = f"PNG, medium objects, {options.processes} process(es)"
-        race(title, files, partial(share_out, pool, jobs), share * options.processes, options.repeats)
+        race(title, files, partial(map_jobs, pool, jobs), share * options.processes, options.repeats)
 
 
 def write(folder: Path, sequence: Sequence) -> tuple[str, str]:

@@ -36,7 +36,7 @@ from torch import Tensor
 import masklet
 from masklet.backends.protocol import Model
 from masklet.evaluate.metrics.frames import FrameMetric
-from masklet.evaluate.subjects import fingerprint
+from masklet.evaluate.runner import fingerprint
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.spec import ModelSpec
 from masklet.tracking.memory_selection import MemoryPolicy

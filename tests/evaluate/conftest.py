@@ -1,4 +1,4 @@
-"""Data sets of a few pixels in the layouts of the real ones, written by hand, and predictions for them."""
+"""Small data sets in the layouts of the real ones, and predictions for them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def labels_of(boxes: Boxes) -> np.ndarray:
 
 
 def write_maps(folder: Path, frames: list[Boxes]) -> Path:
-    """Label maps ``00000.png`` and so on."""
+    """Write label maps ``00000.png`` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, boxes in enumerate(frames):
         write_label_map(folder / f"{index:05d}.png", labels_of(boxes))
     return folder
 
 
-def write_pictures(folder: Path, frames: list[Boxes]) -> Path:
-    """Pictures in which every object has a color."""
+def write_images(folder: Path, frames: list[Boxes]) -> Path:
+    """Write images in which every object has a color."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, boxes in enumerate(frames):
         Image.fromarray(COLORS[labels_of(boxes) % len(COLORS)]).save(folder / f"{index:05d}.jpg", quality=95)
@@ -67,7 +67,7 @@ OpenSet = Callable[..., VideoDataset]
 def write_davis(root: Path, sequences: Mapping[str, list[Boxes]]) -> Path:
     """The layout of DAVIS 2017."""
     for name, frames in sequences.items():
-        write_pictures(root / "JPEGImages" / "480p" / name, frames)
+        write_images(root / "JPEGImages" / "480p" / name, frames)
         write_maps(root / "Annotations" / "480p" / name, frames)
     (root / "ImageSets" / "2017").mkdir(parents=True, exist_ok=True)
     (root / "ImageSets" / "2017" / "val.txt").write_text("\n".join(sequences) + "\n")
@@ -76,12 +76,12 @@ def write_davis(root: Path, sequences: Mapping[str, list[Boxes]]) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def on_one_thread(one_thread: None) -> None:
-    """As workers have."""
+    """Run on one thread, like workers."""
 
 
 @pytest.fixture(scope="session")
 def small() -> Sam2:
-    """The embedded model at 96 pixels: it sees squares, and it is quick."""
+    """The embedded model at 96 pixels, which is fast and segments squares."""
     return load(image_size=96, device="cpu")
 
 
@@ -95,10 +95,10 @@ def davis(tmp_path: Path) -> VideoDataset:
 
 @pytest.fixture
 def stills(tmp_path: Path) -> ImageDataset:
-    """Two pictures with three objects in all."""
+    """Two images with three objects in all."""
     root = tmp_path / "stills"
     scenes: list[Boxes] = [{1: (4, 4, 20, 16), 2: (36, 20, 20, 20)}, {1: (10, 10, 30, 30)}]
-    write_pictures(root / "images", scenes)
+    write_images(root / "images", scenes)
     write_maps(root / "labels", scenes)
     found = open_dataset("pictures", root)
     assert isinstance(found, ImageDataset)

@@ -1,11 +1,11 @@
-"""Clicks and boxes on every mask of a picture."""
+"""Clicks and boxes on every object of an image."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from masklet.evaluate.image_protocol import BATCH, click_all
+from masklet.evaluate.image_protocol import BATCH, segment_objects
 from masklet.evaluate.protocols import ImageClicks
 from masklet.io.datasets import ImageDataset
 from masklet.masks.clicks import next_click
@@ -20,30 +20,30 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
 
 @pytest.mark.parametrize("prompt", ["click", "box"])
 def test_the_same_as_one_by_one(stills: ImageDataset, small: Sam2, prompt: str) -> None:
-    """A batch of masks gives what a person gets who works on one mask after the other."""
+    """A batch of objects has the same masks as one object after the other."""
     segmenter = ImageSegmenter(small)
     sample = stills["00000"]
     image = segmenter.encode(sample.picture())
     codes = [instance.rle for instance in sample.instances()]
     protocol = ImageClicks(prompt="box" if prompt == "box" else "click", clicks=3)
-    (found,) = click_all(segmenter, image, codes, protocol)
+    (found,) = segment_objects(segmenter, image, codes, protocol)
     for place, code in enumerate(codes):
         truth = code.to_mask()
-        asked: Prompts | None = None
-        answer: MaskSet | None = None
+        prompts: Prompts | None = None
+        result: MaskSet | None = None
         for step in range(3):
-            click = next_click(answer.masks[0] if answer else np.zeros_like(truth), truth)
+            click = next_click(result.masks[0] if result else np.zeros_like(truth), truth)
             if prompt == "box" and step == 0:
                 (top, left), (bottom, right) = np.argwhere(truth).min(axis=0), np.argwhere(truth).max(axis=0) + 1
-                asked = Prompts.from_box(float(left), float(top), float(right), float(bottom))
+                prompts = Prompts.from_box(float(left), float(top), float(right), float(bottom))
             elif click is not None:
                 clicked = Prompts.click(click.x, click.y, positive=click.positive)
-                asked = asked.and_click(click.x, click.y, positive=click.positive) if asked else clicked
+                prompts = prompts.and_click(click.x, click.y, positive=click.positive) if prompts else clicked
             if click is not None:
-                assert asked is not None
-                answer = segmenter.segment(image, asked, refine=answer)
-            assert answer is not None
-            assert found.iou[place, step] == pytest.approx(iou(answer.masks[0], truth), abs=2e-3)
+                assert prompts is not None
+                result = segmenter.segment(image, prompts, refine=result)
+            assert result is not None
+            assert found.iou[place, step] == pytest.approx(iou(result.masks[0], truth), abs=2e-3)
 
 
 def test_many_masks_go_in_batches(stills: ImageDataset, small: Sam2) -> None:
@@ -51,7 +51,7 @@ def test_many_masks_go_in_batches(stills: ImageDataset, small: Sam2) -> None:
     sample = stills["00001"]
     image = segmenter.encode(sample.picture())
     (code,) = [instance.rle for instance in sample.instances()]
-    found = click_all(segmenter, image, [code] * (BATCH + 2), ImageClicks(clicks=2))
+    found = segment_objects(segmenter, image, [code] * (BATCH + 2), ImageClicks(clicks=2))
     assert [batch.iou.shape for batch in found] == [(BATCH, 2), (2, 2)]
     assert np.ptp(np.concatenate([batch.iou for batch in found]), axis=0) == pytest.approx([0, 0], abs=1e-3)
 
@@ -63,6 +63,6 @@ def test_the_shape_of_a_tiny_mask(stills: ImageDataset, small: Sam2) -> None:
     mask = np.zeros((48, 64), bool)
     mask[3, 5] = True
     for protocol in (ImageClicks(clicks=2), ImageClicks(prompt="box", clicks=2)):
-        (found,) = click_all(segmenter, image, [Rle.from_mask(mask)], protocol)
+        (found,) = segment_objects(segmenter, image, [Rle.from_mask(mask)], protocol)
         assert found.iou.shape == (1, 2)
         assert np.isfinite(found.iou).all()

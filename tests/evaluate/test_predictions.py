@@ -1,21 +1,22 @@
-"""Masks of other programs: every form they come in, and everything that can be wrong with them."""
+"""Mask files: predictions of other programs in all layouts and with all errors, and exports for benchmarks."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.evaluate.conftest import SEQUENCES, both, labels_of, moving, write_davis, write_maps, write_pictures
+from tests.evaluate.conftest import SEQUENCES, both, labels_of, moving, write_davis, write_images, write_maps
 
-from masklet.errors import FormatError, MaskletError, MediaError
+from masklet.errors import FormatError, MaskletError, MediaError, OutputError
 from masklet.evaluate import Evaluation, Predictions, evaluate
-from masklet.evaluate.predictions import PredictedSequence
-from masklet.io import read_label_map, write_label_map
-from masklet.io.datasets import VideoDataset, open_dataset
+from masklet.evaluate.predictions import Export, ExportFormat, PredictedSequence
+from masklet.io import read_label_map, read_mask, write_label_map
+from masklet.io.datasets import VideoDataset, VideoSequence, open_dataset
+from masklet.types import FrameMasks
 
 SHIFTED = moving(6)
 SHIFTED = [{i: (x + 1, y, w, h) for i, (x, y, w, h) in boxes.items()} for boxes in SHIFTED]
@@ -50,7 +51,7 @@ def test_a_shifted_one_scores_what_one_computes(davis: VideoDataset, folder: Pat
 
 
 def gray(folder: Path) -> None:
-    """Label maps as gray pictures, without a palette."""
+    """Label maps as gray images, without a palette."""
     for path in folder.rglob("*.png"):
         Image.fromarray(read_label_map(path)).save(path)
 
@@ -90,7 +91,7 @@ def test_forms(davis: VideoDataset, folder: Path, change: Callable[[Path], None]
 def test_sav_form_calls_objects_as_the_set_does(tmp_path: Path) -> None:
     frames = both(moving(9), moving(9, object_id=2, y=30))
     root = tmp_path / "sa-v"
-    write_pictures(root / "JPEGImages_24fps" / "one", frames)
+    write_images(root / "JPEGImages_24fps" / "one", frames)
     for place in (root / "Annotations_6fps", tmp_path / "masks"):
         for object_id, name in ((1, "000"), (2, "001")):
             (place / "one" / name).mkdir(parents=True)
@@ -111,7 +112,7 @@ def test_white_is_the_object_where_there_is_only_one(tmp_path: Path) -> None:
     """DAVIS 2016: masks are 0 and 255."""
     frames = moving(5)
     root = tmp_path / "davis"
-    write_pictures(root / "JPEGImages" / "480p" / "one", frames)
+    write_images(root / "JPEGImages" / "480p" / "one", frames)
     for place in (root / "Annotations" / "480p" / "one", tmp_path / "masks" / "one"):
         place.mkdir(parents=True)
         for index, boxes in enumerate(frames):
@@ -180,31 +181,27 @@ def colors(folder: Path) -> None:
 
 
 def broken(folder: Path) -> None:
-    (folder / "one" / "00002.png").write_bytes(b"no picture")
+    (folder / "one" / "00002.png").write_bytes(b"no image")
 
 
 @pytest.mark.parametrize(
-    ("change", "kind", "told"),
+    ("change", "kind", "value"),
     [
-        (no_folder, FormatError, "expected a folder of predictions, found nothing"),
-        (no_sequence, FormatError, "expected predictions for 3 sequences in"),
-        (
-            nothing_in_it,
-            FormatError,
-            "expected label maps (00000.png) or a folder of masks for each object, found none",
-        ),
-        (other_size, FormatError, "expected a prediction of 64x48 pixels as the frames, got 32x24"),
-        (colors, FormatError, "expected a label map with a palette or gray values, got a RGB picture"),
-        (broken, MediaError, "not a picture that masklet can read"),
+        (no_folder, FormatError, "masks"),
+        (no_sequence, FormatError, "two"),
+        (nothing_in_it, FormatError, "one"),
+        (other_size, FormatError, "32x24"),
+        (colors, FormatError, "RGB"),
+        (broken, MediaError, ".png"),
     ],
 )
-def test_what_cannot_be_scored(
-    davis: VideoDataset, folder: Path, change: Callable[[Path], None], kind: type[MaskletError], told: str
+def test_predictions_that_cannot_be_scored(
+    davis: VideoDataset, folder: Path, change: Callable[[Path], None], kind: type[MaskletError], value: str
 ) -> None:
     change(folder)
     with pytest.raises(kind) as caught:
         run(davis, folder)
-    assert told in str(caught.value)
+    assert value in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -232,7 +229,7 @@ def test_new_masks_are_scored_anew(davis: VideoDataset, folder: Path, tmp_path: 
 
 
 def test_only_annotated_frames_are_read(davis: VideoDataset, folder: Path) -> None:
-    (folder / "one" / "00006.png").write_bytes(b"not looked at")
+    (folder / "one" / "00006.png").write_bytes(b"not read")
     frames = list(PredictedSequence(folder=folder, sequence=davis["one"]).frames())
     assert [masks.frame_index for masks in frames] == [0, 1, 2, 3, 4, 5]
 
@@ -240,7 +237,7 @@ def test_only_annotated_frames_are_read(davis: VideoDataset, folder: Path) -> No
 def test_cells_are_matched_by_overlap(tmp_path: Path) -> None:
     """Two cells on each of three frames; one is found whole under another id, of the other 60 of 100 pixels."""
     frames = both(moving(3), moving(3, object_id=2, y=30))
-    root = write_pictures(tmp_path / "01", frames).parent
+    root = write_images(tmp_path / "01", frames).parent
     (root / "01_GT" / "SEG").mkdir(parents=True)
     (root / "masks" / "01_RES").mkdir(parents=True)
     for index, boxes in enumerate(frames):
@@ -251,3 +248,73 @@ def test_cells_are_matched_by_overlap(tmp_path: Path) -> None:
     assert isinstance(dataset, VideoDataset)
     document = run(dataset, root / "masks").document
     assert (document["main"], document["SEG"]) == ("SEG", pytest.approx(80))
+
+
+@pytest.fixture
+def sequence(tmp_path: Path) -> VideoSequence:
+    """Frames 00000, 00005 and 00010 with two objects, as YouTube-VOS numbers them."""
+    frames = both(moving(3), moving(3, first=1, object_id=2, y=30))
+    root = tmp_path / "videos"
+    for folder in (
+        write_images(root / "JPEGImages" / "one", frames),
+        write_maps(root / "Annotations" / "one", frames),
+    ):
+        for path in sorted(folder.iterdir(), reverse=True):
+            path.rename(path.with_stem(f"{5 * int(path.stem):05d}"))
+    dataset = open_dataset("videos", root)
+    assert isinstance(dataset, VideoDataset)
+    return dataset["one"]
+
+
+def truths(sequence: VideoSequence) -> Iterator[FrameMasks]:
+    return (sequence.truth(index).as_masks() for index in range(3))
+
+
+@pytest.mark.parametrize(
+    ("export_format", "expected"),
+    [
+        ("davis", ["one/00000.png", "one/00005.png", "one/00010.png"]),
+        ("mose", ["one/00000.png", "one/00005.png", "one/00010.png"]),
+        ("youtube-vos", [f"Annotations/one/{number}.png" for number in ("00000", "00005", "00010")]),
+        ("sav", [f"one/{i}/{number}.png" for i in (1, 2) for number in ("00000", "00005", "00010")]),
+    ],
+)
+def test_files_are_named_as_the_frames(
+    sequence: VideoSequence, tmp_path: Path, export_format: ExportFormat, expected: list[str]
+) -> None:
+    export = Export(folder=tmp_path / "out", format=export_format)
+    frames = list(export.write(sequence, truths(sequence)))
+    assert [masks.frame_index for masks in frames] == [0, 1, 2]
+    files = sorted(path for path in export.folder.rglob("*") if path.is_file())
+    assert [path.relative_to(export.folder).as_posix() for path in files] == expected
+    last = files[-1]
+    if export_format == "sav":
+        assert np.array_equal(read_mask(last), sequence.truth(2)[2])
+        assert not read_mask(files[3]).any()  # object 2 is absent on the first frame
+    else:
+        assert np.array_equal(read_label_map(last), sequence.truth(2).as_masks().label_map())
+        with Image.open(last) as image:
+            assert image.mode == "P"
+
+
+def test_a_sequence_is_written_atomically(sequence: VideoSequence, tmp_path: Path) -> None:
+    def failing() -> Iterator[FrameMasks]:
+        yield sequence.truth(0).as_masks()
+        raise KeyboardInterrupt
+
+    export = Export(folder=tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        list(export.write(sequence, failing()))
+    assert list(export.folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(sequence: VideoSequence, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        list(Export(folder=tmp_path / "file").write(sequence, truths(sequence)))
+
+
+@pytest.mark.usefixtures("untyped_caller")
+def test_unknown_export_format(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="coco"):
+        Export(folder=tmp_path, format="coco")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The page and its charts: complete, self-contained, and safe with any name."""
+"""The report is complete, self-contained, and safe with any name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_videos(davis: VideoDataset, small: Sam2, tmp_path: Path) -> None:
         assert strip.size == (6 * 208 + 5 * 4, 2 * 156 + 4)
 
 
-def test_interactive_and_pictures_have_their_curves(
+def test_interactive_and_image_protocols_have_curves(
     davis: VideoDataset, stills: ImageDataset, small: Sam2, tmp_path: Path
 ) -> None:
     evaluate(davis.only(["three"]), small, protocol_named("online"), out=tmp_path / "a")
@@ -73,7 +73,7 @@ def test_interactive_and_pictures_have_their_curves(
     assert page(tmp_path / "b").counts["img"] == 2
 
 
-def test_names_of_files_are_only_text(tmp_path: Path, small: Sam2) -> None:
+def test_names_are_escaped(tmp_path: Path, small: Sam2) -> None:
     name = "<img src=x onerror=alert(1)>"
     dataset = open_dataset("davis2017", write_davis(tmp_path / "davis", {name: moving(4)}))
     evaluate(dataset, small, SemiSupervised(), out=tmp_path / "out")
@@ -103,7 +103,7 @@ def test_only_the_worst_have_strips(tmp_path: Path) -> None:
     assert page(tmp_path / "out").counts["img"] == 6
 
 
-def test_an_empty_result_has_a_page_too() -> None:
+def test_an_empty_result_has_a_page() -> None:
     document: dict[str, Any] = {
         "main": None,
         "objects": 0,
@@ -116,7 +116,7 @@ def test_an_empty_result_has_a_page_too() -> None:
         "machine": {},
         "timing": {},
     }
-    assert "None: nothing was missing" in render_report(document, [])
+    assert "<h2>Notices</h2><p>None.</p>" in render_report(document, [])
     assert headline(document) == [("objects", "0"), ("items", "0")]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.evaluate.conftest import SIZE, Boxes, both, labels_of, moving, write_davis, write_maps, write_pictures
+from tests.evaluate.conftest import SIZE, Boxes, both, labels_of, moving, write_davis, write_images, write_maps
 
-from masklet.evaluate.scoring import RULES, Rules, SequenceScorer, notices, uncounted
+from masklet.evaluate.scoring import RULES, Rules, SequenceScorer, notices, unscored_objects
 from masklet.io.datasets import DATASETS, VideoDataset, VideoSequence, open_dataset
 from masklet.types import FrameMasks
 
@@ -84,9 +84,9 @@ def test_objects_that_come_later(
 ) -> None:
     assert scored(davis["two"], PERFECT, rules) == expected
     rows = list(SequenceScorer(davis["two"], rules).rows())
-    assert rows == []  # nothing compared yet, nothing to tell
-    told = uncounted(davis["two"], [{"object": i} for i in expected], rules)
-    assert [notice.detail[:8] for notice in told] == (["object 2"] if rules == "davis" else [])
+    assert rows == []  # no frame is scored yet
+    found = unscored_objects(davis["two"], [{"object": i} for i in expected], rules)
+    assert [notice.detail[:8] for notice in found] == (["object 2"] if rules == "davis" else [])
 
 
 def test_a_later_answer_replaces_one(davis: VideoDataset) -> None:
@@ -101,7 +101,7 @@ def test_void_counts_for_nothing_but_is_background_for_youtube_vos(tmp_path: Pat
     """A 4x4 corner of void in a truth of 10x10; the prediction covers all of it."""
     root = tmp_path / "voc-like"
     frames: list[Boxes] = [{1: (8, 16, 10, 10), 255: (8, 16, 4, 4)}] * 4
-    write_pictures(root / "JPEGImages" / "one", frames)
+    write_images(root / "JPEGImages" / "one", frames)
     write_maps(root / "Annotations" / "one", frames)
     dataset = open_dataset("videos", root)
     assert isinstance(dataset, VideoDataset)
@@ -114,7 +114,7 @@ def test_unknown_frames_are_left_out_object_by_object(tmp_path: Path) -> None:
     """SA-V: object 000 has masks on frames 0, 4, 8 and 12, object 001 on 4, 8 and 12: each has its own ends."""
     root = tmp_path / "sa-v"
     frames = moving(13)
-    write_pictures(root / "JPEGImages_24fps" / "one", frames)
+    write_images(root / "JPEGImages_24fps" / "one", frames)
     for name, annotated in (("000", (0, 4, 8, 12)), ("001", (4, 8, 12))):
         folder = root / "Annotations_6fps" / "one" / name
         folder.mkdir(parents=True)
@@ -153,14 +153,14 @@ def test_notices_say_what_is_odd(tmp_path: Path) -> None:
     assert found == {2: (1, 1, 2), 7: (1, 1, 2)}
 
 
-def test_an_id_that_davis_counts_though_nothing_shows_it_is_told(tmp_path: Path) -> None:
+def test_an_id_that_davis_counts_without_a_pixel_has_a_notice(tmp_path: Path) -> None:
     dataset = open_dataset("davis2017", write_davis(tmp_path / "davis", {"odd": moving(4, object_id=2)}))
     assert isinstance(dataset, VideoDataset)
     scorer = SequenceScorer(dataset["odd"], "davis")
     scorer.fill()
     rows = list(scorer.rows())
     assert [(row["object"], row["J"]) for row in rows] == [(1, 1), (2, 0)]
-    assert [n.kind for n in uncounted(dataset["odd"], rows, "davis")] == ["object without a pixel"]
+    assert [n.kind for n in unscored_objects(dataset["odd"], rows, "davis")] == ["object without a pixel"]
 
 
 def test_every_rule_is_of_a_data_set_in_the_table() -> None:

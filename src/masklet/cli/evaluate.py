@@ -18,7 +18,7 @@ from masklet.cli.report import document, note, print_json, table
 from masklet.errors import FormatError, MediaError, OutputError
 
 if TYPE_CHECKING:
-    from masklet.evaluate.export import ExportForm
+    from masklet.evaluate.predictions import ExportFormat
 
 STDOUT = Path("-")
 RUN_PANEL = "Run"
@@ -95,7 +95,7 @@ def evaluate(
     settings, and report.html shows curves and the worst sequences. Under torchrun the sequences are shared among the
     processes.
     """
-    from masklet.evaluate import Export, Predictions, Running, Subject, protocol_named
+    from masklet.evaluate import Export, Predictions, Subject, protocol_named
     from masklet.evaluate import evaluate as run_evaluation
     from masklet.evaluate.results import write_json
     from masklet.io.datasets import open_dataset
@@ -121,7 +121,7 @@ def evaluate(
         chosen = protocol_named(protocol or "mask", clicks=clicks, memory=policy, postprocess=postprocess)
     export = None
     if save_predictions is not None:
-        export = Export(folder=save_predictions, form=cast("ExportForm", predictions_format))
+        export = Export(folder=save_predictions, format=cast("ExportFormat", predictions_format))
     shard = _rank_and_world_size()
     label = f"{dataset} {chosen.name if chosen else 'predictions'}"
     try:
@@ -132,7 +132,9 @@ def evaluate(
                 chosen,
                 out=out,
                 export=export,
-                running=Running(workers=workers, shard=shard, progress=progress.update),
+                workers=workers,
+                shard=shard,
+                progress=progress.update,
             )
     except KeyboardInterrupt:
         note("interrupted: " + ("run the same command again to continue" if out else "nothing was written"))
@@ -229,7 +231,7 @@ def _compare(a: Path, b: Path, json_file: Path | None) -> None:
     found = compare(read_results(a), read_results(b))
     entry = asdict(found)
     for line, difference in zip(entry["differences"], found.differences, strict=True):
-        line |= {"difference": difference.difference, "sure": difference.is_sure}
+        line |= {"difference": difference.difference, "sure": difference.is_significant}
     comparison = document("comparison", a=str(a), b=str(b), **entry)
     if json_file == STDOUT:
         print_json(comparison)

@@ -1,18 +1,18 @@
-"""Evaluation by the paper's protocols: how good a model is on a data set, and everything needed to repeat the number.
+"""Evaluation by the paper's protocols, with everything needed to reproduce the numbers.
 
-| file | holds |
+| file | contents |
 | --- | --- |
-| `protocols` | what is asked of a model, as data |
-| `semi_supervised`, `interactive`, `pictures` | the protocols at work |
-| `scoring`, `metrics/` | masks against truth |
-| `predictions`, `export` | masks of other programs in, our masks out in the forms of benchmarks |
-| `jobs`, `workers`, `records`, `runner` | every item once, in any number of processes, again after a kill |
-| `summary`, `results`, `report`, `charts`, `films` | numbers, files and the page |
-| `comparison` | two results, paired |
+| `protocols` | the protocols as data |
+| `video_protocols`, `image_protocol` | running a protocol on a video or an image |
+| `scoring`, `metrics/` | scores of masks against true masks |
+| `predictions` | reading masks of other programs, writing ours in the formats of benchmarks |
+| `jobs`, `records`, `runner` | processing every item once, in any number of processes, resumable |
+| `summary`, `results`, `report`, `film_strips` | numbers of a data set, result files and the HTML report |
+| `comparison` | paired comparison of two results |
 """
 
 from masklet.evaluate.comparison import Comparison, Difference, compare
-from masklet.evaluate.export import Export
+from masklet.evaluate.predictions import Export, Predictions
 from masklet.evaluate.protocols import (
     PROTOCOLS,
     ImageClicks,
@@ -23,8 +23,7 @@ from masklet.evaluate.protocols import (
     protocol_named,
 )
 from masklet.evaluate.results import Evaluation, read_results
-from masklet.evaluate.runner import Running, evaluate
-from masklet.evaluate.subjects import Predictions, Subject
+from masklet.evaluate.runner import Subject, evaluate
 from masklet.predict.spec import ModelSpec
 
 __all__ = [
@@ -38,7 +37,6 @@ __all__ = [
     "ModelSpec",
     "Predictions",
     "Protocol",
-    "Running",
     "SemiSupervised",
     "Subject",
     "TimeModel",

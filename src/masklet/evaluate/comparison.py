@@ -1,4 +1,4 @@
-"""Two evaluations of the same data: paired differences, and how sure they are."""
+"""Compare two evaluations of the same data: paired differences with bootstrap confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RESAMPLES, SEED = 10_000, 0
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How b differs from a in one measure, over the objects that both have; in percent points.
+    """Difference of b from a in one measure, over the objects that both have; in percentage points.
 
     Attributes:
-        measure: its name.
+        measure: name of the measure.
         a, b: means over the objects.
-        low, high: 95 % of the differences lie between these when sequences are drawn again with replacement.
-        better, worse: objects on which b is above or below a by more than 0.01 points.
+        low, high: 95 % bootstrap interval of the difference; whole sequences are resampled.
+        better, worse: number of objects on which b is above or below a by more than 0.01 points.
     """
 
     measure: str
@@ -35,24 +35,24 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """How much higher b is than a."""
+        """Difference of the means, b - a."""
         return self.b - self.a
 
     @property
-    def is_sure(self) -> bool:
-        """Whether the interval leaves zero out."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two evaluations side by side.
+    """Comparison of two evaluations.
 
     Attributes:
         differences: one for each measure that both have.
-        sequences, objects: how many are compared.
-        only_a, only_b: objects that the other one lacks; they stay out.
-        setup: what differs between the two set-ups: field -> values of a and of b.
+        sequences, objects: numbers compared.
+        only_a, only_b: numbers of objects that only one has; they are ignored.
+        setup: differences between the setups: field -> values of a and b.
     """
 
     differences: tuple[Difference, ...]
@@ -64,15 +64,10 @@ class Comparison:
 
 
 def compare(a: Mapping[str, Any], b: Mapping[str, Any], *, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
-    """Compare two documents of `evaluate`, object by object.
+    """Compare two documents of `evaluate` (see `read_results`), object by object.
 
-    Objects of one sequence resemble each other, so whole sequences are drawn again, not objects.
-
-    Args:
-        a: a document, as `read_results` gives it.
-        b: the other one.
-        resamples: how often to draw.
-        seed: of the draws; the same seed gives the same intervals.
+    The bootstrap resamples whole sequences, since objects of one sequence are not independent. The intervals are a
+    function of ``seed``.
 
     Raises:
         FormatError: different data sets, or no object in common.
@@ -124,7 +119,7 @@ def _difference(
 
 
 def _scores(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
-    """Measures by (sequence, object); of pictures by picture."""
+    """Return the measures by (sequence, object), or by image."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for name, numbers in document["per_sequence"].items():
         if "mIoU" in numbers:

@@ -1,4 +1,4 @@
-"""The image protocol: a box or a click on every mask of a picture, then corrections."""
+"""Image protocol: segment each object of an image from a click or a box, then correct it by clicks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from masklet.predict.image import EncodedImage, ImageSegmenter
 from masklet.types import MaskSet, ObjectId, Prompts, Region, Rle
 
 BATCH = 16
-"""Masks of a picture that are asked for together."""
+"""Objects of an image that are segmented together."""
 
 
 @dataclass(frozen=True, eq=False)
-class Clicked:
-    """Some masks of a picture.
+class ClickResults:
+    """Results for some objects of an image.
 
     Attributes:
-        iou: (n, clicks) IoU with the truth after 1, 2, ... answers, 0 to 1.
-        first, last: (n, h, w) the first and the last answers.
+        iou: IoU with the true mask after 1, 2, ... prompts, 0 to 1.
+        first, last: masks after the first and the last prompt.
     """
 
     iou: Float64[np.ndarray, "n clicks"]
@@ -33,68 +33,62 @@ class Clicked:
     last: Bool[np.ndarray, "n h w"]
 
 
-def click_all(
+def segment_objects(
     segmenter: ImageSegmenter, image: EncodedImage, truths: list[Rle], protocol: ImageClicks
-) -> list[Clicked]:
-    """Ask for every true mask of a picture; results in batches, in the order of the masks."""
-    return [_click_batch(segmenter, image, decode_masks(batch), protocol) for batch in _batches(truths)]
+) -> list[ClickResults]:
+    """Segment all objects of an image, given by their true masks; return results in batches, in the same order."""
+    batches = [decode_masks(truths[start : start + BATCH]) for start in range(0, len(truths), BATCH)]
+    return [_segment_batch(segmenter, image, batch, protocol) for batch in batches]
 
 
-def _batches(truths: list[Rle]) -> list[list[Rle]]:
-    return [truths[start : start + BATCH] for start in range(0, len(truths), BATCH)]
-
-
-def _click_batch(
+def _segment_batch(
     segmenter: ImageSegmenter, image: EncodedImage, truths: Bool[np.ndarray, "n h w"], protocol: ImageClicks
-) -> Clicked:
-    asker = _Asker(segmenter, image, truths)
-    regions = dict(enumerate(truths))
-    left = protocol.clicks
+) -> ClickResults:
+    predictor = _Predictor(segmenter, image, truths)
+    by_id = dict(enumerate(truths))
+    clicks = protocol.clicks
     if protocol.prompt == "box":
-        asker({i: first_prompt(truth, "box") for i, truth in regions.items()})
-        left -= 1
-    annotate_frame(regions, asker, max_clicks=left, masks=asker.masks())
-    while len(asker.curve) < protocol.clicks:  # all masks were perfect before the last click
-        asker.curve.append(asker.curve[-1])
-    return Clicked(np.stack(asker.curve, axis=1), asker.first, np.stack([*asker.masks().values()]))
+        predictor({i: first_prompt(truth, "box") for i, truth in by_id.items()})
+        clicks -= 1
+    annotate_frame(by_id, predictor, max_clicks=clicks, masks=predictor.masks())
+    while len(predictor.curve) < protocol.clicks:  # all masks were perfect before the last click
+        predictor.curve.append(predictor.curve[-1])
+    return ClickResults(np.stack(predictor.curve, axis=1), predictor.first, np.stack([*predictor.masks().values()]))
 
 
-class _Asker:
-    """Remembers what was asked about each mask and answered, and how good every answer was."""
+class _Predictor:
+    """Collects the prompts of each object, refines its last mask, and records the IoU after every prompt."""
 
     def __init__(self, segmenter: ImageSegmenter, image: EncodedImage, truths: Bool[np.ndarray, "n h w"]) -> None:
         self.segmenter, self.image, self.truths = segmenter, image, truths
-        self.asked: dict[ObjectId, Prompts] = {}
-        self.answers: dict[ObjectId, MaskSet] = {}
+        self.prompts: dict[ObjectId, Prompts] = {}
+        self.results: dict[ObjectId, MaskSet] = {}
         self.curve: list[Float64[np.ndarray, " n"]] = []
         self.first: Bool[np.ndarray, "n h w"] = truths
 
     def __call__(self, clicks: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
-        prompts = []
         for i, new in clicks.items():
-            before = self.asked.get(i)
-            self.asked[i] = (
-                new if before is None else before.and_click(*new.points[0].tolist(), positive=bool(new.labels[0]))
-            )
-            prompts.append(self.asked[i])
-        refine = _together([self.answers[i] for i in clicks]) if self.answers else None
-        self.answers.update(zip(clicks, self.segmenter.segment(self.image, prompts, refine=refine), strict=True))
+            if i in self.prompts:
+                self.prompts[i] = self.prompts[i].and_click(*new.points[0].tolist(), positive=bool(new.labels[0]))
+            else:
+                self.prompts[i] = new
+        refine = _concatenate([self.results[i] for i in clicks]) if self.results else None
+        prompts = [self.prompts[i] for i in clicks]
+        self.results.update(zip(clicks, self.segmenter.segment(self.image, prompts, refine=refine), strict=True))
         masks = self.masks()
-        found = np.stack([*masks.values()])
         if not self.curve:
-            self.first = found
-        self.curve.append(np.array([pair_iou(*pair) for pair in zip(found, self.truths, strict=True)]))
+            self.first = np.stack([*masks.values()])
+        self.curve.append(np.array([pair_iou(*pair) for pair in zip(masks.values(), self.truths, strict=True)]))
         return {i: masks[i] for i in clicks}
 
     def masks(self) -> dict[ObjectId, Region]:
-        return {i: answer.masks[0] for i, answer in sorted(self.answers.items())}
+        return {i: result.masks[0] for i, result in sorted(self.results.items())}
 
 
-def _together(answers: list[MaskSet]) -> MaskSet:
-    """Answers about several masks as one set to refine."""
-    low_res = [answer.low_res for answer in answers if answer.low_res is not None]
+def _concatenate(results: list[MaskSet]) -> MaskSet:
+    low_res = [result.low_res for result in results if result.low_res is not None]
     return MaskSet(
-        masks=np.concatenate([answer.masks for answer in answers]),
-        iou=np.concatenate([answer.iou for answer in answers]),
+        masks=np.concatenate([result.masks for result in results]),
+        iou=np.concatenate([result.iou for result in results]),
         low_res=np.concatenate(low_res),
     )

@@ -1,50 +1,57 @@
-"""One sequence or picture by one protocol: the model at work, timed, scored and remembered as a record."""
+"""Evaluation of one sequence or image by one protocol: run the model, time and score it, and store a record."""
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError
-from masklet.evaluate.export import Export
-from masklet.evaluate.film_strips import Reel, film_strip, numbered, spread, tile
-from masklet.evaluate.image_protocol import Clicked, click_all
-from masklet.evaluate.interactive import interact, open_session
-from masklet.evaluate.predictions import PredictedSequence
+from masklet.evaluate.film_strips import MaskHistory, image_strip, sequence_strip
+from masklet.evaluate.image_protocol import ClickResults, segment_objects
+from masklet.evaluate.predictions import Export, PredictedSequence, Predictions
 from masklet.evaluate.protocols import ImageClicks, Interactive, Protocol, SemiSupervised
-from masklet.evaluate.records import Record
-from masklet.evaluate.scoring import Notice, Rules, SequenceScorer, notices, uncounted
-from masklet.evaluate.semi_supervised import track
-from masklet.evaluate.subjects import Predictions
+from masklet.evaluate.records import Record, RecordStore
+from masklet.evaluate.scoring import Notice, Rules, SequenceScorer, notices, unscored_objects
+from masklet.evaluate.summary import score_of
+from masklet.evaluate.video_protocols import correct_video, open_session, track
+from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.datasets import ImageSample, VideoSequence
 from masklet.io.datasets.label_maps import LabelMapSequence, ObjectFolderSequence
 from masklet.masks.rle import decode_masks
 from masklet.predict.image import ImageSegmenter
+from masklet.predict.spec import ModelSpec
 from masklet.types import FrameMasks, RgbImage, Rle
 
-Draw = Callable[[], tuple[bytes, dict[str, Any]]]
-"""Makes the film strip of an item, and what it shows."""
+NUM_STRIPS = 6
+"""Number of worst items that get a film strip."""
 
-Tell = Callable[[int], None]
-"""Called with the number of frames that are done since the last call."""
+Item = VideoSequence | ImageSample
+
+DrawStrip = Callable[[], tuple[bytes, dict[str, Any]]]
+"""Draws the film strip of an item; returns the PNG file and a description of what it shows."""
+
+Advance = Callable[[int], None]
+"""Called with the number of frames finished since the last call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is done to every item; pickles to worker processes.
+    """What is done with every item; picklable.
 
     Attributes:
-        protocol: what is asked.
-        rules: what counts.
-        predictions: masks to score in the model's place.
+        protocol: the protocol.
+        rules: scoring rules.
+        predictions: masks to score instead of those of a model.
         export: where to write masks.
-        scored: whether the truth is public; else masks are only made and written.
+        scored: whether the true masks are public; otherwise masks are only made and written.
     """
 
     protocol: Protocol
@@ -53,125 +60,126 @@ class Job:
     export: Export | None = None
     scored: bool = True
 
-    def run(self, item: VideoSequence | ImageSample, model: Model | None, tell: Tell) -> tuple[Record, Draw | None]:
-        """Work through one item.
+    def run(self, item: Item, model: Model | None, advance: Advance) -> tuple[Record, DrawStrip | None]:
+        """Process one item.
 
         Raises:
             FormatError, MediaError: the data cannot be read.
             OutputError: masks cannot be written.
         """
         if isinstance(item, ImageSample):
-            return self._picture(item, model, tell)
+            return self._run_image(item, _required(model))
         record = Record(name=item.name, source=self.source(item), notices=notices(item))
         if not item.objects:
             record.notices.append(Notice("no object", item.name, "no frame has a pixel of an object; not scored"))
-            tell(item.num_frames)
             return record, None
         if isinstance(self.protocol, Interactive):
-            return self._interactive(item, _needed(model), record, tell)
-        return self._tracked(item, model, record, tell)
+            return self._run_interactive(item, self.protocol, _required(model), record)
+        return self._run_tracking(item, model, record, advance)
 
-    def source(self, item: VideoSequence | ImageSample) -> str:
-        """A fingerprint of what is read for an item: the places of its files, and the predictions to be scored."""
-        given = ""
+    def source(self, item: Item) -> str:
+        """Return a fingerprint of the inputs: the paths of the item's files, and the predictions to score."""
+        predicted = ""
         if self.predictions is not None and isinstance(item, VideoSequence):
-            given = PredictedSequence(folder=self.predictions.folder, sequence=item).fingerprint()
-        return hashlib.sha256(f"{item!r}\0{given}".encode()).hexdigest()
+            predicted = PredictedSequence(folder=self.predictions.folder, sequence=item).fingerprint()
+        return hashlib.sha256(f"{item!r}\0{predicted}".encode()).hexdigest()
 
-    def _tracked(
-        self, sequence: VideoSequence, model: Model | None, record: Record, tell: Tell
-    ) -> tuple[Record, Draw | None]:
-        """Masks of all objects in one run over the video, whether the model makes them or they are given."""
+    def units(self, item: Item) -> int:
+        """Return what an item counts in progress: its processed frames, or 1 for an image."""
+        if isinstance(item, ImageSample):
+            return 1
+        return item.num_frames if self.predictions is None else len(item.annotated)
+
+    def _run_tracking(
+        self, sequence: VideoSequence, model: Model | None, record: Record, advance: Advance
+    ) -> tuple[Record, DrawStrip | None]:
+        """Score the masks of all objects in one pass, made by the model or read from files."""
         if self.predictions is not None:
             given = PredictedSequence(folder=self.predictions.folder, sequence=sequence, notices=record.notices)
             frames = given.frames()
         else:
             assert isinstance(self.protocol, SemiSupervised)
-            frames = track(_needed(model), sequence, self.protocol, non_overlap=is_exclusive(sequence))
-        timed = _timed(frames, record, tell)
+            frames = track(_required(model), sequence, self.protocol, non_overlap=is_exclusive(sequence))
+        frames = _timed(frames, record, advance)
         if self.export is not None:
-            timed = self.export.passing(sequence, timed)
-        scorer, reel = SequenceScorer(sequence, self.rules), Reel()
+            frames = self.export.write(sequence, frames)
+        scorer, history = SequenceScorer(sequence, self.rules), MaskHistory()
         annotated = frozenset(sequence.annotated)
-        for masks in timed:
+        for masks in frames:
             if self.scored:
                 scorer.add(masks)
                 if masks.frame_index in annotated:
-                    reel.add(masks)
+                    history.add(masks)
         if not self.scored:
             return record, None
         scorer.fill()
         record.objects, record.cells = list(scorer.rows()), scorer.cells
-        record.notices += uncounted(sequence, record.objects, self.rules)
-        return record, lambda: _film(sequence, [scorer], reel)
+        record.notices += unscored_objects(sequence, record.objects, self.rules)
+        return record, lambda: sequence_strip(sequence, _mean_j([scorer]), history)
 
-    def _interactive(
-        self, sequence: VideoSequence, model: Model, record: Record, tell: Tell
-    ) -> tuple[Record, Draw | None]:
-        assert isinstance(self.protocol, Interactive)
-        scorers, reel = [], Reel()
+    def _run_interactive(
+        self, sequence: VideoSequence, protocol: Interactive, model: Model, record: Record
+    ) -> tuple[Record, DrawStrip | None]:
+        scorers, history = [], MaskHistory()
         with sequence.open() as video:
             for object_id in SequenceScorer(sequence, self.rules).object_ids:
                 if object_id not in sequence.objects:
-                    continue  # nobody can click on what is never seen
+                    continue  # an object that is never visible cannot be clicked
                 scorer = SequenceScorer(sequence, self.rules, [object_id])
-                session = open_session(model, video, self.protocol)
+                session = open_session(model, video, protocol)
                 started = time.perf_counter()
-                rounds = list(interact(session, scorer, object_id, self.protocol))
+                rounds = list(correct_video(session, scorer, object_id, protocol))
                 record.seconds += time.perf_counter() - started
                 record.frames += sum(done.tracked for done in rounds)
-                record.objects += [row | {"rounds": [done.entry() for done in rounds]} for row in scorer.rows()]
+                record.objects += [row | {"rounds": [done.to_json() for done in rounds]} for row in scorer.rows()]
                 scorers.append(scorer)
                 for frame_index in sequence.annotated:
-                    reel.add(session.masks(frame_index))
-        record.notices += uncounted(sequence, record.objects, self.rules)
-        tell(sequence.num_frames)
-        return record, lambda: _film(sequence, scorers, reel)
+                    history.add(session.masks(frame_index))
+        record.notices += unscored_objects(sequence, record.objects, self.rules)
+        return record, lambda: sequence_strip(sequence, _mean_j(scorers), history)
 
-    def _picture(self, sample: ImageSample, model: Model | None, tell: Tell) -> tuple[Record, Draw | None]:
+    def _run_image(self, sample: ImageSample, model: Model) -> tuple[Record, DrawStrip | None]:
         if not isinstance(self.protocol, ImageClicks):
-            raise FormatError(f"{self.protocol.name} is a protocol for videos, got pictures; choose image-clicks")
+            raise FormatError(f"the protocol {self.protocol.name} is for videos, got images; choose image-clicks")
         record = Record(name=sample.name, source=self.source(sample))
-        picture = sample.picture()
+        image = sample.picture()
         codes: list[Rle] = []
-        for place, instance in enumerate(sample.instances(), start=1):
-            if instance.rle.size != picture.shape[:2]:
+        for number, instance in enumerate(sample.instances(), start=1):
+            if instance.rle.size != image.shape[:2]:
                 height, width = instance.rle.size
                 raise FormatError(
-                    f"expected masks of {picture.shape[1]}x{picture.shape[0]} as the picture, "
+                    f"expected masks of the image size {image.shape[1]}x{image.shape[0]}, "
                     f"got {width}x{height}: {sample.name}"
                 )
             if instance.crowd or not instance.area:
                 kind = "crowd left out" if instance.crowd else "empty mask"
-                record.notices.append(Notice(kind, sample.name, f"mask {place} is not asked for"))
+                record.notices.append(Notice(kind, sample.name, f"mask {number} is not evaluated"))
             else:
                 codes.append(instance.rle)
-                row = {"object": place, "category": instance.category, "area": instance.area}
-                record.objects.append(row)
+                record.objects.append({"object": number, "category": instance.category, "area": instance.area})
         started = time.perf_counter()
-        done: list[Clicked] = []
+        results: list[ClickResults] = []
         if codes:
-            segmenter = ImageSegmenter(_needed(model), postprocess=self.protocol.postprocess)
-            done = click_all(segmenter, segmenter.encode(picture), codes, self.protocol)
+            segmenter = ImageSegmenter(model, postprocess=self.protocol.postprocess)
+            results = segment_objects(segmenter, segmenter.encode(image), codes, self.protocol)
         record.seconds, record.frames = time.perf_counter() - started, 1
-        curves = [curve for batch in done for curve in batch.iou.tolist()]
+        curves = [curve for batch in results for curve in batch.iou.tolist()]
         for row, curve in zip(record.objects, curves, strict=True):
             row["iou"] = curve
-        tell(1)
-        return record, (lambda: _contact(picture, codes, done[0])) if codes else None
+        return record, partial(_draw_image, image, codes, results[0]) if codes else None
 
 
 def is_exclusive(sequence: VideoSequence) -> bool:
-    """Whether the truth gives every pixel to one object at most, as label maps do; predictions then do so too."""
+    """Check whether the true masks cannot overlap, as in label maps; then predictions must not overlap either."""
     return isinstance(sequence, LabelMapSequence) and not isinstance(sequence, ObjectFolderSequence)
 
 
-def _needed(model: Model | None) -> Model:
-    assert model is not None, "only given masks need no model"
+def _required(model: Model | None) -> Model:
+    assert model is not None, "only the scoring of predictions needs no model"
     return model
 
 
-def _timed(frames: Iterator[FrameMasks], record: Record, tell: Tell) -> Iterator[FrameMasks]:
+def _timed(frames: Iterator[FrameMasks], record: Record, advance: Advance) -> Iterator[FrameMasks]:
     while True:
         started = time.perf_counter()
         masks = next(frames, None)
@@ -179,31 +187,90 @@ def _timed(frames: Iterator[FrameMasks], record: Record, tell: Tell) -> Iterator
         if masks is None:
             return
         record.frames += 1
-        tell(1)
+        advance(1)
         yield masks
 
 
-def _film(sequence: VideoSequence, scorers: list[SequenceScorer], reel: Reel) -> tuple[bytes, dict[str, Any]]:
-    """Truth above, prediction below; of a sequence's frames those spread over it, and the worst."""
+def _mean_j(scorers: list[SequenceScorer]) -> dict[int, float]:
+    """Return the mean J of the objects on each scored frame."""
     by_frame: dict[int, list[float]] = {}
     for scorer in scorers:
         for object_id in scorer.object_ids:
             frames, scores = scorer.scores(object_id)
             for frame, j in zip(frames, scores.j[:, 0].tolist(), strict=True):
                 by_frame.setdefault(frame, []).append(j)
-    mean = {frame: float(np.mean(values)) for frame, values in sorted(by_frame.items())}
-    counted = list(mean)[1:-1] or list(mean)
-    chosen = spread(list(mean), min(counted, key=mean.__getitem__))
-    truths, predictions = [], []
-    with sequence.open() as video:
-        for frame in chosen:
-            picture = video[frame]
-            truths.append(tile(picture, sequence.truth(frame).as_masks()))
-            predictions.append(tile(picture, reel[frame]))
-    return film_strip([truths, predictions]), {"frames": chosen, "J": [mean[frame] for frame in chosen]}
+    return {frame: float(np.mean(values)) for frame, values in by_frame.items()}
 
 
-def _contact(picture: RgbImage, codes: list[Rle], done: Clicked) -> tuple[bytes, dict[str, Any]]:
-    """The picture with its true masks, with the first answers and with the last; the first masks of it."""
-    versions = [decode_masks(codes[: len(done.iou)]), done.first, done.last]
-    return film_strip([[tile(picture, numbered(masks)) for masks in versions]]), {"masks": len(done.iou)}
+def _draw_image(image: RgbImage, codes: list[Rle], results: ClickResults) -> tuple[bytes, dict[str, Any]]:
+    """Draw the first objects of an image: true masks, masks after the first and after the last prompt."""
+    count = len(results.iou)
+    return image_strip(image, [decode_masks(codes[:count]), results.first, results.last]), {"masks": count}
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """Processes items, stores their records, and keeps film strips of the worst ones.
+
+    Attributes:
+        job: what is done with each item.
+        model: the model; None to score predictions.
+        store: where records and film strips are stored.
+    """
+
+    job: Job
+    model: Model | None
+    store: RecordStore
+    _worst: list[tuple[float, str]] = field(default_factory=list)
+
+    def work(self, item: Item, advance: Advance = lambda _: None) -> Record:
+        """Process one item; the numbers passed to ``advance`` sum up to `Job.units`."""
+        left = self.job.units(item)
+
+        def count(frames: int) -> None:
+            nonlocal left
+            frames = min(frames, left)
+            left -= frames
+            advance(frames)
+
+        record, draw = self.job.run(item, self.model, count)
+        count(left)
+        if draw is not None:
+            self._update_strips(record, draw)
+        self.store.put(record)
+        return record
+
+    def _update_strips(self, record: Record, draw: DrawStrip) -> None:
+        """Draw the film strip of an item if it is among the worst so far, and delete that of one that no longer is."""
+        path, score = self.store.film_path(record.name), score_of(record)
+        if path is None or score is None:
+            return
+        bisect.insort(self._worst, (score, record.name))
+        if (score, record.name) in self._worst[:NUM_STRIPS]:
+            data, record.film = draw()
+            draft = AtomicOutput(path)
+            try:
+                with output_errors(path):
+                    draft.path.write_bytes(data)
+                draft.commit()
+            finally:
+                draft.discard()
+        for _, name in self._worst[NUM_STRIPS:]:
+            old = self.store.film_path(name)
+            if old is not None:
+                old.unlink(missing_ok=True)
+        del self._worst[NUM_STRIPS:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobTask:
+    """A job for a worker pool: every worker loads its own model."""
+
+    job: Job
+    spec: ModelSpec | None
+    store: RecordStore
+
+    def start_worker(self) -> Callable[[Item], Record]:
+        """Load the model and return the function that processes one item."""
+        model = None if self.spec is None else self.spec.load()
+        return Worker(job=self.job, model=model, store=self.store).work

@@ -1,4 +1,4 @@
-"""What is asked of a model: the protocols of the paper as data, and their names."""
+"""Evaluation protocols of the paper as data, and their names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from masklet.tracking.policies import PolicyName
 
 @dataclass(frozen=True, kw_only=True)
 class TimeModel:
-    """How long a person takes (paper, interactive evaluation).
+    """How long an annotator takes (paper section 6.1).
 
     Attributes:
         locate: seconds to find the object on a frame.
         click: seconds for a click.
-        examine: seconds to look through 300 frames.
+        examine: seconds to examine 300 frames.
     """
 
     locate: float = 1.0
@@ -28,23 +28,23 @@ class TimeModel:
     examine: float = 30.0
 
     def examining(self, num_frames: int) -> float:
-        """Seconds to look through a video of so many frames."""
+        """Return the seconds to examine a video."""
         return self.examine * num_frames / 300
 
     def clicking(self, clicks: int) -> float:
-        """Seconds to correct one frame."""
+        """Return the seconds to correct one frame."""
         return self.locate + self.click * clicks
 
 
 @dataclass(frozen=True, kw_only=True)
 class SemiSupervised:
-    """Every object is prompted once, on the first frame that shows it, then tracked to the end; all objects together.
+    """Semi-supervised protocol: each object is prompted on its first frame and tracked to the end, all together.
 
     Attributes:
-        prompt: the true mask, its box, or clicks in the middle of the largest error, each answered before the next.
-        clicks: how many of them.
-        memory: what is recalled, or the name of a memory policy.
-        postprocess: what happens to masks. Whether objects may overlap follows the data set's truth.
+        prompt: the true mask, its box, or clicks at the center of the largest error, each on the mask before.
+        clicks: number of clicks on the first frame.
+        memory: memory policy, or its name.
+        postprocess: postprocessing of masks. Whether objects may overlap follows the true masks of the data set.
     """
 
     prompt: Literal["mask", "box", "click"] = "mask"
@@ -54,23 +54,23 @@ class SemiSupervised:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name on the command line."""
         return f"{self.clicks}-click" if self.prompt == "click" else self.prompt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interactive:
-    """A person corrects a video, one object at a time, a few clicks on one frame after the other.
+    """Interactive protocol: an annotator corrects a video, one object at a time, with a few clicks on some frames.
 
-    Offline, the next frame is the one with the worst IoU, and the whole video is tracked again, every frame recalling
-    all corrected frames, later ones too. Online, the video runs once and stops where the IoU is too low.
+    Offline, the next frame is the one with the lowest IoU, and the whole video is tracked again, with memories of all
+    corrected frames, including later ones. Online, the video is tracked once and pauses where the IoU is too low.
 
     Attributes:
         mode: "offline" or "online".
-        clicks: on each frame.
-        max_frames: how many frames are corrected at most, the first included.
-        pause_below: online, the IoU below which the person stops the video.
-        time: how long the person takes.
+        clicks: clicks on each corrected frame.
+        max_frames: maximum number of corrected frames, including the first.
+        pause_below: online, the IoU below which the annotator pauses the video.
+        time: how long the annotator takes.
         memory, postprocess: as in `SemiSupervised`.
     """
 
@@ -84,18 +84,18 @@ class Interactive:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name on the command line."""
         return self.mode
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageClicks:
-    """Every mask of a picture is asked for by clicks; a lone first click takes the candidate with the best own score.
+    """Image protocol: each object is segmented by clicks; after a single click the best-scored candidate is taken.
 
     Attributes:
-        prompt: what comes first: a click in the middle, or the box.
-        clicks: answers in all; after the first each corrects the largest error.
-        postprocess: what happens to masks.
+        prompt: first prompt: a click at the center, or the box.
+        clicks: number of prompts in all; each one after the first is a click at the center of the largest error.
+        postprocess: postprocessing of masks.
     """
 
     prompt: Literal["click", "box"] = "click"
@@ -104,17 +104,17 @@ class ImageClicks:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name on the command line."""
         return "image-clicks" if self.prompt == "click" else "image-box"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Nothing is asked: the masks are there, made by another program."""
+    """Masks of another program are scored."""
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Name in results."""
         return "predictions"
 
 
@@ -122,16 +122,16 @@ Protocol = SemiSupervised | Interactive | ImageClicks | Given
 
 PROTOCOLS: dict[str, tuple[Protocol, str]] = {
     "mask": (SemiSupervised(), "videos: the true mask on each object's first frame"),
-    "box": (SemiSupervised(prompt="box"), "videos: its box"),
+    "box": (SemiSupervised(prompt="box"), "videos: the box of the true mask"),
     "1-click": (SemiSupervised(prompt="click"), "videos: one click on the first frame; also 2-click, 3-click ..."),
-    "3-click": (SemiSupervised(prompt="click", clicks=3), "videos: three clicks, each corrects the answer before"),
-    "5-click": (SemiSupervised(prompt="click", clicks=5), "videos: five"),
-    "offline": (Interactive(), "videos: 3 clicks on up to 8 frames, the worst frame next, tracked anew each time"),
-    "online": (Interactive(mode="online"), "videos: the same in one run that stops where the IoU is below 0.75"),
-    "image-clicks": (ImageClicks(), "pictures: 1 to 5 clicks (--clicks 20 counts the clicks needed)"),
-    "image-box": (ImageClicks(prompt="box", clicks=1), "pictures: the box (and corrections with --clicks)"),
+    "3-click": (SemiSupervised(prompt="click", clicks=3), "videos: three clicks, each corrects the mask before"),
+    "5-click": (SemiSupervised(prompt="click", clicks=5), "videos: five clicks"),
+    "offline": (Interactive(), "videos: 3 clicks on up to 8 frames, each time on the worst frame, then tracked again"),
+    "online": (Interactive(mode="online"), "videos: the same in one pass that pauses where the IoU is below 0.75"),
+    "image-clicks": (ImageClicks(), "images: 1 to 5 clicks (--clicks 20 counts the clicks needed)"),
+    "image-box": (ImageClicks(prompt="box", clicks=1), "images: the box (and corrections with --clicks)"),
 }
-"""Protocols by name, with a line on each; the paper's sections 5 and 6 and its appendix on evaluation."""
+"""Protocols by name, with a description; see the paper's section 6 and its appendix on evaluation."""
 
 
 def protocol_named(
@@ -141,16 +141,12 @@ def protocol_named(
     memory: PolicyName = "plain",
     postprocess: PostProcess | None = None,
 ) -> Protocol:
-    """A protocol by its name.
+    """Return a protocol by its name: one of `PROTOCOLS`, or any "K-click".
 
-    Args:
-        name: of `PROTOCOLS`, or any "K-click".
-        clicks: in place of the protocol's own number.
-        memory: the policy videos are tracked with.
-        postprocess: what happens to masks.
+    ``clicks``, ``memory`` and ``postprocess`` replace the values of the protocol.
 
     Raises:
-        FormatError: no such protocol, or a number of clicks or a memory that it cannot take.
+        FormatError: no such protocol, or the protocol has no such number of clicks or no memory.
     """
     counted = re.fullmatch(r"([1-9]\d?)-click", name)
     found: Protocol
@@ -161,20 +157,20 @@ def protocol_named(
     else:
         near = difflib.get_close_matches(name, PROTOCOLS, 1, 0.5)
         raise FormatError(f"no protocol {name!r}; {f'did you mean {near[0]}?' if near else ', '.join(PROTOCOLS)}")
-    assert not isinstance(found, Given), "it has no name to ask for"
+    assert not isinstance(found, Given), "it has no name"
     if clicks is not None:
         if clicks < 1 or counted or (isinstance(found, SemiSupervised) and found.prompt != "click"):
-            raise FormatError(f"{name} takes no {clicks} clicks")
+            raise FormatError(f"the protocol {name} cannot use clicks={clicks}")
         found = replace(found, clicks=clicks)
     if memory != "plain":
         if isinstance(found, ImageClicks):
-            raise FormatError(f"{name} is for pictures, which need no memory; got {memory}")
+            raise FormatError(f"the protocol {name} is for images and uses no memory, got memory={memory}")
         found = replace(found, memory=memory)
     return found if postprocess is None else replace(found, postprocess=postprocess)
 
 
 def describe(protocol: Protocol) -> dict[str, Any]:
-    """A protocol as it stands in results: its name and every number in it."""
+    """Return a protocol for results: its name and all its values."""
     return {"name": protocol.name, "task": _TASKS[type(protocol)], **asdict(protocol)}
 
 

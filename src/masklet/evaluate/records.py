@@ -1,4 +1,4 @@
-"""What is kept of every finished sequence or picture, so that a run that was killed continues."""
+"""Records of finished sequences and images, from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ RECORD_VERSION = 1
 
 @dataclass(kw_only=True)
 class Record:
-    """One sequence or picture.
+    """Results of one sequence or image.
 
     Attributes:
-        name: of the item.
-        frames: that were worked through, in all runs over it.
-        seconds: the model's work took, from decoding to masks.
+        name: name of the item.
+        frames: number of processed frames, in all passes.
+        seconds: processing time, from decoding to masks.
         objects: a row for each object.
         cells: of cell tracking, the overlap of every true cell of every frame.
-        notices: what a reader of the numbers must know.
-        film: what its film strip shows, where it has one: see `films.Film`.
-        source: a fingerprint of what was read: where it lies, and which predictions were scored.
+        notices: remarks that readers of the numbers must know.
+        film: description of its film strip, if it has one; see `report.Film`.
+        source: fingerprint of the input files and of the scored predictions.
     """
 
     name: str
@@ -43,12 +43,16 @@ class Record:
     source: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For a file."""
+        """Return a JSON object."""
         return {"version": RECORD_VERSION, **asdict(self)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], where: str) -> Record:
-        """What `to_json` gave; `FormatError` if it is something else."""
+        """Decode what `to_json` returned.
+
+        Raises:
+            FormatError: not a record of this version.
+        """
         with expecting("a record of an evaluation", where):
             fields = {key: part for key, part in value.items() if key != "version"}
             if value["version"] != RECORD_VERSION:
@@ -57,29 +61,27 @@ class Record:
 
 
 def key_of(setup: Mapping[str, Any]) -> str:
-    """A short hash of all that a result depends on."""
+    """Hash everything that a result depends on."""
     return hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class RecordStore:
-    """Records as small files in ``OUT/items/KEY``: another setup has another key, so that results never mix.
+    """Stores records as files in ``FOLDER/items/KEY``, or in memory if the folder is None.
 
-    Args:
-        folder: of the output, or None to keep records in memory.
-        key: from `key_of`.
+    Each setup has its own key (`key_of`), so that results of different setups never mix.
     """
 
     def __init__(self, folder: Path | None, key: str) -> None:
         self.folder = None if folder is None else folder / "items" / key
-        self._kept: dict[str, Record] = {}
+        self._records: dict[str, Record] = {}
         if self.folder is not None:
             with output_errors(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Record | None:
-        """The record of an item, or None where it is not done; a file that cannot be read counts as not done."""
+        """Return the record of an item; None if it is not finished or its file is damaged."""
         if self.folder is None:
-            return self._kept.get(name)
+            return self._records.get(name)
         path = self._path(name, ".json")
         if not path.is_file():
             return None
@@ -89,19 +91,19 @@ class RecordStore:
             return None
 
     def put(self, record: Record) -> None:
-        """Keep a record; it is there whole or not at all."""
+        """Store a record; files are written atomically."""
         if self.folder is None:
-            self._kept[record.name] = record
+            self._records[record.name] = record
         else:
             write_text(self._path(record.name, ".json"), json.dumps(record.to_json(), allow_nan=False))
 
-    def keep(self, record: Record) -> None:
-        """Take over what another process has put into a store like this one."""
+    def add_remote(self, record: Record) -> None:
+        """Add a record that another process has stored with the same folder and key."""
         if self.folder is None:
             self.put(record)
 
     def film_path(self, name: str) -> Path | None:
-        """Where the film strip of an item is or would be."""
+        """Return the path for the film strip of an item; None in memory."""
         return None if self.folder is None else self._path(name, ".png")
 
     def _path(self, name: str, suffix: str) -> Path:

@@ -1,4 +1,4 @@
-"""The report: one HTML page without any other file, for light and dark screens and for paper."""
+"""HTML report of an evaluation: one self-contained page for light and dark screens and for print."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ summary{cursor:pointer}
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """The film strip of a sequence or picture.
+    """Film strip of a sequence or image.
 
     Attributes:
-        name: of the sequence.
-        score: in percent.
-        shows: what `films` or `jobs` say of it.
-        png: the picture file.
+        name: name of the item.
+        score: score of the item in percent.
+        shows: frames with their J ("frames", "J") or number of masks ("masks") in the strip.
+        png: the image file.
     """
 
     name: str
@@ -65,14 +65,14 @@ class Film:
 
 
 def render_report(document: dict[str, Any], films: Sequence[Film]) -> str:
-    """The page for a document of `Evaluation`, with film strips, the worst first."""
+    """Render the page for a document of `Evaluation`, with film strips, the worst first."""
     title = f"{document['protocol']} on {document['dataset']} {document['setup']['dataset']['split']}"
     body = [*_head(document, title), *_charts(document), *_films(films), *_sequences(document), *_notices(document)]
     setup = {key: document[key] for key in ("setup", "machine", "timing") if key in document}
     setup["timing"] = {key: value for key, value in setup["timing"].items() if key != "per_sequence"}
     shown = escape(json.dumps(setup, indent=2, ensure_ascii=False))
     body.append(
-        f"<h2>To repeat it</h2><details><summary>Protocol, model, versions, machine</summary><pre>{shown}</pre>"
+        f"<h2>To reproduce it</h2><details><summary>Protocol, model, versions, machine</summary><pre>{shown}</pre>"
     )
     body.append("</details>")
     return (
@@ -101,7 +101,7 @@ LABELS = {"JF": "J&F"}
 
 
 def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """The numbers that people want first, with their names: the main one first."""
+    """Return the most important numbers with their names, the main one first."""
     main = document["main"]
     keys = [main, *(key for key in ("G", "JF", "J", "F") if key != main)] if main else []
     numbers = [(LABELS.get(key, key), f"{document[key]:.1f}") for key in keys if document.get(key) is not None]
@@ -112,8 +112,8 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
     presence = document.get("presence", {}).get("accuracy")
     numbers += [("presence", f"{presence:.1f}")] if presence is not None else []
     numbers += [("objects", str(document["objects"])), ("items", str(len(document["per_sequence"])))]
-    rate = document["frames_per_second"]
-    return [*numbers, ("frames/s", f"{rate:.1f}")] if rate else numbers
+    speed = document["frames_per_second"]
+    return [*numbers, ("frames/s", f"{speed:.1f}")] if speed else numbers
 
 
 def _charts(document: dict[str, Any]) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _charts(document: dict[str, Any]) -> Iterator[str]:
 
 def _all_charts(document: dict[str, Any]) -> Iterator[LineChart]:
     curve = document.get("curve", [])
-    for axis, label in (("interactions", "corrected frames"), ("seconds", "seconds of a person's time")):
+    for axis, label in (("interactions", "corrected frames"), ("seconds", "seconds of annotation")):
         lines = [Line(LABELS.get(key, key), [(point[axis], point[key]) for point in curve]) for key in ("JF", "J", "F")]
         if curve:
             yield LineChart(title=f"J&F against {axis}", x=label, y="percent", lines=lines)
@@ -133,15 +133,15 @@ def _all_charts(document: dict[str, Any]) -> Iterator[LineChart]:
         lines = [Line("all masks" if "folders" in document else "", points)]
         if "folders" in document:
             lines.append(Line("mean of the sets", [(float(k), v) for k, v in document["mIoU_folders"].items()]))
-        yield LineChart(title="IoU after k answers", x="answers", y="mean IoU, percent", lines=lines)
-    course = [(10.0 * place + 5, v) for place, v in enumerate(document.get("course", [])) if v is not None]
-    if len(course) > 1:
-        yield LineChart(title="Along the videos", x="percent of the video", y="J&F, percent", lines=[Line("", course)])
+        yield LineChart(title="IoU after k prompts", x="prompts", y="mean IoU, percent", lines=lines)
+    parts = [(10.0 * place + 5, v) for place, v in enumerate(document.get("course", [])) if v is not None]
+    if len(parts) > 1:
+        yield LineChart(title="Along the videos", x="percent of the video", y="J&F, percent", lines=[Line("", parts)])
     scores = sorted(_object_scores(document))
     if len(scores) > 2:
         ranked = [(100 * place / (len(scores) - 1), score) for place, score in enumerate(scores)]
         line = Line("", ranked, dots=len(scores) < 40)
-        what = "objects, the worst first" if "course" in document else "pictures, the worst first"
+        what = "objects, the worst first" if "course" in document else "images, the worst first"
         yield LineChart(title="From worst to best", x=f"percent of {what}", y="percent", lines=[line], y_range=(0, 100))
 
 
@@ -160,13 +160,15 @@ def _films(films: Sequence[Film]) -> Iterator[str]:
     for film in films[:MAX_FILMS]:
         data = base64.b64encode(film.png).decode()
         if "frames" in film.shows:
-            told = "truth above, prediction below"
+            caption = "truth above, prediction below"
             tiles = [f"frame {i}, J {100 * j:.0f}" for i, j in zip(film.shows["frames"], film.shows["J"], strict=True)]
         else:
-            told, tiles = f"{film.shows['masks']} of its masks", ["truth", "first answer", "last answer"]
+            caption = f"{film.shows['masks']} of its masks"
+            tiles = ["truth", "after the first prompt", "after the last prompt"]
         marks = "".join(f"<span>{escape(tile)}</span>" for tile in tiles)
-        yield f'<div class="film"><p><b>{escape(film.name)}</b> {film.score:.1f} <span class="soft">{told}</span></p>'
-        yield f'<div class="strip"><img alt="{escape(film.name)}: {told}" src="data:image/png;base64,{data}">'
+        title = f'<b>{escape(film.name)}</b> {film.score:.1f} <span class="soft">{caption}</span>'
+        yield f'<div class="film"><p>{title}</p>'
+        yield f'<div class="strip"><img alt="{escape(film.name)}: {caption}" src="data:image/png;base64,{data}">'
         yield f'<div class="marks">{marks}</div></div></div>'
 
 
@@ -174,7 +176,7 @@ def _sequences(document: dict[str, Any]) -> Iterator[str]:
     items = document["per_sequence"]
     if any("mIoU" in numbers for numbers in items.values()):
         steps = list(document["mIoU"])
-        header = ["picture", "masks", *(f"IoU@{k}" for k in steps)]
+        header = ["image", "masks", *(f"IoU@{k}" for k in steps)]
         rows = [
             [name, str(numbers["objects"]), *(f"{numbers['mIoU'][k]:.1f}" for k in steps)]
             for name, numbers in items.items()
@@ -183,7 +185,7 @@ def _sequences(document: dict[str, Any]) -> Iterator[str]:
     else:
         header = ["sequence", "object", "J&F", "J", "F", "frames"]
         rows = [row for name, numbers in items.items() for row in _object_rows(name, numbers)]
-    yield f"<h2>All of them</h2><details{' open' if len(rows) <= 60 else ''}><summary>{len(rows)} rows</summary>"
+    yield f"<h2>All items</h2><details{' open' if len(rows) <= 60 else ''}><summary>{len(rows)} rows</summary>"
     yield f'<div class="scroll">{table(header, rows)}</div></details>'
 
 
@@ -196,16 +198,16 @@ def _object_rows(name: str, numbers: dict[str, Any]) -> Iterator[list[str]]:
 
 def _notices(document: dict[str, Any]) -> Iterator[str]:
     if not document["notices"]:
-        yield "<h2>Notices</h2><p>None: nothing was missing, left out or odd.</p>"
+        yield "<h2>Notices</h2><p>None.</p>"
         return
     counts = ", ".join(f"{count} x {escape(kind)}" for kind, count in document["counted_notices"].items())
     rows = [[n["kind"], n["where"], n["detail"]] for n in document["notices"][:MAX_NOTICES]]
     yield f"<h2>Notices</h2><p>{counts}</p><details><summary>The first {len(rows)}</summary>"
-    yield f'<div class="scroll">{table(["what", "where", "detail"], rows, numbers=False)}</div></details>'
+    yield f'<div class="scroll">{table(["kind", "where", "detail"], rows, numbers=False)}</div></details>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
-    """An HTML table; columns after the first two are numbers."""
+    """Render an HTML table; with ``numbers`` the columns after the first two are aligned right."""
 
     def cells(row: Sequence[str], tag: str) -> str:
         classes = (' class="n"' if numbers and place > 1 else "" for place in range(len(row)))

@@ -1,4 +1,4 @@
-"""Results of an evaluation: one document for programs, rows for spreadsheets, a page for people."""
+"""Results of an evaluation: a JSON document, CSV rows, and an HTML report."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from masklet.io.datasets import ImageDataset, VideoDataset
 SCHEMA, VERSION = "masklet/evaluation", 1
 
 VOLATILE = ("frames_per_second", "timing", "machine")
-"""What differs between two runs of the same evaluation."""
+"""Keys of the document that differ between two runs of the same evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came out.
+    """Results of an evaluation.
 
     Attributes:
-        document: all numbers in percent, with what is needed to repeat them; see docs/guides/evaluate.md.
-        rows: one for each object, with the name of its sequence.
+        document: all numbers in percent, with everything needed to reproduce them; see docs/guides/evaluate.md.
+        rows: a row for each object, with the name of its sequence.
     """
 
     document: dict[str, Any]
@@ -45,10 +45,10 @@ class Evaluation:
     def gather(
         cls, dataset: VideoDataset | ImageDataset, setup: dict[str, Any], store: RecordStore, out: Path | None
     ) -> Evaluation:
-        """Put the records of a data set together; files go to ``out``, if there is one."""
+        """Summarize the records of all items of a data set, and write the result files to ``out`` unless it is None."""
         found = [store.get(name) for name in dataset.names]
         records = [record for record in found if record is not None]
-        assert len(records) == len(dataset), "every item is done"
+        assert len(records) == len(dataset), "every item has a record"
         problems = [Notice(p.kind, p.where, p.detail) for p in dataset.warnings]
         document = _document(setup, records, problems)
         rows = [{"sequence": record.name} | row for record in records for row in record.objects]
@@ -60,7 +60,7 @@ class Evaluation:
         return result
 
     def csv(self) -> str:
-        """Rows for spreadsheets: a line for each object, scores in percent."""
+        """Return CSV with a line for each object, scores in percent."""
         lines = [_flat(row) for row in self.rows]
         columns = dict.fromkeys(key for line in lines for key in line)
         text = io.StringIO()
@@ -71,15 +71,19 @@ class Evaluation:
 
 
 def write_json(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
-    """Write a document, whole or not at all; `OutputError` where that is impossible."""
+    """Write a JSON document atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     write_text(Path(path), json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
 
 
 def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A document that `evaluate` wrote.
+    """Read a document that `evaluate` wrote.
 
     Raises:
-        FormatError: missing, or something else.
+        FormatError: the file is missing, or holds something else.
     """
     document = read_json(path, dict[str, Any], what="evaluation result")
     with expecting("results of masklet evaluate", str(path)):
@@ -120,7 +124,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _films(records: list[Record], store: RecordStore) -> list[Film]:
-    """The film strips of the worst items, the worst first."""
+    """Return the film strips of the worst items, the worst first."""
     scored = sorted((score, r.name, r) for r in records if (score := score_of(r)) is not None)
     films = []
     for score, name, record in scored:
@@ -131,7 +135,7 @@ def _films(records: list[Record], store: RecordStore) -> list[Film]:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    """A row with one value in each column."""
+    """Flatten a row to one value for each column."""
     flat: dict[str, Any] = {"sequence": row["sequence"], "object": row["object"]}
     for key, value in object_entry(row).items():
         if key == "iou":

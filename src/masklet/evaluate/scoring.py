@@ -1,4 +1,4 @@
-"""One sequence against its truth: masks in as they are made, one row for each object out."""
+"""Score the masks of a sequence against the true masks: frames in any order in, one row for each object out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from masklet.io.datasets import VideoSequence
 from masklet.types import FrameMasks, ObjectId
 
 Rules = Literal["sav", "davis", "youtube-vos", "mosev2", "ctc"]
-"""What counts and is measured: `metrics.sequences.Convention`, MOSEv2's own, and "sav" with SEG for cells."""
+"""Scoring rules: those of `metrics.sequences.Convention`, MOSEv2's own, and "sav" with SEG for cells."""
 
 RULES: dict[str, Rules] = {
     "davis2016": "davis",
@@ -35,7 +35,7 @@ RULES: dict[str, Rules] = {
     "mosev2": "mosev2",
     "ctc-seg": "ctc",
 }
-"""The rules of a data set by its name; "sav" for every other one, as in the paper."""
+"""Rules by the name of a data set; "sav" for all others, as in the paper."""
 
 CONVENTIONS: dict[Rules, Convention] = {
     "sav": "sav",
@@ -44,20 +44,20 @@ CONVENTIONS: dict[Rules, Convention] = {
     "mosev2": "sav",
     "ctc": "sav",
 }
-"""By whose rules J and F are counted."""
+"""Convention for J and F by rules."""
 
 BINS = 10
-"""Parts of a sequence over which its course is told."""
+"""Number of parts of a sequence for which J&F is reported."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a reader of the numbers must know; counted by kind in the report.
+    """A remark that readers of the numbers must know; the report counts them by kind.
 
     Attributes:
-        kind: a few words to count by.
-        where: the sequence, picture or file.
-        detail: what was expected and what came.
+        kind: category, a few words.
+        where: the sequence, image or file.
+        detail: what was expected and what was found.
     """
 
     kind: str
@@ -66,15 +66,10 @@ class Notice:
 
 
 class SequenceScorer:
-    """Compares the masks of a sequence with the truth, frame by frame and in any order; a later answer replaces one.
+    """Compares masks of a sequence with the true masks, frame by frame in any order; later masks replace earlier ones.
 
-    Pixels that the truth leaves open count for nothing (YouTube-VOS: they are background). An object that the
-    annotators left out on a frame is not scored there; which of its frames count is decided by its own, as in SA-V.
-
-    Args:
-        sequence: the truth.
-        rules: what counts.
-        object_ids: only these objects; None for all.
+    Void pixels are ignored (YouTube-VOS: they are background). An object that the annotators omitted on a frame is not
+    scored there. Which frames count is decided for each object, as in SA-V. ``object_ids`` limits the objects.
     """
 
     def __init__(self, sequence: VideoSequence, rules: Rules, object_ids: Collection[ObjectId] | None = None) -> None:
@@ -87,7 +82,7 @@ class SequenceScorer:
         self._frames: defaultdict[ObjectId, dict[int, FrameScores]] = defaultdict(dict)
 
     def _counted(self) -> Collection[ObjectId]:
-        """All objects; by DAVIS's rules those given on the first frame, in a row."""
+        """Return the scored objects: all of them; by DAVIS's rules 1 to the largest id on the first frame."""
         objects = self.sequence.objects
         if self.rules != "davis" or not objects:
             return list(objects)
@@ -95,7 +90,7 @@ class SequenceScorer:
         return range(1, max((i for i in first.object_ids if first[i].any()), default=0) + 1)
 
     def add(self, masks: FrameMasks) -> None:
-        """Compare one frame, if it is annotated; an object without a mask has an empty one."""
+        """Score one frame, if it is annotated; objects without a mask count as empty."""
         if masks.frame_index not in self._annotated:
             return
         truth = self.sequence.truth(masks.frame_index)
@@ -106,29 +101,29 @@ class SequenceScorer:
         if not ids:
             return
         void = None if self.rules == "youtube-vos" else truth.void
-        given = np.stack([masks[i] if i in masks.object_ids else np.zeros(truth.size, bool) for i in ids])
-        scores = self.metric.score_masks(given, np.stack([truth[i] for i in ids]), void)
+        predicted = np.stack([masks[i] if i in masks.object_ids else np.zeros(truth.size, bool) for i in ids])
+        scores = self.metric.score_masks(predicted, np.stack([truth[i] for i in ids]), void)
         for row, object_id in enumerate(ids):
             self._frames[object_id][masks.frame_index] = _row(scores, row)
 
     def fill(self) -> None:
-        """Count the annotated frames that were never added as frames without masks."""
+        """Score the annotated frames that were not added as frames without masks."""
         done = {frame for frames in self._frames.values() for frame in frames}
         for frame_index in sorted(self._annotated - done):
             self.add(no_masks(frame_index, self.sequence.size))
 
     @property
     def cells(self) -> list[float]:
-        """Of cell tracking, the Jaccard index of every true cell of every frame with the cell that matches it."""
+        """Jaccard index of every true cell of every frame with the matching cell (cell tracking only)."""
         return [overlap for _, overlaps in sorted(self._cells.items()) for overlap in overlaps]
 
     def scores(self, object_id: ObjectId) -> tuple[tuple[int, ...], SequenceScores]:
-        """The frames of an object that were compared, and what they say."""
+        """Return the scored frames of an object, and its scores on them."""
         frames = sorted(self._frames[object_id].items())
         return tuple(i for i, _ in frames), SequenceScores.from_frames((object_id,), [scores for _, scores in frames])
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """What each object scores, 0 to 1; objects of which no frame counts are left out."""
+        """Yield the scores of each object, 0 to 1; objects without a counted frame are left out."""
         for object_id in self.object_ids:
             if self._frames[object_id]:
                 yield from self._object_rows(object_id)
@@ -144,7 +139,7 @@ class SequenceScorer:
                 "J": counted.j,
                 "F": counted.f,
                 "JF": counted.jf,
-                "course": _course(counted, len(frames)),
+                "course": _segments(counted, len(frames)),
                 "presence": _presence(scores, counted),
             }
             if object_id in self.sequence.seen:
@@ -157,25 +152,25 @@ class SequenceScorer:
 
 
 def no_masks(frame_index: int, size: tuple[int, int]) -> FrameMasks:
-    """A frame without any object."""
-    nothing = np.zeros(0, np.float32)
+    """Return the masks of a frame without objects."""
+    scores = np.zeros(0, np.float32)
     empty: Bool[np.ndarray, "0 h w"] = np.zeros((0, *size), bool)
-    return FrameMasks(frame_index, (), empty, presence=nothing, iou=nothing)
+    return FrameMasks(frame_index, (), empty, presence=scores, iou=scores)
 
 
 def notices(sequence: VideoSequence) -> list[Notice]:
-    """What is odd about a sequence, and what of it does not count."""
+    """Return the problems of a sequence."""
     return [Notice(found.kind, found.where, found.detail) for found in (*sequence.problems(), *sequence.id_problems())]
 
 
-def uncounted(sequence: VideoSequence, rows: list[dict[str, Any]], rules: Rules) -> list[Notice]:
-    """A notice for each object of the truth that has no row, and for each row of an object that nothing shows."""
+def unscored_objects(sequence: VideoSequence, rows: list[dict[str, Any]], rules: Rules) -> list[Notice]:
+    """Return a notice for each object without a row of scores, and for each row of an object that is never visible."""
     left_out = sorted(set(sequence.objects) - {row["object"] for row in rows})
-    told = f"no frame of it counts by the rules {rules!r}"
+    not_scored = f"no frame of it counts by the rules {rules!r}"
     phantoms = [row["object"] for row in rows if row["object"] not in sequence.objects]
     counted = f"no frame shows it, but it counts by the rules {rules!r}, as in their evaluator"
     return [
-        *(Notice("object not scored", sequence.name, f"object {i}: {told}") for i in left_out),
+        *(Notice("object not scored", sequence.name, f"object {i}: {not_scored}") for i in left_out),
         *(Notice("object without a pixel", sequence.name, f"object {i}: {counted}") for i in phantoms),
     ]
 
@@ -186,8 +181,8 @@ def _row(scores: FrameScores, row: int) -> FrameScores:
     return FrameScores(scores.intersection[one], scores.prediction[one], scores.truth[one], scores.f[one], adaptive)
 
 
-def _course(score: ObjectScore, total: int) -> list[float | None]:
-    """Mean J&F over each tenth of the sequence, None where no frame of it counts."""
+def _segments(score: ObjectScore, total: int) -> list[float | None]:
+    """Return the mean J&F over each tenth of the sequence; None where no frame of it counts."""
     values = (score.j_frames + score.f_frames) / 2
     places = np.minimum(score.frames * BINS // max(total, 1), BINS - 1)
     return [float(values[places == place].mean()) if (places == place).any() else None for place in range(BINS)]
@@ -204,7 +199,7 @@ def _statistics(score: ObjectScore) -> dict[str, float]:
 
 
 def _mose(score: MoseScore) -> dict[str, float | None]:
-    """MOSEv2's numbers; its J and F take the place of the others."""
+    """Return MOSEv2's scores; its J and F replace the others."""
     return {
         "J": score.adaptive.j,
         "F": score.adaptive.f,

@@ -1,4 +1,4 @@
-"""From records to the numbers of a data set; in percent, as papers print them."""
+"""Summarize records to the scores of a data set, in percent."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from masklet.evaluate.scoring import Rules
 Row = dict[str, Any]
 
 TARGETS = (0.85, 0.9)
-"""The IoU that counting clicks is about."""
+"""IoU targets of the number of clicks (NoC)."""
 
 
 def score_of(record: Record) -> float | None:
-    """What an item scores, 0 to 1: J&F, or the IoU after the last click; the mean over its objects."""
+    """Return the score of an item, 0 to 1: J&F or the IoU after the last click, mean over its objects."""
     values = [row["iou"][-1] if "iou" in row else row["JF"] for row in record.objects]
     return float(np.mean(values)) if values else None
 
 
 def summarize(records: Sequence[Record], rules: Rules) -> dict[str, Any]:
-    """The numbers of a data set; each object counts alike, however long its sequence.
+    """Compute the scores of a data set as means over all objects, whatever the length of their sequences.
 
-    ``main`` names the number that stands for all: J&F, G (YouTube-VOS), or the mean IoU after the last answer.
+    ``main`` names the main score: J&F, G (YouTube-VOS), SEG (cells), or the mean IoU after the last prompt.
     """
     rows = [row for record in records for row in record.objects]
     summary: dict[str, Any] = {"main": None, "J": None, "F": None, "JF": None, "objects": len(rows)}
     if not rows:
         return summary
     if "iou" in rows[0]:
-        return summary | _of_pictures(rows) | _of_folders(records)
-    summary |= {"main": "JF", **_means(rows), "presence": _presence(rows), "course": _course(rows)}
+        return summary | _of_images(rows) | _of_folders(records)
+    summary |= {"main": "JF", **_means(rows), "presence": _presence(rows), "course": _segments(rows)}
     if any("seen" in row for row in rows):
         summary |= _seen_unseen(rows) | ({"main": "G"} if rules == "youtube-vos" else {})
     if cells := [np.array(record.cells) for record in records if record.cells]:
@@ -47,7 +47,7 @@ def summarize(records: Sequence[Record], rules: Rules) -> dict[str, Any]:
 
 
 def per_sequence(record: Record) -> dict[str, Any]:
-    """The numbers of one item."""
+    """Return the scores of one item."""
     rows = record.objects
     if rows and "iou" in rows[0]:
         curve = np.mean([row["iou"] for row in rows], axis=0)
@@ -57,7 +57,7 @@ def per_sequence(record: Record) -> dict[str, Any]:
 
 
 def object_entry(row: Row) -> dict[str, Any]:
-    """The row of an object in percent, without what only the report draws."""
+    """Return the row of an object in percent, without what is only used for charts."""
     entry: dict[str, Any] = {}
     for key, value in row.items():
         if key in ("course", "presence", "object"):
@@ -78,7 +78,7 @@ def _percent(value: float) -> float:
 
 
 def _means(rows: Iterable[Row]) -> dict[str, float]:
-    """The mean over objects of each score that they have."""
+    """Return the mean of each score over the objects that have it."""
     values: dict[str, list[float]] = {}
     for row in rows:
         for key, value in row.items():
@@ -88,14 +88,14 @@ def _means(rows: Iterable[Row]) -> dict[str, float]:
 
 
 def _presence(rows: Iterable[Row]) -> dict[str, float | None]:
-    """How often the masks say rightly whether an object is there, by frame."""
+    """Return how often the masks are right about the presence of an object, by frame."""
     total = sum((PresenceCounts(*row["presence"]) for row in rows), PresenceCounts())
     shares = {"accuracy": total.accuracy, "precision": total.precision, "recall": total.recall}
     return {key: None if value is None else _percent(value) for key, value in shares.items()}
 
 
-def _course(rows: Sequence[Row]) -> list[float | None]:
-    """Mean J&F over each tenth of the sequences."""
+def _segments(rows: Sequence[Row]) -> list[float | None]:
+    """Return the mean J&F over each tenth of the sequences."""
     columns = [
         [value for value in column if value is not None] for column in zip(*(r["course"] for r in rows), strict=True)
     ]
@@ -103,7 +103,7 @@ def _course(rows: Sequence[Row]) -> list[float | None]:
 
 
 def _seen_unseen(rows: Sequence[Row]) -> dict[str, Any]:
-    """YouTube-VOS: J and F over objects of seen and of unseen categories; G is the mean of the four."""
+    """Return YouTube-VOS's J and F over objects of seen and of unseen categories; G is the mean of the four."""
     numbers: dict[str, Any] = {}
     for name, wanted in (("seen", True), ("unseen", False)):
         some = [row for row in rows if row.get("seen") is wanted]
@@ -114,7 +114,7 @@ def _seen_unseen(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _interactive(rows: Sequence[Row]) -> dict[str, Any]:
-    """Mean scores and seconds after 1, 2, ... corrected frames; who is content early keeps score and time."""
+    """Return mean scores and seconds after 1, 2, ... corrected frames; finished objects keep their last."""
     clicked = [row["rounds"] for row in rows if row["rounds"]]
     most = max((len(rounds) for rounds in clicked), default=0)
     curve = []
@@ -124,18 +124,18 @@ def _interactive(rows: Sequence[Row]) -> dict[str, Any]:
         point |= {key: _percent(float(np.mean([r[key] for r in now]))) for key in ("J", "F", "JF")}
         point["seconds"] = float(np.mean([r["seconds"] for r in now]))
         curve.append(point)
-    heights = [point["JF"] for point in curve]
+    values = [point["JF"] for point in curve]
     return {
         "curve": curve,
         "area": {
-            axis: area_under(heights, [point[axis] for point in curve]) if curve else None
+            axis: area_under(values, [point[axis] for point in curve]) if curve else None
             for axis in ("interactions", "seconds")
         },
     }
 
 
 def area_under(values: Sequence[float], along: Sequence[float]) -> float:
-    """Area under a curve over its span, which is the curve's mean height; of a single point its height."""
+    """Compute the area under a curve divided by its span, the mean height; for a single point its height."""
     span = along[-1] - along[0]
     if span <= 0:
         return float(np.mean(values))
@@ -143,7 +143,7 @@ def area_under(values: Sequence[float], along: Sequence[float]) -> float:
     return float((steps * (np.asarray(values)[1:] + np.asarray(values)[:-1]) / 2).sum() / span)
 
 
-def _of_pictures(rows: Sequence[Row]) -> dict[str, Any]:
+def _of_images(rows: Sequence[Row]) -> dict[str, Any]:
     curves = np.array([row["iou"] for row in rows])
     last = curves.shape[1]
     numbers: dict[str, Any] = {
@@ -158,9 +158,9 @@ def _of_pictures(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _of_folders(records: Sequence[Record]) -> dict[str, Any]:
-    """Several sets in folders side by side: the numbers of each, and their mean, in which each set counts alike.
+    """Return the scores of each of several sets in folders side by side, and the mean over the sets.
 
-    So SAM 2 reports its 23 image sets (paper section 6.2); a set with many small masks does not drown the others.
+    SAM 2 reports its 23 image sets this way (paper section 6.2); a set with many small masks does not dominate.
     """
     curves: dict[str, list[list[float]]] = {}
     for record in records:
@@ -170,10 +170,10 @@ def _of_folders(records: Sequence[Record]) -> dict[str, Any]:
     if len(filled) < 2:
         return {}
 
-    def told(curve: Iterable[float]) -> dict[str, float]:
+    def by_clicks(curve: Iterable[float]) -> dict[str, float]:
         return {str(k): _percent(value) for k, value in enumerate(curve, start=1)}
 
     return {
-        "mIoU_folders": told(np.mean(list(filled.values()), axis=0)),
-        "folders": {folder: told(curve) for folder, curve in sorted(filled.items())},
+        "mIoU_folders": by_clicks(np.mean(list(filled.values()), axis=0)),
+        "folders": {folder: by_clicks(curve) for folder, curve in sorted(filled.items())},
     }

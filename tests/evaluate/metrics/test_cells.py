@@ -30,11 +30,11 @@ def test_overlaps(truth: list[int], prediction: list[int], overlaps: list[float]
 
 def test_seg_is_the_mean_over_all_cells() -> None:
     assert seg([np.array([0.5]), np.array([]), np.array([1.0, 0.0, 0.5])]) == 0.5
-    with pytest.raises(FormatError, match="at least one true cell"):
+    with pytest.raises(FormatError):
         seg([np.array([])])
 
 
 @pytest.mark.usefixtures("untyped_caller")
 def test_sizes_have_to_agree() -> None:
-    with pytest.raises(FormatError, match=r"truth's size \(2, 3\), got \(3, 2\)"):
+    with pytest.raises(FormatError, match=r"\(2, 3\).*\(3, 2\)"):
         cell_overlaps(np.zeros((3, 2), np.uint8), np.zeros((2, 3), np.uint8))

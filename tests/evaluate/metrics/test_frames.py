@@ -30,7 +30,7 @@ def parity(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stored(repository: Path) -> dict[str, Any]:
-    """What the public programs say of these pairs: J and F of each object."""
+    """J and F of each object of these pairs by the public programs."""
     numbers: dict[str, Any] = json.loads((repository / "tests/evaluate/data/vos_benchmark.json").read_text("utf-8"))
     return numbers
 
@@ -120,13 +120,13 @@ def test_no_objects() -> None:
 
 @pytest.mark.usefixtures("untyped_caller")
 def test_sizes_have_to_agree() -> None:
-    with pytest.raises(FormatError, match=r"truth's size \(4, 4\) .*, got \(4, 5\)"):
+    with pytest.raises(FormatError, match=r"\(4, 4\).*\(4, 5\)"):
         FrameMetric().score_labels(np.zeros((4, 5), np.uint8), np.zeros((4, 4), np.uint8), [1])
-    with pytest.raises(FormatError, match=r"truth's shape \(2, 4, 4\) .*, got \(1, 4, 4\)"):
+    with pytest.raises(FormatError, match=r"\(2, 4, 4\).*\(1, 4, 4\)"):
         FrameMetric().score_masks(np.zeros((1, 4, 4), bool), np.zeros((2, 4, 4), bool))
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, float("nan"), float("inf")])
 def test_tolerance_has_to_be_a_distance(tolerance: float) -> None:
-    with pytest.raises(FormatError, match="tolerance of 0 or more"):
+    with pytest.raises(FormatError, match=str(tolerance)):
         FrameMetric(tolerance=tolerance)

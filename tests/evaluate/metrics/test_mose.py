@@ -1,4 +1,4 @@
-"""MOSEv2: stretches in which an object is gone or back, by hand."""
+"""MOSEv2: intervals of absence and reappearance, by hand."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_the_mean_leaves_out_what_an_object_lacks() -> None:
     assert mean.reappearance is None
     assert mean.adaptive == pytest.approx(((0.35 + 0.8) / 2,) * 2)
     assert mean.adaptive.jf == pytest.approx((0.35 + 0.8) / 2)
-    with pytest.raises(FormatError, match="at least one object"):
+    with pytest.raises(FormatError):
         mean_mose([])
 
 
 def test_bad_input() -> None:
-    with pytest.raises(FormatError, match="at least 3 frames"):
+    with pytest.raises(FormatError, match="2"):
         mose_scores(sequence("##", "11"))
     plain = sequence("###", "111")
     with pytest.raises(FormatError, match="adaptive"):

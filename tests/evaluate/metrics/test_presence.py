@@ -1,4 +1,4 @@
-"""Counting who was there and who was said to be."""
+"""Counts of visible and predicted objects."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from masklet.evaluate.metrics.presence import PresenceCounts
 
 def test_counts_and_shares() -> None:
     truth = np.array([[1, 1, 0], [1, 0, 0]], bool)
-    said = np.array([[1, 0, 1], [1, 0, 0]], bool)
-    counts = PresenceCounts.of(said, truth)
+    predicted = np.array([[1, 0, 1], [1, 0, 0]], bool)
+    counts = PresenceCounts.of(predicted, truth)
     assert counts == PresenceCounts(found=2, missed=1, imagined=1, absent=2)
     assert (counts.accuracy, counts.precision, counts.recall) == (4 / 6, 2 / 3, 2 / 3)
-    assert PresenceCounts.of(said[0], truth[0]) + PresenceCounts.of(said[1], truth[1]) == counts
+    assert PresenceCounts.of(predicted[0], truth[0]) + PresenceCounts.of(predicted[1], truth[1]) == counts
 
 
 def test_shares_of_nothing() -> None:

@@ -9,13 +9,9 @@ from masklet.errors import FormatError
 from masklet.evaluate.metrics.frames import FrameScores
 from masklet.evaluate.metrics.sequences import (
     Convention,
-    MeanScores,
     ObjectScore,
-    SeenUnseen,
     SequenceScores,
-    davis_object_ids,
     davis_statistics,
-    matched_sequences,
     mean_scores,
     object_scores,
 )
@@ -38,7 +34,7 @@ def test_j_of_empty_masks() -> None:
 
 LATE = ("...##.", "..###.", "000570")  # the prediction is one frame early
 GHOST = ("......", "..##..", "000000")  # never in the truth
-ENDS = ("#....#", "#....#", "900009")  # only where sav and davis do not look
+ENDS = ("#....#", "#....#", "900009")  # only on frames that do not count in sav and davis
 BACK = ("##.##.", "##.##.", "880880")
 
 
@@ -72,7 +68,7 @@ def test_a_data_set_is_the_mean_over_objects() -> None:
     mean = mean_scores([single(0.2, 0.4), single(0.4, 0.4), single(0.9, 0.7)])
     assert mean == pytest.approx((0.5, 0.5))
     assert mean.jf == pytest.approx(0.5)
-    with pytest.raises(FormatError, match="at least one object"):
+    with pytest.raises(FormatError):
         mean_scores([])
 
 
@@ -83,35 +79,12 @@ def test_davis_statistics_by_hand() -> None:
     assert davis_statistics(np.array([0.7])) == pytest.approx((0.7, 1, 0))
 
 
-def test_davis_objects_are_numbered_without_gaps() -> None:
-    assert davis_object_ids(np.array([[0, 3, 255]], np.uint8)) == (1, 2, 3)
-    assert davis_object_ids(np.array([[0, 255]], np.uint8)) == ()
-
-
-def test_frames_are_put_together() -> None:
+def test_frames_are_stacked() -> None:
     frame = FrameScores(np.array([1]), np.array([2]), np.array([3]), np.array([0.5]))
     scores = SequenceScores.from_frames([4], [frame, frame])
     assert scores.union.tolist() == [[4], [4]]
     assert scores.adaptive_f is None
-    with pytest.raises(FormatError, match="at least one frame"):
+    with pytest.raises(FormatError):
         SequenceScores.from_frames([4], [])
-    with pytest.raises(FormatError, match=r"scores of 2 objects on every frame, got \[1\]"):
+    with pytest.raises(FormatError, match=r"\[1\]"):
         SequenceScores.from_frames([4, 5], [frame])
-
-
-def test_matched_sequences() -> None:
-    assert matched_sequences(["b", "a", "c"], ["c", "a", "d"]) == ["a", "c"]
-    assert matched_sequences({"b", "a"}, {"a", "b"}, strict=True) == ["a", "b"]
-    with pytest.raises(FormatError, match=r"2 \(a, b\) missing, 1 \(d\) too many"):
-        matched_sequences(["b", "a", "c"], ["c", "d"], strict=True)
-    with pytest.raises(FormatError, match="no sequence has both"):
-        matched_sequences(["a"], ["b"])
-
-
-def test_seen_and_unseen() -> None:
-    both = SeenUnseen.of([single(0.8, 0.9), single(0.6, 0.7)], [single(0.2, 0.3)])
-    assert both.seen == pytest.approx(MeanScores(0.7, 0.8))
-    assert both.overall == pytest.approx((0.7 + 0.8 + 0.2 + 0.3) / 4)
-    assert SeenUnseen.of([], [single(0.2, 0.4)]).overall == pytest.approx(0.3)
-    with pytest.raises(FormatError, match="at least one object"):
-        _ = SeenUnseen.of([], []).overall

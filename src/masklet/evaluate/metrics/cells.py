@@ -10,11 +10,11 @@ from jaxtyping import Float64, UInt8, UInt16
 from masklet.errors import FormatError
 
 CellLabels = UInt8[np.ndarray, "*size"] | UInt16[np.ndarray, "*size"]
-"""A picture or a stack of cell ids, 0 for background."""
+"""An image or a stack of cell ids, 0 for background."""
 
 
 def cell_overlaps(prediction: CellLabels, truth: CellLabels) -> Float64[np.ndarray, " cells"]:
-    """Jaccard index of each true cell of one frame with the cell that matches it, 0 where none does; ids ascending.
+    """Compute the Jaccard index of each true cell of one frame with its matching cell, 0 without one; by ascending id.
 
     A predicted cell matches a true one when it covers more than half of its pixels, so at most one does (Ulman et
     al. 2017, "An objective comparison of cell-tracking algorithms"). Works in two and three dimensions.
@@ -36,7 +36,7 @@ def cell_overlaps(prediction: CellLabels, truth: CellLabels) -> Float64[np.ndarr
 
 
 def seg(overlaps: Iterable[Float64[np.ndarray, " _"]]) -> float:
-    """SEG: the mean over the true cells of all frames, each alike, 0 to 1.
+    """Compute SEG, the mean over the true cells of all frames, 0 to 1.
 
     Raises:
         FormatError: there is no true cell.

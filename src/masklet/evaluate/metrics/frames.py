@@ -1,4 +1,4 @@
-"""What one frame says of each object: the areas that J is made of, and F."""
+"""Scores of one frame for each object: the areas that give J, and F."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius, bound
 from masklet.types import ObjectId, Region
 
 VOID = 255
-"""The label that DAVIS and others give to pixels which the annotators left open."""
+"""Label of void pixels in DAVIS and others, which the annotators left undecided."""
 
 Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
-"""A picture of object ids, 0 for background."""
+"""A label map: object ids, 0 for background."""
 
 
 class Overlaps:
-    """Areas of masks that are compared; J comes of them."""
+    """Areas of predicted and true masks, and J."""
 
     intersection: Int64[np.ndarray, "*n"]
     prediction: Int64[np.ndarray, "*n"]
@@ -29,7 +29,7 @@ class Overlaps:
 
     @property
     def union(self) -> Int64[np.ndarray, "*n"]:
-        """Pixels in either mask."""
+        """Number of pixels in either mask."""
         return np.asarray(self.prediction + self.truth - self.intersection)
 
     @property
@@ -41,14 +41,14 @@ class Overlaps:
 
 @dataclass(frozen=True, eq=False)
 class FrameScores(Overlaps):
-    """One frame, n objects.
+    """Scores of n objects on one frame.
 
     Attributes:
         intersection: (n,) pixels in both masks.
         prediction: (n,) pixels in the predicted mask.
         truth: (n,) pixels in the true mask.
         f: (n,) boundary measure, 0 to 1.
-        adaptive_f: (n,) the same with MOSEv2's adaptive radius, or None where it was not asked for.
+        adaptive_f: (n,) the same with MOSEv2's adaptive radius, or None if it was not computed.
     """
 
     intersection: Int64[np.ndarray, " n"]
@@ -60,11 +60,11 @@ class FrameScores(Overlaps):
 
 @dataclass(frozen=True, kw_only=True)
 class FrameMetric:
-    """How to compare two pictures of masks.
+    """Compares predicted and true masks of a frame.
 
     Attributes:
-        tolerance: of F: below 1 a share of the diagonal, rounded up to whole pixels; from 1 on pixels.
-        adaptive: also measure F with the radius that shrinks with the object (MOSEv2).
+        tolerance: radius of F: if below 1 a share of the diagonal, rounded up to pixels; otherwise in pixels.
+        adaptive: also compute F with a radius that depends on the object's size (MOSEv2).
 
     Raises:
         FormatError: the tolerance is not a number of 0 or more.
@@ -80,7 +80,7 @@ class FrameMetric:
     def score_masks(
         self, prediction: Bool[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h w"], void: Region | None = None
     ) -> FrameScores:
-        """Compare the masks of n objects on one frame; pixels of ``void`` count for nothing, in J and in F alike.
+        """Compare the masks of n objects on one frame; pixels of ``void`` are ignored, in J and in F.
 
         Raises:
             FormatError: the two differ in size or number of objects.
@@ -101,10 +101,9 @@ class FrameMetric:
         """Compare two label maps of one frame for the objects named; all other labels are background.
 
         Args:
-            prediction: (h, w) object ids, 0 for background.
-            truth: the same.
-            object_ids: which objects to score, in the order of the result.
-            void: pixels with this label in the truth count for nothing, in J and in F alike; None: all count.
+            prediction, truth: label maps.
+            object_ids: objects to score, in the order of the result.
+            void: label of pixels in the truth that are ignored, in J and in F; None: all count.
 
         Raises:
             FormatError: the two differ in size.
@@ -114,15 +113,15 @@ class FrameMetric:
                 f"expected a prediction of the truth's size {truth.shape} (height, width), got {prediction.shape}"
             )
         if void is not None:
-            left_open = truth == void
-            prediction, truth = np.where(left_open, 0, prediction), np.where(left_open, 0, truth)
+            ignored = truth == void
+            prediction, truth = np.where(ignored, 0, prediction), np.where(ignored, 0, truth)
         size = (truth.shape[0], truth.shape[1])
         window = bounding_window((prediction | truth) > 0, margin=1)
         prediction, truth = prediction[window], truth[window]
         return self._gather([self._score(prediction == i, truth == i, size) for i in object_ids])
 
     def _score(self, prediction: Region, truth: Region, size: tuple[int, int]) -> _Row:
-        window = bounding_window(prediction | truth, margin=1)  # all there is to see, and a tenth of the work
+        window = bounding_window(prediction | truth, margin=1)  # a tenth of the work
         prediction, truth = prediction[window], truth[window]
         area = int(np.count_nonzero(truth))
         f = boundary_f(prediction, truth, boundary_radius(size, self.tolerance))
@@ -140,7 +139,7 @@ _Row = tuple[int, int, int, float, float]
 
 
 def adaptive_radius(size: tuple[int, int], area: int) -> float:
-    """MOSEv2's radius for F: a tenth of the square root of the true area, rounded up.
+    """Compute MOSEv2's radius for F: a tenth of the square root of the true area, rounded up.
 
     At most 0.008 of the diagonal, which is not rounded, and just that for an empty truth: as in the evaluation kit of
     the MOSE authors.
@@ -150,10 +149,10 @@ def adaptive_radius(size: tuple[int, int], area: int) -> float:
 
 
 def object_ids_in(truths: Iterable[Labels]) -> tuple[ObjectId, ...]:
-    """All ids in some label maps but 0, ascending."""
+    """Return all ids in some label maps except 0, ascending."""
     known: set[int] = set()
     for labels in truths:
         accounted = sum(int(np.count_nonzero(labels == i)) for i in known)
-        if accounted != np.count_nonzero(labels):  # far cheaper than looking for unknown ids in every map
+        if accounted != np.count_nonzero(labels):  # far cheaper than np.unique of every map
             known |= set(np.unique(labels).tolist()) - {0}
     return tuple(sorted(known))

@@ -1,6 +1,6 @@
-"""MOSEv2 (Ding et al. 2025, arXiv 2508.05630): smoothed J, adaptive F, and how well vanishing and return are tracked.
+"""MOSEv2 (Ding et al. 2025, arXiv 2508.05630): smoothed J, adaptive F, disappearance and reappearance.
 
-All follows the evaluation kit that the authors publish; where the paper says it in other words, the kit decides.
+The scores follow the evaluation kit of the authors; where the paper differs, the kit decides.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from masklet.types import ObjectId
 
 @dataclass(frozen=True)
 class MoseScore:
-    """One object of one sequence, or the mean over many; all 0 to 1.
+    """Scores of one object of one sequence, or means over many; 0 to 1.
 
     Attributes:
         adaptive: J, and F with the adaptive radius; its ``jf`` is the benchmark's main number.
         standard: the same J, and F with a radius of 0.008 of the diagonal.
-        disappearance: J and adaptive F over the stretches where an object seen before is gone; None where there are
+        disappearance: J and adaptive F over the intervals in which an object seen before is absent; None if there are
             none.
-        reappearance: J and adaptive F over the stretches where it is back, up to the next disappearance; None where
-            there are none. An object that is absent at first reappears when it first shows.
+        reappearance: J and adaptive F over the intervals in which it is visible again, up to the next disappearance;
+            None if there are none. An object that is absent at first reappears when it first becomes visible.
     """
 
     adaptive: MeanScores
@@ -36,13 +36,13 @@ class MoseScore:
 
 
 def mose_scores(scores: SequenceScores) -> dict[ObjectId, MoseScore]:
-    """What each object of a sequence scores by the rules of MOSEv2.
+    """Score each object of a sequence by the rules of MOSEv2.
 
-    The first and the last frame are left out; all others count, also those before the object shows. J is
-    (intersection + 1) / (union + 1). A stretch counts with its mean, an object with the mean of its stretches.
+    The first and the last frame are left out; all others count, also those before the object is visible. J is
+    (intersection + 1) / (union + 1). The score of an interval is its mean, that of an object the mean of its intervals.
 
-    The kit's standard F is that of DAVIS, as here, but for frames where the adaptive radius reaches its limit: there
-    the kit does not round the standard radius up to whole pixels either.
+    The standard F is that of DAVIS; the kit differs on frames where the adaptive radius reaches its limit: there it
+    does not round the standard radius up to pixels either.
 
     Raises:
         FormatError: fewer than three frames, or scores without adaptive F.
@@ -55,20 +55,20 @@ def mose_scores(scores: SequenceScores) -> dict[ObjectId, MoseScore]:
     found = {}
     for column, object_id in enumerate(scores.object_ids):
         measures = np.stack([smoothed[1:-1, column], scores.adaptive_f[1:-1, column]])
-        gone, back = _stretches(scores.truth[1:-1, column] > 0)
+        absent, visible = _intervals(scores.truth[1:-1, column] > 0)
         adaptive = _mean([measures])
         assert adaptive is not None
         found[object_id] = MoseScore(
             adaptive=adaptive,
             standard=MeanScores(adaptive.j, float(scores.f[1:-1, column].mean())),
-            disappearance=_mean([measures[:, stretch] for stretch in gone]),
-            reappearance=_mean([measures[:, stretch] for stretch in back]),
+            disappearance=_mean([measures[:, interval] for interval in absent]),
+            reappearance=_mean([measures[:, interval] for interval in visible]),
         )
     return found
 
 
 def mean_mose(objects: Iterable[MoseScore]) -> MoseScore:
-    """The mean over all objects of a data set; a score that an object lacks stays out of that mean.
+    """Compute the mean over all objects of a data set; each mean is over the objects that have the score.
 
     Raises:
         FormatError: there is no object.
@@ -82,15 +82,15 @@ def mean_mose(objects: Iterable[MoseScore]) -> MoseScore:
     )
 
 
-def _stretches(visible: Bool[np.ndarray, " t"]) -> tuple[list[slice], list[slice]]:
-    """Where the object is gone after it was seen, and where it is back after it was gone."""
+def _intervals(visible: Bool[np.ndarray, " t"]) -> tuple[list[slice], list[slice]]:
+    """Return the intervals of absence after the object was visible, and those in which it is visible again."""
     changes = np.flatnonzero(visible[1:] != visible[:-1]) + 1
     runs = [slice(a, b) for a, b in zip([0, *changes.tolist()], [*changes.tolist(), len(visible)], strict=True)]
     return [run for run in runs[1:] if not visible[run.start]], [run for run in runs[1:] if visible[run.start]]
 
 
-def _mean(stretches: Sequence[Float64[np.ndarray, "2 _"]]) -> MeanScores | None:
-    return _over([MeanScores(*stretch.mean(axis=1).tolist()) for stretch in stretches])
+def _mean(intervals: Sequence[Float64[np.ndarray, "2 _"]]) -> MeanScores | None:
+    return _over([MeanScores(*interval.mean(axis=1).tolist()) for interval in intervals])
 
 
 def _over(scores: Sequence[MeanScores | None]) -> MeanScores | None:

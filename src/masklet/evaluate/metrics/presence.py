@@ -1,4 +1,4 @@
-"""Is the object there: how often the answer is right, frame by frame."""
+"""Presence of the object: how often the prediction is right, frame by frame."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jaxtyping import Bool
 
 @dataclass(frozen=True)
 class PresenceCounts:
-    """Frames (or frames of many objects) by what is true and what was said; add them up with ``+``.
+    """Confusion matrix of frames, or of frames of many objects; add counts up with ``+``.
 
     Attributes:
-        found: there, and said to be.
-        missed: there, but said to be absent.
-        imagined: absent, but said to be there.
-        absent: absent, and said to be.
+        found: true positives: visible and predicted.
+        missed: false negatives: visible but not predicted.
+        imagined: false positives: predicted but absent.
+        absent: true negatives: absent and not predicted.
     """
 
     found: int = 0
@@ -25,10 +25,13 @@ class PresenceCounts:
     absent: int = 0
 
     @classmethod
-    def of(cls, said: Bool[np.ndarray, "..."], truth: Bool[np.ndarray, "..."]) -> PresenceCounts:
+    def of(cls, predicted: Bool[np.ndarray, "..."], truth: Bool[np.ndarray, "..."]) -> PresenceCounts:
         """Count two arrays of one shape, such as (frames, objects)."""
         return cls(
-            *(int(np.count_nonzero(hit)) for hit in (said & truth, ~said & truth, said & ~truth, ~said & ~truth))
+            *(
+                int(np.count_nonzero(hit))
+                for hit in (predicted & truth, ~predicted & truth, predicted & ~truth, ~predicted & ~truth)
+            )
         )
 
     def __add__(self, other: PresenceCounts) -> PresenceCounts:
@@ -41,17 +44,17 @@ class PresenceCounts:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of right answers, 0 to 1; None where nothing was counted."""
+        """Share of right predictions, 0 to 1; None without frames."""
         return _share(self.found + self.absent, self.missed + self.imagined)
 
     @property
     def precision(self) -> float | None:
-        """Share of true ones among "it is there", 0 to 1; None where that was never said."""
+        """Share of the predicted frames on which the object is visible, 0 to 1; None without any."""
         return _share(self.found, self.imagined)
 
     @property
     def recall(self) -> float | None:
-        """Share of frames with the object on which that was said, 0 to 1; None where there are none."""
+        """Share of the frames with the object on which it is predicted, 0 to 1; None without any."""
         return _share(self.found, self.missed)
 
 

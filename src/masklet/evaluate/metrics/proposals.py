@@ -1,4 +1,4 @@
-"""Automatic masks of pictures: how many of the true objects they find (COCO's average recall, without classes)."""
+"""Automatic masks of images: how many of the true objects they find (COCO's average recall, without classes)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from masklet.masks.rle import iou
 from masklet.types import Rle
 
 MAX_DETECTIONS = 1000
-"""How many masks of a picture count, the best first: AR@1000."""
+"""Number of masks of an image that count, the best first: AR@1000."""
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""IoU from which on an object counts as found."""
+"""IoU thresholds from which an object counts as found."""
 
 ObjectSize = Literal["all", "small", "medium", "large"]
 
@@ -31,11 +31,11 @@ _AREAS: dict[ObjectSize, tuple[float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class RecallCounts:
-    """True objects and how many were found, by size; add pictures up with ``+``.
+    """Counts of true objects and of those found, by size; add counts of images with ``+``.
 
     Attributes:
         found: (4, 10) objects found, for each size and IoU threshold.
-        total: (4,) objects there are of each size.
+        total: (4,) objects of each size.
     """
 
     found: Int64[np.ndarray, "sizes thresholds"]
@@ -45,7 +45,7 @@ class RecallCounts:
         return RecallCounts(self.found + other.found, self.total + other.total)
 
     def average_recall(self, size: ObjectSize = "all") -> float | None:
-        """Mean over the IoU thresholds of the share of objects found, 0 to 1; None where there are none of the size.
+        """Compute the mean over the IoU thresholds of the share of objects found, 0 to 1; None without objects.
 
         Small objects have up to 32 x 32 pixels, large ones 96 x 96 or more.
         """
@@ -59,13 +59,13 @@ def count_recalled(
     truths: Sequence[Rle],
     max_detections: int = MAX_DETECTIONS,
 ) -> RecallCounts:
-    """Match the predicted masks of one picture, the best first, to its true objects.
+    """Match the predicted masks of one image, the best first, to its true objects.
 
-    Each mask takes the free object it overlaps best; an object is found from each IoU threshold on that this reaches.
-    The numbers are those of COCOeval with one class and no crowds.
+    Each mask is matched to the free object with the highest IoU; an object is found at each threshold that it reaches.
+    The numbers equal those of COCOeval with one class and no crowds.
 
     Raises:
-        FormatError: not one score for each prediction.
+        FormatError: another number of scores than of predictions.
     """
     if len(predictions) != len(scores):
         raise FormatError(f"expected one score for each of {len(predictions)} predictions, got {len(scores)}")
@@ -79,10 +79,10 @@ def count_recalled(
 
 
 def _found(iou: Float64[np.ndarray, "n m"]) -> Int64[np.ndarray, " thresholds"]:
-    """How many of m objects are matched at each threshold by n masks that choose in turn."""
+    """Count how many of m objects are matched at each threshold by n masks in turn."""
     free: Bool[np.ndarray, "thresholds m"] = np.ones((len(THRESHOLDS), iou.shape[1]), bool)
     for overlaps in iou[(iou >= THRESHOLDS[0]).any(axis=1)]:
         wanted = np.where(free & (overlaps >= THRESHOLDS[:, None]), overlaps, -1)
-        last_best = wanted.shape[1] - 1 - wanted[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
+        last_best = wanted.shape[1] - 1 - wanted[:, ::-1].argmax(axis=1)  # on ties COCO takes the last
         free[np.arange(len(free)), last_best] &= wanted.max(axis=1) < 0
     return np.asarray((~free).sum(axis=1))
