@@ -282,8 +282,10 @@ def _frame_answer(
     """
     cleaned = services.cleaned(edit.project, sorted(rows, key=lambda row: row.object_id), project.size)
     shown = frame_json(frame, cleaned, project.size)
-    services.publish_change(project.id, edit.revision, "prompts", frame=shown, objects=list(changed), stale=stale)
-    return {"revision": edit.revision, "frame": shown}
+    services.publish_change(
+        project.id, edit.revision, "prompts", frame=shown, objects=list(changed), stale=stale, undo=edit.label
+    )
+    return {"revision": edit.revision, "frame": shown, "undo": edit.label}
 
 
 def _state_row(project: OpenProject, object_id: ObjectId, frame: int, selecting: Sequence[Click] = ()) -> FrameRow:

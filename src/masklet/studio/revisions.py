@@ -36,6 +36,7 @@ class Edit:
         project: the project.
         objects: visible objects by id.
         revision: the revision of what is written.
+        label: of the edit, once it has begun.
         changes: of the statistics of frames.
     """
 
@@ -60,6 +61,7 @@ class Edit:
         self.objects = dict(sorted(shown.items()))
         self._highest_id = max((row.object_id for row in objects), default=0)
         self._is_new = False
+        self.label = ""
         self._new_objects: set[ObjectId] = set()
         self.changes: list[FrameChange] = []
 
@@ -99,6 +101,7 @@ class Edit:
                 session.execute(delete(table).where(table.project_id == project.id, table.died <= oldest))
             session.execute(delete(StepRow).where(StepRow.project_id == project.id, StepRow.revision <= oldest))
         self._is_new = True
+        self.label = label
 
     def add_object(self, name: str, color: str, object_id: ObjectId) -> ObjectRow:
         """Insert an object."""

@@ -385,10 +385,11 @@ class PromptOut(BaseModel):
 
 
 class AnswerOut(BaseModel):
-    """The frame after a prompt, the prompts, candidate masks, and the new object."""
+    """The frame after a prompt, the label of the edit, the prompts, candidate masks, and the new object."""
 
     revision: int
     frame: FrameOut
+    undo: str | None = None
     prompt: PromptOut | None = None
     candidates: list[CandidateOut] = []
     object: ObjectOut | None = None

@@ -26,6 +26,7 @@ def test_tracking_is_told_frame_by_frame(studio: Any) -> None:
         assert receive(socket, "hello") == {"type": "hello", "revision": 0, "jobs": []}
         answer = studio.click(project, 4, 15, 16)
         event = {"what": "prompts", "revision": 1, "frame": answer["frame"], "objects": [1], "stale": None}
+        event["undo"] = answer["undo"]
         assert receive(socket, "changed") == {"type": "changed"} | event
         job = studio.call("POST", f"projects/{project}/track", 202, json={"end": 7})
         assert receive(socket, "job")["job"]["state"] == "waiting"
