@@ -94,10 +94,10 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
         (["--to", "csv", "--pixel-size", "big"], 5, "a number and a unit"),
         (["--to", "csv", "--frame-interval", "0"], 5, "more than 0"),
         (["--to", "csv", "--color", "red"], 5, "#RRGGBB"),
-        (["--to", "csv", "--style", "glow"], 5, "style of fill"),
-        (["--to", "csv", "--from", "davis"], 2, "expected a folder of the form davis"),
+        (["--to", "csv", "--style", "glow"], 5, "fill"),
+        (["--to", "csv", "--from", "davis"], 2, "davis"),
         (["--to", "geojson"], 5, "no place on the map"),
-        (["-o", "square.json"], 5, "is there already"),
+        (["-o", "square.json"], 5, "--overwrite"),
         (["-o", "no/such/o.csv"], 5, "there is no folder"),
     ],
 )

@@ -93,12 +93,12 @@ def test_a_plane_of_a_stack_as_a_picture(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cells.ome.tif"], "say which counts frames and where the others stand, as in t,z=0 or t,z=max (--axis)"),
+        (["cells.ome.tif"], "t,z=0 or t,z=max (--axis)"),
         (["cells.ome.tif", "--axis", "t,z=9"], "expected z below 2, got 9"),
         (["cells.ome.tif", "--axis", "t,z=0", "--channel", "RFP"], "one of the channels 0 DAPI, 1 GFP, got 'RFP'"),
         (["cells.ome.tif", "--axis", "t,z=0", "--channel", "0", "--fps", "0"], "frames per second"),
         (["clip.mp4", "--channel", "0"], "axis, channels and scale are for stacks"),
-        (["clip.mp4", "--fps", "5"], "frames per second are for pictures and stacks"),
+        (["clip.mp4", "--fps", "5"], "fps"),
         (["clip.mp4", "--raw", "what"], "expected WIDTHxHEIGHT,PIXELS,FPS"),
     ],
 )

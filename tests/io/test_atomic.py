@@ -25,5 +25,5 @@ def test_text_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         write_text(path, "\ud800")
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
     assert path.read_text() == "before"
-    with pytest.raises(OutputError, match="there is no folder"):
+    with pytest.raises(OutputError):
         write_text(tmp_path / "missing" / "table.csv", "")

@@ -8,7 +8,7 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 from masklet.errors import MediaError
-from masklet.io.color import HLG, PQ, ColorConverter, to_standard_range
+from masklet.io.color import HLG, PQ, ColorConverter, tone_map
 
 BT709, UNSPECIFIED, BT601, YCGCO, BT2020 = 1, 2, 6, 8, 9
 LUMA = {BT709: (0.2126, 0.0722), BT601: (0.299, 0.114), BT2020: (0.2627, 0.0593)}
@@ -62,7 +62,7 @@ def test_the_matrix_is_the_stated_one_or_goes_by_size(
 
 
 def test_a_matrix_that_cannot_be_converted_is_refused() -> None:
-    with pytest.raises(MediaError, match=r"colors of it are stored by matrix 8 .* convert the video to BT\.709"):
+    with pytest.raises(MediaError, match=r"8.*BT\.709"):
         ColorConverter(_context(), _frame(matrix=YCGCO), "it")
 
 
@@ -80,7 +80,7 @@ def _code(nits: float) -> int:
 
 
 def _gray(value: int, transfer: int) -> int:
-    pixel = to_standard_range(np.full((1, 1, 3), value, np.uint16), transfer)[0, 0]
+    pixel = tone_map(np.full((1, 1, 3), value, np.uint16), transfer)[0, 0]
     assert int(np.ptp(pixel)) <= 1
     return int(pixel[0])
 
@@ -109,6 +109,6 @@ def test_hlg_is_as_bright_as_pq_of_the_same_light() -> None:
 def test_colors_of_bt2020_keep_their_hue_inside_bt709() -> None:
     """BT.709's red, written in BT.2020 (ITU-R BT.2087), comes back as it was."""
     light = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]) @ [50, 10, 5]
-    pixel = to_standard_range(np.array([[[_code(nits) for nits in light]]], np.uint16), PQ)[0, 0]
+    pixel = tone_map(np.array([[[_code(nits) for nits in light]]], np.uint16), PQ)[0, 0]
 
     np.testing.assert_allclose(203 * (pixel / 255) ** 2.4, [50, 10, 5], atol=0.8)

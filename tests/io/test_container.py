@@ -133,7 +133,7 @@ def test_reading_backward_decodes_each_group_once(
         assert np.array_equal(video[119], frames[119])
         assert video._cursor is not None
         seeks: list[int] = []
-        monkeypatch.setattr(video._cursor, "_restart", seeks.append)
+        monkeypatch.setattr(video._cursor, "_seek", seeks.append)
 
         for index in range(118, 99, -1):
             assert np.array_equal(video[index], frames[index])
@@ -153,13 +153,13 @@ def test_what_is_kept_can_be_set_on_an_open_video(
         video[41]
         assert video._cursor is not None
         seeks: list[int] = []
-        restart = video._cursor._restart
+        restart = video._cursor._seek
 
         def told(index: int) -> None:
             seeks.append(index)
             restart(index)
 
-        monkeypatch.setattr(video._cursor, "_restart", told)
+        monkeypatch.setattr(video._cursor, "_seek", told)
         for index in (41, 40, 41):
             assert np.array_equal(video[index], frames[index])
 
@@ -174,7 +174,7 @@ def test_reading_onward_never_seeks(
         assert np.array_equal(video[0], frames[0])
         assert video._cursor is not None
         seeks: list[int] = []
-        monkeypatch.setattr(video._cursor, "_restart", seeks.append)
+        monkeypatch.setattr(video._cursor, "_seek", seeks.append)
 
         for index in range(1, 120):
             assert np.array_equal(video[index], frames[index])
@@ -184,7 +184,7 @@ def test_reading_onward_never_seeks(
 
 @pytest.mark.parametrize("index", [40, -41, 10**9])
 def test_a_frame_outside_is_a_frame_range_error(clips: Any, index: int) -> None:
-    with VideoFile(clips.write()) as video, pytest.raises(FrameRangeError, match="40 frames"):
+    with VideoFile(clips.write()) as video, pytest.raises(FrameRangeError, match="40"):
         video[index]
 
 
@@ -258,7 +258,7 @@ def test_a_change_of_size_on_the_way_is_named(clips: Any) -> None:
     large = clips.write("large.h264", form="h264", pts=range(5), size=(128, 160)).read_bytes()
     path.write_bytes(small + large)
 
-    with VideoFile(path) as video, pytest.raises(MediaError, match="changes size from 128x96 to 160x128"):
+    with VideoFile(path) as video, pytest.raises(MediaError, match=r"128x96 to 160x128"):
         list(video)
 
 
@@ -282,9 +282,9 @@ def test_closing_ends_every_thread_and_reading(clips: Any) -> None:
 
     assert threading.active_count() == before
     assert list(first) == []
-    with pytest.raises(MediaError, match="is closed"):
+    with pytest.raises(MediaError, match="closed"):
         video[0]
-    with pytest.raises(MediaError, match="is closed"):
+    with pytest.raises(MediaError, match="closed"):
         iter(video)
 
 

@@ -77,7 +77,7 @@ def test_files_that_differ_are_named(tmp_path: Path) -> None:
     _write(tmp_path / "1.exr", {"RGB": np.zeros((4, 6, 3), np.float16)})
     _write(tmp_path / "2.exr", {"Y": np.zeros((4, 6), np.float16)})
 
-    with pytest.raises(MediaError, match=r"expected 6x4 with 3 channels .* got 6x4 with 1 channels .*2\.exr"):
+    with pytest.raises(MediaError, match=r"6x4 with 3 .*6x4 with 1 .*2\.exr"):
         open_video(tmp_path)
 
 

@@ -58,7 +58,7 @@ def test_another_grid_is_named(tmp_path: Path) -> None:
     _write(tmp_path / "1.tif")
     _write(tmp_path / "2.tif", left=500_010)
 
-    with pytest.raises(MediaError, match=r"on the same grid of the map, .*2\.tif"):
+    with pytest.raises(MediaError, match=r"2\.tif"):
         open_video(tmp_path, channels=0)
 
 
@@ -67,7 +67,7 @@ def test_bands_can_be_frames(tmp_path: Path) -> None:
         assert isinstance(video, StackVideo)
         assert list(video.frame_names) == ["B2", "B3", "B4", "B8"]
         assert np.abs(video[3][..., 0] - BANDS[3] / 3000 * 255).max() <= 0.5
-    with pytest.raises(MediaError, match="expected the axis 'band' or none"):
+    with pytest.raises(MediaError, match="'band'"):
         open_video(tmp_path / "a.tif", axis="z")
 
 
@@ -83,7 +83,7 @@ def test_colors_are_colors_and_more_bands_are_told(tmp_path: Path) -> None:
     rgb = np.stack([np.full((12, 16), value, np.uint8) for value in (10, 20, 30)])
     with open_video(_write(tmp_path / "rgb.tif", rgb, photometric="rgb")) as video:
         assert video[0][0, 0].tolist() == [10, 20, 30]
-    with pytest.warns(MediaWarning, match="channels 0 B2, 1 B3, 2 B4, 3 B8"):
+    with pytest.warns(MediaWarning, match="0 B2, 1 B3, 2 B4, 3 B8"):
         open_video(_write(tmp_path / "four.tif")).close()
 
 

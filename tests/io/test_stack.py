@@ -51,7 +51,7 @@ def test_frames_in_order_and_at_random_are_the_same() -> None:
         assert frames[3][0, 0].tolist() == [38, 38, 38]  # 300 of 2000
         for index in (7, 0, -1, 7):
             assert np.array_equal(video[index], frames[index])
-        with pytest.raises(FrameRangeError, match="the ramp, which has 20 frames"):
+        with pytest.raises(FrameRangeError, match=r"the ramp.*20"):
             video[20]
 
 
@@ -75,7 +75,7 @@ def test_a_rate_gives_times() -> None:
 
 
 def test_the_first_of_several_channels_is_shown_with_a_warning() -> None:
-    with pytest.warns(MediaWarning, match=r"the ramp has the channels 0 DAPI, 1 GFP: going on with the first"):
+    with pytest.warns(MediaWarning, match=r"the ramp.*0 DAPI, 1 GFP"):
         video = _video(Ramp(("DAPI", "GFP")))
 
     assert video.shown == (0,)
@@ -95,7 +95,7 @@ def test_channels_by_name_and_number(channels: object, shown: tuple[int, ...]) -
 @pytest.mark.parametrize("channels", [2, -1, "RFP", [0, 1], [0, 1, 2]])
 def test_channels_that_are_not_there(channels: object) -> None:
     stack = Ramp(("DAPI", "GFP"))
-    with pytest.raises(MediaError, match=r"one of the channels 0 DAPI, 1 GFP|one channel or three"):
+    with pytest.raises(MediaError, match=r"0 DAPI, 1 GFP|got [024]"):
         _video(stack, channels=channels)
 
     assert stack.closed == 1
@@ -107,7 +107,7 @@ def test_colors_are_shown_as_colors() -> None:
 
 
 def test_a_scale_that_is_no_range() -> None:
-    with pytest.raises(MediaError, match="from low to high, got 5 and 5"):
+    with pytest.raises(MediaError, match="5 and 5"):
         _video(Ramp(), scale=(5, 5))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from masklet.errors import OutputError
 from masklet.io import RleWriter, Writer, read_rle
-from masklet.io.writer import BEHIND, AsyncWriter
+from masklet.io.writer import MAX_PENDING, AsyncWriter
 from masklet.types import FrameMasks, RgbImage
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
@@ -62,7 +62,7 @@ def test_few_frames_wait(tmp_path: Path) -> None:
 
         def add() -> None:
             nonlocal added
-            for index in range(BEHIND + 2):
+            for index in range(MAX_PENDING + 2):
                 behind.write(PICTURE, masks(index))
                 added += 1
 
@@ -70,13 +70,13 @@ def test_few_frames_wait(tmp_path: Path) -> None:
         caller.start()
         caller.join(0.2)
         assert caller.is_alive()
-        assert added == BEHIND
+        assert added == MAX_PENDING
         gate.set()
         caller.join()
-    assert sink.seen == list(range(BEHIND + 2))
+    assert sink.seen == list(range(MAX_PENDING + 2))
 
 
-@pytest.mark.parametrize("frames", [BEHIND + 2, 1])  # raised while frames come, and when there are no more
+@pytest.mark.parametrize("frames", [MAX_PENDING + 2, 1])  # raised while frames come, and when there are no more
 def test_an_error_of_a_writer_reaches_the_caller(tmp_path: Path, frames: int) -> None:
     before = threading.active_count()
 

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all: a draft beside its place, moved there at the end."""
+"""Atomic outputs: written under a temporary name next to the target, and renamed when they are complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from masklet.errors import OutputError
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """What the system or an encoder refuses inside becomes one `OutputError` about ``path``."""
+    """Convert errors of the operating system and of encoders inside to one `OutputError` about ``path``."""
     try:
         yield
     except OutputError:
@@ -25,14 +25,15 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 class AtomicOutput:
-    """A file or folder under a temporary name in the target's folder.
+    """A file or folder under a temporary name in the target's folder, until `commit` or `discard`.
 
     Attributes:
         path: where to write; exists from the start.
-        target: where `publish` moves it.
+        target: where `commit` moves it.
 
     Raises:
-        OutputError: the target's folder is missing or cannot be written, or a file stands where a folder should.
+        OutputError: the target's folder is missing or not writable, or the target is a file where a folder is
+            expected, or the other way round.
     """
 
     def __init__(self, target: Path, *, folder: bool = False) -> None:
@@ -43,15 +44,15 @@ class AtomicOutput:
             if not target.parent.is_dir():
                 raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
             if target.exists() and target.is_dir() != folder:
-                kinds = ("a file", "a folder") if folder else ("a folder", "a file")
-                raise OutputError(f"cannot write {target}: it is {kinds[0]}, expected {kinds[1]} or nothing")
+                found, expected = ("a file", "a folder") if folder else ("a folder", "a file")
+                raise OutputError(f"cannot write {target}: it is {found}, expected {expected} or nothing")
             if folder:
                 self.path.mkdir()
             else:
                 self.path.touch(exist_ok=False)
 
     def commit(self) -> None:
-        """Move the draft into place: a file replaces one of that name, a folder's files join those already there."""
+        """Move the output into place: a file replaces one of that name; a folder's files are added to those there."""
         with output_errors(self.target):
             if self._is_folder and self.target.exists():
                 for file in sorted(path for path in self.path.rglob("*") if not path.is_dir()):
@@ -63,23 +64,34 @@ class AtomicOutput:
                 self.path.replace(self.target)
 
     def discard(self) -> None:
-        """Remove what is left of the draft; harmless after `publish`."""
+        """Delete the temporary file or folder; harmless after `commit`."""
         if self._is_folder:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
             self.path.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8 with the line ends it has, whole or not at all.
+@contextmanager
+def atomic_write(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write to; move it to ``path`` at the end, delete it after an exception.
 
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    draft = AtomicOutput(path)
+    output = AtomicOutput(path, folder=folder)
     try:
         with output_errors(path):
-            draft.path.write_text(text, encoding="utf-8", newline="")
-        draft.commit()
+            yield output.path
+        output.commit()
     finally:
-        draft.discard()
+        output.discard()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, with its line ends unchanged, atomically.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

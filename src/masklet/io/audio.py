@@ -1,4 +1,4 @@
-"""The sound of a video on its way into another: cut and shifted to the pictures that are written."""
+"""Copy the audio of a video into another, cut and shifted to the frames that are written."""
 
 from __future__ import annotations
 
@@ -17,61 +17,61 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from masklet.io.source import MediaWarning
-from masklet.io.source_url import SECONDS_TO_OPEN, FfmpegInput
+from masklet.io.source_url import OPEN_TIMEOUT, FfmpegInput
 
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """What sound a container takes.
+    """Audio codecs of a container.
 
     Attributes:
-        copied: codecs whose packets go into it as they are.
-        encoder: that makes something it takes of all others.
+        copied: codecs whose packets are copied as they are.
+        encoder: FFmpeg's name of the encoder for all others.
     """
 
     copied: frozenset[str]
     encoder: str
 
 
-class Sound:
-    """All sound tracks of a file, written packet by packet as the pictures advance.
+class AudioTracks:
+    """All audio tracks of a file, written packet by packet as the frames advance.
 
-    Packets are copied where the container takes them; else the sound is decoded and encoded anew, more than two
-    channels being mixed to two. It keeps its distance in time from the pictures.
+    Packets are copied where the container supports their codec; else the audio is transcoded, with more than two
+    channels mixed to two. It stays in sync with the frames.
 
     Args:
         source: the file.
         target: the container to write to, before anything is written to it.
-        form: what that container takes.
+        format: audio codecs of that container.
         start: time in the source that becomes 0, in seconds.
     """
 
-    def __init__(self, source: FfmpegInput, target: OutputContainer, form: AudioFormat, start: float) -> None:
+    def __init__(self, source: FfmpegInput, target: OutputContainer, format: AudioFormat, start: float) -> None:
         self._name = source.name
-        self._source = av.open(source.url, format=source.form, options=dict(source.options), timeout=SECONDS_TO_OPEN)
+        self._source = av.open(source.url, format=source.format, options=dict(source.options), timeout=OPEN_TIMEOUT)
         self._target = target
         self._start = Fraction(start)
         self._tracks: dict[int, _Track] = {}
         for stream in self._source.streams.audio:
             if stream.codec_context is not None and stream.time_base:
-                track = _Copied if stream.codec_context.name in form.copied else _Encoded
-                self._tracks[stream.index] = track(stream, target, form)
+                track = _Copied if stream.codec_context.name in format.copied else _Encoded
+                self._tracks[stream.index] = track(stream, target, format)
         streams = [track.source for track in self._tracks.values()]
         self._packets: Iterator[Packet[Any]] = iter(self._source.demux(streams)) if streams else iter(())
         self._next: Packet[Any] | None = None
 
     def advance(self, until: float) -> None:
-        """Write the sound up to a time, counted as the written pictures are, in seconds."""
+        """Write the audio up to a time in seconds after the first frame."""
         try:
             for packet in self._pending(Fraction(until)):
                 for out in self._tracks[packet.stream.index].feed(packet, self._start):
                     self._target.mux(out)
         except av.error.InvalidDataError:
             self._packets = iter(())
-            warnings.warn(f"the sound of {self._name} is damaged: it ends early", MediaWarning, stacklevel=2)
+            warnings.warn(f"the audio of {self._name} is damaged: it ends early", MediaWarning, stacklevel=2)
 
     def finish(self, end: float) -> None:
-        """Write the sound up to its end, or up to ``end`` seconds."""
+        """Write the audio up to its end, or up to ``end`` seconds."""
         self.advance(end)
         for track in self._tracks.values():
             for out in track.rest():
@@ -97,9 +97,9 @@ class Sound:
 
 
 class _Copied:
-    """A track whose packets are written as they are."""
+    """A track whose packets are copied."""
 
-    def __init__(self, source: AudioStream, target: OutputContainer, form: AudioFormat) -> None:
+    def __init__(self, source: AudioStream, target: OutputContainer, format: AudioFormat) -> None:
         self.source = source
         self._stream = target.add_stream_from_template(source)
 
@@ -116,13 +116,13 @@ class _Copied:
 
 
 class _Encoded:
-    """A track that is decoded and encoded anew."""
+    """A track that is transcoded."""
 
-    def __init__(self, source: AudioStream, target: OutputContainer, form: AudioFormat) -> None:
+    def __init__(self, source: AudioStream, target: OutputContainer, format: AudioFormat) -> None:
         self.source = source
-        rate = 48000 if form.encoder == "libopus" else source.codec_context.sample_rate
+        rate = 48000 if format.encoder == "libopus" else source.codec_context.sample_rate
         layout = "mono" if source.codec_context.channels == 1 else "stereo"
-        stream = target.add_stream(form.encoder, rate=rate, layout=layout)
+        stream = target.add_stream(format.encoder, rate=rate, layout=layout)
         assert isinstance(stream, AudioStream)
         self._stream = stream
         self._context: AudioCodecContext = stream.codec_context

@@ -1,7 +1,8 @@
-"""Arrays with named axes as a stack: which axis counts frames, which channels, and where the others stand."""
+"""Stacks in arrays with named axes: which axis counts frames, which channels, and positions on the others."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +15,18 @@ from masklet.io.intensity import Percentiles, Scale
 from masklet.io.source import Calibration
 from masklet.io.stack import Stack
 
-FRAME_AXES = "tz"  # these count frames first; then any other
+FRAME_AXES = "tz"  # preferred to count frames, in this order; then any other
 
 Index = tuple[int | slice, ...]
 
 
 @dataclass(frozen=True)
 class AxisChoice:
-    """Which axis counts frames, and what happens to the others.
+    """The axis that counts frames, and the positions on the others.
 
     Attributes:
-        frame: its name, or "" for time, else depth, else whatever there is.
-        at: for other axes a position from 0, or "max" for the greatest value along the axis (a projection).
+        frame: name of the axis, or "" for time, else depth, else any other.
+        at: position from 0 on other axes, or "max" for a maximum projection along the axis.
     """
 
     frame: str = ""
@@ -33,10 +34,10 @@ class AxisChoice:
 
     @classmethod
     def parse(cls, text: str) -> AxisChoice:
-        """From words: ``"t"``, ``"z"``, ``"t,z=3"`` or ``"t,z=max"``.
+        """Parse ``"t"``, ``"z"``, ``"t,z=3"`` or ``"t,z=max"``.
 
         Raises:
-            MediaError: something else.
+            MediaError: another syntax.
         """
         frame, at = "", {}
         for part in filter(None, text.replace(" ", "").lower().split(",")):
@@ -52,14 +53,14 @@ class AxisChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class AxisArray:
-    """An array read in parts.
+    """An array that is read in parts.
 
     Attributes:
-        name: how errors call it.
-        axes: one letter for each axis, lower case: t, z, c (channels), s (color samples), y, x, or any other.
+        name: for messages.
+        axes: one lower-case letter for each axis: t, z, c (channels), s (color samples), y, x, or any other.
         shape: as many lengths.
         dtype: of the values.
-        take: gives the part at an index of integers and whole slices.
+        take: reads the part at an index of integers and full slices.
     """
 
     name: str
@@ -73,7 +74,7 @@ class ArrayStack(Stack):
     """A stack in an array with named axes.
 
     Raises:
-        MediaError: no rows and columns, numbers that are not real, or axes that the choice leaves open.
+        MediaError: no rows and columns, values that are not real numbers, or axes without a position in ``choice``.
     """
 
     def __init__(
@@ -101,12 +102,12 @@ class ArrayStack(Stack):
         count = self._length.get(self._channel_axis, 1)
         self.channels = tuple(channel_names) if len(channel_names) == count else ("",) * count
         self.scale = default_scale(array.dtype, is_color=self.is_color)
-        self._frame_axis, self._at = self._resolved(choice)
+        self._frame_axis, self._at = self._resolve(choice)
         self.num_frames = self._length.get(self._frame_axis, 1)
         self.calibration = calibration
 
-    def _resolved(self, choice: AxisChoice) -> tuple[str, dict[str, int | str]]:
-        """The axis of the frames ("" for one frame), and where the others stand."""
+    def _resolve(self, choice: AxisChoice) -> tuple[str, dict[str, int | str]]:
+        """Return the axis that counts frames ("" for one frame), and the positions on the others."""
         at = dict(choice.at or {})
         for axis in [*at, *filter(None, [choice.frame])]:
             if axis not in self._length or axis in "yx" or axis == self._channel_axis:
@@ -120,8 +121,8 @@ class ArrayStack(Stack):
         if left:
             places = ",".join(f"{axis}=0" for axis in left)
             raise MediaError(
-                f"{self.name} has the axes {self._listed()}: say which counts frames and where the others stand, "
-                f"as in {frame},{places} or {frame},{places.replace('=0', '=max')} (--axis)"
+                f"{self.name} has the axes {self._listed()}: give the one that counts frames and positions on the "
+                f"others, as in {frame},{places} or {frame},{places.replace('=0', '=max')} (--axis)"
             )
         return frame, {axis: 0 for axis in self._others() if axis != frame} | at
 
@@ -132,25 +133,22 @@ class ArrayStack(Stack):
         return ", ".join(f"{axis} ({self._length[axis]})" for axis in self._others()) or "rows and columns"
 
     def read(self, frame: int, channels: Sequence[int]) -> Shaped[np.ndarray, "h w k"]:
-        """The planes of a frame; along an axis at "max" the greatest value."""
-        greatest = [axis for axis, place in self._at.items() if place == "max"]
-        planes = [self._plane({self._channel_axis: c, self._frame_axis: frame}, greatest) for c in channels]
+        """Read planes of a frame; along an axis at "max" the maximum."""
+        projected = [axis for axis, place in self._at.items() if place == "max"]
+        planes = [self._plane({self._channel_axis: c, self._frame_axis: frame}, projected) for c in channels]
         return np.stack(planes, axis=2)
 
-    def _plane(self, places: Mapping[str, int], greatest: list[str]) -> Shaped[np.ndarray, "h w"]:
-        if greatest:
-            axis, *rest = greatest
-            every = (self._plane({**places, axis: place}, rest) for place in range(self._length[axis]))
-            top = next(every)
-            for plane in every:
-                top = np.fmax(top, plane)
-            return top
+    def _plane(self, places: Mapping[str, int], projected: list[str]) -> Shaped[np.ndarray, "h w"]:
+        if projected:
+            axis, *rest = projected
+            planes = (self._plane({**places, axis: place}, rest) for place in range(self._length[axis]))
+            return functools.reduce(np.fmax, planes)
         index = tuple(
             slice(None) if axis in "yx" else places.get(axis, self._at.get(axis, 0)) for axis in self._array.axes
         )
         plane = self._array.take(tuple(place if isinstance(place, slice) else int(place) for place in index))
         if plane.shape != (self.size if self._rows_first() else self.size[::-1]):
-            raise MediaError(f"a plane of {self.name} is not of the size its header says")
+            raise MediaError(f"a plane of {self.name} does not have the size in its header")
         return plane if self._rows_first() else plane.T
 
     def _rows_first(self) -> bool:
@@ -161,7 +159,7 @@ class ArrayStack(Stack):
 
 
 def default_scale(dtype: np.dtype, *, is_color: bool) -> Scale:
-    """8-bit numbers stay as they are, colors of 16 bits use the range of their type, all others percentiles."""
+    """Return the range of the dtype for 8-bit values and 16-bit colors, percentiles for all others."""
     if dtype.kind == "b":
         return 0, 1
     if dtype.kind == "u" and (dtype.itemsize == 1 or (is_color and dtype.itemsize == 2)):
@@ -169,11 +167,11 @@ def default_scale(dtype: np.dtype, *, is_color: bool) -> Scale:
     return Percentiles()
 
 
-def guessed_axes(shape: Sequence[int]) -> str:
-    """Names for the axes of an array that has none: rows and columns last, colors behind them, time first, then depth.
+def guess_axes(shape: Sequence[int]) -> str:
+    """Guess the axes of an array: time first, then depth; rows and columns last, or colors after them.
 
     Raises:
-        MediaError: fewer than two axes, or too many to tell.
+        MediaError: fewer than two axes, or more than five.
     """
     color = len(shape) >= 3 and shape[-1] in (3, 4)
     leading = len(shape) - (3 if color else 2)

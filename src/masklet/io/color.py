@@ -1,4 +1,4 @@
-"""Decoded video pictures to 8-bit RGB: color matrix, range, alpha, and high dynamic range brought to a screen's."""
+"""Decoded video frames to 8-bit RGB: color matrix, range, alpha, and tone mapping of high dynamic range."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from masklet.types import RgbImage
 # Numbers of ITU-T H.273, tables 3 and 4
 PQ, HLG = 16, 18
 UNSPECIFIED_MATRIX = 2
-READ_MATRICES = frozenset(
+SUPPORTED_MATRICES = frozenset(
     {0, 1, 2, 3, 4, 5, 6, 7, 9}
 )  # RGB, BT.709, unspecified, reserved, FCC, BT.601 twice, 240M, 2020
 
 DOLBY_VISION = frozenset({"dvh1", "dvhe", "dva1", "dvav", "dav1"})
-"""Tags of streams whose colors only Dolby Vision explains (its backward compatible ones are tagged as HEVC or AV1)."""
+"""Codec tags of Dolby Vision without a backward-compatible layer (streams with one are tagged as HEVC or AV1)."""
 
-INTERLACED = "is interlaced: both fields of a picture are kept as they are, so edges in motion are combs"
+INTERLACED = "is interlaced: both fields of a frame are kept as they are, so moving edges look like combs"
 TRANSPARENT = "has transparency, which is dropped: the color under it is seen"
 
 HD_WIDTH, HD_HEIGHT = 1280, 576
-"""From this width on, or above this height, a picture that does not name its matrix is BT.709, as players have it."""
+"""From this width on, or above this height, a frame without a stated matrix is taken as BT.709, as players do."""
 
 WHITE_NITS = 203.0  # reference white of high dynamic range, ITU-R BT.2408
-PEAK_NITS = 1000.0  # what the content is taken to be graded for, and HLG's nominal peak
+PEAK_NITS = 1000.0  # assumed peak of the grading, and HLG's nominal peak
 BT2020_TO_BT709 = np.array(  # linear light, ITU-R BT.2087
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
 
 
 class ColorConverter:
-    """Converts the pictures of one stream; FFmpeg does the matrix and the range that the pictures state.
+    """Converts the frames of one stream to RGB, with the matrix and range that each frame states.
 
     Args:
-        context: of the decoder, which has decoded a picture.
-        first: that picture.
-        name: how errors call the stream.
+        context: of the decoder, after it has decoded a frame.
+        first: that frame.
+        name: of the stream, for messages.
 
     Attributes:
-        notes: what a viewer should know about the conversion, in words.
+        notes: remarks on the conversion for the user.
 
     Raises:
-        MediaError: colors are stored in a form that FFmpeg cannot convert.
+        MediaError: FFmpeg cannot convert the stream's colors.
     """
 
     def __init__(self, context: VideoCodecContext, first: VideoFrame, name: str) -> None:
         if context.codec_tag in DOLBY_VISION:
             raise MediaError(
-                f"{name} is Dolby Vision without a picture for other screens, which masklet cannot convert; convert "
-                "the video to BT.709 first"
+                f"{name} is Dolby Vision without a compatible layer, which masklet cannot convert; convert the video "
+                "to BT.709 first"
             )
-        if int(first.colorspace) not in READ_MATRICES:
+        if int(first.colorspace) not in SUPPORTED_MATRICES:
             raise MediaError(
-                f"the colors of {name} are stored by matrix {int(first.colorspace)} of ITU-T H.273, which masklet "
-                "cannot convert; convert the video to BT.709 first"
+                f"the colors of {name} use matrix {int(first.colorspace)} of ITU-T H.273, which masklet cannot "
+                "convert; convert the video to BT.709 first"
             )
         self._transfer = int(context.color_trc or 0)
         self._reformatter = VideoReformatter()
@@ -71,24 +71,20 @@ class ColorConverter:
             self.notes.append(TRANSPARENT)
 
     def rgb(self, frame: VideoFrame) -> RgbImage:
-        """A picture as (h, w, 3) uint8 RGB, as stored (not yet upright)."""
+        """Convert a frame to RGB pixels in stored orientation."""
+        large = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
+        # None: the matrix that the frame states, else FFmpeg's default, BT.601
+        matrix = Colorspace.ITU709 if large and int(frame.colorspace) == UNSPECIFIED_MATRIX else None
         hdr = self._transfer in (PQ, HLG)
-        form = "rgb48le" if hdr else "rgb24"
-        pixels = self._reformatter.reformat(frame, format=form, src_colorspace=_matrix(frame)).to_ndarray()
-        return to_standard_range(pixels, self._transfer) if hdr else pixels
+        rgb = self._reformatter.reformat(frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix)
+        return tone_map(rgb.to_ndarray(), self._transfer) if hdr else rgb.to_ndarray()
 
 
-def _matrix(frame: VideoFrame) -> Colorspace | None:
-    """What the picture leaves unsaid: BT.709 where it is large; None for what it states, or FFmpeg's BT.601."""
-    large = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
-    return Colorspace.ITU709 if large and int(frame.colorspace) == UNSPECIFIED_MATRIX else None
+def tone_map(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> RgbImage:
+    """Convert PQ or HLG pixels with BT.2020 primaries to BT.709 for a screen (8 bits, gamma 2.4).
 
-
-def to_standard_range(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> RgbImage:
-    """PQ or HLG pixels with BT.2020 primaries as BT.709 ones for a screen (8 bits, gamma 2.4).
-
-    The brightest of a pixel's three values goes through the curve of ITU-R BT.2390, section 5.4, from 1000 to 203 nits;
-    the others keep their ratio to it. Up to some 90 nits nothing changes but the coding.
+    The largest of a pixel's three values goes through the curve of ITU-R BT.2390, section 5.4, from 1000 to 203 nits;
+    the others keep their ratio to it. Up to some 90 nits only the encoding changes.
     """
     nits = _pq_nits()[pixels] if transfer == PQ else _hlg_nits(pixels)
     peak = nits.max(axis=2)
@@ -99,7 +95,7 @@ def to_standard_range(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> Rgb
 
 @cache
 def _pq_nits() -> Float32[np.ndarray, " n"]:
-    """Nits for each 16-bit value, SMPTE ST 2084."""
+    """Return the nits of each 16-bit value, SMPTE ST 2084."""
     return _from_pq(np.arange(65536) / 65535).astype(np.float32)
 
 
@@ -114,7 +110,7 @@ def _to_pq(nits: np.ndarray) -> np.ndarray:
 
 
 def _hlg_nits(pixels: np.ndarray) -> Float32[np.ndarray, "h w 3"]:
-    """Nits on a display of 1000, ARIB STD-B67 and the system gamma of ITU-R BT.2100."""
+    """Return nits on a display of 1000 nits, by ARIB STD-B67 and the system gamma of ITU-R BT.2100."""
     scene = _hlg_scene()[pixels]
     luminance = scene @ np.array([0.2627, 0.6780, 0.0593], np.float32)
     system_gamma = np.maximum(luminance, 1e-6) ** 0.2
@@ -130,7 +126,7 @@ def _hlg_scene() -> Float32[np.ndarray, " n"]:
 
 @cache
 def _gain() -> Float32[np.ndarray, " n"]:
-    """By what the light of a pixel whose brightest value is 0, 1, ... 1000 nits is multiplied."""
+    """Return the factor on the light of a pixel whose largest value is 0, 1, ... 1000 nits."""
     nits = np.arange(int(PEAK_NITS) + 1, dtype=np.float64)
     white, peak = _to_pq(np.array([WHITE_NITS, PEAK_NITS]))
     signal, highest = _to_pq(nits) / peak, white / peak

@@ -1,9 +1,10 @@
-"""One opened video stream: packets, decoded pictures, seeking to a key packet, conversion to upright RGB."""
+"""One opened video stream: packets, decoded frames, seeking to a key packet, conversion to upright RGB."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 
 import av
 import av.error
@@ -18,226 +19,199 @@ from av.video.stream import VideoStream
 from masklet.errors import MediaError
 from masklet.io.color import TRANSPARENT, ColorConverter
 from masklet.io.images import check_pixels
-from masklet.io.source_url import SECONDS_TO_OPEN, FfmpegInput
-from masklet.io.timeline import KeyPacket, Scan, Timeline
+from masklet.io.source_url import OPEN_TIMEOUT, FfmpegInput
+from masklet.io.timeline import KeyPacket, Scan
 from masklet.types import RgbImage
 
 NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
-"""Demuxers that draw any text file as pictures."""
+"""Demuxers that render any text file as images."""
 
 MISSING_SECONDS = Fraction(1, 4)
-"""A stream that ends so much before the end its header tells was cut off."""
+"""A stream that ends this much before the duration in its header was truncated."""
 
-Turn = Callable[[np.ndarray], np.ndarray]
+Orient = Callable[[np.ndarray], np.ndarray]
 
 
 class Decoder:
-    """A container with one video stream chosen; the first picture is decoded, so that size and rotation are known.
+    """A container with one video stream selected; the first frame is decoded, so that size and rotation are known.
 
     Args:
-        address: where it is.
+        source: what to open.
 
     Attributes:
-        first: the first decoded picture; `pictures` gives it again.
+        frames: all frames from the first on, once; a packet that cannot be decoded is skipped and counted as damage.
+        first: the first frame.
         size: (height, width) as displayed.
-        rate: nominal frames per second, or None.
+        rate: nominal frame rate, or None.
         time_base: unit of all pts, in seconds.
-        promised: number of pictures by the header, 0 where it does not say.
-        damaged: number of packets and reads that failed so far.
-        broken: why reading ended before the end, or "".
-        scan: what has passed since the start; None after a seek.
-        notes: what a viewer should know about the colors, in words.
+        declared_frames: number of frames in the header, 0 where it has none.
+        num_damaged: number of packets and reads that failed so far.
+        read_error: why reading ended before the end, or "".
+        scan: packets and frames of the pass from the start.
+        scanning: whether ``scan`` is still updated; a seek ends it, and so should the reader of an endless stream.
+        notes: remarks on the colors for the user.
 
     Raises:
-        MediaError: it cannot be opened, holds no video, or no picture can be decoded.
+        MediaError: it cannot be opened, holds no video, or no frame can be decoded.
     """
 
-    def __init__(self, address: FfmpegInput) -> None:
-        self.name = name = address.name
-        self.damaged = 0
-        self.broken = ""
-        self._container = _open(address)
+    def __init__(self, source: FfmpegInput) -> None:
+        self.name = name = source.name
+        self.num_damaged = 0
+        self.read_error = ""
+        self._container = _open(source)
         try:
-            self._stream = _video_stream(self._container, name)
-            self._stream.thread_type = "AUTO"
-            self.time_base: Fraction = self._stream.time_base or Fraction(1, 1000)
-            rate = self._stream.average_rate or self._stream.guessed_rate
-            self.rate: Fraction | None = rate or None
-            self.promised = self._stream.frames
-            self._promised_end = _told_duration(self._stream.metadata.get("DURATION", ""))
-            self.scan: Scan | None = Scan(self.time_base, 1 / Fraction(self.rate or 25))
-            self._pictures = self._decode(self.packets())
-            first = next(self._pictures, None)
+            self._stream = stream = _select_stream(self._container, name)
+            stream.thread_type = "AUTO"
+            self.time_base: Fraction = stream.time_base or Fraction(1, 1000)
+            self.rate: Fraction | None = stream.average_rate or stream.guessed_rate or None
+            self.declared_frames = stream.frames
+            self._declared_end = _parse_duration(stream.metadata.get("DURATION", ""))
+            self.scan = Scan(self.time_base, 1 / Fraction(self.rate or 25))
+            self.scanning = True
+            frames = self._decode(self.packets())
+            first = next(frames, None)
             if first is None:
-                raise MediaError(f"no picture in {name} can be decoded")
+                raise MediaError(f"no frame of {name} can be decoded")
             self.first = first
-            self._stored = (first.height, first.width)
-            self._turn, transposed = _upright(first)
-            self.size = self._stored[::-1] if transposed else self._stored
-            self._colors = ColorConverter(self._stream.codec_context, first, name)
+            self.frames: Iterator[VideoFrame] = chain((first,), frames)
+            self._stored_size = (first.height, first.width)
+            self._orient, transposed = _orientation(first)
+            self.size = self._stored_size[::-1] if transposed else self._stored_size
+            self._colors = ColorConverter(stream.codec_context, first, name)
             self.notes = self._colors.notes
-            if self._stream.metadata.get("alpha_mode") == "1":  # WebM's alpha is a stream of its own, not decoded
+            if stream.metadata.get("alpha_mode") == "1":  # WebM stores alpha as a second stream, which is not decoded
                 self.notes.append(TRANSPARENT)
         except BaseException:
             self.close()
             raise
 
-    def packets(self) -> Generator[Packet[VideoStream]]:
-        """The packets of the stream in decoding order from where it stands, and an empty one at the end.
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets from the current position in decoding order, and an empty one at the end.
 
-        A read that fails ends them: what stands before is kept.
+        A read error ends them and is recorded; it is not raised.
         """
         try:
             for packet in self._container.demux(self._stream):
-                if self.scan is not None and packet.size:
-                    self.damaged += packet.is_corrupt
-                    self.scan.see_packet(packet.pts, packet.dts, key=packet.is_keyframe, hidden=packet.is_discard)
+                if self.scanning and packet.size:
+                    self.num_damaged += packet.is_corrupt
+                    self.scan.add_packet(packet.pts, packet.dts, key=packet.is_keyframe, hidden=packet.is_discard)
                 yield packet
         except av.error.FFmpegError as error:
-            self.damaged += 1
-            self.broken = error.strerror or str(error)
+            self.num_damaged += 1
+            self.read_error = error.strerror or str(error)
 
-    def pictures(self) -> Generator[VideoFrame]:
-        """All pictures from the first on; a packet that cannot be decoded is skipped and counted as damage."""
-        yield self.first
-        yield from self._pictures
-
-    def decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        """The pictures that a packet brings out."""
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            self.damaged += 1
-            return []
-        if self.scan is not None:
-            self.scan.pictures += [frame.pts for frame in frames]
-        return frames
-
-    def _decode(self, packets: Generator[Packet[VideoStream]]) -> Generator[VideoFrame]:
+    def _decode(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         for packet in packets:
-            yield from self.decode(packet)
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self.num_damaged += 1
+                continue
+            if self.scanning:
+                self.scan.frames += [frame.pts for frame in frames]
+            yield from frames
 
-    def pictures_from(self, key: KeyPacket) -> Generator[VideoFrame] | None:
-        """The pictures from a key packet on, or None where seeking does not bring us before it.
-
-        Pictures that are decoded after the key packet and shown before it would need what came earlier: left out.
-        """
-        self.scan = None
+    def seek(self, key: KeyPacket) -> Iterator[VideoFrame] | None:
+        """Return the frames from a key packet on, or None where seeking does not lead to a place before it."""
+        self.scanning = False
         try:
             self._container.seek(key.dts, stream=self._stream, backward=True)
         except av.error.FFmpegError:
             return None
-        return self.pictures_at(key)
+        return self.skip_to(key)
 
-    def pictures_at(self, key: KeyPacket) -> Generator[VideoFrame] | None:
-        """As `pictures_from`, by reading on from here without decoding until the key packet comes."""
-        self.scan = None
+    def skip_to(self, key: KeyPacket) -> Iterator[VideoFrame] | None:
+        """Read on without decoding until a key packet and return the frames from there; None if it does not come.
+
+        Frames that are decoded after the key packet and displayed before it reference earlier frames: left out.
+        """
+        self.scanning = False
         self._stream.codec_context.flush_buffers()
         packets = self.packets()
         for packet in packets:
             if packet.is_keyframe and packet.pts == key.pts:
-                return self._shown_from(key, packet, packets)
+                frames = self._decode(chain((packet,), packets))
+                return (frame for frame in frames if frame.pts is None or frame.pts >= key.pts)
             if packet.dts is not None and packet.dts > key.dts:
                 break
         return None
 
-    def _shown_from(
-        self, key: KeyPacket, packet: Packet[VideoStream], packets: Generator[Packet[VideoStream]]
-    ) -> Generator[VideoFrame]:
-        for frames in (self.decode(packet), self._decode(packets)):
-            for frame in frames:
-                if frame.pts is None or frame.pts >= key.pts:
-                    yield frame
-
     @property
-    def complete(self) -> bool:
-        """Whether a pass from start to end met no damage and as many packets, or seconds, as the header says."""
-        if self.scan is None or self.damaged or self.promised > self.scan.num_packets:
+    def is_complete(self) -> bool:
+        """Whether a pass from start to end met no damage and as many packets and seconds as the header says."""
+        if not self.scanning or self.num_damaged:
             return False
-        return self._promised_end - self.scan.end <= max(MISSING_SECONDS, 3 * self.scan.tick)
-
-    def timeline(self, *, decoded: bool) -> Timeline:
-        """What a pass from start to end has seen, by the decoded pictures or by the packets alone."""
-        assert self.scan is not None, "the pass was interrupted by a seek"
-        return self.scan.timeline(decoded=decoded)
+        return self.scan.is_complete(self.declared_frames, self._declared_end, MISSING_SECONDS)
 
     def rgb(self, frame: VideoFrame) -> RgbImage:
-        """A decoded picture as (h, w, 3) uint8 RGB, upright, a fresh array.
+        """Convert a decoded frame to upright RGB pixels, as a new array.
 
-        By the matrix and range the picture states (`masklet.io.color` says what happens where it states none); more
-        than 8 bits are rounded, high dynamic range is brought to a screen's, alpha is dropped.
+        The matrix and range of the frame are used (`masklet.io.color` describes the defaults); more than 8 bits are
+        rounded, high dynamic range is tone-mapped, alpha is dropped.
 
         Raises:
-            MediaError: the picture is of another size than the first one.
+            MediaError: the frame does not have the size of the first one.
         """
-        if (frame.height, frame.width) != self._stored:
-            height, width = self._stored
+        if (frame.height, frame.width) != self._stored_size:
+            height, width = self._stored_size
             raise MediaError(
-                f"{self.name} changes size from {width}x{height} to {frame.width}x{frame.height} on the way"
+                f"{self.name} changes its frame size from {width}x{height} to {frame.width}x{frame.height}"
             )
-        return np.ascontiguousarray(self._turn(self._colors.rgb(frame)))
+        return np.ascontiguousarray(self._orient(self._colors.rgb(frame)))
 
     def close(self) -> None:
         """Close the container; closing twice is harmless."""
         self._container.close()
 
-    def __enter__(self) -> Decoder:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _open(address: FfmpegInput) -> InputContainer:
-    name = address.name
+def _open(source: FfmpegInput) -> InputContainer:
+    name = source.name
     try:
-        container = av.open(address.url, format=address.form, options=dict(address.options), timeout=SECONDS_TO_OPEN)
+        container = av.open(source.url, format=source.format, options=dict(source.options), timeout=OPEN_TIMEOUT)
     except av.error.InvalidDataError:
-        raise MediaError(f"not a video or picture that masklet can read: {name}") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: an input form this build lacks
+        raise MediaError(f"not a video or image in a supported format: {name}") from None
+    except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: an input format this build lacks
         raise MediaError(f"cannot open {name}: {getattr(error, 'strerror', None) or error}") from error
     if container.format.name in NOT_VIDEO:
         container.close()
-        raise MediaError(f"not a video or picture that masklet can read: {name}")
+        raise MediaError(f"not a video or image in a supported format: {name}")
     return container
 
 
-def _told_duration(words: str) -> Fraction:
-    """Seconds of "01:02:03.5", as Matroska tells the duration of a stream (whose header counts no frames); else 0."""
+def _parse_duration(text: str) -> Fraction:
+    """Parse "01:02:03.5", Matroska's duration of a stream (its header has no frame count), to seconds; else 0."""
     try:
-        hours, minutes, seconds = (Fraction(part) for part in words.split(":"))
+        hours, minutes, seconds = map(Fraction, text.split(":"))
     except (ValueError, ZeroDivisionError):
         return Fraction(0)
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _video_stream(container: InputContainer, name: str) -> VideoStream:
+def _select_stream(container: InputContainer, name: str) -> VideoStream:
+    """Select the default video stream, or the largest; cover images are no videos."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
-        raise MediaError(f"expected a video, found none in {name}{' (only sound)' if container.streams.audio else ''}")
+        raise MediaError(f"expected a video, found none in {name}{' (only audio)' if container.streams.audio else ''}")
     streams = [stream for stream in streams if stream.codec_context is not None]
     if not streams:
-        raise MediaError(f"no decoder here for the video in {name}")
+        raise MediaError(f"this FFmpeg has no decoder for the video in {name}")
     stream = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
     check_pixels(name, stream.height, stream.width)
     return stream
 
 
-def _upright(frame: VideoFrame) -> tuple[Turn, bool]:
-    """How stored pixels become displayed ones by the display matrix, and whether height and width change places.
+def _orientation(frame: VideoFrame) -> tuple[Orient, bool]:
+    """Return how stored pixels are turned for display, and whether height and width change places.
 
-    The matrix maps a stored column p and row q to the displayed column a p + c q and row b p + d q (FFmpeg's
-    ``av_display_rotation_get`` tells its layout); only quarter turns and mirrors are used.
+    The display matrix maps a stored column p and row q to the displayed column a p + c q and row b p + d q (FFmpeg's
+    ``av_display_rotation_get`` documents its layout); only quarter turns and reflections are applied.
     """
-    side = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(side, SideData):
-        return _as_is, False
-    a, b, _, c, d = np.frombuffer(bytes(side), np.int32)[:5].tolist()
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(side_data, SideData):
+        return np.asarray, False
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
     flip_columns, flip_rows = (c < 0, b < 0) if transposed else (a < 0, d < 0)
     steps = (slice(None, None, -1 if flip_rows else 1), slice(None, None, -1 if flip_columns else 1))
     return lambda pixels: (pixels.swapaxes(0, 1) if transposed else pixels)[steps], transposed
-
-
-def _as_is(pixels: np.ndarray) -> np.ndarray:
-    return pixels

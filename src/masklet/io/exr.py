@@ -16,10 +16,10 @@ MAGIC = b"\x76\x2f\x31\x01"
 
 
 class ExrStack(Stack):
-    """The first part of an OpenEXR file; linear light, so 0 to 1 is shown by the curve of a screen (sRGB).
+    """The first part of an OpenEXR file; its values are linear light, so 0 to 1 is shown through the sRGB curve.
 
-    Pixels outside the data window are 0; what lies outside the display window is not seen. Channels come as R, G, B
-    first, then the others by name, such as "Z" or "diffuse.R".
+    Pixels outside the data window are 0; pixels outside the display window are cropped. Channels are R, G, B, A and Y,
+    then the others by name, such as "Z" or "diffuse.R".
 
     Raises:
         MediaError: unreadable, too large, or deep or subsampled pixels.
@@ -38,9 +38,9 @@ class ExrStack(Stack):
             header = dict(file.header())
             names = {channel.name for channel in header["channels"]}
         if "deep" in str(header.get("type", "")):
-            raise MediaError(f"OpenEXR with deep pixels cannot be shown as a picture: {path}")
+            raise MediaError(f"OpenEXR with deep pixels is not supported: {path}")
         if any((channel.xSampling, channel.ySampling) != (1, 1) for channel in header["channels"]):
-            raise MediaError(f"OpenEXR with subsampled channels is not read: {path}")
+            raise MediaError(f"OpenEXR with subsampled channels is not supported: {path}")
         self._left, self._top, right, bottom = _window(header["displayWindow"])
         self._data = _window(header["dataWindow"])
         self.size = (bottom - self._top + 1, right - self._left + 1)
@@ -56,19 +56,19 @@ class ExrStack(Stack):
 
         names = [self.channels[channel] for channel in channels]
         with media_errors(self.name):
-            file = OpenEXR.InputFile(self.name)  # OpenEXR.File prints what goes wrong, and reads every channel
+            file = OpenEXR.InputFile(self.name)  # OpenEXR.File prints errors, and reads every channel
             try:
                 planes = file.channels(names, Imath.PixelType(Imath.PixelType.FLOAT))
             finally:
                 file.close()
         left, top, right, bottom = self._data
         if any(len(plane) != 4 * (bottom - top + 1) * (right - left + 1) for plane in planes):
-            raise MediaError(f"the picture is not of the size its header said: {self.name}")
+            raise MediaError(f"the image does not have the size in its header: {self.name}")
         shape = (bottom - top + 1, right - left + 1)
         pixels = np.stack([np.frombuffer(plane, np.float32).reshape(shape) for plane in planes], axis=2)
         height, width = self.size
         shown = np.zeros((height, width, len(names)), np.float32)
-        x, y = left - self._left, top - self._top  # where the data begins on the display
+        x, y = left - self._left, top - self._top  # where the data window starts in the display window
         into = shown[max(y, 0) : y + pixels.shape[0], max(x, 0) : x + pixels.shape[1]]
         into[:] = pixels[max(-y, 0) :, max(-x, 0) :][: into.shape[0], : into.shape[1]]
         return shown

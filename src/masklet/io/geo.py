@@ -1,4 +1,4 @@
-"""GeoTIFF as a stack: bands as channels, or as frames, with the place on the map kept."""
+"""GeoTIFF stacks: bands as channels or as frames, with their georeference."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]
 
 
 class GeoStack(Stack):
-    """A GeoTIFF; pixels its mask or no-data value leaves out have no value, and are shown black.
+    """A GeoTIFF; pixels excluded by its mask or no-data value have no value, and are shown black.
 
     Args:
         path: the file.
         choice: "band" makes each band a frame; by default there is one frame, and the bands are its channels.
 
     Raises:
-        MediaError: unreadable, or numbers that are not real.
+        MediaError: unreadable, or values that are not real numbers.
         MissingExtraError: rasterio is not installed.
     """
 
@@ -80,7 +80,7 @@ class GeoStack(Stack):
 
 
 def date_in_name(name: str) -> datetime.date | None:
-    """The first date in a file's name, written as 2024-05-31, 2024_05_31 or 20240531; None where there is none."""
+    """Return the first date in a file name, written as 2024-05-31, 2024_05_31 or 20240531, or None."""
     for match in _DATE.finditer(name):
         year, _, month, day = match.groups()
         try:

@@ -13,20 +13,31 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
-from masklet.io.images import list_images, media_errors, open_image, open_picture, read_image_size, read_picture, to_rgb
-from masklet.io.source import RecordedSource, checked_rate
+from masklet.io.images import (
+    list_images,
+    media_errors,
+    open_image,
+    pillow_open,
+    read_image_file,
+    read_image_size,
+    to_rgb,
+)
+from masklet.io.source import RecordedSource, check_fps
 from masklet.types import RgbImage
+
+ANIMATED = frozenset({"GIF", "WEBP", "PNG", "TIFF"})
+"""Formats whose further images are frames; in others (a phone's JPEG) they are previews and depth maps."""
 
 
 class ArrayVideo(RecordedSource):
-    """An array or list of frames as a video; the frames are not copied until they are read.
+    """A video in memory. Frames are copied when they are read.
 
     Args:
         frames: (t, h, w, 3) uint8 RGB, or a sequence of t such frames of one size.
-        fps: frames per second, or None where they have no clock.
+        fps: frame rate, or None where the frames have no times.
 
     Raises:
-        MediaError: no frames, another shape or number type, frames of different sizes, or a rate that is none.
+        MediaError: no frames, a wrong shape or dtype, frames of different sizes, or an invalid ``fps``.
     """
 
     def __init__(self, frames: UInt8[np.ndarray, "t h w 3"] | Sequence[RgbImage], *, fps: float | None = None) -> None:
@@ -42,7 +53,7 @@ class ArrayVideo(RecordedSource):
                     f"got {shape[1]}x{shape[0]} at frame {index}"
                 )
         height, width, _ = frames[0].shape
-        super().__init__("the array", (height, width), checked_rate(fps))
+        super().__init__("the array", (height, width), check_fps(fps))
         self._frames = frames
 
     def __len__(self) -> int:
@@ -57,20 +68,21 @@ class ArrayVideo(RecordedSource):
 
 
 class FolderVideo(RecordedSource):
-    """The pictures of a folder as a video, in natural order of their names (``9.jpg`` before ``10.jpg``).
+    """The images of a folder as a video, in natural order of their names (``9.jpg`` before ``10.jpg``).
 
-    Any names; hidden files and files that are no pictures by their suffix are left out. Pictures are read when asked
-    for, by the rules of `read_image`; their sizes are checked at once.
+    Hidden files and files without an image suffix are left out. Images are decoded when they are read, as `read_image`
+    does; their sizes are checked at once.
 
     Args:
         path: the folder.
-        fps: frames per second, or None: the pictures have no clock.
+        fps: frame rate, or None where the images have no times.
 
     Attributes:
-        files: the pictures in order.
+        files: the image files in order.
 
     Raises:
-        MediaError: no such folder, no pictures in it, one that cannot be read, or one of another size.
+        MediaError: no such folder, no images in it, an unreadable image, images of different sizes, or an invalid
+            ``fps``.
     """
 
     path: Path
@@ -82,42 +94,38 @@ class FolderVideo(RecordedSource):
         for file in self.files[1:]:
             if (other := read_image_size(file)) != size:
                 raise MediaError(
-                    f"expected pictures of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
+                    f"expected images of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
                     f"got {other[1]}x{other[0]}: {file}"
                 )
-        super().__init__(str(path), size, checked_rate(fps))
+        super().__init__(str(path), size, check_fps(fps))
         self.frame_names = tuple(file.name for file in self.files)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def _read(self, index: int) -> RgbImage:
-        picture = read_picture(self.files[index], self.name)
-        if picture.shape[:2] != self.size:
-            raise MediaError(f"the picture is not of the size its header said: {self.files[index]}")
-        return picture
+        pixels = read_image_file(self.files[index], self.name)
+        if pixels.shape[:2] != self.size:
+            raise MediaError(f"the image does not have the size in its header: {self.files[index]}")
+        return pixels
 
     def _stream(self) -> Generator[RgbImage]:
         for index in range(len(self)):
             yield self._read(index)
 
 
-ANIMATED = frozenset({"GIF", "WEBP", "PNG", "TIFF"})
-"""Formats whose further pictures are frames; in others (a phone's JPEG) they are previews and depth maps."""
-
-
 class ImageFile(RecordedSource):
-    """An animated GIF, WebP or PNG, the pages of a TIFF, or one still picture.
+    """An animated GIF, WebP or PNG, the pages of a TIFF, or one still image.
 
-    Frames are what a viewer shows, each composed with those before it. An animation has timestamps; a still picture
-    and TIFF pages have none.
+    Frames of an animation are composed with those before them, as a viewer shows them, and have timestamps; still
+    images and TIFF pages have none.
 
     Args:
         path: the file.
-        fps: frames per second of one that has no times.
+        fps: frame rate of a file that stores no times.
 
     Raises:
-        MediaError: missing, not a picture, damaged, pages of different sizes, or ``fps`` for one that has times.
+        MediaError: missing, not an image, damaged, pages of different sizes, or ``fps`` for a file that stores times.
     """
 
     path: Path
@@ -126,21 +134,19 @@ class ImageFile(RecordedSource):
         self.path = Path(path)
         with open_image(path) as image:
             self._count = int(getattr(image, "n_frames", 1)) if image.format in ANIMATED else 1
-            first = self._rgb(image)
+            height, width, _ = self._rgb(image).shape
             duration = float(image.info.get("duration", 0))
         timed = self._count > 1 and duration > 0
         if timed and fps is not None:
-            raise MediaError(f"frames per second are for pictures without times, not {path}")
-        super().__init__(
-            self.path.name, (first.shape[0], first.shape[1]), 1000 / duration if timed else checked_rate(fps)
-        )
+            raise MediaError(f"fps is for images without times, and this animation stores them: {path}")
+        super().__init__(self.path.name, (height, width), 1000 / duration if timed else check_fps(fps))
         self.time_base = Fraction(1, 1000) if timed else None
         self._starts: tuple[float, ...] | None = None
         self._image: Image.Image | None = None
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Start of every frame in seconds, by the durations in the file; where it holds none, by ``fps``, if known."""
+        """Start of every frame in seconds from the durations in the file, or from ``fps`` where it stores none."""
         if self.time_base is None:
             return super().timestamps
         if self._starts is None:
@@ -148,7 +154,7 @@ class ImageFile(RecordedSource):
             with open_image(self.path) as image:
                 for index in range(self._count):
                     image.seek(index)
-                    image.load()  # some formats tell the duration only then
+                    image.load()  # some formats set the duration only here
                     durations.append(image.info.get("duration", 0))
             self._starts = tuple(start / 1000 for start in accumulate(durations[:-1], initial=0))
         return self._starts
@@ -160,7 +166,7 @@ class ImageFile(RecordedSource):
         with media_errors(self.path):
             if self._image is None or index < self._image.tell():
                 self._release()
-                self._image = open_picture(self.path)  # anew, because animated PNGs do not always survive rewinding
+                self._image = pillow_open(self.path)  # opened again: animated PNGs do not always survive rewinding
             return self._frame(self._image, index)
 
     def _stream(self) -> Generator[RgbImage]:
@@ -170,17 +176,17 @@ class ImageFile(RecordedSource):
 
     def _frame(self, image: Image.Image, index: int) -> RgbImage:
         image.seek(index)
-        picture = self._rgb(image)
-        if picture.shape[:2] != self.size:
+        pixels = self._rgb(image)
+        if pixels.shape[:2] != self.size:
             height, width = self.size
             raise MediaError(
                 f"expected pages of one size, {width}x{height} as the first, "
-                f"got {picture.shape[1]}x{picture.shape[0]} at page {index}: {self.path}"
+                f"got {pixels.shape[1]}x{pixels.shape[0]} at page {index}: {self.path}"
             )
-        return picture
+        return pixels
 
     def _rgb(self, image: Image.Image) -> RgbImage:
-        # only a still picture is turned: looking for EXIF data makes Pillow lose its place in an animated PNG
+        # only still images are turned upright: reading EXIF data makes Pillow lose its place in an animated PNG
         return to_rgb(ImageOps.exif_transpose(image) if self._count == 1 else image, str(self.path))
 
     def _release(self) -> None:

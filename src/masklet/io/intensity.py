@@ -1,4 +1,4 @@
-"""Numbers of any type to 8 bits: by a range that is given, or by percentiles of what is there."""
+"""Convert values of any type to 8 bits: by a given range, or by percentiles of the values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float64, Shaped, UInt8
 from masklet.errors import MediaError
 
 SAMPLED_VALUES = 2**20
-"""About how many values percentiles are taken of."""
+"""Approximate number of values from which percentiles are computed."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Percentiles:
 
 
 Scale = tuple[float, float] | Percentiles
-"""Which values become black and white: (low, high) as they stand in the file, or percentiles."""
+"""The values that become black and white: (low, high) as stored in the file, or percentiles."""
 
 
 def parse_scale(text: str) -> Scale:
-    """A scale from words: ``"0,4095"`` for values, ``"1%,99%"`` for percentiles.
+    """Parse ``"0,4095"`` (values) or ``"1%,99%"`` (percentiles).
 
     Raises:
-        MediaError: neither.
+        MediaError: another syntax, or low is not below high.
     """
     parts = text.replace(" ", "").split(",")
     percent = all(part.endswith("%") for part in parts)
@@ -42,11 +42,11 @@ def parse_scale(text: str) -> Scale:
         low, high = (float(part.removesuffix("%") if percent else part) for part in parts)
     except ValueError:
         raise MediaError(f"expected a range of values as 0,4095 or percentiles as 1%,99%, got {text!r}") from None
-    return Percentiles(low, high) if percent else checked_range(low, high)
+    return Percentiles(low, high) if percent else check_range(low, high)
 
 
-def checked_range(low: float, high: float) -> tuple[float, float]:
-    """A range of values; `MediaError` unless both are finite and low is below high."""
+def check_range(low: float, high: float) -> tuple[float, float]:
+    """Return a range of values as floats; `MediaError` unless both are finite and low is below high."""
     if not (np.isfinite([low, high]).all() and low < high):
         raise MediaError(f"expected a range of values from low to high, got {low:g} and {high:g}")
     return float(low), float(high)
@@ -54,12 +54,12 @@ def checked_range(low: float, high: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """The range of each channel; below it is black, above it white, NaN is black.
+    """The intensity window of each channel: values below it become black, above it white, NaN black.
 
     Attributes:
         low: (k,) values that become 0.
         high: (k,) values that become 255.
-        linear: whether values are proportional to light and need the curve of a screen (sRGB).
+        linear: whether values are proportional to light, so that the sRGB curve is applied.
     """
 
     low: Float64[np.ndarray, " k"]
@@ -68,14 +68,14 @@ class Levels:
 
     @classmethod
     def fixed(cls, low: float, high: float, channels: int, *, linear: bool = False) -> Levels:
-        """One range for all channels."""
+        """Use one range for all channels."""
         return cls(np.full(channels, low, np.float64), np.full(channels, high, np.float64), linear)
 
     @classmethod
-    def measured(
+    def from_percentiles(
         cls, planes: Iterable[Shaped[np.ndarray, "h w k"]], percentiles: Percentiles, *, linear: bool = False
     ) -> Levels:
-        """The range between percentiles of each channel; of planes without a finite value 0 to 1."""
+        """Compute the range between two percentiles for each channel; 0 to 1 where no value is finite."""
         sampled = np.concatenate([_sampled(plane) for plane in planes]).astype(np.float64)
         low, high = np.zeros(sampled.shape[1]), np.ones(sampled.shape[1])
         for channel, values in enumerate(sampled.T):
@@ -85,14 +85,14 @@ class Levels:
         return cls(low, np.where(high > low, high, low + 1), linear)
 
     def apply(self, values: Shaped[np.ndarray, "h w k"]) -> UInt8[np.ndarray, "h w k"]:
-        """Values of any real type as 8 bits."""
+        """Convert values of any real type to 8 bits."""
         if values.dtype.kind in "ub" and values.dtype.itemsize <= 2:
             every = np.arange(2 ** (8 * values.dtype.itemsize))[:, None]
-            table = self._mapped(np.broadcast_to(every, (len(every), len(self.low))))
+            table = self._map(np.broadcast_to(every, (len(every), len(self.low))))
             return np.stack([table[values[..., k].astype(np.uint16), k] for k in range(values.shape[2])], axis=2)
-        return self._mapped(values)
+        return self._map(values)
 
-    def _mapped(self, values: Shaped[np.ndarray, "*shape k"]) -> UInt8[np.ndarray, "*shape k"]:
+    def _map(self, values: Shaped[np.ndarray, "*shape k"]) -> UInt8[np.ndarray, "*shape k"]:
         with np.errstate(over="ignore", invalid="ignore"):
             share = (values.astype(np.float64) - self.low) / (self.high - self.low)
         share = np.clip(np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
@@ -102,7 +102,7 @@ class Levels:
 
 
 def _sampled(plane: Shaped[np.ndarray, "h w k"]) -> Shaped[np.ndarray, "n k"]:
-    """Values on a regular grid: a sixteenth of what percentiles are taken of, since up to 16 planes are sampled."""
+    """Sample a regular grid of a sixteenth of `SAMPLED_VALUES`, because up to 16 planes are sampled."""
     height, width, channels = plane.shape
     step = max(1, int(np.ceil(np.sqrt(16 * height * width / SAMPLED_VALUES))))
     return plane[::step, ::step].reshape(-1, channels)

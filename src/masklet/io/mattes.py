@@ -1,4 +1,4 @@
-"""Mattes for compositing: pictures of alpha for each object, or the objects cut out of each frame."""
+"""Mattes for compositing: the alpha of each object as images, or the objects cut out of each frame."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.images import open_image
-from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike
+from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.video_writer import cutout
-from masklet.io.writer import FolderWriter
+from masklet.io.writer import FolderOptions, FolderWriter
 from masklet.masks.soft import Edge, alpha_of
 from masklet.types import FrameMasks, RgbImage, Rle
 
@@ -23,81 +23,66 @@ _MATTE = re.compile(r"(\d+)/(\d{5,})\.(png|tif)")
 
 
 class AlphaWriter(FolderWriter):
-    """A folder writer that knows how masks become alpha.
-
-    Args:
-        edge: how masks become alpha.
-
-    The other arguments are those of `FolderWriter`.
-    """
+    """Base of folder formats that store alpha; ``edge`` says how masks become alpha."""
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        overwrite: bool = False,
-        edge: Edge | None = None,
+        self, path: str | os.PathLike[str], *, edge: Edge | None = None, **options: Unpack[FolderOptions]
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
+        super().__init__(path, **options)
         self._edge = edge or Edge()
 
-    def _needs_picture(self, frame: RgbImage | None, masks: FrameMasks) -> None:
+    def _check_image(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None and self._edge.detail:
-            raise OutputError(f"cannot write {self.path}: fine detail needs the picture of frame {masks.frame_index}")
+            raise OutputError(f"cannot write {self.path}: fine detail needs the image of frame {masks.frame_index}")
 
 
 class PngMatteWriter(AlphaWriter):
     """A folder for each object with its alpha on each frame, ``3/00007.png``: 8-bit gray, white inside."""
 
     FILE_PATTERN = re.compile(r"\d+/\d{5,}\.png")
-    SUFFIX, FORM = "png", "PNG"
+    SUFFIX: ClassVar[str] = "png"
+    DTYPE: ClassVar[type[np.unsignedinteger]] = np.uint8
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        self._needs_picture(frame, masks)
+        self._check_image(frame, masks)
+        white = np.iinfo(self.DTYPE).max
         for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
             folder = self._output.path / str(object_id)
             folder.mkdir(exist_ok=True)
-            pixels = self._pixels(np.asarray(alpha_of(mask, self._edge, frame)))
-            save_image(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", pixels, self.FORM)
+            alpha = np.asarray(alpha_of(mask, self._edge, frame))
+            save_image(folder / f"{masks.frame_index:05d}.{self.SUFFIX}", np.rint(alpha * white).astype(self.DTYPE))
 
     def _drop_frame(self, frame_index: int) -> None:
         for file in self._output.path.glob(f"*/{frame_index:05d}.{self.SUFFIX}"):
             file.unlink()
-
-    def _pixels(self, alpha: np.ndarray) -> np.ndarray:
-        return np.asarray(np.rint(alpha * 255), np.uint8)
 
 
 class TiffMatteWriter(PngMatteWriter):
     """A folder for each object with its alpha on each frame, ``3/00007.tif``: 16-bit gray, white inside."""
 
     FILE_PATTERN = re.compile(r"\d+/\d{5,}\.tif")
-    SUFFIX, FORM = "tif", "TIFF"
-
-    def _pixels(self, alpha: np.ndarray) -> np.ndarray:
-        return np.asarray(np.rint(alpha * 65535), np.uint16)
+    SUFFIX = "tif"
+    DTYPE = np.uint16
 
 
 class CutoutFolderWriter(AlphaWriter):
-    """Each frame as a PNG with transparency around the objects, ``00007.png``; colors are not multiplied by alpha."""
+    """Each frame as a PNG with transparency around the objects, ``00007.png``; colors are not premultiplied."""
 
     FILE_PATTERN = re.compile(r"\d{5,}\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         if frame is None:
-            raise OutputError(f"cannot write {self.path}: it needs the picture of frame {masks.frame_index}")
+            raise OutputError(f"cannot write {self.path}: it needs the image of frame {masks.frame_index}")
         pixels = (cutout(frame, masks, self._edge) // 257).astype(np.uint8)
-        save_image(self._output.path / f"{masks.frame_index:05d}.png", pixels, "PNG")
+        save_image(self._output.path / f"{masks.frame_index:05d}.png", pixels)
 
 
 def read_mattes(folder: str | os.PathLike[str]) -> Result:
-    """The masks of a folder that `PngMatteWriter` or `TiffMatteWriter` wrote: where alpha is at least one half.
+    """Read the masks of a folder written by `PngMatteWriter` or `TiffMatteWriter`: where alpha is at least one half.
 
     Raises:
-        FormatError: no such folder, or no mattes in it, or of several sizes.
-        MediaError: a picture cannot be read.
+        FormatError: no such folder, no mattes in it, or mattes of several sizes.
+        MediaError: an image cannot be read.
     """
     found = []
     for path in Path(folder).glob("*/*"):
@@ -110,16 +95,20 @@ def read_mattes(folder: str | os.PathLike[str]) -> Result:
     for frame_index, object_id, path in sorted(found):
         with open_image(path) as image:
             if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
-                raise FormatError(f"expected a gray picture, got a {image.mode} picture: {path}")
+                raise FormatError(f"expected a gray image, got the mode {image.mode}: {path}")
             values = np.asarray(image)
         half = 1 if image.mode in ("1", "P") else 32768 if image.mode.startswith("I") else 128
         builder.add_mask(object_id, frame_index, Rle.from_mask(values >= half))
     return builder.build()
 
 
-def save_image(path: Path, pixels: np.ndarray, form: str) -> None:
-    """Write a picture of a draft; encoded in memory first, so that a full disk is reported in one way by all forms."""
+def save_image(path: Path, pixels: np.ndarray) -> None:
+    """Write an image to a temporary output, PNG or TIFF by its suffix.
+
+    It is encoded in memory first, so that a full disk raises the same error for both formats.
+    """
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"compress_level": 4} if form == "PNG" else {"compression": "tiff_adobe_deflate"}
-    Image.fromarray(pixels).save(buffer, format=form, **options)
+    png = path.suffix == ".png"
+    options: dict[str, Any] = {"compress_level": 4} if png else {"compression": "tiff_adobe_deflate"}
+    Image.fromarray(pixels).save(buffer, format="PNG" if png else "TIFF", **options)
     path.write_bytes(buffer.getvalue())

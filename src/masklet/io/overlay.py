@@ -28,14 +28,14 @@ def draw_overlay(
     outline: int | None = None,
     colors: Mapping[ObjectId, Color] | None = None,
 ) -> RgbImage:
-    """The frame with every mask filled half transparent and outlined, as a new array.
+    """Draw every mask over a frame, filled half transparent and outlined; returns a new array.
 
     Args:
         frame: (h, w, 3) uint8.
         masks: masks of the frame's size.
-        alpha: how much of the fill's color is seen, 0 (none) to 1 (all).
-        outline: width of the outline in pixels, drawn inside the mask; 0 for none, None to suit the frame's size.
-        colors: object id -> (red, green, blue), where it should not be the palette's.
+        alpha: opacity of the fill, 0 to 1.
+        outline: width of the outline in pixels, drawn inside the mask; 0 for none, None to fit the frame's size.
+        colors: object id -> (red, green, blue); other objects get their palette color.
     """
     width = max(1, round(min(frame.shape[:2]) / 300)) if outline is None else outline
     drawn = frame.copy()
@@ -53,7 +53,7 @@ def draw_overlay(
 
 
 def draw_prompts(frame: RgbImage, prompts: Prompts, *, color: Color = WHITE) -> RgbImage:
-    """The frame with clicks as dots (green with a plus, red with a minus) and the box as a frame, as a new array."""
+    """Draw clicks as dots (green with a plus, red with a minus) and the box over a frame; returns a new array."""
     drawn = frame.copy()
     scale = max(4.0, min(frame.shape[:2]) / 60)
     if prompts.box is not None:
@@ -76,7 +76,7 @@ def _box_of(mask: Bool[np.ndarray, "h w"]) -> Box | None:
 
 
 def _blend(pixels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], color: Color, alpha: float) -> None:
-    """Mix the color into the pixels inside, in place; a table of 256 entries does the arithmetic."""
+    """Blend a color into the pixels inside, in place, through a table of 256 entries."""
     for channel, value in enumerate(color):
         table = np.rint(np.arange(256) * (1 - alpha) + value * alpha).astype(np.uint8)
         plane = pixels[..., channel]
@@ -84,7 +84,7 @@ def _blend(pixels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], 
 
 
 def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray, "a b"]:
-    """The pixels of the mask at most ``width`` steps from its outside; the picture's border is no outside."""
+    """Return the pixels of a mask within ``width`` steps of its outside; the border of the image is not outside."""
     rows, columns = box
     around = (
         slice(max(rows.start - 1, 0), rows.stop + 1),
@@ -97,7 +97,7 @@ def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray
         shrunk[:-1] &= core[1:]
         shrunk[:, 1:] &= core[:, :-1]
         shrunk[:, :-1] &= core[:, 1:]
-        if step % 2:  # square steps in turn with diamond steps make a round brush
+        if step % 2:  # alternating diamond and square steps make a round brush
             shrunk[1:, 1:] &= core[:-1, :-1]
             shrunk[:-1, :-1] &= core[1:, 1:]
             shrunk[1:, :-1] &= core[:-1, 1:]
@@ -110,7 +110,7 @@ def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray
 
 
 def _draw_box(frame: RgbImage, box: list[float], width: int, color: Color) -> None:
-    """Lines of ``width`` pixels in the color with a dark edge on both sides, so that they show on any picture."""
+    """Draw lines of ``width`` pixels with a dark edge on both sides, so that they show on any image."""
     x0, y0, x1, y1 = (round(value) for value in box)
     for reach, shade in ((width + 2, (0, 0, 0)), (width, color)):
         low, high = reach // 2, reach - reach // 2
@@ -125,7 +125,7 @@ def _draw_box(frame: RgbImage, box: list[float], width: int, color: Color) -> No
 
 
 def _draw_click(frame: RgbImage, center: tuple[float, float], radius: float, *, positive: bool) -> None:
-    """A disc with a white ring and a white sign; edges are smoothed by how far a pixel lies inside."""
+    """Draw an anti-aliased disc with a white ring and a white sign."""
     x, y = center
     left, top = max(int(x - radius - 2), 0), max(int(y - radius - 2), 0)
     patch = frame[top : int(y + radius + 3), left : int(x + radius + 3)]
@@ -151,13 +151,13 @@ StyleName = Literal["fill", "outline", "spotlight", "cutout", "blur", "pixelate"
 Region = Literal["objects", "background"]
 
 _BACKGROUND_STYLES = ("spotlight", "cutout")
-_DIM = 0.3  # how much of the background's light a spotlight leaves
+_DIM = 0.3  # brightness of the background in a spotlight
 _BLACK: Color = (0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How an overlay looks.
+    """Style of an overlay.
 
     ==========  =================================================================
     fill        objects half transparent in their colors, with an outline
@@ -172,11 +172,11 @@ class Style:
 
     Attributes:
         name: one of these.
-        region: what is changed, where the style leaves the choice.
-        alpha: how much of the fill's color is seen, 0 to 1.
-        color: of everything that is painted, instead of the objects' colors or black.
-        colors: object id -> color, before ``color``.
-        edge: softens the border between what is changed and what is not (not of fill and outline).
+        region: the region that blur, pixelate, desaturate and erase change.
+        alpha: opacity of the fill, 0 to 1.
+        color: of fill, outline or background, instead of the palette or black.
+        colors: object id -> color; takes precedence over ``color``.
+        edge: softens the border of the changed region (not of fill and outline).
 
     Raises:
         OutputError: no such style or region.
@@ -191,19 +191,13 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(StyleName):
-            raise OutputError(f"expected a style of {', '.join(get_args(StyleName))}, got {self.name!r}")
+            raise OutputError(f"expected one of the styles {', '.join(get_args(StyleName))}, got {self.name!r}")
         if self.region not in get_args(Region):
-            raise OutputError(f"expected a region of {', '.join(get_args(Region))}, got {self.region!r}")
+            raise OutputError(f"expected one of the regions {', '.join(get_args(Region))}, got {self.region!r}")
 
 
 def draw_style(frame: RgbImage, masks: FrameMasks, style: Style) -> RgbImage:
-    """The frame in a style, as a new array.
-
-    Args:
-        frame: (h, w, 3) uint8.
-        masks: masks of the frame's size.
-        style: what it should look like.
-    """
+    """Draw the masks over a frame in a style; returns a new array."""
     if style.name in ("fill", "outline"):
         colors = dict.fromkeys(masks.object_ids, style.color) if style.color else {}
         painted = {i: color for i, color in {**colors, **style.colors}.items() if color}

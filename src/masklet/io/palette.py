@@ -1,4 +1,4 @@
-"""The colors of objects: fixed by the object's id, the same in overlays, label maps and charts."""
+"""Colors of objects by their ids, the same in overlays, label maps and charts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from masklet.types import ObjectId
 Color = tuple[int, int, int]
 """(red, green, blue), 0 to 255."""
 
-# The first eight are told apart by most color-blind people (blue against orange and yellow, steps in lightness); they
-# are more saturated than print colors, because they lie half transparent over a picture.
+# The first eight are distinguishable with most kinds of color blindness (blue against orange and yellow, steps in
+# lightness); they are saturated, because they are drawn half transparent over an image.
 _FIRST: tuple[Color, ...] = (
     (0, 150, 255),  # azure
     (255, 140, 0),  # orange
@@ -24,7 +24,7 @@ _FIRST: tuple[Color, ...] = (
     (220, 50, 30),  # vermilion
     (85, 70, 220),  # indigo
 )
-_GOLDEN = 0.6180339887498949  # steps of the golden ratio spread hues evenly however many are taken
+_GOLDEN = 0.6180339887498949  # steps of the golden ratio spread any number of hues evenly
 
 
 def _palette() -> UInt8[np.ndarray, "256 3"]:
@@ -43,7 +43,7 @@ PALETTE = _palette()
 
 
 def color_of(object_id: ObjectId) -> Color:
-    """The color of an object; ids above 255 take the colors of 1 to 255 again."""
+    """Return the color of an object; ids above 255 repeat the colors of 1 to 255."""
     index = object_id if object_id < len(PALETTE) else 1 + (object_id - 1) % (len(PALETTE) - 1)
     red, green, blue = PALETTE[index].tolist()
     return red, green, blue

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Item(Generic[T]):
-    value: T
 
 
 @dataclass(frozen=True)
@@ -22,59 +18,46 @@ class _End:
 
 
 def read_ahead(produce: Callable[[], Generator[T]], depth: int, *, newest: bool = False) -> Generator[T]:
-    """The items of ``produce()``, made by a thread that is at most ``depth`` items ahead; there it waits.
+    """Yield the items of ``produce()``, made by a thread that is at most ``depth`` items ahead.
 
-    With ``newest`` it does not wait: the oldest item that nobody has taken is dropped.
-
-    The thread starts with the first item asked for. It closes the inner generator and ends when the items end, when
+    The thread starts with the first item requested. It closes the inner generator and ends when the items end, when
     they raise (the exception is raised here, at its place in the sequence), or when this generator is closed or
     garbage-collected.
+
+    Args:
+        produce: starts the inner generator; runs in the thread.
+        depth: length of the queue.
+        newest: drop the oldest item in a full queue rather than wait for room.
     """
-    ready: queue.Queue[_Item[T] | _End] = queue.Queue(maxsize=depth)
+    ready: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
-    thread = threading.Thread(target=_fill, args=(produce, ready, stop, newest), name="masklet-read-ahead", daemon=True)
+
+    def fill() -> None:
+        error: BaseException | None = None
+        try:
+            with contextlib.closing(produce()) as items:
+                for item in items:
+                    if newest and ready.full():
+                        with contextlib.suppress(queue.Empty):
+                            ready.get_nowait()
+                    ready.put(item)
+                    if stop.is_set():
+                        return
+        except BaseException as raised:  # re-raised in the caller's thread, which can handle it
+            error = raised
+        ready.put(_End(error))
+
+    thread = threading.Thread(target=fill, name="masklet-read-ahead", daemon=True)
     thread.start()
     try:
-        while isinstance(got := ready.get(), _Item):
-            yield got.value
-        if got.error is not None:
-            raise got.error
+        while not isinstance(item := ready.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
     finally:
         stop.set()
-        _drain(ready)  # a thread waiting for room gets it, sees the stop and ends
+        with contextlib.suppress(queue.Empty):  # a thread waiting for room gets it, sees `stop` and ends
+            while True:
+                ready.get_nowait()
         if thread is not threading.current_thread():
             thread.join()
-
-
-def _fill(
-    produce: Callable[[], Generator[T]], ready: queue.Queue[_Item[T] | _End], stop: threading.Event, newest: bool
-) -> None:
-    error: BaseException | None = None
-    try:
-        items = produce()
-        try:
-            for item in items:
-                if newest and ready.full():
-                    _take(ready)
-                ready.put(_Item(item))
-                if stop.is_set():
-                    return
-        finally:
-            items.close()
-    except BaseException as raised:  # handed over: the caller's thread is the one that can handle it
-        error = raised
-    ready.put(_End(error))
-
-
-def _drain(ready: queue.Queue[_Item[T] | _End]) -> None:
-    while _take(ready):
-        pass
-
-
-def _take(ready: queue.Queue[_Item[T] | _End]) -> bool:
-    """Take an item out, if there is one."""
-    try:
-        ready.get_nowait()
-    except queue.Empty:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""Results as values: the masklets of one video, what files say about it, and their way to and from single frames."""
+"""Results as values: the masklets of one video, built mask by mask or frame by frame."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from masklet.masks.rle import decode_masks, encode_masks
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Rle, Size, Source
 
 MAX_FRAMES = 2**24
-"""The longest video a file may speak of (a week at 27 frames a second): a hostile one must not ask for endless work."""
+"""Upper bound of frame counts in untrusted files (a week at 27 frames per second)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What a result file says about where it comes from.
+    """Origin of a result, as stored in result files.
 
     Attributes:
-        names: object id -> what the person calls it.
-        prompted: object id -> frames on which a person prompted it.
+        names: object id -> name given by the user.
+        prompted: object id -> frames on which the user prompted it.
         source: how the objects were found.
         model: name of the model.
     """
@@ -41,11 +41,11 @@ class Result:
 
     Attributes:
         masklets: object id -> its masks and scores, in the order of the ids.
-        size: (height, width) of the video; None where nobody knows it and there is no mask.
-        num_frames: of the whole video, as far as the result knows.
-        fps: nominal frames per second, or None.
+        size: (height, width) of the video; None where it is unknown and there is no mask.
+        num_frames: of the whole video, as far as it is known.
+        fps: nominal frame rate, or None.
         video: name of the video, such as ``dog.mp4``, or "".
-        frame_names: file name of each frame where the video is a folder of pictures, else empty.
+        frame_names: file name of each frame where the video is a folder of images, else empty.
     """
 
     masklets: Mapping[ObjectId, Masklet]
@@ -63,7 +63,7 @@ class Result:
 
     @property
     def provenance(self) -> Provenance:
-        """What the masklets say about where they come from; source and model are those of the first."""
+        """Origin of the masklets; source and model are those of the first."""
         first = next(iter(self.masklets.values()), Masklet(0, (1, 1)))
         return Provenance(
             names={i: one.name for i, one in self.masklets.items() if one.name},
@@ -74,36 +74,36 @@ class Result:
 
     @property
     def frame_indices(self) -> list[int]:
-        """The frames on which at least one object has a mask, be it empty, in order."""
+        """The frames on which at least one object has a (possibly empty) mask, in order."""
         return sorted({index for one in self.masklets.values() for index in one.frames})
 
     def frame(self, index: int) -> FrameMasks:
-        """The masks of the objects that have one on a frame; NaN for scores that the result does not hold."""
-        there = [one for one in self.masklets.values() if index in one.frames]
+        """Return the masks of the objects that have one on a frame; NaN for missing scores."""
+        present = [one for one in self.masklets.values() if index in one.frames]
         size = self.size or (1, 1)
-        masks = decode_masks([one.frames[index] for one in there]) if there else np.zeros((0, *size), bool)
+        masks = decode_masks([one.frames[index] for one in present]) if present else np.zeros((0, *size), bool)
         return FrameMasks(
             frame_index=index,
-            object_ids=tuple(one.object_id for one in there),
+            object_ids=tuple(one.object_id for one in present),
             masks=masks,
-            presence=_scores([one.presence.get(index) for one in there]),
-            iou=_scores([one.iou.get(index) for one in there]),
+            presence=_scores([one.presence.get(index) for one in present]),
+            iou=_scores([one.iou.get(index) for one in present]),
         )
 
     def image_name(self, index: int) -> str:
-        """What the picture of a frame is called: by its own file name, else by its number, as in ``dog/00007.jpg``."""
+        """Return the file name of a frame, or one made of the video name and the index, as ``dog/00007.jpg``."""
         return image_name(self.video, self.frame_names, index)
 
     def only(self, object_ids: frozenset[ObjectId]) -> Result:
-        """The result with these objects alone.
+        """Return the result with these objects alone.
 
         Raises:
-            OutputError: the result does not hold one of them.
+            OutputError: the result does not contain one of them.
         """
-        strangers = sorted(object_ids - set(self.masklets))
-        if strangers:
+        unknown = sorted(object_ids - set(self.masklets))
+        if unknown:
             known = ", ".join(map(str, self.masklets)) or "none"
-            raise OutputError(f"the result has no object {strangers[0]} (objects there: {known})")
+            raise OutputError(f"the result has no object {unknown[0]} (its objects: {known})")
         return replace(self, masklets={i: one for i, one in self.masklets.items() if i in object_ids})
 
 
@@ -112,11 +112,11 @@ def _scores(values: list[float | None]) -> Float32[np.ndarray, " n"]:
 
 
 VideoLike = FrameSource | Result
-"""What a writer learns about the video from: the frames' source, or a result that was read."""
+"""Where a writer takes the properties of the video from: the source of the frames, or a result that was read."""
 
 
 def video_metadata(like: VideoLike | None, stop: int) -> dict[str, Any]:
-    """The fields of `Result` that a source tells; of a live one, the ``stop`` frames that were seen."""
+    """Return the fields of `Result` that a source supplies; ``stop`` is the last frame written + 1."""
     if like is None:
         return {}
     if isinstance(like, Result):
@@ -134,7 +134,7 @@ def video_metadata(like: VideoLike | None, stop: int) -> dict[str, Any]:
 
 
 def image_name(video: str, frame_names: Sequence[str], index: int) -> str:
-    """As `Result.image_name`."""
+    """Return the name of a frame; see `Result.image_name`."""
     if index < len(frame_names) and frame_names[index]:
         return frame_names[index]
     stem = PurePath(video).stem
@@ -142,11 +142,11 @@ def image_name(video: str, frame_names: Sequence[str], index: int) -> str:
 
 
 class ResultBuilder:
-    """Masklets that grow frame by frame; only run-length codes are kept.
+    """Collects masklets frame by frame as run-length codes.
 
     Attributes:
         size: (height, width), known from the first frame on.
-        stop: one more than the last frame.
+        stop: last frame + 1.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class ResultBuilder:
         self._masklets: dict[ObjectId, Masklet] = {}
 
     def add_frame(self, masks: FrameMasks) -> None:
-        """Take over one frame; scores that are NaN are left out.
+        """Add one frame; scores that are NaN are left out.
 
         Raises:
             FormatError: as `add_mask`.
@@ -175,7 +175,7 @@ class ResultBuilder:
         presence: float | np.float32 | None = None,
         iou: float | np.float32 | None = None,
     ) -> None:
-        """Take over one mask, and its scores where they are known.
+        """Add one mask, and its scores where they are known.
 
         Raises:
             FormatError: the object has a mask on that frame already, or the mask is of another size.
@@ -183,58 +183,53 @@ class ResultBuilder:
         self.size = self.size or rle.size
         masklet = self.masklet(object_id)
         if frame_index in masklet.frames:
-            raise FormatError(f"object {object_id} comes twice on frame {frame_index}")
+            raise FormatError(f"object {object_id} has two masks on frame {frame_index}")
         if rle.size != self.size:
-            told = f"{self.size[1]}x{self.size[0]} pixels, got {rle.size[1]}x{rle.size[0]}"
-            raise FormatError(f"expected masks of {told} at frame {frame_index}")
+            sizes = f"{self.size[1]}x{self.size[0]} pixels, got {rle.size[1]}x{rle.size[0]}"
+            raise FormatError(f"expected masks of {sizes} at frame {frame_index}")
         self.stop = max(self.stop, frame_index + 1)
         masklet.frames[frame_index] = rle
         for values, score in ((masklet.presence, presence), (masklet.iou, iou)):
             if score is not None and not np.isnan(score):
-                values[frame_index] = _short(score)
+                values[frame_index] = float(str(score))  # the shortest decimal of the float32, such as 0.9
 
     def drop_frame(self, frame_index: int) -> None:
-        """Take back what is known of a frame; the objects stay."""
+        """Remove the masks and scores of a frame; the objects stay."""
         for masklet in self._masklets.values():
             for values in (masklet.frames, masklet.presence, masklet.iou):
                 values.pop(frame_index, None)
 
     def masklet(self, object_id: ObjectId) -> Masklet:
-        """The masklet of an object; a new one is empty.
+        """Return the masklet of an object, which is empty at first.
 
         Raises:
-            FormatError: the id is no positive whole number.
+            FormatError: the id is not a positive integer.
         """
         if type(object_id) is not int or object_id < 1:
             raise FormatError(f"expected object ids from 1, got {object_id!r}")
         return self._masklets.setdefault(object_id, Masklet(object_id, self.size or (1, 1)))
 
     def fill_missing(self, frame_indices: Iterable[int]) -> None:
-        """Give every object an empty mask on those of the frames where it has none: the form says that it is absent."""
+        """Give every object an empty mask on those of the frames where it has none, for formats that imply absence."""
         empty = Rle.from_mask(np.zeros(self.size or (1, 1), bool))
         frames = list(frame_indices)
         for masklet in self._masklets.values():
             for index in frames:
                 masklet.frames.setdefault(index, empty)
 
-    def build(self, told: Provenance | None = None, **video: Any) -> Result:
-        """What has been gathered; ``video`` are fields of `Result`, where they are better known from elsewhere."""
-        told = told or Provenance()
+    def build(self, provenance: Provenance | None = None, **video: Any) -> Result:
+        """Return the result; ``video`` are fields of `Result` that replace those derived from the masks."""
+        origin = provenance or Provenance()
         masklets = {
             object_id: replace(
                 masklet,
                 size=self.size or (1, 1),
-                name=told.names.get(object_id, ""),
-                prompted=tuple(told.prompted.get(object_id, ())),
-                source=told.source,
-                model=told.model,
+                name=origin.names.get(object_id, ""),
+                prompted=tuple(origin.prompted.get(object_id, ())),
+                source=origin.source,
+                model=origin.model,
             )
             for object_id, masklet in sorted(self._masklets.items())
         }
         known = {"size": self.size, "num_frames": self.stop} | {k: v for k, v in video.items() if v is not None}
         return Result(masklets=masklets, **known)
-
-
-def _short(score: np.float32 | float) -> float:
-    """The shortest decimal that is the same float32, so that 0.9 is not written as 0.8999999761581421."""
-    return float(str(score))

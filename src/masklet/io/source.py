@@ -1,4 +1,4 @@
-"""Base class of recorded frame sources: index checks, iteration with read-ahead, closing."""
+"""Base class of recorded frame sources: any frame by its index, iteration with read-ahead, closing."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from masklet.errors import FrameRangeError, MediaError
 from masklet.io.readahead import read_ahead
 from masklet.types import RgbImage, Size
 
+READ_AHEAD_BYTES = 64 * 2**20
+"""Upper bound of the frames that one iterator decodes ahead."""
+
+READ_AHEAD_FRAMES = 8
+
+
+class MediaWarning(UserWarning):
+    """The media was read, but not everything that its header promises, or not as it would be displayed elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """The physical scale of a recording, as far as its file tells.
+    """Physical scale of a recording, as far as its file stores it.
 
     Attributes:
         pixel_size: (height, width) of a pixel in ``unit``, or None.
         unit: of ``pixel_size``, such as "µm".
-        frame_interval: seconds from one frame to the next, or None where frames are not moments or no interval is told.
+        frame_interval: seconds between frames, or None where frames are no points in time or no interval is stored.
     """
 
     pixel_size: tuple[float, float] | None = None
@@ -36,7 +44,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class GeoReference:
-    """Where pixels lie on a map.
+    """Location of an image on a map.
 
     Attributes:
         crs: coordinate reference system as well-known text (WKT).
@@ -48,18 +56,8 @@ class GeoReference:
     transform: tuple[float, float, float, float, float, float]
 
 
-READ_AHEAD_BYTES = 64 * 2**20
-"""What the read-ahead of one iterator may hold."""
-
-READ_AHEAD_FRAMES = 8
-
-
-class MediaWarning(UserWarning):
-    """Media was read, but not all that its header promises."""
-
-
-def checked_rate(fps: float | None) -> float | None:
-    """Frames per second as a caller gave them; `MediaError` where that is no rate."""
+def check_fps(fps: float | None) -> float | None:
+    """Return a frame rate given by the caller; `MediaError` unless it is above 0 and at most 1000."""
     if fps is not None and not (0 < fps <= 1000 and math.isfinite(fps)):
         raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {fps}")
     return fps
@@ -69,17 +67,17 @@ S = TypeVar("S", bound="RecordedSource")
 
 
 class RecordedSource(ABC):
-    """A `FrameSource` with a known end: any frame by its index, iteration as often as wanted, from several threads.
+    """A `FrameSource` of known length: random access and repeated iteration, from several threads.
 
     Attributes:
         path: the file or folder, or None.
         size: (height, width) of every frame, as displayed.
         fps: nominal frames per second, or None.
-        time_base: the unit the source counts time in, in seconds, or None where it has no clock of its own.
-        frame_names: of the frames, such as the files of a folder; empty where they have none.
+        time_base: unit of the source's timestamps in seconds, or None where it stores no times.
+        frame_names: names of the frames, such as the files of a folder; empty where they have none.
         calibration: physical size of pixels and time between frames, or None.
-        georeference: place on a map, or None.
-        cache_bytes: what frames by index may keep of decoded pictures; may be set where the source keeps any.
+        georeference: location on a map, or None.
+        cache_bytes: upper bound of the decoded frames cached for random access; 0 where the source caches none.
     """
 
     path: Path | None = None
@@ -99,9 +97,9 @@ class RecordedSource(ABC):
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Presentation time of every frame in seconds, on the source's own clock; empty where there is no clock.
+        """Presentation time of every frame in seconds.
 
-        Of a source that holds no times, frame index over ``fps`` where that is known.
+        Where the source stores no times it is the frame index divided by ``fps``; empty where ``fps`` is None too.
         """
         return () if self.fps is None else tuple(index / self.fps for index in range(len(self)))
 
@@ -110,33 +108,33 @@ class RecordedSource(ABC):
 
     @abstractmethod
     def _read(self, index: int) -> RgbImage:
-        """The frame at a checked index; never called by two threads at a time."""
+        """Read the frame at a valid index; never called by two threads at a time."""
 
     @abstractmethod
     def _stream(self) -> Generator[RgbImage]:
-        """All frames in order, with resources of its own; runs in the read-ahead thread."""
+        """Yield all frames in order, using resources of its own; runs in the read-ahead thread."""
 
     def _release(self) -> None:  # noqa: B027  most sources keep nothing open
-        """Give back what is open."""
+        """Close open files."""
 
     def __getitem__(self, index: int) -> RgbImage:
-        """The frame at ``index``, a fresh array; negative indices count from the end.
+        """Return the frame at ``index`` as a new array; negative indices count from the end.
 
         Raises:
-            FrameRangeError: there is no such frame.
+            FrameRangeError: the index is not an integer or outside the video.
             MediaError: the frame cannot be read, or the source is closed.
         """
         with self._lock:
             self._check_open()
-            return self._read(self.checked(index))
+            return self._read(self.resolve_index(index))
 
-    def checked(self, index: int) -> int:
-        """``index`` counted from the start; `FrameRangeError` unless it is a whole number and lies in the video."""
+    def resolve_index(self, index: int) -> int:
+        """Return an index counted from 0; `FrameRangeError` unless it is an integer inside the video."""
         count = len(self)
         try:
             index = operator.index(index)
         except TypeError:
-            raise FrameRangeError(f"frames are counted in whole numbers, got {index!r}") from None
+            raise FrameRangeError(f"expected an integer frame index, got {index!r}") from None
         if not -count <= index < count:
             raise FrameRangeError(f"frame {index} is outside {self.name}, which has {count} frames")
         return index % count
@@ -154,7 +152,7 @@ class RecordedSource(ABC):
             raise MediaError(f"{self.name} is closed")
 
     def close(self) -> None:
-        """End every iterator with its thread and close what is open; closing twice is harmless."""
+        """End all iterators and their threads and close open files; closing twice is harmless."""
         self._closed = True
         for frames in list(self._iterators):
             frames.close()
@@ -164,7 +162,5 @@ class RecordedSource(ABC):
     def __enter__(self: S) -> S:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

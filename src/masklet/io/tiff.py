@@ -1,4 +1,4 @@
-"""TIFF beyond plain pictures: more than 8 bits, OME-TIFF, ImageJ and other stacks, read by tifffile."""
+"""TIFF stacks through tifffile: more than 8 bits, OME-TIFF, ImageJ and others."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _GEO_TAGS = frozenset({33550, 33922, 34264, 34735})
 _MICRONS = frozenset({"um", "micron", "microns", "\\u00B5m"})  # as ImageJ writes it
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0}
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd files are not for stderr
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keeps its remarks on unusual files off stderr
 
 
 class TiffHeader:
-    """The tags of the first page, read without a TIFF library; empty where they cannot be read."""
+    """The tags of the first page, read with Pillow; empty where they cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._tags: Mapping[int, Any] = {}
@@ -45,20 +45,20 @@ class TiffHeader:
                     directory = ImageFileDirectory_v2(magic + (file.read(8) if b"+" in magic[:4] else b""))
                     file.seek(directory.next)
                     with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # what is wrong in the tags is told when the file is read
+                        warnings.simplefilter("ignore")  # errors in the tags are reported when the file is read
                         directory.load(file)
                         self._tags = dict(directory)
-        except Exception:  # a damaged header: whatever reads the file will say so
+        except Exception:  # a damaged header is reported when the file is read
             self.is_tiff = getattr(self, "is_tiff", False)
 
     @property
     def is_geo(self) -> bool:
-        """Whether the file says where on a map it lies."""
+        """Whether the file is georeferenced."""
         return bool(_GEO_TAGS & self._tags.keys())
 
     @cached_property
     def is_stack(self) -> bool:
-        """Whether the pages are more than pictures of up to 8 bits one after another."""
+        """Whether it is more than a sequence of images of up to 8 bits."""
         bits, tags = self._tags.get(258, (1,)), self._tags
         if not tags:
             return False
@@ -67,7 +67,7 @@ class TiffHeader:
 
 
 def _has_axes(description: str) -> bool:
-    """Whether a page's description tells of axes: by OME, ImageJ, or tifffile beyond (pages, rows, columns, colors)."""
+    """Return whether a description defines axes: of OME, ImageJ, or tifffile beyond (pages, rows, columns, colors)."""
     if description.startswith("ImageJ=") or "<OME" in description[:4096]:
         return True
     try:
@@ -78,12 +78,12 @@ def _has_axes(description: str) -> bool:
 
 
 def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
-    """The first image series of a TIFF file as a stack.
+    """Open the first image series of a TIFF file as a stack.
 
     Axes, channel names, pixel size and time between frames are read from OME, ImageJ and tifffile metadata.
 
     Raises:
-        MediaError: unreadable, or axes that the choice leaves open.
+        MediaError: unreadable, or axes without a position in ``choice``.
         MissingExtraError: tifffile is not installed.
     """
     with needs("tiff", path):
@@ -99,9 +99,9 @@ def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
 
 def _stack(file: tifffile.TiffFile, path: Path, choice: AxisChoice) -> ArrayStack:
     if not file.series:
-        raise MediaError(f"no pictures in {path}")
+        raise MediaError(f"no images in {path}")
     if len(file.series) > 1:
-        warnings.warn(f"{path} holds {len(file.series)} images: going on with the first", MediaWarning, stacklevel=4)
+        warnings.warn(f"{path} holds {len(file.series)} images: using the first", MediaWarning, stacklevel=4)
     pages = _Pages(file, path)
     array = AxisArray(name=str(path), axes=pages.axes, shape=pages.shape, dtype=pages.dtype, take=pages.take)
     metadata = _Metadata(file)
@@ -115,7 +115,7 @@ def _stack(file: tifffile.TiffFile, path: Path, choice: AxisChoice) -> ArrayStac
 
 
 class _Pages:
-    """The values of a series by index: straight from the file where they lie in one piece, else page by page."""
+    """The values of a series by index: straight from the file where they are contiguous, else page by page."""
 
     def __init__(self, file: tifffile.TiffFile, path: Path) -> None:
         series = file.series[0]
@@ -134,7 +134,7 @@ class _Pages:
                 raise MediaError(f"the pages of {path} do not add up to the shape {self.shape}")
 
     def _split(self) -> int:
-        """How many of the axes count pages; the rest lie within a page."""
+        """Return how many of the axes count pages; the others lie within a page."""
         count, pages = 1, len(self._series.pages)
         for place, length in enumerate(self.shape):
             if count == pages:
@@ -143,7 +143,7 @@ class _Pages:
         return len(self.shape)
 
     def take(self, index: Index) -> np.ndarray:
-        """The part at an index of integers and whole slices."""
+        """Read the part at an index of integers and full slices."""
         return self._from_file(index) if self._offset is not None else self._from_page(index)
 
     def _from_file(self, index: Index) -> np.ndarray:
@@ -176,7 +176,7 @@ def _ravel(index: Index, shape: tuple[int, ...]) -> int:
 
 
 class _Metadata:
-    """What OME or ImageJ say about channels and scale."""
+    """Channel names and physical scale from OME or ImageJ metadata."""
 
     def __init__(self, file: tifffile.TiffFile) -> None:
         import tifffile  # noqa: PLC0415  an extra, present where a file is open
@@ -198,7 +198,7 @@ class _Metadata:
         return tuple(str(channel.get("Name", "")) for channel in channels)
 
     def calibration(self, axes: str, frame_axis: str) -> Calibration | None:
-        """Physical scale, or None where nothing is told; frames along another axis than time have no interval."""
+        """Return the physical scale, or None where none is stored; only frames along time have an interval."""
         interval = _number(self._pixels.get("TimeIncrement", self._imagej.get("finterval")))
         if interval is not None:
             interval *= _SECONDS.get(str(self._pixels.get("TimeIncrementUnit", "s")), math.nan)
@@ -219,7 +219,7 @@ class _Metadata:
 
 
 def _number(value: object) -> float | None:
-    """A positive finite number, or None."""
+    """Return a value as a positive finite number, or None."""
     try:
         number = float(str(value))
     except ValueError:

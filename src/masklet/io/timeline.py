@@ -1,4 +1,4 @@
-"""Where every picture of a video stream stands in time, and where decoding can start."""
+"""Presentation times of the frames of a video stream, and the packets at which decoding can start."""
 
 from __future__ import annotations
 
@@ -20,85 +20,90 @@ class KeyPacket:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Presentation times of all pictures, in order.
+    """Presentation times of all frames, in order.
 
     Attributes:
         pts: (n,) strictly increasing, in units of ``time_base``.
-        keys: in order of pts; empty where pictures can only be counted from the start.
+        keys: in order of pts; empty where frames have no usable times and can only be counted from the start.
         time_base: seconds.
-        certain: whether every picture was seen decoded, rather than expected from its packet.
+        decoded: whether it comes from decoded frames, rather than from packets alone.
     """
 
     pts: Int64[np.ndarray, " n"]
     keys: tuple[KeyPacket, ...]
     time_base: Fraction
-    certain: bool
+    decoded: bool
 
     def __len__(self) -> int:
         return len(self.pts)
 
     @cached_property
     def seconds(self) -> tuple[float, ...]:
-        """Presentation time of every picture."""
+        """Presentation time of every frame in seconds."""
         return tuple(float(pts * self.time_base) for pts in self.pts.tolist())
 
-    @property
-    def counted(self) -> bool:
-        """Whether pictures have no times of their own that would tell them apart."""
-        return not self.keys
+    @cached_property
+    def _key_pts(self) -> Int64[np.ndarray, " k"]:
+        return np.array([key.pts for key in self.keys], np.int64)
 
-    def position(self, pts: int | None) -> int | None:
-        """Index of the picture with this time, or None."""
+    def index_of(self, pts: int | None) -> int | None:
+        """Return the index of the frame with a presentation time, or None."""
         if pts is None:
             return None
         index = int(np.searchsorted(self.pts, pts))
         return index if index < len(self.pts) and self.pts[index] == pts else None
 
     def key_before(self, index: int) -> tuple[int, KeyPacket] | None:
-        """The last key packet not after a picture, and the index of the first picture it gives; None: the start."""
-        times = [key.pts for key in self.keys]
-        place = int(np.searchsorted(times, self.pts[index], side="right")) - 1
+        """Return the last key packet not after a frame, and the index of the key's own frame; None: the start."""
+        place = int(np.searchsorted(self._key_pts, self.pts[index], side="right")) - 1
         if place < 0:
             return None
-        return int(np.searchsorted(self.pts, times[place])), self.keys[place]
+        key = self.keys[place]
+        return int(np.searchsorted(self.pts, key.pts)), key
 
 
 @dataclass
 class Scan:
-    """What one pass over a stream has seen; becomes a `Timeline`."""
+    """The packets and frames of one pass over a stream, from which a `Timeline` is made.
+
+    Attributes:
+        time_base: unit of pts, in seconds.
+        tick: nominal duration of a frame, in seconds.
+        packets: pts of the packets whose frames are shown.
+        frames: pts of the decoded frames.
+        keys: the key packets.
+        num_hidden: number of packets that are decoded as references and not shown.
+    """
 
     time_base: Fraction
     tick: Fraction
     packets: list[int | None] = field(default_factory=list)
-    pictures: list[int | None] = field(default_factory=list)
+    frames: list[int | None] = field(default_factory=list)
     keys: list[KeyPacket] = field(default_factory=list)
-    hidden: int = 0
+    num_hidden: int = 0
 
-    def see_packet(self, pts: int | None, dts: int | None, *, key: bool, hidden: bool) -> None:
-        """Note a packet; a hidden one is decoded for the sake of others and not shown."""
+    def add_packet(self, pts: int | None, dts: int | None, *, key: bool, hidden: bool) -> None:
+        """Record a packet."""
         if hidden:
-            self.hidden += 1
+            self.num_hidden += 1
         else:
             self.packets.append(pts)
         if key and pts is not None:
             self.keys.append(KeyPacket(pts, pts if dts is None else dts))
 
-    @property
-    def num_packets(self) -> int:
-        return len(self.packets) + self.hidden
-
-    @property
-    def end(self) -> Fraction:
-        """When the last packet's picture gives way, in seconds."""
-        return max((pts for pts in self.packets if pts is not None), default=0) * self.time_base + self.tick
+    def is_complete(self, num_frames: int, end: Fraction, tolerance: Fraction) -> bool:
+        """Return whether there were as many packets and seconds as the header says (``tolerance`` in seconds)."""
+        last = max((pts for pts in self.packets if pts is not None), default=0)
+        missing = end - (last * self.time_base + self.tick)
+        return len(self.packets) + self.num_hidden >= num_frames and missing <= max(tolerance, 3 * self.tick)
 
     def timeline(self, *, decoded: bool) -> Timeline:
-        """The timeline by the pictures that came out, or by the packets where nothing was decoded.
+        """Make the timeline of the decoded frames, or of the packets where nothing was decoded.
 
-        Times that are missing, repeat or run backward do not tell pictures apart: those are counted, ``tick`` apart.
+        Times that are missing, repeat or run backward do not identify frames: those are counted, ``tick`` apart.
         """
-        seen = self.pictures if decoded else sorted(self.packets, key=lambda pts: -1 if pts is None else pts)
-        times = np.array([pts for pts in seen if pts is not None], np.int64)
-        if len(times) < len(seen) or (np.diff(times) <= 0).any() or not self.keys:
-            return Timeline(np.arange(len(seen)), (), self.tick, decoded)
+        pts = self.frames if decoded else sorted(self.packets, key=lambda time: -1 if time is None else time)
+        times = np.array([time for time in pts if time is not None], np.int64)
+        if len(times) < len(pts) or (np.diff(times) <= 0).any() or not self.keys:
+            return Timeline(np.arange(len(pts)), (), self.tick, decoded)
         return Timeline(times, tuple(sorted(self.keys)), self.time_base, decoded)

@@ -10,36 +10,52 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike, image_name, video_metadata
 from masklet.types import FrameMasks, RgbImage
 
-S = TypeVar("S", bound="Writer")
+MAX_PENDING = 3
+"""Frames that may wait in an `AsyncWriter`."""
+
+
+class WriterOptions(TypedDict, total=False):
+    """Arguments of every writer; see `Writer`."""
+
+    like: VideoLike | None
+    provenance: Provenance | None
+
+
+class FolderOptions(WriterOptions, total=False):
+    """Arguments of every writer of a folder; see `FolderWriter`."""
+
+    overwrite: bool
+
+
+W = TypeVar("W", bound="Writer")
 
 
 class Writer(ABC):
-    """A result on its way to disk, under a temporary name until it is finished.
+    """Writes a result, under a temporary name until it is finished.
 
-    Use it in a ``with`` block: leaving it normally finishes the result; leaving it by Ctrl-C finishes what is done;
-    any other exception leaves nothing behind. Without a block, call `finish` or `discard`.
+    Use it in a ``with`` block: leaving it normally, or by Ctrl-C, finishes the result; after any other exception
+    nothing is left behind. Without a block, call `finish` or `discard`.
 
-    Frames may come in any order, and again, as those that `propagate("both")` goes through twice: the last masks of a
-    frame replace all that was written of it. Videos, tables, GeoJSON, GeoPackage and the Cell Tracking Challenge's form
-    are written as the frames come, and refuse a frame that comes again.
+    Frames may come in any order, and repeatedly, as from `propagate("both")`: the last masks of a frame replace the
+    earlier ones. Videos, tables, GeoJSON, GeoPackage and the format of the Cell Tracking Challenge are written
+    immediately, and refuse a repeated frame.
 
     Args:
         path: the file or folder to write.
         folder: whether it is a folder.
-        like: the source of the frames; gives names, times, frame rate and frame count.
-        provenance: names, prompted frames and model, where the form can hold them.
+        like: the source of the frames; supplies names, times, frame rate and frame count.
+        provenance: names, prompted frames and model, for formats that can store them.
 
     Attributes:
         path: where the result will be.
-        num_frames: how many frames were written, each counted once.
+        num_frames: number of distinct frames written so far.
         provenance: may be set until the first frame is written.
     """
 
@@ -61,16 +77,16 @@ class Writer(ABC):
         self._replaces = False
         self.provenance = provenance or Provenance()
         self._like = like
-        self._facts: dict[str, Any] | None = None
+        self._metadata: dict[str, Any] | None = None
         self._output = AtomicOutput(self.path, folder=folder)
         self._open = True
 
     def write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        """Add one frame with its masks; the picture may be None where only masks are written.
+        """Add one frame with its masks; the frame may be None where only masks are written.
 
         Raises:
-            OutputError: it cannot be written, or comes again where the form refuses that (nothing is left behind), or
-                the writer is finished.
+            OutputError: it cannot be written, a frame is repeated where the format does not allow it (nothing is left
+                behind), or the writer is finished.
         """
         if not self._open:
             raise OutputError(f"cannot write {self.path}: it is already finished")
@@ -105,7 +121,7 @@ class Writer(ABC):
             self.discard()
 
     def discard(self) -> None:
-        """Give the result up and leave nothing behind; harmless after `finish`."""
+        """Delete what was written so far; harmless after `finish`."""
         if self._open:
             self._open = False
             self._close_output()
@@ -113,33 +129,31 @@ class Writer(ABC):
 
     @abstractmethod
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        """Write one frame to the draft."""
+        """Write one frame to the temporary output."""
 
     def _drop_frame(self, frame_index: int) -> None:
-        """Take back what was written of a frame that comes again; `OutputError` where that is on its way already."""
+        """Remove what was written of a repeated frame; `OutputError` where the format does not allow it."""
         raise OutputError(
-            f"cannot write {self.path}: frame {frame_index} comes again, and this form is written as the frames come "
-            "(after a pass both ways, write VideoSession.masks of each frame)"
+            f"cannot write {self.path}: frame {frame_index} is repeated, and this format is written immediately "
+            "(after propagating in both directions, write VideoSession.masks of each frame)"
         )
 
-    def _complete(self) -> None:  # noqa: B027  many forms need nothing
-        """Write what comes after the last frame."""
+    def _complete(self) -> None:  # noqa: B027  many formats need nothing
+        """Write what follows the last frame."""
 
-    def _close_output(self) -> None:  # noqa: B027  many forms keep nothing open
-        """Let go of what is open."""
+    def _close_output(self) -> None:  # noqa: B027  many formats keep nothing open
+        """Close open files."""
 
     def _image_name(self, index: int) -> str:
-        """What the picture of a frame is called; see `Result.image_name`."""
-        if self._facts is None:
-            self._facts = video_metadata(self._like, 0)
-        return image_name(self._facts.get("video", ""), self._facts.get("frame_names", ()), index)
+        """Return the file name of a frame; see `Result.image_name`."""
+        if self._metadata is None:
+            self._metadata = video_metadata(self._like, 0)
+        return image_name(self._metadata.get("video", ""), self._metadata.get("frame_names", ()), index)
 
-    def __enter__(self: S) -> S:
+    def __enter__(self: W) -> W:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         if kind is None or (interrupted and self.num_frames):
             self.finish()
@@ -148,11 +162,11 @@ class Writer(ABC):
 
 
 class FrameRuns:
-    """Frame numbers as runs: those of a pass take no room, however long it is.
+    """A set of frame indices stored as runs, so that those of a pass need no memory, however long it is.
 
     Attributes:
-        starts: of the runs, in order.
-        stops: one more than the last number of each.
+        starts: first index of each run, in order.
+        stops: last index of each run + 1.
     """
 
     def __init__(self) -> None:
@@ -164,7 +178,7 @@ class FrameRuns:
         return place >= 0 and index < self.stops[place]
 
     def add(self, index: int) -> None:
-        """Take in a number; harmless where it is in already."""
+        """Add an index."""
         if index in self:
             return
         place = bisect_right(self.starts, index)
@@ -181,23 +195,10 @@ class FrameRuns:
 
 
 class DeferredWriter(Writer):
-    """A result that is written when all of it is known; until then run-length codes are kept in memory.
+    """Base of formats that are written when the result is complete; run-length codes are kept in memory until then."""
 
-    Args:
-        path: the file to write.
-        like: the source of the frames; gives names, frame rate and frame count.
-        provenance: may be set until the writer is finished.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        folder: bool = False,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-    ) -> None:
-        super().__init__(path, folder=folder, like=like, provenance=provenance)
+    def __init__(self, path: str | os.PathLike[str], **options: Unpack[WriterOptions]) -> None:
+        super().__init__(path, **options)
         self._builder = ResultBuilder()
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
@@ -214,20 +215,19 @@ class DeferredWriter(Writer):
 
     @abstractmethod
     def _save(self, result: Result) -> None:
-        """Write all of it to the draft."""
+        """Write the whole result to the temporary output."""
 
 
 class FolderWriter(Writer):
-    """A folder with a file for each frame. Of a former result the files are replaced, all of them or none.
+    """Base of formats with a file for each frame. The files of an earlier result are replaced, all or none.
 
     Args:
         path: the folder to write.
-        like: as in `Writer`.
-        provenance: as in `Writer`.
         overwrite: write into a folder that holds other files too; those stay.
+        options: as in `Writer`.
 
     Attributes:
-        FILE_PATTERN: what the paths of files of this form look like, relative to the folder.
+        FILE_PATTERN: matches the paths of files of this format, relative to the folder.
 
     Raises:
         OutputError: the folder holds other files, its parent is missing, or it cannot be written.
@@ -236,26 +236,21 @@ class FolderWriter(Writer):
     FILE_PATTERN: ClassVar[re.Pattern[str]]
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        overwrite: bool = False,
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Unpack[WriterOptions]
     ) -> None:
         folder = Path(path)
         with output_errors(folder):
-            there = _files_below(folder) if folder.is_dir() and not overwrite else ()
-            foreign = next((name for name in there if not self.FILE_PATTERN.fullmatch(name)), None)
+            existing = _files_below(folder) if folder.is_dir() and not overwrite else ()
+            foreign = next((name for name in existing if not self.FILE_PATTERN.fullmatch(name)), None)
             if foreign is not None:
                 raise OutputError(
                     f"cannot write {folder}: it holds other files ({foreign}); "
                     "choose another folder, or pass overwrite=True to write among them"
                 )
-        super().__init__(folder, folder=True, like=like, provenance=provenance)
+        super().__init__(folder, folder=True, **options)
 
     def _drop_frame(self, frame_index: int) -> None:
-        """Nothing by itself: the frame's file is written over."""
+        """Do nothing: the frame's file is overwritten."""
 
     def _complete(self) -> None:
         for old in _files_below(self.path) if self.path.is_dir() else ():
@@ -263,45 +258,41 @@ class FolderWriter(Writer):
                 (self.path / old).unlink()
 
     def _new_file(self, name: str) -> Path:
-        """Where in the draft a file goes; `OutputError` where one of that name is already, of another frame."""
-        place = self._output.path / name
-        if place.exists() and not self._replaces:
+        """Return the temporary path of a file; `OutputError` if another frame has a file of that name."""
+        path = self._output.path / name
+        if path.exists() and not self._replaces:
             raise OutputError(f"cannot write {self.path}: two frames would be called {name}")
-        return place
+        return path
 
 
 def _files_below(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
 
 
-BEHIND = 3
-"""Frames that may wait to be written."""
-
-
 class AsyncWriter:
-    """Several writers fed by one thread, in the order of the frames, to be used in a ``with`` block.
+    """Feeds several writers from one background thread, in the order of the frames; for use in a ``with`` block.
 
-    Frames are written when the block is left, also by an error or Ctrl-C; the caller finishes or discards the writers
-    after that. An error of a writer is raised by a later `write` or by leaving the block.
+    All frames are written when the block is left, also after an exception or Ctrl-C; the caller then finishes or
+    discards the writers. An error of a writer is raised by a later `write` or on leaving the block.
 
     Args:
-        writers: each gets every frame.
+        writers: each receives every frame.
     """
 
     def __init__(self, writers: Sequence[Writer]) -> None:
         self._writers = writers
         self._pool = ThreadPoolExecutor(1, "masklet-writer")
-        self._waiting: deque[Future[None]] = deque()
+        self._pending: deque[Future[None]] = deque()
 
     def write(self, frame: RgbImage, masks: FrameMasks) -> None:
-        """Add one frame with its masks; waits where the writers are too far behind.
+        """Queue one frame with its masks; waits while `MAX_PENDING` frames are queued.
 
         Raises:
             OutputError: an earlier frame could not be written.
         """
-        while len(self._waiting) >= BEHIND:
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._write, frame, masks))
+        while len(self._pending) >= MAX_PENDING:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._write, frame, masks))
 
     def _write(self, frame: RgbImage, masks: FrameMasks) -> None:
         for writer in self._writers:
@@ -310,9 +301,7 @@ class AsyncWriter:
     def __enter__(self) -> AsyncWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown()
-        for written in self._waiting if kind is None else ():
+        for written in self._pending if kind is None else ():
             written.result()

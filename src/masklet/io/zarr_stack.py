@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from masklet.errors import MediaError, needs
-from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guessed_axes
+from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guess_axes
 from masklet.io.images import check_pixels, media_errors
 from masklet.io.source import Calibration
 
@@ -23,7 +23,7 @@ SAFE_CODECS = frozenset(
     | {"delta", "shuffle", "fixedscaleoffset", "bytes", "transpose", "sharding_indexed"}
     | {"crc32c", "crc32", "adler32", "fletcher32"}
 )
-"""What chunks may be packed with: others could run code (pickle) or are not for numbers."""
+"""Codecs that are safe for untrusted files: others could run code (pickle) or are not for numbers."""
 
 MAX_CHUNK_VALUES = 2**29
 _UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
@@ -31,18 +31,17 @@ _SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 6
 
 
 def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a Zarr array or group."""
+    """Return whether a folder is a Zarr array or group."""
     return any((folder / name).is_file() for name in METADATA)
 
 
 def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
-    """A Zarr array, or the full-size level of an OME-Zarr image, as a stack.
+    """Open a Zarr array, or the full-size level of an OME-Zarr image, as a stack.
 
     Axes come from OME-Zarr, ``dimension_names`` or xarray; without any, rows and columns are last and time is first.
 
     Raises:
-        MediaError: unreadable, a group without an image, packed in a form that is not safe to read, or axes that the
-            choice leaves open.
+        MediaError: unreadable, a group without an image, an unsafe codec, or axes without a position in ``choice``.
         MissingExtraError: zarr is not installed.
     """
     with needs("zarr", folder):
@@ -57,39 +56,32 @@ def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
         axes = image.axes or _named_axes(array)
         if len(axes) != len(array.shape):
             raise MediaError(f"expected {len(axes)} axes {axes!r}, got the shape {array.shape}: {folder}")
+
+        def take(index: Index) -> np.ndarray:
+            with media_errors(folder):
+                return np.asarray(array[index])
+
         return ArrayStack(
-            AxisArray(name=str(folder), axes=axes, shape=array.shape, dtype=array.dtype, take=_Taker(array, folder)),
+            AxisArray(name=str(folder), axes=axes, shape=array.shape, dtype=array.dtype, take=take),
             choice or AxisChoice(),
             channel_names=image.channel_names,
             calibration=image.calibration(choice),
         )
 
 
-class _Taker:
-    """Reads parts of an array; what goes wrong in a chunk is a `MediaError`."""
-
-    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
-        self._array = array
-        self._folder = folder
-
-    def __call__(self, index: Index) -> np.ndarray:
-        with media_errors(self._folder):
-            return np.asarray(self._array[index])
-
-
 def _check_safe(array: zarr.Array[Any], folder: Path) -> None:
     metadata = json.loads(json.dumps(array.metadata.to_dict(), default=str))
     parts = [metadata.get(key) for key in ("codecs", "compressor", "filters", "chunk_key_encoding")]
-    strange = {name for name in _codec_names(parts[:3]) if name.removeprefix("numcodecs.") not in SAFE_CODECS}
-    if strange:
-        raise MediaError(f"packed with {', '.join(sorted(strange))}, which is not safe to read: {folder}")
+    unsafe = {name for name in _codec_names(parts[:3]) if name.removeprefix("numcodecs.") not in SAFE_CODECS}
+    if unsafe:
+        raise MediaError(f"the codec {', '.join(sorted(unsafe))} is not safe to read: {folder}")
     if np.prod(array.chunks, dtype=float) > MAX_CHUNK_VALUES:
         raise MediaError(f"expected chunks of up to {MAX_CHUNK_VALUES} values, got {array.chunks}: {folder}")
     check_pixels(str(folder), *array.shape[-2:]) if array.shape[-1:] not in ((3,), (4,)) else None
 
 
 def _codec_names(part: object) -> Iterator[str]:
-    """Names of codecs in metadata, at any depth; those of a shard's chunks too."""
+    """Yield the names of codecs in metadata at any depth, including those of a shard's chunks."""
     if isinstance(part, list):
         for item in part:
             yield from _codec_names(item)
@@ -103,13 +95,13 @@ def _codec_names(part: object) -> Iterator[str]:
 def _named_axes(array: zarr.Array[Any]) -> str:
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list | tuple) or not all(names):
-        return guessed_axes(array.shape)
+        return guess_axes(array.shape)
     letters = {"time": "t", "channel": "c", "band": "c", "depth": "z", "rgb": "s", "lat": "y", "lon": "x"}
     return "".join(letters.get(str(name).lower(), str(name).lower()[:1]) for name in names)
 
 
 class _Image:
-    """What an OME-Zarr group says about its image (versions 0.4 and 0.5); empty for other groups and arrays."""
+    """Metadata of an OME-Zarr image (versions 0.4 and 0.5); empty for other groups and arrays."""
 
     def __init__(self, attributes: Mapping[str, Any]) -> None:
         ome = attributes.get("ome", attributes)
@@ -127,11 +119,11 @@ class _Image:
             channels = (ome.get("omero") or {}).get("channels", [])
             self.channel_names = tuple(str(channel.get("label", "")) for channel in channels)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise MediaError(f"the OME-Zarr metadata are not in their form: {error}") from error
+            raise MediaError(f"invalid OME-Zarr metadata: {error}") from error
         self.axes = "".join(str(axis.get("name", "?")).lower()[:1] for axis in self._axes)
 
     def calibration(self, choice: AxisChoice | None) -> Calibration | None:
-        """Physical scale, or None where nothing is told."""
+        """Return the physical scale, or None where none is stored."""
         if len(self._scale) != len(self._axes) or not {"y", "x"} <= set(self.axes):
             return None
         unit = {axis: str(self._axes[place].get("unit", "")) for place, axis in enumerate(self.axes)}

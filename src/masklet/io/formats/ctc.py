@@ -62,7 +62,7 @@ class CtcWriter(FolderWriter):
         labels = np.zeros(seen.shape, np.uint16)
         for object_id in np.unique(seen[seen > 0]).tolist():
             labels[seen == object_id] = self._label(object_id, masks.frame_index)
-        save_image(self._output.path / f"mask{masks.frame_index:03d}.tif", labels, "TIFF")
+        save_image(self._output.path / f"mask{masks.frame_index:03d}.tif", labels)
 
     def _label(self, object_id: ObjectId, frame_index: int) -> int:
         """The label of an object on a frame; a new one after a gap."""

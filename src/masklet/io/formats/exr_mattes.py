@@ -34,7 +34,7 @@ class ExrWriter(AlphaWriter):
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         with needs("exr", self.path):
             import OpenEXR  # noqa: PLC0415
-        self._needs_picture(frame, masks)
+        self._check_image(frame, masks)
         if not masks.object_ids:  # a file needs a channel
             channels = {f"{LAYER}.none": np.zeros(masks.masks.shape[1:], np.float16)}
         else:
