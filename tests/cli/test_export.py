@@ -85,7 +85,7 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
     ("arguments", "code", "told"),
     [
         ([], 5, "expected --to FORMAT or -o PATH"),
-        (["--to", "gif"], 5, "a format of overlay, alpha"),
+        (["--to", "gif"], 5, "overlay, alpha"),
         (["-o", "o.avi"], 5, "'.avi'"),
         (["-o", "o.mp4"], 5, "overlay needs the frames: expected --video"),
         (["--to", "coco", "--to", "sav", "-o", "o.json"], 5, "several --to without -o"),

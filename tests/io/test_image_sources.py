@@ -37,7 +37,7 @@ def test_a_list_of_frames_works_too() -> None:
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ([], ""),
+        ([], "none"),
         ([np.zeros((6, 8, 3), np.uint8), np.zeros((6, 9, 3), np.uint8)], "8x6 .*9x6 .*1"),
     ],
 )
