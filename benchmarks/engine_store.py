@@ -109,31 +109,31 @@ def fill(store: Store, count: int) -> None:
         | {"last_object": OBJECTS}
         for i in range(1, count // OBJECTS + 2)
     ]
-    with store.database.write() as session:
+    with store.write() as session:
         session.execute(insert(MediaRow), media)
     for first in range(1, count + 1, BATCH):
-        with store.database.write() as session:
+        with store.write() as session:
             for table, some in rows(first, min(first + BATCH, count + 1), data):
                 session.execute(insert(table), some)
     states = [state_of(i) for i in range(1, count + 1)]
     sums: list[tuple[str, str, float]] = [("task", str(state), states.count(state)) for state in set(states)]
     sums += [("store", "masklets", count), ("store", "media", len(media)), ("phase:3", "masklets", count)]
     sums += [(f"person:person-{i}", what, count / 50) for i in range(50) for what in ("annotated", "seconds")]
-    with store.database.write() as session:
+    with store.write() as session:
         session.execute(insert(TallyRow), [{"subject": a, "what": b, "value": float(n)} for a, b, n in sums])
-        if store.database.dialect == "postgresql":  # ids were given; the next one comes after them
+        if store.dialect == "postgresql":  # ids were given; the next one comes after them
             for name in ("task", "masklet", "media"):
                 session.connection().exec_driver_sql(f"SELECT setval('{name}_id_seq', (SELECT max(id) FROM {name}))")
-    if store.database.dialect == "postgresql":
-        with store.database.write() as session:
+    if store.dialect == "postgresql":
+        with store.write() as session:
             session.connection().exec_driver_sql("ANALYZE")
 
 
 def num_bytes(store: Store, folder: Path) -> int:
     """How large a store is on disk."""
-    if store.database.dialect != "postgresql":
+    if store.dialect != "postgresql":
         return sum(file.stat().st_size for file in folder.iterdir())
-    with store.database.read() as session:
+    with store.read() as session:
         query = "SELECT pg_database_size(current_database())"
         return int(session.connection().exec_driver_sql(query).scalar_one())
 
@@ -179,7 +179,7 @@ def main() -> int:
         with Store(place, create=True) as store:
             if not asked.filled:
                 fill(store, asked.masklets)
-            dialect, size = store.database.dialect, num_bytes(store, Path(folder)) / 2**20
+            dialect, size = store.dialect, num_bytes(store, Path(folder)) / 2**20
             count = round(store.tallies()["store"]["masklets"])
         filled = "filled before" if asked.filled else f"filled in {time.perf_counter() - started:.0f} s"
         times = measure(place, asked.repeats)

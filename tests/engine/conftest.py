@@ -72,7 +72,7 @@ def media(store: Store) -> Media:
 
 def add_row(store: Store, content: str, *, num_frames: int = 8) -> Media:
     """A media that nobody has to read."""
-    from masklet.engine.ingest import Intake, Terms, add  # noqa: PLC0415
+    from masklet.engine.ingest import IngestReport, IngestSettings, insert_media  # noqa: PLC0415
     from masklet.engine.records import Media  # noqa: PLC0415
 
     name = f"clip-{content[:4]}"
@@ -80,7 +80,7 @@ def add_row(store: Store, content: str, *, num_frames: int = 8) -> Media:
         content=content, name=name, path=f"{name}.mp4", num_bytes=1, num_frames=num_frames, fps=24.0, size=(12, 16)
     )
     with store.change() as change:
-        add(change, made, Terms(), Intake())
+        insert_media(change, made, IngestSettings(), IngestReport())
     return made
 
 

@@ -74,5 +74,5 @@ def test_nothing_leaves_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense://a/b.mp4", "memory://nothing/*.mp4"])
 def test_addresses_that_lead_nowhere(url: str) -> None:
-    with pytest.raises(MediaError, match=r"cannot open nonsense|there is no video at memory"):
+    with pytest.raises(MediaError, match=r"nonsense|memory"):
         find_remote([url])

@@ -42,7 +42,7 @@ def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_mask_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serialization, "MAX_CODE_BYTES", 10)
-    with pytest.raises(FormatError, match=r"at most 10 bytes, got 11 \(frame 3\)"):
+    with pytest.raises(FormatError, match=r"11 .*frame 3"):
         pack(Masklet(1, SIZE, {3: Rle(SIZE, b"0" * 11)}))
 
 
@@ -50,7 +50,7 @@ def test_one_mask_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     "damage", [b"", b"nothing", zlib.compress(b"short"), zlib.compress(b"\1\0\0\0" * 6), zlib.compress(b"")[:-1]]
 )
 def test_damaged_parts(damage: bytes) -> None:
-    with pytest.raises(FormatError, match="damaged"):
+    with pytest.raises(FormatError):
         unpack([damage], SIZE)
 
 
@@ -77,3 +77,9 @@ def test_prompts_come_back() -> None:
     assert again[9].mask is not None
     assert np.array_equal(again[9].mask, mask)
     assert load_prompts(dump_prompts({})) == {}
+
+
+def test_prompts_of_earlier_versions_are_read() -> None:
+    text = '{"3": {"points": [[1, 2]], "labels": [0], "box": null, "mask": null}}'
+    (given,) = load_prompts(text).values()
+    assert (given.points.tolist(), given.labels.tolist(), given.box, given.mask) == ([[1, 2]], [0], None, None)

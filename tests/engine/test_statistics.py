@@ -1,4 +1,4 @@
-"""The paper's table from masklets and from running sums."""
+"""The paper's table from masklets, from running sums, and from simulated annotation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from masklet.engine.records import MaskletVersion, Phase, Work
-from masklet.engine.statistics import PhaseStatistics, charts, from_tallies, from_versions, render
+from masklet.engine.simulation import Effort, PhaseNumber, SimulationSettings
+from masklet.engine.statistics import (
+    PhaseStatistics,
+    charts,
+    from_efforts,
+    from_tallies,
+    from_versions,
+    reappears,
+    render,
+    render_simulated,
+    size_class,
+)
 from masklet.types import Masklet, Prompts, Rle
 
 
@@ -82,3 +93,49 @@ def test_charts_show_what_was_measured() -> None:
 @pytest.mark.parametrize("phase", ["1", "2", "3", "auto"])
 def test_a_phase_alone(phase: Phase) -> None:
     assert [row.phase for row in from_versions([version(1, phase, {0: 3})])] == [phase]
+
+
+def test_size_classes_of_coco() -> None:
+    sizes = [Rle.from_mask(np.ones(shape, bool)) for shape in ((31, 33), (32, 32), (96, 95), (96, 96))]
+    assert [size_class(rle) for rle in sizes] == ["small", "medium", "medium", "large"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "comes_back"),
+    [
+        ([0, 0, 1, 1], False),
+        ([1, 0, 1], True),
+        ([1, 1, 0], False),
+        ([0, 1, 0, 0, 2], True),
+        ([0, 0], False),
+        ([], False),
+    ],
+)
+def test_an_object_reappears_once_it_has_been_seen(widths: list[int], comes_back: bool) -> None:
+    assert reappears({index: bar(width) for index, width in enumerate(widths)}) is comes_back
+
+
+TRUTH = {0: bar(20), 4: bar(40), 8: bar(40)}
+SIMULATED_1 = Effort(masks=TRUTH, clicks={0: 5, 4: 3, 8: 4}, edited=frozenset({0, 4, 8}))
+SIMULATED_3 = Effort(
+    masks={0: bar(20), 4: bar(20), 8: bar(40)}, clicks={0: 3}, brushed=frozenset({0}), edited=frozenset({0})
+)
+
+SIMULATED: dict[PhaseNumber, Effort] = {"1": SIMULATED_1, "3": SIMULATED_3}
+
+
+def test_simulated_phases_count_clicks_edits_and_agreement() -> None:
+    row = from_efforts("3", [SIMULATED_3], [TRUTH], [SIMULATED_1])
+    assert (row.masklets, row.frames, row.edited_share, row.brushed) == (1, 3, 1 / 3, 1)
+    assert (row.clicks, row.clicks_per_frame) == (3, 3.0)
+    assert row.true_iou == (1 + 0.5 + 1) / 3
+    assert [row.alignment(size) for size in ("small", "medium", "large")] == [1.0, 0.5, None]
+    assert from_efforts("1", [SIMULATED_1], [TRUTH]).clicks_per_frame == 4.0
+
+
+def test_the_table_says_that_people_were_simulated() -> None:
+    rows = [from_efforts(phase, [effort], [TRUTH], [SIMULATED_1]) for phase, effort in SIMULATED.items()]
+    text = render_simulated(rows, SimulationSettings())
+    assert text.startswith("**Simulated** annotators: target IoU 0.75, at most 8 clicks per frame")
+    assert "| 1 | 1 | 3 | 100.0 % | 0.0 % | 12 | 4.00 | 1.000 | 100.0 % | 100.0 % | 100.0 % | - |" in text
+    assert "| 3 | 1 | 3 | 33.3 % | 33.3 % | 3 | 3.00 | 0.833 | 66.7 % | 100.0 % | 50.0 % | - |" in text

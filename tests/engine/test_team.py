@@ -97,13 +97,13 @@ def _maybe_die(chance: random.Random) -> None:
 
 
 def _fill(store: Store) -> None:
-    from masklet.engine.ingest import Intake, Terms, add  # noqa: PLC0415  slow to import, and the team needs it not
+    from masklet.engine.ingest import IngestReport, IngestSettings, insert_media  # noqa: PLC0415  slow to import, and the team needs it not
 
     for index in range(10):
         name = f"clip-{index}"
         media = Media(content=f"{index:032x}", name=name, path=name, num_bytes=1, num_frames=8, fps=24.0, size=(12, 16))
         with store.change() as change:
-            add(change, media, Terms(objects=TASKS // 10), Intake())
+            insert_media(change, media, IngestSettings(objects=TASKS // 10), IngestReport())
 
 
 def _run_team(place: str, folder: Path) -> int:
@@ -169,7 +169,7 @@ def _check(store: Store, handed_in: Counter[str]) -> None:
             : len(versions)
         ]
         assert task.version == versions[-1].id
-    with store.database.read() as session:
+    with store.read() as session:
         keys = set(session.scalars(select(EventRow.key).where(EventRow.key.is_not(None))))
         assert set(handed_in) <= keys  # what anybody was told is kept, is kept
         count = session.scalar(select(func.count()).select_from(MaskletRow))
@@ -189,7 +189,7 @@ def _check(store: Store, handed_in: Counter[str]) -> None:
 def test_every_task_ends_once(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     place = str(tmp_path / "project") if kind == "sqlite" else request.getfixturevalue("postgres")
     with Store(place, create=True) as store:
-        assert store.database.dialect == kind
+        assert store.dialect == kind
         _fill(store)
         killed = _run_team(place, tmp_path)
         lines = [line for log in tmp_path.glob("*.log") for line in log.read_text(encoding="utf-8").split()]

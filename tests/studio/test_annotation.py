@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from masklet.engine.ingest import Terms, add_media
+from masklet.engine.ingest import IngestSettings, add_media
 from masklet.engine.records import MaskletVersion, TaskState, Work
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
@@ -74,7 +74,7 @@ def office(tiny: Sam2, one_thread: None, tmp_path: Path, video_file: Path) -> It
     """Two tasks to pick an object; Ana does everything, Ben reviews, Cem annotates."""
     clock = Clock()
     with Store(str(tmp_path / "engine"), create=True, clock=clock) as store:
-        add_media(store, [video_file], Terms(objects=2))
+        add_media(store, [video_file], IngestSettings(objects=2))
         queue = Queue(store, QueueSettings(gold_every=0))
         people = [Person.parse(said) for said in ("ana", "ben:review", "cem:annotate")]
         app = create_app(tiny, Settings(folder=tmp_path / "studio"), queue=queue, people=people)
@@ -225,7 +225,7 @@ def pictures(folder: Path) -> Path:
 
 def test_media_that_are_gone_hold_nobody_up(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = pictures(tmp_path / "leaf")
-    add_media(office.queue.store, [folder], Terms(objects=1, priority=5))
+    add_media(office.queue.store, [folder], IngestSettings(objects=1, priority=5))
     folder.rename(tmp_path / "away")
     task = office.take("cem")
     assert (task["task"], task["frames"]) == (1, [])
@@ -243,7 +243,7 @@ def test_media_that_are_gone_hold_nobody_up(office: Office, tmp_path: Path, capl
 
 def test_a_lease_whose_media_is_gone_is_given_back(office: Office, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "leaf")
-    add_media(office.queue.store, [folder], Terms(objects=1, priority=5))
+    add_media(office.queue.store, [folder], IngestSettings(objects=1, priority=5))
     lease = office.queue.take("cem")  # the studio was stopped before it made a project of it
     assert lease is not None
     folder.rename(tmp_path / "away")

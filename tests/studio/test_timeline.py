@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklet.studio.frame_codec import LOW_IOU, Presence, presence_of
+from masklet.predict.review import AREA_JUMP, FLICKER_CHANGES, FLICKER_FRAMES, IMPLAUSIBLE, REVIEW_BELOW
+from masklet.studio.frame_codec import Presence, presence_of
 from masklet.studio.frame_stats import FrameStats
-from masklet.studio.timeline import MAX_REVIEW, SIZE_JUMP, review, runs, timeline
+from masklet.studio.timeline import MAX_REVIEW, review, runs, timeline
 
 
 class Score(NamedTuple):
@@ -33,9 +35,11 @@ def lane(*scores: Score) -> FrameStats:
         (100, 0.99, 0.9, False, "present"),
         (0, 0.01, 0.9, False, "absent"),
         (0, 0.01, 0.1, False, "absent"),
-        (100, 0.6, 0.9, False, "uncertain"),
+        (100, 0.6, 0.9, False, "present"),
+        (100, 0.5, 0.9, False, "uncertain"),
         (100, 0.99, 0.4, False, "uncertain"),
-        (0, 0.4, 0.9, False, "uncertain"),
+        (0, 0.4, 0.9, False, "absent"),
+        (0, 0.6, 0.9, False, "uncertain"),
         (100, 0.6, 0.1, True, "present"),
         (0, 0.4, 0.1, True, "absent"),
     ],
@@ -53,12 +57,18 @@ def test_runs() -> None:
 def test_review_names_the_worst_frame_of_a_stretch() -> None:
     scores = [
         *(Score(0, prompted=True), Score(1, iou=0.45), Score(2, iou=0.2), Score(3, iou=0.3), Score(4)),
-        *(Score(5, 300), Score(6, 290), Score(7, 0, 0.4), Score(8, 100, 0.55), Score(9, 100, 0.1, 0.1, prompted=True)),
+        *(
+            Score(5, 600),
+            Score(6, 590),
+            Score(7, 0, 0.6),
+            Score(8, 500, 0.55, 0.8),
+            Score(9, 100, 0.1, 0.1, prompted=True),
+        ),
     ]
     assert review(lane(*scores)) == [
-        {"frame": 2, "reason": "low score", "score": 0.2},
-        {"frame": 5, "reason": "size jumps", "score": 0.333},
-        {"frame": 8, "reason": "presence unsure", "score": 0.05},
+        {"frame": 2, "reason": "low confidence", "score": 0.198},
+        {"frame": 5, "reason": "area jumps", "score": 0.25},
+        {"frame": 7, "reason": "low confidence", "score": 0.4},
     ]
 
 
@@ -67,7 +77,7 @@ def test_timeline() -> None:
     found = timeline(lanes)
     assert [one["object_id"] for one in found["lanes"]] == [1, 2]
     assert found["lanes"][0]["prompted"] == [4]
-    assert [(doubt["object_id"], doubt["score"]) for doubt in found["review"]] == [(2, 0.1), (1, 0.3)]
+    assert [(doubt["object_id"], doubt["score"]) for doubt in found["review"]] == [(2, 0.099), (1, 0.297)]
     assert timeline(lanes, specks=10)["lanes"][1]["runs"] == [(5, 6, "uncertain")]  # sure of what is too small to see
     assert timeline({}) == {"lanes": [], "review": []}
 
@@ -91,27 +101,24 @@ def walked_runs(scores: list[Score]) -> list[tuple[int, int, Presence]]:
 
 def walked_review(scores: list[Score]) -> list[dict[str, Any]]:
     """The same, frame by frame."""
-    doubts: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
+    changed = [now.frame for last, now in pairwise(scores) if bool(last.area) != bool(now.area)]
+    bursts = [[at for at in changed if start <= at < start + FLICKER_FRAMES] for start in changed]
+    flickers = {at for burst in bursts if len(burst) > FLICKER_CHANGES for at in burst}
     last = Score(-2, 0)
     for one in scores:
-        found = None if one.prompted else doubt(one, last.area if last.frame == one.frame - 1 else 0)
-        if found is not None:
-            entry = {"frame": one.frame, "reason": found[0], "score": found[1], "end": one.frame}
-            if doubts and doubts[-1]["end"] == one.frame - 1 and doubts[-1]["reason"] == entry["reason"]:
-                entry = min(doubts.pop(), entry, key=lambda each: each["score"]) | {"end": one.frame}
-            doubts.append(entry)
+        before = last.area if last.frame == one.frame - 1 else 0
+        jumps = one.area and before and max(one.area, before) > AREA_JUMP * min(one.area, before)
+        reason = "area jumps" if jumps else "flickers" if one.frame in flickers else "low confidence"
+        confidence = one.presence * one.iou if one.area else 1 - one.presence
+        score = confidence if reason == "low confidence" else min(confidence, IMPLAUSIBLE)
         last = one
-    return [{"frame": o["frame"], "reason": o["reason"], "score": round(o["score"], 3)} for o in doubts]
-
-
-def doubt(one: Score, previous: int) -> tuple[str, float] | None:
-    if presence_of(one.area, one.presence, one.iou, prompted=False) == "uncertain":
-        if one.area and one.iou < LOW_IOU:
-            return "low score", one.iou
-        return "presence unsure", abs(one.presence - 0.5)
-    if one.area and previous and not previous / SIZE_JUMP < one.area < previous * SIZE_JUMP:
-        return "size jumps", min(one.area / previous, previous / one.area)
-    return None
+        if score < REVIEW_BELOW and not one.prompted:
+            entry = {"frame": one.frame, "reason": reason, "score": score, "end": one.frame}
+            if found and found[-1]["end"] == one.frame - 1 and found[-1]["reason"] == reason:
+                entry = min(found.pop(), entry, key=lambda each: each["score"]) | {"end": one.frame}
+            found.append(entry)
+    return [{"frame": o["frame"], "reason": o["reason"], "score": round(o["score"], 3)} for o in found]
 
 
 chances = st.sampled_from([0.0, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])

@@ -1,4 +1,4 @@
-"""What comes into a project: media, known by their content; objects to be annotated; known answers."""
+"""Adding media to a project: videos and image folders, identified by their content; their tasks; known answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from masklet.engine.records import Media, Split, TaskKind, TaskState, Work
+from masklet.engine.serialization import dump_prompts
 from masklet.engine.store import Store, media_row
 from masklet.engine.tables import MediaRow
-from masklet.engine.transactions import Change, add_prompts, new_object_id, new_task, prepare
+from masklet.engine.transactions import Change, new_object_id, new_task, prepare_masklet
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io import LiveVideo, MediaWarning, RecordedSource, VideoFile, open_video
 from masklet.io.images import IMAGE_SUFFIXES
@@ -26,21 +27,21 @@ VIDEO_SUFFIXES = frozenset(
         *(".ogv", ".3gp", ".mxf", ".mjpeg", ".y4m", ".gif"),
     )
 )
-"""What is taken from a folder for a video by its name; a file that is named itself may be called anything."""
+"""Suffixes of the files in a folder that count as videos; a file named explicitly may have any name."""
 
-BLOCK = 2**20
+BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What holds for media that are added together.
+class IngestSettings:
+    """Settings for media that are added together.
 
     Attributes:
-        license: under which they may be passed on, or "".
-        split: the part of the data set they belong to, or None for by content (`split_of`).
-        val_share, test_share: as shares of all, 0 to 1 together; the rest is for training.
-        objects: so many tasks to pick and annotate an object are opened for each.
-        priority: of these tasks.
+        license: license of the media, or "".
+        split: part of the data set; None decides by the content (`split_of`).
+        val_share, test_share: shares of the media for validation and test, at most 1; the rest is for training.
+        objects: number of tasks to create per media, each to select and annotate one object.
+        priority: priority of these tasks.
     """
 
     license: str = ""
@@ -52,19 +53,21 @@ class Terms:
 
     def __post_init__(self) -> None:
         if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share > 1:
-            got = f"{self.val_share:g} for val and {self.test_share:g} for test"
-            raise FormatError(f"expected shares from 0 to 1 together, got {got}")
+            raise FormatError(
+                f"expected shares from 0 to 1 that add up to at most 1, got {self.val_share:g} for val and "
+                f"{self.test_share:g} for test"
+            )
 
 
 @dataclass
-class Intake:
-    """What became of media that were to be added.
+class IngestReport:
+    """The outcome of `add_media`.
 
     Attributes:
-        added: those that are new.
-        known: path -> name of the media of that content, which was there already.
+        added: new media.
+        known: path -> name of the media with the same content that was added before.
         failed: path -> why it was not added.
-        tasks: opened for the new ones.
+        tasks: number of tasks created.
     """
 
     added: list[Media] = field(default_factory=list)
@@ -76,43 +79,42 @@ class Intake:
 def add_media(
     store: Store,
     paths: Iterable[Path],
-    terms: Terms | None = None,
+    settings: IngestSettings | None = None,
     *,
     progress: Callable[[Path], None] | None = None,
-) -> Intake:
-    """Add videos and folders of pictures, each in a transaction of its own; what cannot be read is named, no more.
+) -> IngestReport:
+    """Add videos and image folders, each in its own transaction; unreadable ones are reported, not raised.
 
-    A damaged or half-copied video is not added: people would annotate what is not the video. Add it again when it is
-    whole.
+    A damaged or incompletely copied video is not added, because its annotations would not fit the complete video.
 
     Args:
-        store: of the project.
-        paths: videos and folders of pictures; see `find_media`.
-        terms: what holds for all of them.
+        store: store of the project.
+        paths: videos and image folders, as `find_media` returns them.
+        settings: settings for all of them.
         progress: called after each.
 
     Raises:
-        OutputError: the store is lost; what was added until then stays.
+        OutputError: the database failed; the media added before stay.
     """
-    intake, given = Intake(), terms or Terms()
+    report, settings = IngestReport(), settings or IngestSettings()
     for path in paths:
         try:
-            media = read_media(path, given)
+            media = read_media(path, settings)
         except MediaError as error:
-            intake.failed[_shown(path)] = str(error)
+            report.failed[_printable(path)] = str(error)
         else:
             with store.change() as change:
-                add(change, media, given, intake)
+                insert_media(change, media, settings, report)
         if progress is not None:
             progress(path)
-    return intake
+    return report
 
 
-def add(change: Change, media: Media, terms: Terms, intake: Intake) -> None:
-    """Add one media in a transaction, and say so."""
+def insert_media(change: Change, media: Media, settings: IngestSettings, report: IngestReport) -> None:
+    """Insert one media and its tasks in a transaction and record the outcome in the report."""
     known = change.session.scalar(select(MediaRow).where(MediaRow.content == media.content))
     if known is not None:
-        intake.known[media.path] = known.name
+        report.known[media.path] = known.name
         return
     if change.session.scalar(select(MediaRow.id).where(MediaRow.name == media.name)) is not None:
         media = replace(media, name=f"{media.name}-{media.content[:8]}")
@@ -123,92 +125,90 @@ def add(change: Change, media: Media, terms: Terms, intake: Intake) -> None:
     change.session.add(row)
     change.session.flush()
     change.count("store", media=1)
-    open_objects(change, row, terms.objects, priority=terms.priority)
-    intake.added.append(media)
-    intake.tasks += terms.objects
+    _create_object_tasks(change, row, settings.objects, settings.priority)
+    report.added.append(media)
+    report.tasks += settings.objects
 
 
-def open_objects(change: Change, media: MediaRow, count: int, *, priority: int = 0) -> None:
-    """Tasks to pick and annotate an object of a media each."""
-    for _ in range(count):
-        number = new_object_id(change.session, media.id)
-        change.create_task(new_task(media, TaskKind.OBJECT, TaskState.SELECT, number, priority=priority), "")
-
-
-def ask_for_objects(store: Store, content: str, count: int, *, priority: int = 0) -> None:
-    """Open tasks to pick and annotate further objects of a media.
+def add_object_tasks(store: Store, content: str, count: int, *, priority: int = 0) -> None:
+    """Create further tasks to select and annotate an object of a media.
 
     Raises:
-        MediaError: there is no media of that content.
+        MediaError: there is no media with that content hash.
     """
     with store.change() as change:
-        open_objects(change, media_row(change.session, content), count, priority=priority)
+        _create_object_tasks(change, media_row(change.session, content), count, priority)
+
+
+def _create_object_tasks(change: Change, media: MediaRow, count: int, priority: int) -> None:
+    for _ in range(count):
+        object_id = new_object_id(change.session, media.id)
+        change.create_task(new_task(media, TaskKind.OBJECT, TaskState.SELECT, object_id, priority=priority), "")
 
 
 def add_gold(store: Store, content: str, known: Masklet, prompts: Mapping[int, Prompts]) -> int:
-    """Keep a known answer, to be mixed in among the tasks (`masklet.engine.tasks.QueueSettings.gold_every`).
+    """Store a known answer, from which gold tasks are created (`masklet.engine.tasks.QueueSettings.gold_every`).
 
     Args:
-        store: of the project.
-        content: hash of the media.
-        known: the answer.
-        prompts: frame -> what shows an annotator which object is meant.
+        store: store of the project.
+        content: content hash of the media.
+        known: the known answer.
+        prompts: frame -> prompts that show an annotator which object is meant.
 
     Returns:
-        the id of the task that holds it.
+        The id of the task that holds the answer.
 
     Raises:
-        MediaError: there is no media of that content.
-        FormatError: the answer does not fit it.
+        MediaError: there is no media with that content hash.
+        FormatError: the answer does not fit the media.
     """
-    made = prepare(known, store.media(content))
+    prepared = prepare_masklet(known, store.media(content))
     with store.change() as change:
         media = media_row(change.session, content)
         row = new_task(media, TaskKind.GOLD, TaskState.DONE, new_object_id(change.session, media.id))
-        row.name = known.name
-        add_prompts(row, prompts)
+        row.name, row.prompts = known.name, dump_prompts(prompts)
         change.create_task(row, "")
-        change.add_version(row, made, Work(author="", phase="3"))
+        change.add_version(row, prepared, Work(author="", phase="3"))
         return row.id
 
 
 def find_media(paths: Iterable[Path]) -> list[Path]:
-    """Videos and folders of pictures at and below some paths, in order.
+    """Find videos and image folders at and below some paths, in order, without duplicates.
 
     Raises:
-        MediaError: a path that is not there.
+        MediaError: a path does not exist.
     """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
             raise MediaError(f"cannot open {path}: no such file or folder")
-        found += _below(path.resolve(), set()) if path.is_dir() else [path.resolve()]
+        found += _find_below(path.resolve(), set()) if path.is_dir() else [path.resolve()]
     return list(dict.fromkeys(found))
 
 
-def _below(folder: Path, seen: set[Path]) -> list[Path]:
-    """In a folder; those that were ``seen`` are not entered again, because links may lead back."""
-    place = folder.resolve()
-    if place in seen:
+def _find_below(folder: Path, seen: set[Path]) -> list[Path]:
+    """Search a folder; folders in ``seen`` are skipped, because links may form cycles."""
+    target = folder.resolve()
+    if target in seen:
         return []
-    seen.add(place)
+    seen.add(target)
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside):
         return [folder]
     videos = [path for path in inside if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
-    return videos + [media for path in inside if path.is_dir() for media in _below(path, seen)]
+    return videos + [media for path in inside if path.is_dir() for media in _find_below(path, seen)]
 
 
-def read_media(path: Path, terms: Terms) -> Media:
-    """What is to be known of a video or folder of pictures.
+def read_media(path: Path, settings: IngestSettings) -> Media:
+    """Read the properties of a video or image folder.
 
     Raises:
-        MediaError: it cannot be read to its end, or its name cannot be written down.
+        MediaError: it cannot be read to its end, or its name is not valid UTF-8.
     """
-    if _shown(path) != str(path):
-        raise MediaError(f"expected a name in UTF-8: rename {_shown(path)}")
+    if _printable(path) != str(path):
+        raise MediaError(f"expected a name in UTF-8: rename {_printable(path)}")
     content, num_bytes = fingerprint(path)
-    with opened(path) as source:
+    with open_complete(path) as source:
         num_frames, fps, size = len(source), source.fps, source.size
     return Media(
         content=content,
@@ -218,37 +218,37 @@ def read_media(path: Path, terms: Terms) -> Media:
         num_frames=num_frames,
         fps=fps,
         size=size,
-        license=terms.license,
-        split=terms.split or split_of(content, val=terms.val_share, test=terms.test_share),
+        license=settings.license,
+        split=settings.split or split_of(content, val=settings.val_share, test=settings.test_share),
     )
 
 
-def _shown(path: Path) -> str:
-    """A path that can be printed and kept, whatever its bytes are."""
+def _printable(path: Path) -> str:
+    """Return a path as text, with bytes that are not UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def split_of(content: str, *, val: float, test: float) -> Split:
-    """The split of a media by the hash of its content, so that it is the same wherever and whenever it is added.
+    """Return the split of a media by its content hash: the same wherever and whenever it is added.
 
-    What goes to val with some shares stays there when ``test`` shrinks or ``val`` grows, and the other way round.
+    Media assigned to val stay there when ``val`` grows or ``test`` shrinks, and vice versa.
 
     Args:
-        content: at least 8 hexadecimal digits that are spread evenly.
+        content: at least 8 hexadecimal digits, uniformly distributed.
         val: share of all media.
         test: share of all media; together at most 1.
     """
-    place = int(content[:8], 16) / 2**32
-    return "val" if place < val else "test" if place >= 1 - test else "train"
+    position = int(content[:8], 16) / 2**32
+    return "val" if position < val else "test" if position >= 1 - test else "train"
 
 
-def opened(path: Path) -> RecordedSource:
-    """A video or folder of pictures, open.
+def open_complete(path: Path) -> RecordedSource:
+    """Open a video or image folder and check that its last frame can be read.
 
     Raises:
         MediaError: it cannot be read to its end, has no frames, or is live.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MediaWarning)
         try:
             source = open_video(path)
@@ -258,28 +258,28 @@ def opened(path: Path) -> RecordedSource:
                 if not len(source):
                     raise MediaError(f"no frames in {path}")
                 source[len(source) - 1]
-                if told and isinstance(source, VideoFile):
-                    raise MediaError(f"expected a whole video: {told[0].message}")
+                if caught and isinstance(source, VideoFile):
+                    raise MediaError(f"expected a complete video: {caught[0].message}")
             except BaseException:
                 source.close()
                 raise
         except MediaError:
             raise
-        except MaskletError as error:  # a library that is missing for this kind of media
+        except MaskletError as error:  # this kind of media needs an optional library
             raise MediaError(str(error)) from None
     return source
 
 
-def open_known(media: Media) -> RecordedSource:
-    """The frames of a media.
+def open_media(media: Media) -> RecordedSource:
+    """Open the frames of a media.
 
     Raises:
-        MediaError: it is gone, or is not as it was when it was added.
+        MediaError: the file is missing, or its number or size of frames has changed since it was added.
     """
     path = Path(media.path)
     if not path.exists():
-        raise MediaError(f"{media.name} is not at {path} any more")
-    source = opened(path)
+        raise MediaError(f"{media.name} is no longer at {path}")
+    source = open_complete(path)
     if len(source) != media.num_frames or source.size != media.size:
         source.close()
         raise MediaError(f"{path} has changed since it was added as {media.name}")
@@ -287,21 +287,24 @@ def open_known(media: Media) -> RecordedSource:
 
 
 def fingerprint(path: Path) -> tuple[str, int]:
-    """Hash and length of a file's bytes, or of all files of a folder with their names; names begin no dot.
+    """Hash the bytes of a file, or of all files of a folder with their names except hidden ones.
+
+    Returns:
+        32 hexadecimal digits, and the number of bytes.
 
     Raises:
-        MediaError: it cannot be read.
+        MediaError: the file or folder cannot be read.
     """
-    hashed, num_bytes = hashlib.blake2b(digest_size=16), 0
+    digest, num_bytes = hashlib.blake2b(digest_size=16), 0
     try:
         files = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".") if path.is_dir() else [path]
         for file in files:
             if path.is_dir():
-                hashed.update(os.fsencode(file.name) + b"\0" + file.stat().st_size.to_bytes(8, "little"))
+                digest.update(os.fsencode(file.name) + b"\0" + file.stat().st_size.to_bytes(8, "little"))
             with file.open("rb") as stream:
-                while block := stream.read(BLOCK):
-                    hashed.update(block)
+                while block := stream.read(BLOCK_BYTES):
+                    digest.update(block)
                     num_bytes += len(block)
     except OSError as error:
         raise MediaError(f"cannot open {path}: {error.strerror}") from None
-    return hashed.hexdigest(), num_bytes
+    return digest.hexdigest(), num_bytes

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from masklet.backends.protocol import Model
-from masklet.engine.ingest import open_known
+from masklet.engine.ingest import open_media
 from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.store import Store, as_media, media_row
 from masklet.engine.tables import MediaRow, ProposalRow
-from masklet.engine.transactions import Prepared, new_object_id, new_task, prepare
+from masklet.engine.transactions import PreparedMasklet, new_object_id, new_task, prepare_masklet
 from masklet.errors import MaskletError
 from masklet.predict.automatic_masklets import EverythingSettings, track_everything
 from masklet.predict.automatic_masks import AutomaticSettings, Preset, settings_for
@@ -45,13 +45,13 @@ class MaskletSearch:
         model: a loaded model, or a spec of one that every worker loads for itself.
         settings: settings of automatic masklet generation.
         key_frames: settings of automatic mask generation on key frames, or the name of a preset.
-        both_ways: also track each masklet in reverse from its end; frames where the passes disagree need review.
+        backward_check: also track each masklet in reverse from its end; frames where the passes disagree need review.
     """
 
     model: Model | ModelSpec
     settings: EverythingSettings = field(default_factory=EverythingSettings)
     key_frames: AutomaticSettings | Preset = "default"
-    both_ways: bool = True
+    backward_check: bool = True
 
     def start_worker(self) -> Callable[[Media], list[Proposal]]:
         """Load the model and return the function that searches one media."""
@@ -65,14 +65,14 @@ class MaskletSearch:
     def _search(self, model: Model, media: Media) -> list[Proposal]:
         preset = self.key_frames
         key_frames = preset if isinstance(preset, AutomaticSettings) else settings_for(model, preset)
-        with open_known(media) as video:
+        with open_media(media) as video:
             found = track_everything(model, video, self.settings, proposals=key_frames)
-            backward = track_back(model, video, found) if self.both_ways else {}
+            backward = track_back(model, video, found) if self.backward_check else {}
         return [Proposal(masklet, backward.get(object_id)) for object_id, masklet in found.items()]
 
 
 @dataclass
-class Proposed:
+class ProposalReport:
     """The outcome of `propose`.
 
     Attributes:
@@ -97,7 +97,7 @@ def propose(
     limit: int | None = None,
     priority: int = 0,
     progress: Callable[[Media], None] | None = None,
-) -> Proposed:
+) -> ProposalReport:
     """Search every media that the model has not searched yet and store each masklet as a task in state "verify".
 
     The masklets of one media and the note that it was searched are one transaction: a search that was interrupted
@@ -113,28 +113,28 @@ def propose(
         progress: called after each media.
     """
     media_to_search, searched = unsearched_media(store, model)
-    done = Proposed(before=searched)
+    report = ProposalReport(before=searched)
     for media, result in (pool or SerialPool()).map_unordered(search, media_to_search[:limit]):
-        prepared: list[Prepared] = []
+        prepared: list[PreparedMasklet] = []
         error = str(result) if isinstance(result, MaskletError) else None
         if not isinstance(result, MaskletError):
             try:
-                prepared = [prepare(one.masklet, media, one.backward) for one in result]
+                prepared = [prepare_masklet(one.masklet, media, one.backward) for one in result]
             except MaskletError as wrong:
                 error = str(wrong)
         if error is not None:
-            done.failed[media.name] = error
+            report.failed[media.name] = error
         if _add_proposals(store, media, prepared, error, model, priority) and error is None:
-            done.media += 1
-            done.masklets += len(prepared)
+            report.media += 1
+            report.masklets += len(prepared)
         if progress is not None:
             progress(media)
-    return done
+    return report
 
 
 def unsearched_media(store: Store, model: str) -> tuple[list[Media], int]:
     """Return the media that a model has not searched or could not search, and the number of those it has searched."""
-    with store.database.read() as session:
+    with store.read() as session:
         done = select(ProposalRow.media_id).where(ProposalRow.model == model, ProposalRow.error.is_(None))
         rows = session.scalars(select(MediaRow).order_by(MediaRow.id)).all()
         searched = set(session.scalars(done))
@@ -142,7 +142,7 @@ def unsearched_media(store: Store, model: str) -> tuple[list[Media], int]:
 
 
 def _add_proposals(
-    store: Store, media: Media, masklets: list[Prepared], error: str | None, model: str, priority: int
+    store: Store, media: Media, masklets: list[PreparedMasklet], error: str | None, model: str, priority: int
 ) -> bool:
     """Store the result of a search; False if another process stored one in the meantime."""
     with store.change() as change:
@@ -157,5 +157,5 @@ def _add_proposals(
             task = new_task(row, TaskKind.PROPOSAL, TaskState.VERIFY, new_object_id(session, row.id), priority=priority)
             change.create_task(task, model)
             change.add_version(task, prepared, Work(author=model, phase="auto", model=model))
-            change.tell(task, "proposed", model, before=task.state, note=prepared.findings)
+            change.add_event(task, "proposed", model, before=task.state, note=prepared.findings)
         return True

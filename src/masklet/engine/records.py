@@ -1,4 +1,4 @@
-"""What the data engine keeps, as plain values: media, tasks, leases, masklet versions, verdicts."""
+"""Values of the data engine: media, tasks, leases, masklet versions, verdicts, events."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Literal
 from masklet.types import Masklet, Prompts, Size
 
 Phase = Literal["1", "2", "3", "auto"]
-"""How a masklet was made (paper section 5.1): picture by picture, mask propagation, full interactive; or by nobody."""
+"""Origin of a masklet (paper section 5.1): "1" per frame, "2" mask propagation, "3" interactive, "auto" by a model."""
 
 Split = Literal["train", "val", "test"]
 Outcome = Literal["satisfactory", "unsatisfactory", "reject"]
 
 
 class TaskKind(StrEnum):
-    """What a task is about."""
+    """Kind of a task."""
 
     OBJECT = "object"
-    """An object that a person picks and annotates."""
+    """An object that a person selects and annotates."""
     PROPOSAL = "proposal"
-    """A masklet that a model proposed: it starts with verification."""
+    """A masklet that a model proposed or that was imported; the task starts with verification."""
     GOLD = "gold"
-    """An object whose answer is known, given to one annotator to see how well they agree with it."""
+    """An object with a known answer; measures how well an annotator agrees with it."""
 
 
 class TaskState(StrEnum):
-    """What is to be done next; `DONE` and `REJECTED` are the ends."""
+    """The next step of a task; `DONE` and `REJECTED` are final."""
 
     SELECT = "select"
     ANNOTATE = "annotate"
@@ -38,24 +38,22 @@ class TaskState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to the task."""
+        """Whether the state is final."""
         return self in (TaskState.DONE, TaskState.REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Media:
-    """One video, known by its content.
+    """One video or image folder, identified by its content.
 
     Attributes:
-        content: hash of the bytes, 32 hexadecimal digits; two files of equal content are one media.
-        name: the file's name without its ending, unique in the store.
-        path: where it lies.
-        num_bytes: how long the file is, or all files of the folder.
-        num_frames: decoded pictures.
-        fps: frames per second, or None where there is no such thing.
+        content: hash of the bytes, 32 hexadecimal digits; files with equal content are one media.
+        name: file name without suffix, unique in the store.
+        num_bytes: size of the file, or of all files of the folder.
+        fps: frames per second; None for image folders without one.
         size: (height, width) in pixels, as displayed.
-        license: under which it may be passed on, or "".
-        split: the part of the data set that all its masklets belong to.
+        license: license of the media, or "".
+        split: part of the data set to which all its masklets belong.
     """
 
     content: str
@@ -71,20 +69,19 @@ class Media:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One object in one media on its way from selection to the end.
+    """One object of a media on its way from selection to acceptance.
 
     Attributes:
         id: from 1.
-        kind: what it is about.
-        state: what is to be done next.
         media: content hash of the media.
-        object_id: the object's id in its media, from 1.
-        name: what people call the object, or "".
-        priority: tasks of a higher one are given out first.
-        doubt: 0 to 1, how unsure the newest masklet is on its worst frame; among equals the highest goes first.
-        frames: frames to annotate next, the most doubtful first.
-        version: the newest masklet version, or None before there is one.
-        prompts: frame -> what whoever picked the object said there.
+        object_id: id of the object in its media, from 1.
+        name: name of the object, or "".
+        priority: tasks with a higher priority are assigned first.
+        doubt: 1 - confidence of the frame of the newest masklet that needs review most, 0 to 1; among tasks of equal
+            priority the highest is assigned first.
+        frames: frames to annotate next, the one that needs review most first.
+        version: newest masklet version; None before there is one.
+        prompts: frame -> prompts of the person who selected the object.
     """
 
     id: int
@@ -102,13 +99,13 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to work on a task until a time.
+    """The right of a worker to work on a task for a limited time.
 
     Attributes:
-        task: as it was when taken.
-        worker: who holds it.
-        token: what every call about it must show.
-        until: seconds since 1970; afterwards the task may be given to another.
+        task: the task at the time of the assignment.
+        worker: the person who holds the lease.
+        token: must accompany every call about the lease.
+        until: end of the lease in seconds since 1970; afterwards the task may be assigned to another person.
     """
 
     task: Task
@@ -119,16 +116,15 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How a masklet came about.
+    """How a masklet was made.
 
     Attributes:
-        author: the person who made it, or the model where nobody did.
-        phase: in which way.
-        model: name of the model that helped, or "".
-        prompts: frame -> what the author said there.
-        seconds: time the author worked on it; None where nobody measured it.
-        clicks: positive and negative, over all frames.
-        edited: the frames that the author touched (clicks, boxes or brush).
+        author: the person, or the model for proposals.
+        model: name of the model that assisted, or "".
+        prompts: frame -> prompts of the author.
+        seconds: working time of the author; None if it was not measured.
+        clicks: number of positive and negative clicks on all frames.
+        edited: frames that the author changed (clicks, boxes or brush).
     """
 
     author: str
@@ -139,17 +135,20 @@ class Work:
     clicks: int = 0
     edited: tuple[int, ...] = ()
 
+    @property
+    def num_clicked(self) -> int:
+        """Number of frames with clicks."""
+        return sum(len(given.points) > 0 for given in self.prompts.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskletVersion:
-    """One version of an object's masklet; never changed, only followed by another.
+    """One immutable version of an object's masklet.
 
     Attributes:
-        id: from 1, over the whole store.
-        task: the task it belongs to.
+        id: from 1, unique in the store.
+        task: id of its task.
         media: content hash of the media.
-        masklet: the masks and their scores.
-        work: who made it and how.
         parent: the version it was made from, or None.
         created: seconds since 1970.
     """
@@ -165,14 +164,14 @@ class MaskletVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a second person says about a masklet.
+    """The judgement of a second person about a masklet.
 
     Attributes:
-        outcome: "satisfactory" ends the task, "unsatisfactory" sends it back to annotation, "reject" ends it without a
-            masklet, because the object cannot be told apart well enough.
-        by: who says so; never an author of the masklet.
-        note: why, or "".
-        frames: frames that are wrong; they are to be annotated next.
+        outcome: "satisfactory" accepts the masklet, "unsatisfactory" returns the task to annotation, "reject" ends it
+            without a masklet, because the object cannot be segmented reliably.
+        by: the verifier, who must not be an author of the masklet.
+        note: the reason, or "".
+        frames: wrong frames; they are annotated next.
     """
 
     outcome: Outcome
@@ -183,18 +182,18 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened to a task.
+    """One entry of a task's history.
 
     Attributes:
-        task: which.
+        task: id of the task.
         at: seconds since 1970.
         who: the person or model; "" for the engine itself.
-        what: "created", "proposed", "taken", "released", "expired", "selected", "declined", "annotated", "flagged" or
-            the outcome of a verdict.
-        before: the state it was in; None when it was created.
-        after: the state it is in since.
-        version: the masklet version that came of it or was judged, or None.
-        note: what was said about it.
+        what: "created", "proposed", "imported", "taken", "released", "expired", "selected", "declined", "annotated",
+            "flagged" or the outcome of a verdict.
+        before: the state before; None for "created".
+        after: the state after.
+        version: the masklet version that was made or judged, or None.
+        note: a comment, or "".
     """
 
     task: int

@@ -1,4 +1,4 @@
-"""Media that are elsewhere: what fsspec reaches (s3://, gs://, http:// and more) is fetched, whole or not at all."""
+"""Downloading media that fsspec reaches (s3://, gs://, http:// and more); downloads are written atomically."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from masklet.io.atomic import AtomicOutput, output_errors
 
 @dataclass
 class Fetched:
-    """What became of media that were to be fetched.
+    """The outcome of `fetch`.
 
     Attributes:
-        paths: where they are now; those that were there already, too.
-        failed: URL -> why it could not be fetched.
+        paths: the local files, including those downloaded before.
+        failed: URL -> why it could not be downloaded.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -28,50 +28,50 @@ class Fetched:
 
 
 def is_url(place: str) -> bool:
-    """Whether a place is an address rather than a path."""
+    """Return whether a place is a URL rather than a path."""
     return "://" in place
 
 
 def find_remote(urls: Iterable[str]) -> list[str]:
-    """Videos at and below some addresses, in order; ``*`` and ``**`` stand for names and folders.
+    """Find videos at and below some URLs, in order, without duplicates; ``*`` and ``**`` are wildcards.
 
     Raises:
-        MediaError: nothing is there, or it cannot be asked (a library, a key or the network is missing).
+        MediaError: there is no video, or the URL cannot be listed (a library, credentials or the network is missing).
     """
     found: list[str] = []
     for url in urls:
-        with _telling(url):
-            found += _below(url)
+        with _media_errors(url):
+            found += _list_videos(url)
     return list(dict.fromkeys(found))
 
 
 def fetch(urls: Iterable[str], folder: Path, *, progress: Callable[[str], None] | None = None) -> Fetched:
-    """Fetch files into a folder, under their address; one that is there with the right length is not fetched again.
+    """Download files into a folder, into subfolders named after their URLs; complete files are not downloaded again.
 
     Args:
-        urls: of files, from `find_remote`.
-        folder: where they go; made if it is not there.
-        progress: called after each.
+        urls: URLs of files, from `find_remote`.
+        folder: destination; created if it does not exist.
+        progress: called after each file.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    told = Fetched()
+    fetched = Fetched()
     for url in urls:
         try:
-            told.paths.append(_fetch(url, folder))
+            fetched.paths.append(_fetch(url, folder))
         except MediaError as error:
-            told.failed[url] = str(error)
+            fetched.failed[url] = str(error)
         if progress is not None:
             progress(url)
-    return told
+    return fetched
 
 
 def _fetch(url: str, folder: Path) -> Path:
     protocol, _, rest = url.partition("://")
     parts = [part.replace(":", "_") for part in PurePosixPath(rest.partition("?")[0]).parts if part not in ("/", "..")]
     path = folder.joinpath(protocol, *parts)
-    with _telling(url):
+    with _media_errors(url):
         system, name = fsspec.core.url_to_fs(url)
         size = system.info(name).get("size")
     if size is not None and path.is_file() and path.stat().st_size == size:
@@ -80,7 +80,7 @@ def _fetch(url: str, folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     draft = AtomicOutput(path)
     try:
-        with _telling(url):
+        with _media_errors(url):
             system.get_file(name, str(draft.path))
         got = draft.path.stat().st_size
         if size is not None and got != size:
@@ -91,28 +91,28 @@ def _fetch(url: str, folder: Path) -> Path:
     return path
 
 
-def _below(url: str) -> Iterator[str]:
+def _list_videos(url: str) -> Iterator[str]:
     system, name = fsspec.core.url_to_fs(url)
     if "*" in name:
-        names = [each for each in system.glob(name) if not system.isdir(each)]
+        names = [path for path in system.glob(name) if not system.isdir(path)]
     elif system.isdir(name) and not system.isfile(name):
         names = system.find(name)
     else:
         yield url
         return
-    videos = [each for each in sorted(names) if PurePosixPath(each).suffix.lower() in VIDEO_SUFFIXES]
+    videos = [path for path in sorted(names) if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
     if not videos:
         raise MediaError(f"there is no video at {url}")
-    yield from (system.unstrip_protocol(each) for each in videos)
+    yield from (system.unstrip_protocol(path) for path in videos)
 
 
 @contextmanager
-def _telling(url: str) -> Iterator[None]:
-    """Whatever a store's library raises becomes one `MediaError` about the address."""
+def _media_errors(url: str) -> Iterator[None]:
+    """Convert any error of a storage library to one `MediaError` that names the URL."""
     try:
         yield
     except MediaError:
         raise
-    except Exception as error:  # each library has errors of its own
+    except Exception as error:  # every storage library has its own errors
         reason = str(error).strip().splitlines()
         raise MediaError(f"cannot open {url}: {reason[0] if reason else type(error).__name__}") from error

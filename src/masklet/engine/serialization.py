@@ -1,4 +1,4 @@
-"""Masks and prompts as the store keeps them: bytes in parts of bounded size, and JSON."""
+"""Masks and prompts as the store keeps them: masks as compressed binary parts of bounded size, prompts as JSON."""
 
 from __future__ import annotations
 
@@ -7,98 +7,77 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-import numpy as np
 
 from masklet.errors import FormatError
 from masklet.types import Masklet, Prompts, Rle, Size
 
 PART_BYTES = 2**20
-"""A part is closed once it holds so much, before compression."""
+"""A part is closed once it holds this many bytes, before compression."""
 
 MAX_CODE_BYTES = 2**26
-"""The longest code of one mask; a part holds at most this and `PART_BYTES`."""
+"""Maximum length of the run-length code of one mask; a part holds at most this and `PART_BYTES`."""
 
-_FRAME = struct.Struct("<IddI")  # frame index, presence, predicted IoU (NaN where there is none), bytes of the code
+_FRAME = struct.Struct("<IddI")  # frame index, presence, predicted IoU (NaN for none), bytes of the code that follows
 
 
 def pack(masklet: Masklet) -> list[bytes]:
-    """The masks of a masklet and their scores, by frame.
+    """Serialize the masks of a masklet with their presence and predicted IoU, ordered by frame.
 
     Raises:
-        FormatError: a mask whose code is longer than `MAX_CODE_BYTES`.
+        FormatError: the code of a mask is longer than `MAX_CODE_BYTES`.
     """
-    parts, held = [], bytearray()
+    parts, buffer = [], bytearray()
     for index, rle in sorted(masklet.frames.items()):
         if len(rle.counts) > MAX_CODE_BYTES:
             raise FormatError(
                 f"expected a mask of at most {MAX_CODE_BYTES} bytes, got {len(rle.counts)} (frame {index})"
             )
-        scores = (of.get(index, math.nan) for of in (masklet.presence, masklet.iou))
-        held += _FRAME.pack(index, *scores, len(rle.counts)) + rle.counts
-        if len(held) >= PART_BYTES:
-            parts.append(zlib.compress(held, level=1))
-            held = bytearray()
-    return [*parts, zlib.compress(held, level=1)] if held else parts
+        scores = (values.get(index, math.nan) for values in (masklet.presence, masklet.iou))
+        buffer += _FRAME.pack(index, *scores, len(rle.counts)) + rle.counts
+        if len(buffer) >= PART_BYTES:
+            parts.append(zlib.compress(buffer, level=1))
+            buffer = bytearray()
+    return [*parts, zlib.compress(buffer, level=1)] if buffer else parts
 
 
 def unpack(parts: Iterable[bytes], size: Size) -> tuple[dict[int, Rle], dict[int, float], dict[int, float]]:
-    """Frames, presence and predicted IoU, as in a `Masklet`.
+    """Read what `pack` wrote: masks, presence and predicted IoU by frame, as in `Masklet`.
 
     Raises:
-        FormatError: the bytes are damaged.
+        FormatError: the bytes are corrupt.
     """
     frames: dict[int, Rle] = {}
     presence: dict[int, float] = {}
     iou: dict[int, float] = {}
     for part in parts:
-        for index, present, score, counts in _records(part):
+        for index, probability, score, counts in _read_part(part):
             frames[index] = Rle(size, counts)
-            presence |= {} if math.isnan(present) else {index: present}
+            presence |= {} if math.isnan(probability) else {index: probability}
             iou |= {} if math.isnan(score) else {index: score}
     return frames, presence, iou
 
 
-def _records(part: bytes) -> Iterator[tuple[int, float, float, bytes]]:
+def _read_part(part: bytes) -> Iterator[tuple[int, float, float, bytes]]:
     try:
-        decoder, place = zlib.decompressobj(), 0
+        decoder, position = zlib.decompressobj(), 0
         data = decoder.decompress(part, PART_BYTES + MAX_CODE_BYTES + 2 * _FRAME.size)
         if not decoder.eof:
-            raise FormatError("masks in the store are damaged: a part breaks off")
-        while place < len(data):
-            index, present, score, length = _FRAME.unpack_from(data, place)
-            place += _FRAME.size + length
-            if place > len(data):
-                raise FormatError("masks in the store are damaged: a part breaks off")
-            yield index, present, score, data[place - length : place]
+            raise FormatError("masks in the store are damaged: a part is truncated")
+        while position < len(data):
+            index, presence, score, length = _FRAME.unpack_from(data, position)
+            position += _FRAME.size + length
+            if position > len(data):
+                raise FormatError("masks in the store are damaged: a part is truncated")
+            yield index, presence, score, data[position - length : position]
     except (zlib.error, struct.error) as error:
         raise FormatError(f"masks in the store are damaged: {error}") from None
 
 
 def dump_prompts(prompts: Mapping[int, Prompts]) -> str:
-    """Prompts by frame as JSON."""
-    return json.dumps({str(frame): _entry(said) for frame, said in sorted(prompts.items())}) if prompts else "{}"
-
-
-def _entry(said: Prompts) -> dict[str, Any]:
-    return {
-        "points": said.points.tolist(),
-        "labels": said.labels.tolist(),
-        "box": None if said.box is None else said.box.tolist(),
-        "mask": None if said.mask is None else Rle.from_mask(said.mask).to_coco(),
-    }
+    """Write prompts by frame as JSON: frame -> `Prompts.to_json`."""
+    return json.dumps({str(frame): given.to_json() for frame, given in sorted(prompts.items())})
 
 
 def load_prompts(text: str) -> dict[int, Prompts]:
-    """The prompts that `dump_prompts` wrote."""
-    return {int(frame): _said(entry) for frame, entry in json.loads(text).items()}
-
-
-def _said(entry: Mapping[str, Any]) -> Prompts:
-    return Prompts(
-        points=np.array(entry["points"], np.float32).reshape(-1, 2),
-        labels=np.array(entry["labels"], np.int64),
-        box=None if entry["box"] is None else np.array(entry["box"], np.float32),
-        mask=None if entry["mask"] is None else Rle.from_coco(entry["mask"]).to_mask(),
-    )
+    """Read what `dump_prompts` of this or an earlier version wrote."""
+    return {int(frame): Prompts.from_json(value) for frame, value in json.loads(text).items()}

@@ -1,72 +1,70 @@
-"""The three ways to annotate of the paper's data engine (section 5.1), worked by a simulated person with the truth.
+"""The three annotation phases of the paper's data engine (section 5.1) with a simulated annotator who knows the truth.
 
-They show how many clicks and edited frames a model saves, before anybody has been asked to annotate.
+They show how many clicks and edited frames a model saves before anybody annotates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError
-from masklet.masks.clicks import Click, next_click
 from masklet.masks.rle import pair_iou
+from masklet.predict.annotator import Predict, annotate_frame
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.session import VideoSession
-from masklet.types import FrameSource, MaskSet, Prompts, Region, Rle
+from masklet.types import FrameSource, MaskSet, ObjectId, Prompts, Region, Rle
 
 PhaseNumber = Literal["1", "2", "3"]
 
 OBJECT = 1
-"""The id of the one object that is annotated at a time."""
+"""Id of the annotated object; one object is annotated at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotator:
-    """How a simulated person works.
+class SimulationSettings:
+    """Settings of the simulated annotator.
 
-    Every click goes to the middle of the largest error, the first one to the middle of the object. A frame that clicks
-    do not bring to the bar is finished with a brush, which draws the true mask.
+    Every click goes to the center of the largest error (`masklet.predict.annotator`). A frame that does not reach the
+    target IoU by clicks is finished with the brush, which draws the true mask.
 
     Attributes:
-        bar: IoU with the truth from which on a mask is good enough.
-        max_clicks: on one frame, before the brush is taken.
-        every: the person looks at every so many frames; 4 is 6 of 24 a second, as in SA-V.
+        target_iou: IoU with the true mask from which on a mask is good enough.
+        max_clicks: maximum number of clicks per frame.
+        every: every how many frames one is annotated; 4 corresponds to 6 of 24 per second, as in SA-V.
     """
 
-    bar: float = 0.75
+    target_iou: float = 0.75
     max_clicks: int = 8
     every: int = 4
 
     def __post_init__(self) -> None:
-        if not 0 < self.bar <= 1 or self.max_clicks < 1 or self.every < 1:
-            raise FormatError(f"expected a bar from 0 to 1, at least 1 click and every frame from 1 on, got {self}")
+        if not 0 < self.target_iou <= 1 or self.max_clicks < 1 or self.every < 1:
+            raise FormatError(f"expected target_iou in (0, 1], max_clicks and every at least 1, got {self}")
 
     def frames(self, truth: Mapping[int, Rle]) -> list[int]:
-        """The frames that are annotated: from where the object appears, every so many."""
+        """Return the annotated frames, starting where the object appears; `FormatError` if it never does."""
         first = min((i for i, rle in truth.items() if rle.area), default=None)
         if first is None:
-            raise FormatError("expected an object with a mask that is not empty, got none")
+            raise FormatError("expected an object with a non-empty mask, got none")
         return [i for i in sorted(truth) if i >= first and not (i - first) % self.every]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What one object took in one phase.
+    """The result and the effort of annotating one object in one phase.
 
     Attributes:
-        masks: the annotated frames and what was drawn there.
-        clicks: clicked frame -> clicks on it.
-        brushed: the frames that were drawn with a brush.
-        edited: the frames that were clicked or drawn on.
+        masks: masks of the annotated frames.
+        clicks: frame -> number of clicks; only frames with clicks.
+        brushed: frames drawn with the brush.
+        edited: frames that were clicked or drawn.
     """
 
     masks: Mapping[int, Rle]
-    clicks: Mapping[int, int] = field(default_factory=dict)
+    clicks: Mapping[int, int]
     brushed: frozenset[int] = frozenset()
     edited: frozenset[int] = frozenset()
 
@@ -76,64 +74,65 @@ def annotate(
     model: Model,
     video: FrameSource,
     truth: Mapping[int, Rle],
-    annotator: Annotator | None = None,
+    settings: SimulationSettings | None = None,
 ) -> Effort:
-    """Annotate one object of a video in the way of a phase.
+    """Annotate one object of a video as in a phase of the data engine.
 
-    Phase 1 segments every frame alone. In phase 2 the mask of the first frame is tracked, and a frame that is not good
-    enough is annotated from scratch, as in phase 1; its mask is tracked on. In phase 3 clicks correct what tracking
-    gives, with its memory, and tracking goes on from there.
+    Phase 1 segments every frame separately. Phase 2 tracks the mask of the first frame; a frame that is not good enough
+    is annotated from scratch, as in phase 1, and its mask is tracked on. Phase 3 corrects tracked frames with clicks
+    that use the memory of the tracker, and tracks on from there.
 
     Args:
         phase: "1", "2" or "3".
         model: answers clicks and tracks.
-        video: of known length.
-        truth: frame -> the object's true mask, be it empty.
-        annotator: how the person works.
+        video: a video of known length.
+        truth: frame -> true mask of the object, which may be empty.
+        settings: settings of the annotator.
 
     Raises:
-        FormatError: the truth has no mask that is not empty.
+        FormatError: all true masks are empty.
     """
-    worker = _Worker(model, video, truth, annotator or Annotator())
-    return {"1": worker.frame_by_frame, "2": worker.by_masks, "3": worker.by_clicks}[phase]()
+    annotation = _Annotation(model, video, truth, settings or SimulationSettings())
+    return {"1": annotation.per_frame, "2": annotation.propagate_masks, "3": annotation.correct_interactively}[phase]()
 
 
-class _Worker:
-    """One person at one object."""
+class _Annotation:
+    """The annotation of one object in progress."""
 
-    def __init__(self, model: Model, video: FrameSource, truth: Mapping[int, Rle], annotator: Annotator) -> None:
-        self.model, self.video, self.truth, self.annotator = model, video, truth, annotator
-        self.frames = annotator.frames(truth)
+    def __init__(
+        self, model: Model, video: FrameSource, truth: Mapping[int, Rle], settings: SimulationSettings
+    ) -> None:
+        self.model, self.video, self.truth, self.settings = model, video, truth, settings
+        self.frames = settings.frames(truth)
         self.segmenter = ImageSegmenter(model)
         self.masks: dict[int, Rle] = {}
         self.clicks: dict[int, int] = {}
         self.brushed: set[int] = set()
         self.edited: set[int] = set()
 
-    def frame_by_frame(self) -> Effort:
+    def per_frame(self) -> Effort:
         """Phase 1."""
         for index in self.frames:
-            self._from_scratch(index)
+            self._annotate_from_scratch(index)
         return self._effort()
 
-    def by_masks(self) -> Effort:
+    def propagate_masks(self) -> Effort:
         """Phase 2."""
         session = VideoSession(self.model, self.video)
         index: int | None = self.frames[0]
         while index is not None:
-            self._from_scratch(index)
-            self._draw(session, index)
-            index = self._tracked_on(session, index)
+            self._annotate_from_scratch(index)
+            self._prompt_mask(session, index)
+            index = self._track_until_wrong(session, index)
         return self._effort()
 
-    def by_clicks(self) -> Effort:
+    def correct_interactively(self) -> Effort:
         """Phase 3."""
         session = VideoSession(self.model, self.video)
-        self.masks[self.frames[0]] = Rle.from_mask(np.zeros(self.video.size, bool))
         index: int | None = self.frames[0]
         while index is not None:
-            self._corrected(session, index)
-            index = self._tracked_on(session, index)
+            self._correct(session, index)
+            index = self._track_until_wrong(session, index)
         return self._effort()
 
     def _effort(self) -> Effort:
@@ -144,66 +143,63 @@ class _Worker:
             edited=frozenset(self.edited),
         )
 
-    def _tracked_on(self, session: VideoSession, start: int) -> int | None:
-        """Track from a frame on; the next one that is looked at and not good enough, or None at the end."""
-        looked_at = set(self.frames)
+    def _track_until_wrong(self, session: VideoSession, start: int) -> int | None:
+        """Track from a frame on; return the next annotated frame that is not good enough, or None at the end."""
+        annotated = set(self.frames)
         for out in session.propagate("forward", start=start, end=self.frames[-1] + 1):
-            if out.frame_index > start and out.frame_index in looked_at:
-                self.masks[out.frame_index] = Rle.from_mask(out[OBJECT])
-                if not self._good(out.frame_index):
-                    return out.frame_index
+            index = out.frame_index
+            if index > start and index in annotated:
+                self.masks[index] = Rle.from_mask(out[OBJECT])
+                if pair_iou(self.masks[index], self.truth[index]) < self.settings.target_iou:
+                    return index
         return None
 
-    def _draw(self, session: VideoSession, index: int) -> None:
-        """Track a frame's mask from here on; of a frame that the object has left, nothing can be said."""
+    def _prompt_mask(self, session: VideoSession, index: int) -> None:
+        """Prompt the tracker with the mask of a frame, unless the object is absent there."""
         if self.masks[index].area:
             session.prompt(index, object_id=OBJECT, prompts=Prompts.from_mask(self.masks[index].to_mask()))
 
-    def _from_scratch(self, index: int) -> None:
-        """Annotate a frame alone: clicks, then the brush."""
+    def _annotate_from_scratch(self, index: int) -> None:
+        """Annotate a frame without memory: clicks, then the brush."""
         image = self.segmenter.encode(self.video[index])
-        asked: Prompts | None = None
-        seen: MaskSet | None = None
+        clicked: Prompts | None = None
+        answer: MaskSet | None = None
 
-        def answer(click: Click) -> Region:
-            nonlocal asked, seen
-            asked = (asked.and_click if asked else Prompts.click)(click.x, click.y, positive=click.positive)
-            seen = self.segmenter.segment(image, asked, refine=seen)
-            mask: Region = seen.masks[0]
-            return mask
+        def predict(prompts: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
+            nonlocal clicked, answer
+            click = prompts[OBJECT]
+            (x, y), positive = click.points[0].tolist(), bool(click.labels[0])
+            clicked = click if clicked is None else clicked.and_click(x, y, positive=positive)
+            answer = self.segmenter.segment(image, clicked, refine=answer)
+            return {OBJECT: answer.masks[0]}
 
-        self.masks[index] = Rle.from_mask(np.zeros(self.video.size, bool))
-        self._edit(index, answer)
+        self.masks.pop(index, None)
+        self._edit(index, predict)
 
-    def _corrected(self, session: VideoSession, index: int) -> None:
-        """Correct a frame with what tracking remembers: clicks, then the brush."""
+    def _correct(self, session: VideoSession, index: int) -> None:
+        """Correct a tracked frame: clicks with the memory of the tracker, then the brush."""
 
-        def answer(click: Click) -> Region:
-            said = Prompts.click(click.x, click.y, positive=click.positive)
-            return session.prompt(index, object_id=OBJECT, prompts=said)[OBJECT]
+        def predict(prompts: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
+            return {OBJECT: session.prompt(index, object_id=OBJECT, prompts=prompts[OBJECT])[OBJECT]}
 
-        self._edit(index, answer)
+        self._edit(index, predict)
         if index in self.brushed:
-            self._draw(session, index)
+            self._prompt_mask(session, index)
 
-    def _edit(self, index: int, answer: Callable[[Click], Region]) -> None:
-        """Click until the mask is good enough, or draw it in the end; an object that has left is drawn away."""
-        truth = self.truth[index].to_mask()
+    def _edit(self, index: int, predict: Predict) -> None:
+        """Click until the mask is good enough, or draw it in the end."""
+        before = self.masks.get(index)
+        annotation = annotate_frame(
+            {OBJECT: self.truth[index].to_mask()},
+            predict,
+            max_clicks=self.settings.max_clicks,
+            masks=None if before is None else {OBJECT: before.to_mask()},
+            target_iou=self.settings.target_iou,
+            brush=True,
+        )[OBJECT]
+        self.masks[index] = Rle.from_mask(annotation.mask)
         self.edited.add(index)
-        for _ in range(self.annotator.max_clicks if truth.any() else 0):
-            click = next_click(self.masks[index].to_mask(), truth)
-            if click is None or self._good(index):
-                break
-            self.masks[index] = Rle.from_mask(answer(click))
-            self.clicks[index] = self.clicks.get(index, 0) + 1
-        if not self._good(index):
+        if annotation.clicks:
+            self.clicks[index] = self.clicks.get(index, 0) + len(annotation.clicks)
+        if annotation.brushed:
             self.brushed.add(index)
-            self.masks[index] = self.truth[index]
-
-    def _good(self, index: int) -> bool:
-        return pair_iou(self.masks[index], self.truth[index]) >= self.annotator.bar
-
-
-def size_class(rle: Rle) -> Literal["small", "medium", "large"]:
-    """By the number of pixels: below 32 x 32, below 96 x 96, or more, as COCO counts."""
-    return "small" if rle.area < 32**2 else "medium" if rle.area < 96**2 else "large"

@@ -7,11 +7,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """Base of all tables."""
 
 
 class MetaRow(Base):
-    """A fact about the store itself; "schema" is its version."""
+    """A property of the store; "schema" is the version of its schema."""
 
     __tablename__ = "meta"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -19,7 +19,7 @@ class MetaRow(Base):
 
 
 class MediaRow(Base):
-    """A video; ``last_object`` is the highest object id given out in it."""
+    """A video or image folder; ``last_object`` is the highest object id assigned in it."""
 
     __tablename__ = "media"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -37,10 +37,11 @@ class MediaRow(Base):
 
 
 class TaskRow(Base):
-    """One object on its way.
+    """One object of a media and its state.
 
-    ``author`` made the newest version; ``worker``, ``token`` and ``until`` are the lease; ``only_for`` is the one
-    person who may take it; ``gold`` is the task that holds the known answer, ``agreement`` how near this one came.
+    ``author`` made the newest version. ``doubt`` (0 to 1) and ``frames`` (JSON list) say which frames need review.
+    ``worker``, ``token`` and ``until`` are the lease. ``only_for`` is the only person who may take the task. ``gold``
+    is the task that holds the known answer; ``agreement`` is the mean IoU with it.
     """
 
     __tablename__ = "task"
@@ -71,7 +72,7 @@ Index("task_lease", TaskRow.until)
 
 
 class MaskletRow(Base):
-    """One version of a masklet: who made it, how, and what of it is counted; its masks are in `PartRow`."""
+    """One version of a masklet: who made it, how, and its counts; the masks are in `PartRow`."""
 
     __tablename__ = "masklet"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -93,7 +94,7 @@ class MaskletRow(Base):
 
 
 class PartRow(Base):
-    """The masks of a stretch of frames (`masklet.engine.serialization`)."""
+    """The masks of a range of frames (`masklet.engine.serialization`)."""
 
     __tablename__ = "part"
     masklet_id: Mapped[int] = mapped_column(ForeignKey("masklet.id"), primary_key=True)
@@ -102,7 +103,7 @@ class PartRow(Base):
 
 
 class EventRow(Base):
-    """One thing that happened to a task; ``key`` is what the caller called it, so that it happens once."""
+    """One event of a task; ``key`` is the idempotency key of the submission."""
 
     __tablename__ = "event"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -119,7 +120,7 @@ class EventRow(Base):
 
 
 class TallyRow(Base):
-    """A running sum, so that nothing has to be counted: "task", "phase:3" or "person:Ann" and what of it."""
+    """A running sum: a subject such as "task", "phase:3" or "person:Ann", a quantity, and its value."""
 
     __tablename__ = "tally"
     subject: Mapped[str] = mapped_column(primary_key=True)
@@ -128,7 +129,7 @@ class TallyRow(Base):
 
 
 class ProposalRow(Base):
-    """That a model has looked for masklets in a media: how many it found, or why it could not."""
+    """A search of a media by a model: the number of masklets found, or why it failed."""
 
     __tablename__ = "proposal"
     media_id: Mapped[int] = mapped_column(ForeignKey("media.id"), primary_key=True)

@@ -1,4 +1,4 @@
-"""Giving out tasks and taking back what people made of them: nothing twice, nothing lost."""
+"""The task queue: assigning tasks to people and storing what they submit, exactly once."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from masklet.engine import quality
 from masklet.engine.records import Lease, Task, TaskKind, TaskState, Verdict, Work
-from masklet.engine.store import Store, as_task, version_of
+from masklet.engine.serialization import dump_prompts
+from masklet.engine.store import Store, as_task, read_version
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
-from masklet.engine.transactions import MAX_DOUBTFUL, Change, add_prompts, new_task, prepare
+from masklet.engine.transactions import MAX_REVIEW_FRAMES, Change, new_task, prepare_masklet
 from masklet.errors import TaskError
-from masklet.masks.rle import pair_iou
-from masklet.types import Masklet, Prompts
+from masklet.predict.review import disagreeing_frames, mask_agreement
+from masklet.types import Masklet, Prompts, Rle
 
 STAGES = (TaskState.VERIFY, TaskState.ANNOTATE, TaskState.SELECT)
-"""What is nearest to its end is given out first."""
+"""Tasks in a later stage are assigned first."""
 
 ORDER = TaskRow.priority.desc(), TaskRow.doubt.desc(), TaskRow.id
-"""Within a stage: the highest priority, then the most doubtful, then the oldest."""
+"""Order within a stage: highest priority, then highest doubt, then oldest."""
 
-AFTER = {"satisfactory": TaskState.DONE, "unsatisfactory": TaskState.ANNOTATE, "reject": TaskState.REJECTED}
+STATE_AFTER = {"satisfactory": TaskState.DONE, "unsatisfactory": TaskState.ANNOTATE, "reject": TaskState.REJECTED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueSettings:
-    """How tasks are given out.
+    """Settings of the task queue.
 
     Attributes:
-        lease_seconds: a task that is not renewed for so long may be given to another.
-        gold_every: every so many annotations of a person one is a gold task, as long as there is one they have not had;
-            0 for never.
+        lease_seconds: duration of a lease; a task that is not renewed in this time may be assigned to another person.
+        gold_every: every how many annotations of a person one is a gold task, if there is one they have not had; 0 for
+            never.
     """
 
     lease_seconds: float = 600.0
@@ -46,12 +46,8 @@ class QueueSettings:
 class Queue:
     """The tasks of a project.
 
-    Every submission names a key of the caller's choice; sent again under the same key, after a connection broke, it
-    changes nothing and gives the same answer.
-
-    Args:
-        store: where they are kept.
-        settings: how they are given out.
+    Every submission has an idempotency key chosen by the caller: submitted again with the same key, for example after a
+    lost connection, it changes nothing and returns the same result.
     """
 
     def __init__(self, store: Store, settings: QueueSettings | None = None) -> None:
@@ -69,20 +65,20 @@ class Queue:
         task: int | None = None,
         without: Collection[str] = (),
     ) -> Lease | None:
-        """The next task for a person, theirs until the lease ends; None where there is none for them.
+        """Assign the next task to a person, or return None if there is none for them.
 
-        In the first of the states that has one: the highest priority, then the most doubtful, then the oldest. A
-        masklet is never verified by anybody who worked on it.
+        Takes the task of the first state that has one, in the order of `ORDER`. A masklet is never verified by a person
+        who worked on it.
 
         Args:
-            worker: who asks.
-            states: what they would do.
-            media: only tasks of this content hash.
-            task: only this one.
-            without: no tasks of these content hashes.
+            worker: name of the person.
+            states: states whose tasks the person accepts, in order of preference.
+            media: only tasks of the media with this content hash.
+            task: only the task with this id.
+            without: no tasks of media with these content hashes.
         """
         if not worker.strip():
-            raise TaskError("expected the name of a person who takes a task, got none")
+            raise TaskError("expected the name of a person who takes a task, got an empty name")
         wanted = [] if task is None else [TaskRow.id == task]
         wanted += [] if media is None else [_of_media([media])]
         wanted += [~_of_media(without)] if without else []
@@ -92,7 +88,7 @@ class Queue:
                 row = self._gold(change, worker, wanted) if golden and state is TaskState.ANNOTATE else None
                 row = row or self._next(change, worker, state, wanted)
                 if row is not None:
-                    return self._give(change, row, worker)
+                    return self._assign(change, row, worker)
         return None
 
     def _next(
@@ -106,7 +102,7 @@ class Queue:
         return change.session.scalar(query.order_by(*ORDER).limit(1).with_for_update(skip_locked=True, of=TaskRow))
 
     def _gold(self, change: Change, worker: str, wanted: Sequence[ColumnElement[bool]]) -> TaskRow | None:
-        """A gold task that the person has not had, when it is time for one."""
+        """Create a gold task that the person has not had, if one is due."""
         every = self.settings.gold_every
         count = change.session.get(TallyRow, (f"person:{worker}", "annotated"))
         if every < 1 or (1 + (0 if count is None else round(count.value))) % every:
@@ -122,16 +118,16 @@ class Queue:
         row.name, row.prompts, row.gold, row.only_for = known.name, known.prompts, known.id, worker
         return change.create_task(row, "")
 
-    def _give(self, change: Change, row: TaskRow, worker: str) -> Lease:
+    def _assign(self, change: Change, row: TaskRow, worker: str) -> Lease:
         if row.worker is not None:
-            change.tell(row, "expired", row.worker, before=row.state)
+            change.add_event(row, "expired", row.worker, before=row.state)
         row.worker, row.token, row.until = worker, secrets.token_hex(8), change.at + self.settings.lease_seconds
-        change.tell(row, "taken", worker, before=row.state)
+        change.add_event(row, "taken", worker, before=row.state)
         return _lease(change.session, row)
 
     def held(self, worker: str | None = None) -> list[Lease]:
-        """What a person holds, for a page that is opened again, or what everybody holds."""
-        with self.store.database.read() as session:
+        """Return the current leases of a person, or of all."""
+        with self.store.read() as session:
             query = select(TaskRow).where(TaskRow.until > self.store.clock()).order_by(TaskRow.id)
             if worker is not None:
                 query = query.where(TaskRow.worker == worker)
@@ -140,15 +136,15 @@ class Queue:
     def upcoming(
         self, states: Sequence[TaskState] = STAGES, *, media: str | None = None, limit: int = 20
     ) -> list[Task]:
-        """The tasks that nobody holds, in the order in which they are given out.
+        """Return unassigned tasks in the order in which they are assigned.
 
         Args:
-            states: of these.
-            media: only tasks of this content hash.
-            limit: so many at most.
+            states: states of the tasks.
+            media: only tasks of the media with this content hash.
+            limit: maximum number of tasks.
         """
         found: list[Task] = []
-        with self.store.database.read() as session:
+        with self.store.read() as session:
             for state in (state for state in states if not state.ended):
                 query = select(TaskRow, MediaRow.content).join(MediaRow, TaskRow.media_id == MediaRow.id)
                 query = query.where(*_free(state, self.store.clock()), TaskRow.only_for.is_(None))
@@ -159,11 +155,7 @@ class Queue:
         return found
 
     def renew(self, lease: Lease) -> Lease:
-        """Keep a task for longer.
-
-        Raises:
-            TaskError: it is not held any more.
-        """
+        """Extend a lease; `TaskError` if it is no longer valid."""
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             _check_held(row, lease)
@@ -172,34 +164,34 @@ class Queue:
             return _lease(change.session, row)
 
     def release(self, lease: Lease) -> None:
-        """Give a task back undone; one that is not held any more stays as it is."""
+        """End a lease without a submission; does nothing if it is no longer valid."""
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             if row.token == lease.token:
                 change.move(row, TaskState(row.state), "released", lease.worker)
 
-    # --- what people hand in ---
+    # --- submissions ---
 
     def select(self, lease: Lease, prompts: Mapping[int, Prompts], *, key: str, name: str = "") -> None:
-        """An object was picked: what it is called, and what shows it on one frame or more.
+        """Submit the selection of an object: its name and prompts by frame that identify it.
 
         Raises:
-            TaskError: the task is not held any more, or is past selection.
+            TaskError: the lease is no longer valid, or the task is past selection.
         """
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.SELECT)
                 row.name = name
-                add_prompts(row, prompts)
+                row.prompts = dump_prompts(prompts)
                 change.count(f"person:{lease.worker}", selected=1)
                 change.move(row, TaskState.ANNOTATE, "selected", lease.worker, key=key)
 
     def decline(self, lease: Lease, *, key: str, note: str) -> None:
-        """There is no further object to pick, or it cannot be annotated: the task ends without a masklet.
+        """End a task without a masklet: there is no further object to select, or it cannot be annotated.
 
         Raises:
-            TaskError: the task is not held any more, or waits for a verdict.
+            TaskError: the lease is no longer valid, or the task is in verification.
         """
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
@@ -208,70 +200,75 @@ class Queue:
                 change.move(row, TaskState.REJECTED, "declined", lease.worker, key=key, note=note)
 
     def annotate(self, lease: Lease, masklet: Masklet, work: Work, *, key: str) -> int:
-        """A masklet was made: its version is kept for good, and another person will verify it.
+        """Submit a masklet: it is stored as a new version, and the task moves to verification by another person.
 
         Returns:
-            the id of the version.
+            The id of the version.
 
         Raises:
-            TaskError: the task is not held any more, or is not to be annotated, or the author is another person.
+            TaskError: the lease is no longer valid, the task is not in annotation, or the author is not its holder.
             FormatError: the masklet does not fit the media.
         """
         if work.author != lease.worker:
-            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but {work.author} says they made it")
-        made = prepare(masklet, self.store.media(lease.task.media))
+            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but the masklet is by {work.author}")
+        prepared = prepare_masklet(masklet, self.store.media(lease.task.media))
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.ANNOTATE)
-                change.add_version(row, made, work)
+                change.add_version(row, prepared, work)
                 change.count(f"person:{work.author}", annotated=1, seconds=work.seconds or 0.0)
-                after, note = self._judge_gold(change, row, masklet) if row.gold else (TaskState.VERIFY, made.findings)
+                after, note = TaskState.VERIFY, prepared.findings
+                if row.gold:
+                    after, note = TaskState.DONE, self._judge_gold(change, row, masklet)
                 change.move(row, after, "annotated", work.author, key=key, note=note)
-            told = change.session.scalars(select(EventRow.version).where(EventRow.key == key)).one()
-            assert told is not None, "whoever annotates makes a version"
-            return told
+            version = change.session.scalars(select(EventRow.version).where(EventRow.key == key)).one()
+            assert version is not None, "an annotation always has a version"
+            return version
 
-    def _judge_gold(self, change: Change, row: TaskRow, masklet: Masklet) -> tuple[TaskState, str]:
-        """Where a gold task ends, and on which frames it is not what is known."""
+    def _judge_gold(self, change: Change, row: TaskRow, masklet: Masklet) -> str:
+        """Compare a masklet with the known answer; return the frames where they differ, for the history."""
         known = change.session.get_one(TaskRow, row.gold)
         assert known.version is not None, "the known answer is a version"
-        answer = version_of(change.session, known.version).masklet
+        answer = read_version(change.session, known.version).masklet
         row.agreement = agreement(answer, masklet)
         change.count(f"person:{row.only_for}", gold=1, agreement=row.agreement)
-        apart = quality.annotators(answer.frames, masklet.frames, quality.Limits(), "the known answer")
-        return TaskState.DONE, quality.told([] if apart is None else [apart])
+        different = disagreeing_frames(answer.frames, masklet.frames)
+        if not different:
+            return ""
+        mean = sum(different.values()) / len(different)
+        return f"differs from the known answer on {len(different)} frames (first {min(different)}), mean IoU {mean:.2f}"
 
     def judge(self, lease: Lease, verdict: Verdict, *, key: str) -> None:
-        """A verdict was given on the newest version.
+        """Submit a verdict on the newest version.
 
         Raises:
-            TaskError: the task is not held any more, waits for no verdict, the judge is another person, or the media
-                has no such frame.
+            TaskError: the lease is no longer valid, the task is not in verification, the verifier is not its holder, or
+                the media has no such frame.
         """
         if verdict.by != lease.worker:
-            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but {verdict.by} says they judged it")
+            raise TaskError(f"task {lease.task.id} is held by {lease.worker}, but the verdict is by {verdict.by}")
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.VERIFY)
                 _check_frames(change.session, row, verdict.frames)
-                wrong = list(dict.fromkeys([*verdict.frames, *json.loads(row.frames)]))[:MAX_DOUBTFUL]
+                wrong = list(dict.fromkeys([*verdict.frames, *json.loads(row.frames)]))[:MAX_REVIEW_FRAMES]
                 row.frames = json.dumps(wrong)
                 phase = change.session.scalars(select(MaskletRow.phase).where(MaskletRow.id == row.version)).one()
                 change.count(f"person:{verdict.by}", verified=1)
                 change.count(f"person:{row.author}", **{verdict.outcome: 1})
                 change.count(f"phase:{phase}", **{verdict.outcome: 1})
-                change.move(row, AFTER[verdict.outcome], verdict.outcome, verdict.by, key=key, note=verdict.note)
+                change.move(row, STATE_AFTER[verdict.outcome], verdict.outcome, verdict.by, key=key, note=verdict.note)
 
     def flag(self, task: int, frames: Mapping[int, float], *, note: str = "", who: str = "") -> None:
-        """Frames of a task that is still open need a look.
+        """Mark frames of an open task for review, before those that are marked already.
 
         Args:
-            task: which.
-            frames: frame -> how doubtful it is, 0 to 1; those that are in doubt already come after them.
-            note: why, for the history.
-            who: says so; "" for a program.
+            task: id of the task.
+            frames: frame -> doubt, 0 to 1.
+            note: the reason, for the history.
+            who: the person who marks them; "" for a program.
 
         Raises:
             TaskError: there is no such task, it has ended, or its media has no such frame.
@@ -281,12 +278,12 @@ class Queue:
             _check_open(row)
             _check_frames(change.session, row, frames)
             worst = sorted(frames, key=lambda index: (-frames[index], index))
-            row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_DOUBTFUL])
+            row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_REVIEW_FRAMES])
             row.doubt = max([row.doubt, *frames.values()])
-            change.tell(row, "flagged", who, before=row.state, note=note)
+            change.add_event(row, "flagged", who, before=row.state, note=note)
 
     def prioritize(self, task: int, priority: int) -> None:
-        """Give a task that is still open out sooner (a higher number) or later.
+        """Set the priority of an open task; higher ones are assigned first.
 
         Raises:
             TaskError: there is no such task, or it has ended.
@@ -298,21 +295,19 @@ class Queue:
 
 
 def agreement(known: Masklet, given: Masklet) -> float:
-    """Mean IoU over the frames of the known answer, 0 to 1; two empty masks agree, a missing mask is an empty one."""
-    scores = []
-    for index, rle in known.frames.items():
-        other = given.frames.get(index)
-        scores.append(float(not rle.area) if other is None else pair_iou(rle, other))
-    return float(np.mean(scores)) if scores else 0.0
+    """Return the mean IoU (0 to 1) over the frames of the known answer; a missing mask counts as an empty one."""
+    empty = Rle.from_mask(np.zeros(known.size, bool))
+    scores = mask_agreement(known.frames, {index: given.frames.get(index, empty) for index in known.frames})
+    return sum(scores.values()) / len(scores) if scores else 0.0
 
 
 def _free(state: TaskState, at: float) -> tuple[ColumnElement[bool], ...]:
-    """Of tasks: that they are in a state and nobody holds them."""
+    """Condition: the task is in a state and unassigned."""
     return TaskRow.state == state, TaskRow.until.is_(None) | (TaskRow.until <= at)
 
 
 def _of_media(contents: Collection[str]) -> ColumnElement[bool]:
-    """Of tasks: that they are about media of these contents."""
+    """Condition: the task belongs to a media with one of these content hashes."""
     return TaskRow.media_id.in_(select(MediaRow.id).where(MediaRow.content.in_(contents)))
 
 
@@ -329,11 +324,11 @@ def _locked(session: Session, task_id: int) -> TaskRow:
 
 
 def _is_new(session: Session, row: TaskRow, key: str) -> bool:
-    """Whether nothing was handed in under the key; `TaskError` if it was for another task."""
-    told = session.scalar(select(EventRow.task_id).where(EventRow.key == key))
-    if told not in (None, row.id):
-        raise TaskError(f"the key {key!r} was used for task {told}, got it for task {row.id}")
-    return told is None
+    """Return whether nothing was submitted with the key yet; `TaskError` if it was used for another task."""
+    used = session.scalar(select(EventRow.task_id).where(EventRow.key == key))
+    if used not in (None, row.id):
+        raise TaskError(f"the key {key!r} was used for task {used}, got it for task {row.id}")
+    return used is None
 
 
 def _check_frames(session: Session, row: TaskRow, frames: Iterable[int]) -> None:
@@ -349,9 +344,9 @@ def _check_open(row: TaskRow) -> None:
 
 
 def _check_held(row: TaskRow, lease: Lease, *states: TaskState) -> None:
-    """`TaskError` unless the lease still holds; one that ran out does until another takes the task."""
+    """Raise `TaskError` unless the lease is valid; an expired lease is, until another person takes the task."""
     if row.token != lease.token:
-        now = f"{row.worker} holds it" if row.worker else f"it is at {row.state}"
+        now = f"{row.worker} holds it" if row.worker else f"its state is {row.state}"
         raise TaskError(f"task {row.id} is no longer held by {lease.worker}: {now}")
     if states and row.state not in states:
-        raise TaskError(f"task {row.id} is at {row.state}, expected {' or '.join(states)}")
+        raise TaskError(f"expected task {row.id} in state {' or '.join(states)}, got {row.state}")

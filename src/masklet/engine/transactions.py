@@ -1,44 +1,36 @@
-"""What every change to the store is made of, inside a transaction: a task's step, a masklet version, running sums."""
+"""Building blocks of a transaction that changes the store: tasks, their history, masklet versions, running sums."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from masklet.engine import quality
 from masklet.engine.records import Media, TaskKind, TaskState, Work
 from masklet.engine.serialization import dump_prompts, pack
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, PartRow, TallyRow, TaskRow
 from masklet.errors import FormatError
-from masklet.types import Masklet, Prompts, Rle
+from masklet.predict.review import REVIEW_BELOW, describe, rank_frames
+from masklet.types import Masklet, Rle
 
-MAX_DOUBTFUL = 5
-"""So many frames to annotate next are kept with a task."""
-
-CERTAIN = 0.9
-"""Frames whose score is at least this need no other look."""
-
-ODD = 0.5
-"""The score of a frame that an automatic gate names, if it has no lower one."""
+MAX_REVIEW_FRAMES = 5
+"""Maximum number of frames to annotate next that are stored with a task."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A masklet as it goes into the store.
+class PreparedMasklet:
+    """A masklet that was checked, serialized and reviewed before the transaction that stores it.
 
     Attributes:
-        masklet: the masklet.
-        parts: its masks as bytes.
-        frames: to be annotated next, the most doubtful first.
-        doubt: of the first of them, 0 to 1.
-        findings: what automatic gates found, in words, or "".
+        parts: its masks (`masklet.engine.serialization.pack`).
+        frames: frames to annotate next, the one that needs review most first.
+        doubt: 1 - the lowest confidence of a frame, 0 to 1.
+        findings: why these frames need review, for the task's history; may be empty.
     """
 
     masklet: Masklet
@@ -48,16 +40,46 @@ class Prepared:
     findings: str
 
 
+def prepare_masklet(masklet: Masklet, media: Media, backward: Mapping[int, Rle] | None = None) -> PreparedMasklet:
+    """Check that a masklet fits its media, serialize it and find the frames that need review.
+
+    Args:
+        masklet: the masklet.
+        media: the media it belongs to.
+        backward: masks of the same object tracked in reverse; frames where they differ need review.
+
+    Raises:
+        FormatError: the masklet has no frames, or its frames or sizes do not fit the media.
+    """
+    if not masklet.frames:
+        raise FormatError(f"expected a masklet with at least one frame of {media.name}, got none")
+    sizes = {masklet.size, *(rle.size for rle in masklet.frames.values())}
+    if sizes != {media.size}:
+        (height, width), (h, w) = media.size, next(size for size in sizes if size != media.size)
+        raise FormatError(f"expected masks of {width}x{height} pixels as {media.name}, got {w}x{h}")
+    outside = [index for index in masklet.frames if not 0 <= index < media.num_frames]
+    if outside:
+        raise FormatError(f"{media.name} has {media.num_frames} frames, got a mask for frame {outside[0]}")
+    ranked = rank_frames(masklet, backward=backward)
+    found = [one for one in ranked if one.confidence < REVIEW_BELOW]
+    return PreparedMasklet(
+        masklet=masklet,
+        parts=pack(masklet),
+        frames=[one.frame_index for one in found[:MAX_REVIEW_FRAMES]],
+        doubt=1 - ranked[0].confidence if ranked else 0.0,
+        findings=describe(found),
+    )
+
+
 @dataclass
 class Change:
-    """A transaction at work: what is said about tasks, and the sums that change with it, written once at the end.
+    """A transaction in progress and the changes of the running sums, which are written once at its end.
 
-    Sums are written last and in one order, so that two transactions never wait for each other in a circle.
+    Sums are written last and in a fixed order, so that concurrent transactions cannot deadlock.
 
     Attributes:
-        session: of the transaction.
-        at: seconds since 1970.
-        sums: (subject, what) -> how much more.
+        at: time of the transaction in seconds since 1970.
+        sums: (subject, quantity) -> increment.
     """
 
     session: Session
@@ -65,43 +87,43 @@ class Change:
     sums: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, subject: str, **amounts: float) -> None:
-        """Add to the sums of a subject."""
+        """Add to the running sums of a subject."""
         for what, amount in amounts.items():
             self.sums[subject, what] += amount  # type: ignore[assignment]
 
     def create_task(self, row: TaskRow, who: str) -> TaskRow:
-        """A new task, with its first event."""
+        """Insert a task and its first event."""
         self.session.add(row)
         self.session.flush()
-        self.tell(row, "created", who, before=None)
+        self.add_event(row, "created", who, before=None)
         self._count_state(row, 1)
         return row
 
     def move(
         self, row: TaskRow, after: TaskState, what: str, who: str, *, key: str | None = None, note: str = ""
     ) -> None:
-        """Bring a task to a state; whoever held it gives it back."""
+        """Move a task to a state, end its lease and record the event."""
         before, row.worker, row.token, row.until = row.state, None, None, None
         self._count_state(row, -1)
         row.state = after
         self._count_state(row, 1)
-        self.tell(row, what, who, before=before, key=key, note=note)
+        self.add_event(row, what, who, before=before, key=key, note=note)
 
-    def tell(
+    def add_event(
         self, row: TaskRow, what: str, who: str, *, before: str | None, key: str | None = None, note: str = ""
     ) -> None:
-        """Add to a task's history."""
-        told = EventRow(task_id=row.id, at=self.at, who=who, what=what, before=before, after=row.state)
-        told.version, told.note, told.key = row.version, note, key
-        self.session.add(told)
+        """Add an event to the history of a task."""
+        event = EventRow(task_id=row.id, at=self.at, who=who, what=what, before=before, after=row.state)
+        event.version, event.note, event.key = row.version, note, key
+        self.session.add(event)
 
     def _count_state(self, row: TaskRow, by: int) -> None:
         if row.kind != TaskKind.GOLD:
             self.count("task", **{row.state: by})
 
-    def add_version(self, row: TaskRow, made: Prepared, work: Work) -> None:
-        """The next version of a task's masklet; what it says of itself decides what is to be looked at next."""
-        masklet = made.masklet
+    def add_version(self, row: TaskRow, prepared: PreparedMasklet, work: Work) -> None:
+        """Insert the next masklet version of a task and update the frames that need review."""
+        masklet = prepared.masklet
         version = MaskletRow(
             task_id=row.id,
             parent=row.version,
@@ -120,15 +142,25 @@ class Change:
         )
         self.session.add(version)
         self.session.flush()
-        self.session.add_all(PartRow(masklet_id=version.id, part=i, data=part) for i, part in enumerate(made.parts))
+        self.session.add_all(PartRow(masklet_id=version.id, part=i, data=part) for i, part in enumerate(prepared.parts))
         row.version, row.author = version.id, work.author
-        row.doubt, row.frames = made.doubt, json.dumps(made.frames)
+        row.doubt, row.frames = prepared.doubt, json.dumps(prepared.frames)
         if row.kind != TaskKind.GOLD:
             self.count("store", masklets=1)
-            self.count(f"phase:{work.phase}", **_amounts(masklet, work))
+            num_frames = len(masklet.frames)
+            self.count(
+                f"phase:{work.phase}",
+                masklets=1,
+                frames=num_frames,
+                edited=len(work.edited),
+                clicks=work.clicks,
+                clicked=work.num_clicked,
+            )
+            if work.seconds is not None:
+                self.count(f"phase:{work.phase}", seconds=work.seconds, timed=num_frames)
 
     def finish(self) -> None:
-        """Write the sums."""
+        """Write the running sums."""
         rows = [{"subject": a, "what": b, "value": float(n)} for (a, b), n in sorted(self.sums.items()) if n]
         if not rows:
             return
@@ -139,80 +171,14 @@ class Change:
         self.session.execute(insert.on_conflict_do_update(index_elements=["subject", "what"], set_=more), rows)
 
 
-def _amounts(masklet: Masklet, work: Work) -> dict[str, float]:
-    amounts = {"masklets": 1.0, "frames": len(masklet.frames), "edited": len(work.edited), "clicks": work.clicks}
-    clicked = sum(len(said.points) > 0 for said in work.prompts.values())
-    if work.seconds is not None:
-        amounts |= {"seconds": work.seconds, "timed": len(masklet.frames)}
-    return {**amounts, "clicked": clicked}
-
-
-def frames_to_review(masklet: Masklet, odd: Collection[int] = ()) -> dict[int, float]:
-    """The frames to annotate next and their scores, 0 to 1, the most doubtful first.
-
-    The score is the predicted IoU, weighed by how sure the model is that the object is there or is not.
-
-    Args:
-        masklet: to be looked at.
-        odd: frames that automatic gates name.
-    """
-    scores = dict.fromkeys(odd, ODD)
-    for index, iou in masklet.iou.items():
-        presence = masklet.presence.get(index, 1.0)
-        score = abs(2 * presence - 1) * (iou if presence >= 0.5 else 1.0)
-        scores[index] = min(score, scores.get(index, 1.0))
-    worst = sorted(
-        (score, index)
-        for index, score in scores.items()
-        if score < CERTAIN and math.isfinite(score) and index not in masklet.prompted
-    )
-    return {index: max(score, 0.0) for score, index in worst[:MAX_DOUBTFUL]}
-
-
-def prepare(masklet: Masklet, media: Media, backward: Mapping[int, Rle] | None = None) -> Prepared:
-    """A masklet as it goes into the store, looked at by the automatic gates.
-
-    Args:
-        masklet: to be kept.
-        media: that it is of.
-        backward: the same object tracked the other way, where that was done.
-
-    Raises:
-        FormatError: it has no frames, or does not fit the media.
-    """
-    if not masklet.frames:
-        raise FormatError(f"expected a masklet with at least one frame of {media.name}, got none")
-    sizes = {masklet.size, *(rle.size for rle in masklet.frames.values())}
-    if sizes != {media.size}:
-        (height, width), (h, w) = media.size, next(size for size in sizes if size != media.size)
-        raise FormatError(f"expected masks of {width}x{height} pixels as {media.name}, got {w}x{h}")
-    outside = [index for index in masklet.frames if not 0 <= index < media.num_frames]
-    if outside:
-        raise FormatError(f"{media.name} has {media.num_frames} frames, got a mask for frame {outside[0]}")
-    found = quality.gates(masklet, backward=backward)
-    scores = frames_to_review(masklet, quality.frames_to_review(found))
-    return Prepared(
-        masklet=masklet,
-        parts=pack(masklet),
-        frames=list(scores),
-        doubt=1 - min(scores.values(), default=1.0),
-        findings=quality.told(found),
-    )
-
-
 def new_task(media: MediaRow, kind: TaskKind, state: TaskState, object_id: int, *, priority: int = 0) -> TaskRow:
-    """The row of a task that nobody holds."""
+    """Create the row of an unassigned task; `Change.create_task` inserts it."""
     row = TaskRow(media_id=media.id, kind=kind, state=state, object_id=object_id, priority=priority)
     row.name, row.doubt, row.frames, row.prompts = "", 0.0, "[]", "{}"
     return row
 
 
 def new_object_id(session: Session, media_id: int) -> int:
-    """The next object id of a media."""
+    """Reserve the next object id of a media."""
     more = update(MediaRow).where(MediaRow.id == media_id).values(last_object=MediaRow.last_object + 1)
     return session.scalars(more.returning(MediaRow.last_object)).one()
-
-
-def add_prompts(row: TaskRow, prompts: Mapping[int, Prompts]) -> None:
-    """Keep what whoever picked the object said."""
-    row.prompts = dump_prompts(prompts)

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, PromptError
+from masklet.predict.review import REVIEW_BELOW, estimate_confidence
 from masklet.predict.track import FrameState, Result
 from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle, Size
@@ -20,17 +21,11 @@ Presence = Literal["present", "absent", "uncertain"]
 Click = tuple[float, float, bool]
 """x and y in pixels, and whether it is positive."""
 
-UNSURE_PRESENCE = (0.25, 0.75)
-"""A visible object below the upper probability, or an invisible one above the lower, is uncertain."""
-
-LOW_IOU = 0.5
-"""A tracked mask with a lower predicted IoU is uncertain."""
-
 
 def presence_of(area: int, presence: float, iou: float, *, prompted: bool) -> Presence:
-    """Classify a frame for the timeline."""
-    low, high = UNSURE_PRESENCE
-    if not prompted and (presence < high or iou < LOW_IOU if area else presence > low):
+    """Classify a frame for the timeline: "uncertain" if it is not prompted and its confidence is low."""
+    confidence = estimate_confidence(np.array([area > 0]), np.array([presence]), np.array([iou]))[0]
+    if not prompted and confidence < REVIEW_BELOW:
         return "uncertain"
     return "present" if area else "absent"
 

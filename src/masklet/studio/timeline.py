@@ -7,17 +7,15 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Float64, Int64
 
-from masklet.studio.frame_codec import LOW_IOU, UNSURE_PRESENCE, Presence
+from masklet.predict.review import IMPLAUSIBLE, REVIEW_BELOW, estimate_confidence, implausible_changes
+from masklet.studio.frame_codec import Presence
 from masklet.studio.frame_stats import FrameStats
 from masklet.types import ObjectId
 
 STATES: tuple[Presence, ...] = get_args(Presence)
-REASONS = "low score", "presence unsure", "size jumps"
-
-SIZE_JUMP = 2.5
-"""Factor by which the area of a mask changes from one frame to the next in frames that need review."""
+REASONS = "low confidence", "area jumps", "flickers"
 
 MAX_REVIEW = 200
 """Entries of the review list."""
@@ -46,18 +44,17 @@ def runs(stats: FrameStats) -> list[tuple[int, int, Presence]]:
 
 
 def review(stats: FrameStats) -> list[dict[str, Any]]:
-    """Return the worst frame of each stretch that needs review, for the worst `MAX_REVIEW`; a low score is bad."""
-    follows = np.append(False, np.diff(stats.frame) == 1)[: len(stats)]
-    before = np.where(follows, np.append(0, stats.area)[:-1], 0).astype(np.float64)
-    unsure = (_states(stats) == STATES.index("uncertain")) & ~stats.prompted
-    low = unsure & (stats.area > 0) & (stats.iou < LOW_IOU)
-    near = (stats.area > before / SIZE_JUMP) & (stats.area < before * SIZE_JUMP)
-    jumps = ~unsure & ~stats.prompted & (stats.area > 0) & (before > 0) & ~near
-    kinds = np.select([low, unsure, jumps], [0, 1, 2], -1)
-    at = np.flatnonzero(kinds >= 0)
-    sizes = np.maximum(stats.area[at], 1), np.maximum(before[at], 1)
-    change = np.minimum(sizes[0] / sizes[1], sizes[1] / sizes[0])
-    scores = np.choose(kinds[at], [stats.iou[at], np.abs(stats.presence[at] - 0.5), change])
+    """Find stretches of frames that need review, each represented by its worst frame; at most `MAX_REVIEW`.
+
+    The score of a frame is its confidence as in `masklet.predict.review`, from 0 to 1; low scores are bad.
+    """
+    changes = implausible_changes(stats.frame, stats.area)
+    implausible = changes["area jumps"] | changes["flickers"]
+    confidence = _confidence(stats)
+    confidence = np.where(implausible, np.minimum(confidence, IMPLAUSIBLE), confidence)
+    kinds = np.select([changes["area jumps"], changes["flickers"]], [1, 2], 0)
+    at = np.flatnonzero((confidence < REVIEW_BELOW) & ~stats.prompted)
+    scores = confidence[at]
     first = _breaks(stats.frame[at], kinds[at])
     stretch = np.searchsorted(first, np.arange(len(at)), side="right")
     worst = np.lexsort([scores, stretch])[first]  # each stretch keeps its place, its worst frame comes to the front
@@ -66,14 +63,13 @@ def review(stats: FrameStats) -> list[dict[str, Any]]:
     return [{"frame": frame, "reason": REASONS[kind], "score": round(score, 3)} for frame, kind, score in rows]
 
 
+def _confidence(stats: FrameStats) -> Float64[np.ndarray, " n"]:
+    return estimate_confidence(stats.area > 0, stats.presence, stats.iou)
+
+
 def _states(stats: FrameStats) -> Int64[np.ndarray, " n"]:
     """Classify every frame as `masklet.studio.frame_codec.presence_of`, as an index of `STATES`."""
-    low, high = UNSURE_PRESENCE
-    visible = stats.area > 0
-    unsure: Bool[np.ndarray, " n"] = np.where(
-        visible, (stats.presence < high) | (stats.iou < LOW_IOU), stats.presence > low
-    )
-    return np.select([unsure & ~stats.prompted, visible], [2, 0], 1)
+    return np.select([(_confidence(stats) < REVIEW_BELOW) & ~stats.prompted, stats.area > 0], [2, 0], 1)
 
 
 def _breaks(frames: Int64[np.ndarray, " n"], kinds: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " m"]:

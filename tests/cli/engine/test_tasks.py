@@ -14,9 +14,8 @@ from tests.cli.conftest import Run, moving_square, write_clip
 
 pytest.importorskip("sqlalchemy")
 
-from masklet.engine.database import FILE
 from masklet.engine.records import TaskState, Verdict, Work
-from masklet.engine.store import Store
+from masklet.engine.store import FILE, Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.io.datasets import open_dataset
 from masklet.types import Masklet, Prompts, Rle

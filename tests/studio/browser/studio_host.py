@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 import masklet
 from masklet.backends.protocol import Model
-from masklet.engine.ingest import Terms, add_media
+from masklet.engine.ingest import IngestSettings, add_media
 from masklet.engine.store import Store
 from masklet.engine.tasks import Queue, QueueSettings
 from masklet.studio import Settings, create_app
@@ -29,7 +29,7 @@ def studio_app(model: Model, folder: Path, media: list[Path], token: str, people
     if not people:
         return create_app(model, Settings(folder=folder, offered=tuple(media), token=token or None))
     store = Store(str(folder / "engine"), create=True)
-    add_media(store, media, Terms(objects=2))
+    add_media(store, media, IngestSettings(objects=2))
     queue = Queue(store, QueueSettings(gold_every=0))
     return create_app(model, Settings(folder=folder), queue=queue, people=[Person.parse(one) for one in people])
 

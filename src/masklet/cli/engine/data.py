@@ -22,10 +22,10 @@ from masklet.cli.report import note
 from masklet.errors import FormatError, MediaError, OutputError
 
 if TYPE_CHECKING:
-    from masklet.engine.dataset import Exported
+    from masklet.engine.dataset.export import ExportReport
+    from masklet.engine.dataset.record import VideoRecord
     from masklet.engine.records import MaskletVersion
     from masklet.engine.remote import Fetched
-    from masklet.engine.set_record import VideoRecord
     from masklet.engine.statistics import PhaseStatistics
     from masklet.engine.store import Store
     from masklet.predict.spec import ModelSpec
@@ -75,14 +75,14 @@ def add(
 
     Media that were added before are skipped. Unreadable ones are reported, and the others are added.
     """
-    from masklet.engine.ingest import Terms, add_media, find_media
+    from masklet.engine.ingest import IngestSettings, add_media, find_media
     from masklet.engine.records import Split
     from masklet.engine.remote import is_url
 
     target = Project(project, report)
     if split is not None and split not in get_args(Split):
         raise FormatError(f"expected --split {', '.join(get_args(Split))}, got {split!r}")
-    terms = Terms(
+    settings = IngestSettings(
         license=license_,
         split=cast("Split | None", split),
         val_share=val_share,
@@ -95,7 +95,7 @@ def add(
         fetched = _fetch(target, [source for source in media if is_url(source)], into)
         found = find_media([*local, *fetched.paths])
         with Progress(target.name, len(found), quiet=report.hides_progress, unit="media") as progress:
-            added = add_media(store, found, terms, progress=lambda _path: progress.advance())
+            added = add_media(store, found, settings, progress=lambda _path: progress.advance())
     failed = added.failed | fetched.failed
     for path, name in added.known.items():
         note(f"{path} was added before, as {name}", quiet=report.hides_progress)
@@ -149,18 +149,17 @@ def import_(
     adds only what is missing.
     """
     target = Project(project, report)
-    from masklet.engine.dataset_import import import_set
-    from masklet.engine.set_intake import take_in
+    from masklet.engine.dataset.importing import import_dataset, read_dataset
 
     if not source.is_dir():
         raise FormatError(f"expected the folder of a data set, found nothing: {source}")
-    found = import_set(source, dataset_format)
+    found = read_dataset(source, dataset_format)
     with (
         target.open() as store,
         Progress(str(source), len(found.videos), quiet=report.hides_progress, unit="videos") as progress,
     ):
         label = f"set {source.resolve().name}"
-        done = take_in(store, found, label, accepted=accepted, progress=lambda _name: progress.advance())
+        done = import_dataset(store, found, label, accepted=accepted, progress=lambda _name: progress.advance())
     _note_failures(done.failed)
     counts = f"{len(done.known)} videos imported before, {len(done.failed)} failed"
     lines = [f"{source}: {done.masklets} masklets in {done.media} videos ({counts})"]
@@ -204,7 +203,7 @@ def propose(
         model=spec.load() if pool is None else spec,
         settings=EverythingSettings(every=every, max_objects=max_objects),
         key_frames=options.preset_named(preset),
-        both_ways=backward_check,
+        backward_check=backward_check,
     )
     name = search.model_name()
     with target.open() as store:
@@ -251,28 +250,28 @@ def export(
 
 def export_dataset(
     project: Project, root: Path, dataset_format: str, *, title: str = "", pool: WorkerPool | None = None
-) -> tuple[Exported, list[VideoRecord]]:
+) -> tuple[ExportReport, list[VideoRecord]]:
     """Write a data set, print failures on stderr, and return what was done and the records of all its videos.
 
     Raises:
         FormatError: there is no such format.
         OutputError: the folder cannot be written.
     """
-    from masklet.engine.accepted import verified
-    from masklet.engine.card import write_card
-    from masklet.engine.dataset import SetForm, export_videos
-    from masklet.engine.set_lists import write_lists
-    from masklet.engine.set_record import VideoRecord, records_of
+    from masklet.engine.dataset.card import write_card
+    from masklet.engine.dataset.export import accepted_videos, export_videos, write_lists
+    from masklet.engine.dataset.record import DatasetFormat, VideoRecord, read_records
 
-    if dataset_format not in get_args(SetForm):
-        raise FormatError(f"expected --format {', '.join(get_args(SetForm))}, got {dataset_format!r}")
-    form = cast("SetForm", dataset_format)
+    if dataset_format not in get_args(DatasetFormat):
+        raise FormatError(f"expected --format {', '.join(get_args(DatasetFormat))}, got {dataset_format!r}")
+    checked_format = cast("DatasetFormat", dataset_format)
     with project.open() as store:
         count = len(store.all_media())
         with Progress(str(root), count, quiet=project.report.hides_progress, unit="videos") as progress:
-            done = export_videos(verified(store), root, form, pool=pool, progress=lambda _name: progress.advance())
+            done = export_videos(
+                accepted_videos(store), root, checked_format, pool=pool, progress=lambda _name: progress.advance()
+            )
     _note_failures(done.failed)
-    records = [record for record in records_of(root) if isinstance(record, VideoRecord)]
+    records = [record for _, record in read_records(root) if isinstance(record, VideoRecord)]
     write_lists(root, records)
     write_card(root, records, title=title)
     return done, records

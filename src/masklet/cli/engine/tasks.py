@@ -347,13 +347,13 @@ def parse_outcome(text: str) -> Outcome:
 def _ask(store: Store, lease: Lease, folder: Path) -> Answer | None:
     """Draw the contact sheet of a masklet and ask for a verdict; None to stop."""
     from masklet.cli.contact_sheet import ContactSheetWriter, evenly_spaced
-    from masklet.engine.ingest import open_known
+    from masklet.engine.ingest import open_media
 
     task = lease.task
     assert task.version is not None, "a task to verify has a version"
     version, media = store.version(task.version), store.media(task.media)
     path = folder / f"task-{task.id}.png"
-    with open_known(media) as video:
+    with open_media(media) as video:
         frames = evenly_spaced(range(len(video)), SHEET_FRAMES)
         with ContactSheetWriter(path, frames=frames, prompts={}, columns=4, width=320) as sheet:
             for index in frames:

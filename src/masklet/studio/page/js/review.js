@@ -8,7 +8,7 @@ import { announce } from "./toast.js";
 
 const MAX_ROWS = 60;
 /** @type {Record<string, string>} */
-const REASONS = { "low score": "low IoU score", "presence unsure": "presence uncertain", "size jumps": "size changes abruptly" };
+const REASONS = { "low confidence": "low confidence", "area jumps": "size changes abruptly", flickers: "flickers" };
 
 export class Review {
   /** @param {PageStore} store @param {Player} player */

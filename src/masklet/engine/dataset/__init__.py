@@ -1,0 +1,1 @@
+"""Data sets on disk: export of accepted masklets (SA-V, DAVIS, COCO, YOLO), data card, and import into a project."""
