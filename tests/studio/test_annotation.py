@@ -309,7 +309,7 @@ def test_jobs_results_and_media_are_their_owners(office: Office) -> None:
     task = office.take("cem")
     office.mask("cem", task["project"])
     media = office.call("cem", "GET", f"projects/{task['project']}")["media"]["id"]
-    job = office.call("cem", "POST", f"projects/{task['project']}/exports", 202, json={"form": "csv.csv"})["id"]
+    job = office.call("cem", "POST", f"projects/{task['project']}/exports", 202, json={"format": "csv.csv"})["id"]
     assert office.app.state.services.jobs.job(job).ended.wait(60)
     name = office.call("cem", "GET", f"jobs/{job}")["result"]["name"]
     assert office.call("cem", "GET", f"media/{media}")["num_frames"] == 12

@@ -22,7 +22,7 @@ def test_about(studio: Any) -> None:
     assert about["version"] == masklet.__version__
     assert about["model"]["device"] == "cpu"
     assert about["token_required"] is False
-    assert {"overlay.mp4", "rle.json", "davis", "coco.json"} <= {form["form"] for form in about["export_forms"]}
+    assert {"overlay.mp4", "rle.json", "davis", "coco.json"} <= {one["format"] for one in about["export_formats"]}
     assert about["palette"][0] == "#0096ff"
     assert studio.call("GET", "health") == {"ok": True}
 

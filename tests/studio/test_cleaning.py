@@ -65,7 +65,7 @@ def test_masks_are_shown_and_exported_clean(studio: Any, project: str) -> None:
     assert (after.status_code, area(after.json())) == (200, 400)
     frames = studio.call("GET", f"projects/{project}/masks")["frames"]
     assert Rle.from_coco(frames[0]["objects"]["1"]["mask"]).area == 400
-    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "csv.csv"}))
+    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"format": "csv.csv"}))
     assert ",400," in studio.client.get(job["result"]["url"]).text
     studio.call("PATCH", f"projects/{project}", json={"specks": 0, "holes": 0})
     assert area(studio.call("GET", frame)) == 402

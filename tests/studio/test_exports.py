@@ -39,7 +39,7 @@ def project(studio: Any) -> str:
 
 def export(studio: Any, project: str, form: str, **order: Any) -> Any:
     """The job of an export, once it has ended."""
-    return studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": form, **order}))
+    return studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"format": form, **order}))
 
 
 def fetched(studio: Any, job: Any) -> bytes:
@@ -100,7 +100,7 @@ def drawn(studio: Any) -> str:
 def test_an_export_is_of_what_was_ordered(studio: Any, drawn: str, tmp_path: Path) -> None:
     shown = studio.masks(drawn)
     with held_up(studio):
-        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"form": "rle.json"})
+        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"format": "rle.json"})
         studio.call("PATCH", f"projects/{drawn}", json={"specks": 1000, "name": "other"})
         studio.call("POST", f"projects/{drawn}/undo")
         studio.call("POST", f"projects/{drawn}/undo")
@@ -116,7 +116,7 @@ def test_an_export_is_of_what_was_ordered(studio: Any, drawn: str, tmp_path: Pat
 def test_an_export_of_what_is_gone_fails(studio: Any, drawn: str) -> None:
     """An edit after undo takes the number of the revision that was ordered."""
     with held_up(studio):
-        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"form": "rle.json"})
+        job = studio.call("POST", f"projects/{drawn}/exports", 202, json={"format": "rle.json"})
         studio.call("POST", f"projects/{drawn}/undo")
         studio.say(drawn, 6, box=[30, 10, 60, 40], object_id=1)
     job = studio.finished(job)
@@ -132,7 +132,7 @@ def nothing() -> JobSteps:
 def test_what_is_being_tracked_is_not_exported(studio: Any, drawn: str) -> None:
     with held_up(studio):
         studio.services.jobs.start(Job(project_id=drawn, kind="track"), studio.services.exporter, nothing)
-        status, kind, words = studio.refused("POST", f"projects/{drawn}/exports", json={"form": "rle.json"})
+        status, kind, words = studio.refused("POST", f"projects/{drawn}/exports", json={"format": "rle.json"})
     assert (status, kind) == (409, "ConflictError")
     assert "being tracked" in words
 
@@ -171,12 +171,12 @@ def test_one_picture_is_no_archive(studio: Any, project: str) -> None:
 @pytest.mark.parametrize(
     ("order", "status"),
     [
-        ({"form": "psd"}, 404),
-        ({"form": "davis", "objects": [9]}, 404),
-        ({"form": "davis", "start": 5, "end": 5}, 404),
-        ({"form": "davis", "end": 13}, 404),
-        ({"form": "overlay.mp4", "effects": {"background": "melt"}}, 422),
-        ({"form": "overlay.mp4", "effects": {"color": "red"}}, 422),
+        ({"format": "psd"}, 404),
+        ({"format": "davis", "objects": [9]}, 404),
+        ({"format": "davis", "start": 5, "end": 5}, 404),
+        ({"format": "davis", "end": 13}, 404),
+        ({"format": "overlay.mp4", "effects": {"background": "melt"}}, 422),
+        ({"format": "overlay.mp4", "effects": {"color": "red"}}, 422),
         ({}, 422),
     ],
 )

@@ -164,7 +164,7 @@ def test_where_a_picture_lies_is_not_told(start: Any, tmp_path: Path) -> None:
     studio.media = studio.call("POST", "local", 201, json={"path": str(folder)})["id"]
     project = studio.project()
     (folder / "1.png").write_bytes(b"damaged")
-    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "overlay.png"}))
+    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"format": "overlay.png"}))
     message = studio.refused("GET", f"media/{studio.media}/frames/1")[2]
     for told in (message, job["error"]["message"]):
         assert f"cells{os.sep}1.png" in told
@@ -182,7 +182,7 @@ def test_another_file_in_its_place_is_told(start: Any, tmp_path: Path, video_fil
     status, kind, message = studio.refused("POST", f"projects/{project}/frames/1/prompts", json=said)
     assert (status, kind) == (415, "MediaError")
     assert "expected 12 frames of 72x48, got 1 frames of 40x30" in message
-    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"form": "rle.json"}))
+    job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json={"format": "rle.json"}))
     assert (job["state"], job["error"]["message"]) == ("failed", message)
 
 
@@ -195,7 +195,7 @@ def test_long_names(studio: Any, video_file: Path) -> None:
     project = studio.call("POST", "projects", 201, json={"media_id": media["id"]})["id"]
     studio.click(project, 0, 15, 16)
     for form in ("rle.json", "davis", "overlay.mp4"):
-        order = {"form": form, "start": 0, "end": 2}
+        order = {"format": form, "start": 0, "end": 2}
         job = studio.finished(studio.call("POST", f"projects/{project}/exports", 202, json=order))
         assert (job["state"], job["error"]) == ("done", None)
         assert studio.client.get(job["result"]["url"]).status_code == 200

@@ -165,7 +165,7 @@ def about(request: Request, services: ServicesDep) -> dict[str, Any]:
             "masks_frames": settings.masks_frames,
         },
         "media_suffixes": list(SUFFIXES),
-        "export_forms": formats_json(),
+        "export_formats": formats_json(),
         "effects": {"background": list(get_args(Background)), "object": list(get_args(Foreground))},
         "palette": [default_color(i) for i in range(1, 256)],
     }

@@ -32,7 +32,7 @@ MAX_EXPORTS = 4
 CHUNK = 64
 """Frames whose masks are read from the database at once."""
 
-Kind = Literal["video", "pictures", "mattes", "annotation", "measurements", "map"]
+Kind = Literal["video", "images", "mattes", "annotation", "measurements", "map"]
 
 _DESCRIPTIONS: dict[str, tuple[Kind, str, str]] = {
     "overlay": ("video", "Video as on the screen", ""),
@@ -116,7 +116,7 @@ def _export_formats() -> dict[str, ExportFormat]:
         for one in sorted(FORMATS.values(), key=lambda one: order.get(one.name, len(order)))
         for suffix in one.suffixes
     }
-    images = ExportFormat(label="Images as on the screen", note="", kind="pictures", name="", suffix="/", effects=True)
+    images = ExportFormat(label="Images as on the screen", note="", kind="images", name="", suffix="/", effects=True)
     videos = {key: one for key, one in found.items() if one.name == "overlay"}
     return videos | {"overlay.png": images} | found
 
@@ -285,12 +285,12 @@ def formats_json() -> list[dict[str, Any]]:
     """Return the formats as the API lists them."""
     return [
         {
-            "form": key,
+            "format": key,
             "label": one.label,
             "note": one.note,
             "kind": one.kind,
             "effects": one.effects,
-            "ending": "." + key.rpartition(".")[2] if "." in key and one.name else ".zip",
+            "suffix": "." + key.rpartition(".")[2] if "." in key and one.name else ".zip",
         }
         for key, one in EXPORT_FORMATS.items()
     ]

@@ -198,7 +198,7 @@ class RenderIn(EffectsIn, ImageIn):
 class ExportIn(Strict):
     """What to export."""
 
-    form: Annotated[str, Field(max_length=40)]
+    format: Annotated[str, Field(max_length=40)]
     objects: Annotated[list[ObjectNumber], Field(min_length=1, max_length=255)] | None = None
     start: FrameIndex | None = None
     end: FrameIndex | None = None

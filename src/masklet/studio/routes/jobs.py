@@ -28,7 +28,7 @@ async def track(services: ServicesDep, project_id: Id, body: TrackIn) -> JSONRes
 def export(services: ServicesDep, project_id: Id, body: ExportIn) -> JSONResponse:
     """Start an export; the result of the job holds the URL of the file."""
     effects = body.effects.effects(object_colors(services.revisions.objects(project_id)))
-    request = ExportRequest(format=body.form, objects=body.objects, start=body.start, end=body.end, effects=effects)
+    request = ExportRequest(format=body.format, objects=body.objects, start=body.start, end=body.end, effects=effects)
     return JSONResponse(start_export(services, project_id, request).to_json(), 202)
 
 

@@ -12,11 +12,11 @@ import { showError } from "./toast.js";
 
 /** @type {Record<string, string>} */
 const KINDS = {
-  video: "Video", pictures: "Images", images: "Images", mattes: "Mattes", annotation: "Annotations",
+  video: "Video", images: "Images", mattes: "Mattes", annotation: "Annotations",
   measurements: "Measurements", map: "Maps",
 };
 
-const VIDEO_ENDINGS = /\.(mp4|mov|mkv|webm)$/;
+const VIDEO_SUFFIXES = /\.(mp4|mov|mkv|webm)$/;
 
 export class Exports {
   /** @param {PageStore} store @param {Session} session @param {Appearance} appearance */
@@ -64,16 +64,16 @@ export class Exports {
   get format() {
     const chosen = this.dialog.querySelector("input[name=export-format]:checked");
     const value = chosen instanceof HTMLInputElement ? chosen.value : "";
-    return this.store.state.about?.export_forms.find(({ form }) => form === value);
+    return this.store.state.about?.export_formats.find(({ format }) => format === value);
   }
 
   #renderFormats() {
-    const formats = this.store.state.about?.export_forms ?? [];
+    const formats = this.store.state.about?.export_formats ?? [];
     const row = (/** @type {ExportFormat} */ format) =>
       h("label", { class: "row-button" },
-        h("input", { type: "radio", name: "export-format", value: format.form, checked: format === formats[0] }),
+        h("input", { type: "radio", name: "export-format", value: format.format, checked: format === formats[0] }),
         h("span", { class: "grow wrap" }, format.label, format.note && h("small", { class: "quiet-text" }, format.note)),
-        h("span", { class: "quiet-text" }, format.ending));
+        h("span", { class: "quiet-text" }, format.suffix));
     const kinds = [...new Set(formats.map(({ kind }) => kind))];
     setChildren(byId("export-format-list"), kinds.map((kind) =>
       h("div", { class: "format-group", role: "group", "data-kind": kind, "aria-label": KINDS[kind] ?? kind },
@@ -90,7 +90,7 @@ export class Exports {
     for (const group of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(".format-group"))) {
       const rows = [.../** @type {NodeListOf<HTMLElement>} */ (group.querySelectorAll(".row-button"))];
       for (const row of rows) {
-        const isVideo = VIDEO_ENDINGS.test(row.textContent ?? "");
+        const isVideo = VIDEO_SUFFIXES.test(row.textContent ?? "");
         row.hidden = (kind === "image" && isVideo) || (kind === "video" && group.dataset.kind === "map");
       }
       group.hidden = rows.every((row) => row.hidden);
@@ -125,7 +125,7 @@ export class Exports {
     const { format } = this;
     if (!project || !format) return;
     const [start, end] = inputById("export-all").checked ? [0, project.media.num_frames] : [project.in, project.out];
-    const request = { form: format.form, objects: this.#objects, start, end, ...(format.effects ? { effects } : {}) };
+    const request = { format: format.format, objects: this.#objects, start, end, ...(format.effects ? { effects } : {}) };
     this.job.start(() => this.session.api.export(project.id, request));
     this.#updateStart();
   }

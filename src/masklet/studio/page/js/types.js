@@ -33,8 +33,8 @@
  *   state: "waiting" | "running" | "done" | "cancelled" | "failed", done: number, total: number, message: string,
  *   error: {type: string, message: string} | null, result: any, created: string}} Job
  * @typedef {{background: string, object: string, color: string | null, strength: number}} Effects strength: mask opacity
- * @typedef {{form: string, label: string, note: string, kind: string, effects: boolean, ending: string}} ExportFormat
- * @typedef {{form: string, objects?: number[], start?: number, end?: number, effects?: Effects}} ExportRequest
+ * @typedef {{format: string, label: string, note: string, kind: string, effects: boolean, suffix: string}} ExportFormat
+ * @typedef {{format: string, objects?: number[], start?: number, end?: number, effects?: Effects}} ExportRequest
  * @typedef {"annotate" | "review"} Role
  * @typedef {"submit" | "decline" | "release" | "verdict"} TaskAction
  * @typedef {{task: number, role: Role, state: string, name: string, project: string, frames: number[], note: string,
@@ -42,7 +42,7 @@
  * @typedef {{person: {name: string, roles: Role[]}, held: Task[], waiting: Partial<Record<Role, number>>,
  *   done: {annotated: number, verified: number}}} TeamAnswer
  * @typedef {{version: string, team: boolean, model: {name: string, device: string, input_size: number},
- *   media_suffixes: string[], export_forms: ExportFormat[], effects: {background: string[], object: string[]}, palette: string[],
+ *   media_suffixes: string[], export_formats: ExportFormat[], effects: {background: string[], object: string[]}, palette: string[],
  *   limits: {upload_bytes: number, folder_files: number, objects: number, masks_frames: number}}} About
  * @typedef {{direction: "forward" | "backward" | "both", frame?: number, start?: number, end?: number,
  *   objects?: number[], until_agree?: boolean}} TrackRequest
