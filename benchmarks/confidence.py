@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from masklet.predict.confidence import RIGHT, Signs, confidence
+from masklet.predict.confidence import MIN_RIGHT_IOU, ConfidenceInputs, confidence
 from masklet.tracking.policies import NAMES, PolicyName
 from policies import load, shared, track
 from stress import load_clips, stress_clips
@@ -31,7 +31,7 @@ TABLE = Path(__file__).parents[1] / "src" / "masklet" / "weights" / "confidence.
 BINS = 10
 RIDGE = 1e-4
 
-Rows = list[tuple[Signs, bool]]
+Rows = list[tuple[ConfidenceInputs, bool]]
 
 
 def track_all(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
@@ -46,14 +46,14 @@ def track_all(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
     return model.config.name, rows
 
 
-def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[Signs, bool]]:
-    columns = zip(*(frames[key] for key in ("j", *Signs._fields)), strict=True)
+def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[ConfidenceInputs, bool]]:
+    columns = zip(*(frames[key] for key in ("j", *ConfidenceInputs._fields)), strict=True)
     for j, presence, iou, stability, agreement, likeness, visible in columns:
-        yield Signs(presence, iou, stability, agreement, likeness, bool(visible)), j >= RIGHT
+        yield ConfidenceInputs(presence, iou, stability, agreement, likeness, bool(visible)), j >= MIN_RIGHT_IOU
 
 
 def fit(rows: Rows, *, visible: bool) -> list[float]:
-    """Fit the weights of `Signs.features` by logistic regression with a small ridge penalty."""
+    """Fit the weights of `ConfidenceInputs.features` by logistic regression with a small ridge penalty."""
     x = np.array([signs.features for signs, _ in rows if signs.visible is visible])
     y = np.array([right for signs, right in rows if signs.visible is visible], float)
     if len(x) < 20:  # too few to fit: half the presence logit

@@ -33,8 +33,8 @@ from masklet.masks.boundary import TOLERANCE, boundary_f, boundary_radius
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.overlap import mask_iou
 from masklet.predict.image import ImageSegmenter
+from masklet.predict.postprocess import full_size
 from masklet.predict.refine import Refinement, second_look
-from masklet.predict.results import full_size
 from masklet.types import Prompts, RgbImage, Rle
 
 SETTINGS: dict[str, Refinement] = {

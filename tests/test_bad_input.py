@@ -29,6 +29,7 @@ from masklet.errors import (
     WeightsError,
 )
 from masklet.model.sam2 import Sam2
+from masklet.predict.results import InMemoryResults
 from masklet.types import FrameMasks, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -334,7 +335,7 @@ def test_no_space_left(clip: Clip, tmp_path: Path, name: str) -> None:
 def test_no_space_left_for_tracking_state(tiny: Sam2, clip: Clip) -> None:
     """A long video's logits go to the temporary folder; when that is full, the prompts are still as they were."""
     session = masklet.VideoSession(tiny, masklet.ArrayVideo(clip[:6]))
-    session._logits = type(session._logits)(memory_limit=0)
+    session._results = InMemoryResults(memory_limit=0)
     session.prompt(0, object_id=1, prompts=CLICK)
     before = contents(session.masks(0))
     with pytest.raises(OutputError, match="no room for tracking state"), small_disk():

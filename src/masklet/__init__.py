@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from masklet.predict.image import EncodedImage, ImageSegmenter
     from masklet.predict.load import load
     from masklet.predict.object_memory import ObjectMemory
+    from masklet.predict.postprocess import PostProcess
     from masklet.predict.refine import Refinement
-    from masklet.predict.results import PostProcess
     from masklet.predict.review import frames_to_review
     from masklet.predict.session import VideoSession
     from masklet.predict.stream import StreamTracker
@@ -60,7 +60,7 @@ _LAZY = {
     "FlipAugmented": "masklet.backends.flip_augmented",
     "ObjectMemory": "masklet.predict.object_memory",
     "OverlayWriter": "masklet.io",
-    "PostProcess": "masklet.predict.results",
+    "PostProcess": "masklet.predict.postprocess",
     "Prompts": "masklet.types",
     "Refinement": "masklet.predict.refine",
     "Rle": "masklet.types",

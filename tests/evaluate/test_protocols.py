@@ -17,8 +17,8 @@ from masklet.evaluate.protocols import (
     describe,
     protocol_named,
 )
+from masklet.predict.postprocess import PostProcess
 from masklet.predict.refine import Refinement
-from masklet.predict.results import PostProcess
 
 
 @pytest.mark.parametrize(

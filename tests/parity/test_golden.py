@@ -17,8 +17,8 @@ import masklet
 from masklet.model.config import HieraConfig, ModelConfig
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
+from masklet.predict.postprocess import full_size
 from masklet.predict.preprocessing import picture_tensor
-from masklet.predict.results import full_size
 from masklet.types import FrameMasks, Prompts
 
 TOLERANCE = 1e-4

@@ -75,7 +75,7 @@ def normalized(model: Sam2) -> Tensor:
     return (picture() - mean) / std
 
 
-def named(name: str, *values: Tensor) -> Numbers:
+def named_policy(name: str, *values: Tensor) -> Numbers:
     return dict(zip((f"{name}.logits", f"{name}.iou", f"{name}.pointer"), values, strict=True))
 
 
@@ -94,7 +94,7 @@ def our_numbers(model: Sam2) -> Numbers:
     start = model.condition(features, None)
     for name, (points, labels) in PROMPTS.items():
         prompts = PromptTensors(torch.tensor([points]), torch.tensor([labels]))
-        numbers |= named(name, *our_answer(model, start, prompts, ambiguous=name == "point"))
+        numbers |= named_policy(name, *our_answer(model, start, prompts, ambiguous=name == "point"))
     pointers = [numbers["point.pointer"], numbers["two_points.pointer"]]
     maps = []
     for logits, prompted in zip(memory_logits(), (True, False), strict=True):
@@ -110,7 +110,7 @@ def our_numbers(model: Sam2) -> Numbers:
     conditioned = model.condition(features, memory)
     tracked = our_answer(model, conditioned, PromptTensors.none(1, model.device), ambiguous=True)
     numbers |= {"memory.prompted": maps[0], "memory.tracked": maps[1], "conditioned": conditioned.embedding}
-    return numbers | named("tracked", *tracked)
+    return numbers | named_policy("tracked", *tracked)
 
 
 def public_model(revision: Revision, folder: Path) -> tuple[Any, Path]:
@@ -136,7 +136,7 @@ def public_numbers(model: Any, pixels: Tensor) -> Numbers:
             "point_labels": torch.tensor([labels], dtype=torch.int32),
         }
         out = model._forward_sam_heads(start, prompt, None, [stride4, stride8], name == "point")
-        numbers |= named(name, out[3], out[2], out[5])
+        numbers |= named_policy(name, out[3], out[2], out[5])
     memories = []
     for logits, prompted in zip(memory_logits(), (True, False), strict=True):
         full = F.interpolate(logits[None], (SIZE, SIZE), mode="bilinear")
@@ -153,7 +153,7 @@ def public_numbers(model: Any, pixels: Tensor) -> Numbers:
     )
     out = model._forward_sam_heads(conditioned, None, None, [stride4, stride8], True)
     numbers |= {"memory.prompted": memories[0][0], "memory.tracked": memories[1][0], "conditioned": conditioned}
-    return numbers | named("tracked", out[3], out[2], out[5])
+    return numbers | named_policy("tracked", out[3], out[2], out[5])
 
 
 def library_model(revision: Revision, folder: Path) -> tuple[Any, Path]:
@@ -184,7 +184,7 @@ def library_numbers(model: Any, pixels: Tensor) -> Numbers:
         out = model._single_frame_forward(
             image_embeddings=[stride4, stride8, image], multimask_output=ambiguous, **prompts
         )
-        return named(name, out.pred_masks, out.iou_scores[:, 0], out.object_pointer[:, 0])
+        return named_policy(name, out.pred_masks, out.iou_scores[:, 0], out.object_pointer[:, 0])
 
     for name, (points, labels) in PROMPTS.items():
         given = {"input_points": torch.tensor([[points]]), "input_labels": torch.tensor([[labels]])}

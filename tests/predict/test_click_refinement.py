@@ -16,7 +16,15 @@ from masklet.io import ArrayVideo
 from masklet.model.mask_selection import NO_OBJECT_LOGIT
 from masklet.model.presets import NANO, TEST_TINY
 from masklet.model.sam2 import Sam2
-from masklet.predict.click_refinement import CERTAIN, KEPT, Start, corrected, guided, obey, told
+from masklet.predict.click_refinement import (
+    MAX_LOGIT,
+    PREVIOUS_WEIGHT,
+    PromptStart,
+    combine_with_previous,
+    enforce_clicks,
+    guide_starts,
+    with_tracked_box,
+)
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
@@ -52,43 +60,47 @@ def test_only_models_unsure_of_clicks_are_guided() -> None:
 
 
 def test_the_model_is_told_the_extent_of_a_tracked_mask() -> None:
-    start, click = Start(NOWHERE, square(), tracked=True), Prompts.click(60, 30)
-    said = told(click, start, SIZE)
+    start, click = PromptStart(NOWHERE, square(), tracked=True), Prompts.click(60, 30)
+    said = with_tracked_box(click, start, SIZE)
     assert said.box is not None
     x0, y0, x1, y1 = said.box.tolist()
     assert x0 <= 26
     assert y0 <= 14
     assert (x1, y1) == (61, 31)  # it reaches to the click
-    negative = told(Prompts.click(60, 30, positive=False), start, SIZE).box
+    negative = with_tracked_box(Prompts.click(60, 30, positive=False), start, SIZE).box
     assert negative is not None
     assert negative[2] <= 50
     box = Prompts.from_box(1, 2, 3, 4)
-    assert told(box, start, SIZE) is box
-    assert told(click, Start(NOWHERE, square()), SIZE) is click  # an answer to clicks says nothing of the extent
-    assert told(click, Start(NOWHERE, torch.full((1, 1, 4, 4), -1.0), tracked=True), SIZE) is click
+    assert with_tracked_box(box, start, SIZE) is box
+    assert (
+        with_tracked_box(click, PromptStart(NOWHERE, square()), SIZE) is click
+    )  # an answer to clicks says nothing of the extent
+    assert with_tracked_box(click, PromptStart(NOWHERE, torch.full((1, 1, 4, 4), -1.0), tracked=True), SIZE) is click
 
 
 def test_a_part_of_the_mask_before_stays() -> None:
     answer = torch.full((1, 1, SIDE, SIDE), 30.0)
-    out = corrected(answer, square(), Prompts.click(36, 18), SIZE)
-    torch.testing.assert_close(out, (1 - KEPT) * torch.full_like(out, CERTAIN) + KEPT * square())
+    out = combine_with_previous(answer, square(), Prompts.click(36, 18), SIZE)
+    torch.testing.assert_close(
+        out, (1 - PREVIOUS_WEIGHT) * torch.full_like(out, MAX_LOGIT) + PREVIOUS_WEIGHT * square()
+    )
 
 
 def test_what_is_apart_joins_the_mask() -> None:
     answer = torch.full((1, 1, SIDE, SIDE), -5.0)
     answer[..., 12:14, 12:14] = 6.0
     click = Prompts.click(78, 39)
-    out = corrected(answer, square(), click, SIZE, apart=True)
+    out = combine_with_previous(answer, square(), click, SIZE, separate=True)
     assert torch.equal(out > 0, (answer > 0) | (square() > 0))
 
 
 def test_absent_stays_absent() -> None:
     absent = torch.full((1, 1, SIDE, SIDE), NO_OBJECT_LOGIT)
-    assert corrected(absent, square(), Prompts.click(36, 18), SIZE) is absent
+    assert combine_with_previous(absent, square(), Prompts.click(36, 18), SIZE) is absent
 
 
 def test_a_box_alone_is_answered_as_it_is() -> None:
-    assert corrected(answer := square() / 2, square(), Prompts.from_box(1, 2, 30, 40), SIZE) is answer
+    assert combine_with_previous(answer := square() / 2, square(), Prompts.from_box(1, 2, 30, 40), SIZE) is answer
 
 
 @given(
@@ -105,45 +117,40 @@ def test_every_click_holds(clicks: list[tuple[int, int, bool]], seed: int) -> No
     points = np.array([[4 + 8 * x, 4 + 8 * y] for x, y, _ in clicks], np.float32)
     labels = np.array([int(positive) for *_, positive in clicks])
     for _ in range(len(clicks)):  # of clicks near each other the last has the last word: until all hold
-        obey(logits, Prompts(points, labels))
+        enforce_clicks(logits, Prompts(points, labels))
     assert [bool(logits[int(y), int(x)] > 0) for x, y in points] == [bool(label) for label in labels]
 
 
 class TestGuided:
     """Where the answers of the embedded model start."""
 
-    def start(self, nano: Sam2, prompts: Prompts, start: Start) -> Start:
-        features = nano.encode_image(torch.zeros(1, 3, nano.config.image_size, nano.config.image_size))
-        return guided(nano, features, {1: prompts}, {1: start}, SIZE)[1]
+    def start(self, prompts: Prompts, start: PromptStart) -> PromptStart:
+        return guide_starts({1: prompts}, {1: start}, SIZE)[1]
 
-    def test_from_the_tracked_mask(self, nano: Sam2) -> None:
-        start = self.start(nano, Prompts.click(40, 20), Start(NOWHERE, square(), tracked=True))
+    def test_from_the_tracked_mask(self) -> None:
+        start = self.start(Prompts.click(40, 20), PromptStart(NOWHERE, square(), tracked=True))
         assert start.tracked
-        assert not start.apart
-        assert start.shown is not None
+        assert not start.separate
+        assert start.mask_prompt is not None
 
-    def test_apart_from_it(self, nano: Sam2) -> None:
-        start = self.start(nano, Prompts.click(90, 40), Start(NOWHERE, square(), tracked=True))
-        assert start.apart
-        assert start.shown is None
+    def test_apart_from_it(self) -> None:
+        start = self.start(Prompts.click(90, 40), PromptStart(NOWHERE, square(), tracked=True))
+        assert start.separate
+        assert start.mask_prompt is None
         assert start.previous is not None
         away = Prompts.click(90, 40, positive=False)
-        assert not self.start(nano, away, Start(NOWHERE, square(), tracked=True)).apart
+        assert not self.start(away, PromptStart(NOWHERE, square(), tracked=True)).separate
 
-    def test_from_nothing(self, nano: Sam2) -> None:
+    def test_from_nothing(self) -> None:
         empty = torch.full((1, 1, SIDE, SIDE), -4.0)
-        assert self.start(nano, Prompts.click(40, 20), Start(NOWHERE, empty, tracked=True)).previous is None
-        boxed = self.start(nano, Prompts.from_box(60, 20, 90, 40), Start(NOWHERE, square(), tracked=True))
+        assert self.start(Prompts.click(40, 20), PromptStart(NOWHERE, empty, tracked=True)).previous is None
+        boxed = self.start(Prompts.from_box(60, 20, 90, 40), PromptStart(NOWHERE, square(), tracked=True))
         assert boxed.previous is None
 
-    def test_an_answer_to_clicks_is_refined(self, nano: Sam2) -> None:
-        start = self.start(nano, Prompts.click(90, 40), Start(NOWHERE, square()))
+    def test_an_answer_to_clicks_is_refined(self) -> None:
+        start = self.start(Prompts.click(90, 40), PromptStart(NOWHERE, square()))
         assert start.previous is not None
-        assert not start.apart
-
-    def test_the_others_see_with_memory(self, tiny: Sam2) -> None:
-        start = Start(NOWHERE, square(), tracked=True)
-        assert guided(tiny, tiny.encode_image(torch.zeros(1, 3, 64, 64)), {1: BOX}, {1: start}, SIZE)[1] is start
+        assert not start.separate
 
 
 @pytest.mark.parametrize("memory", ["plain", "auto"])
@@ -196,9 +203,9 @@ def test_a_correction_that_is_corrected_is_still_of_a_tracked_mask(nano: Sam2, c
     list(session.propagate(end=12))
     for x in (18, 19):
         session.prompt(6, object_id=1, prompts=Prompts.click(x, 15))
-        assert session._tracks[1].was_tracked(6)
+        assert 6 in session._objects[1].corrected
     session.prompt(20, object_id=1, prompts=Prompts.click(34, 24))
-    assert not session._tracks[1].was_tracked(20)
+    assert 20 not in session._objects[1].corrected
 
 
 def test_a_released_model_is_not_guided(tiny: Sam2, clip: Clip) -> None:

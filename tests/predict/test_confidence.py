@@ -6,42 +6,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklet.predict.confidence import Signs, confidence, constants
+from masklet.predict.confidence import ConfidenceInputs, confidence, constants
 
 unit, logit = st.floats(0, 1), st.floats(-1e6, 1e6)
 
 
 @given(
     st.builds(
-        Signs,
+        ConfidenceInputs,
         presence=logit,
         iou=unit,
         stability=unit,
         agreement=unit,
-        likeness=st.floats(-1, 1),
+        appearance=st.floats(-1, 1),
         visible=st.booleans(),
     )
 )
-def test_it_is_a_probability(signs: Signs) -> None:
+def test_it_is_a_probability(signs: ConfidenceInputs) -> None:
     for model in ("nano", "nobody-calibrated-this"):
         assert 0 <= confidence(signs, model) <= 1
 
 
 def test_the_table_fits_the_signs() -> None:
     for weights in constants().values():
-        assert len(weights["visible"]) == len(Signs(1, 0.5, 0.5, 0.5, 0.5, visible=True).features)
-        assert len(weights["absent"]) == len(Signs(1, 0.5, 0.5, 0.5, 0.5, visible=False).features)
+        assert len(weights["visible"]) == len(ConfidenceInputs(1, 0.5, 0.5, 0.5, 0.5, visible=True).features)
+        assert len(weights["absent"]) == len(ConfidenceInputs(1, 0.5, 0.5, 0.5, 0.5, visible=False).features)
 
 
 def test_better_signs_more_confidence() -> None:
-    poor, good = Signs(4, 0.4, 0.4, 0.5, 0.8, visible=True), Signs(4, 0.9, 0.95, 0.95, 0.97, visible=True)
+    poor, good = (
+        ConfidenceInputs(4, 0.4, 0.4, 0.5, 0.8, visible=True),
+        ConfidenceInputs(4, 0.9, 0.95, 0.95, 0.97, visible=True),
+    )
     assert confidence(poor, "nano") < 0.3
     assert confidence(good, "nano") > 0.7
 
 
 @pytest.mark.parametrize(
     ("signs", "expected"),
-    [(Signs(0, 0.8, 1, 1, 1, visible=True), 0.4), (Signs(0, 0.8, 1, 1, 1, visible=False), 0.5)],
+    [(ConfidenceInputs(0, 0.8, 1, 1, 1, visible=True), 0.4), (ConfidenceInputs(0, 0.8, 1, 1, 1, visible=False), 0.5)],
 )
-def test_without_calibration_presence_and_predicted_iou(signs: Signs, expected: float) -> None:
+def test_without_calibration_presence_and_predicted_iou(signs: ConfidenceInputs, expected: float) -> None:
     assert confidence(signs, "another") == pytest.approx(expected)

@@ -205,8 +205,8 @@ def test_a_look_that_agrees_keeps_what_is_known_of_motion(nano: Sam2) -> None:
     plain.prompt(0, object_id=1, prompts=Prompts.from_box(26, 34, 54, 62))
     for out, expected in zip(outs, plain.propagate(), strict=True):
         np.testing.assert_array_equal(out.masks, expected.masks)
-    courses = [session.memory(1).state.course for session in (looking, plain)]
-    assert [course is not None and course.stable for course in courses] == [8, 8]
+    courses = [session.memory(1).state.motion for session in (looking, plain)]
+    assert [course is not None and course.stable_frames for course in courses] == [8, 8]
 
 
 def test_recorded(nano: Sam2) -> None:

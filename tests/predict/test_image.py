@@ -13,7 +13,7 @@ from masklet.masks.clicks import center_click
 from masklet.masks.overlap import mask_iou
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import EncodedImage, ImageSegmenter
-from masklet.predict.results import PostProcess
+from masklet.predict.postprocess import PostProcess
 from masklet.types import MaskSet, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]

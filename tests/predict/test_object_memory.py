@@ -134,7 +134,7 @@ def changed(path: Path, tensors: dict[str, Any] | None = None, **facts: Any) -> 
         ({"frames": [[0, 1, 1, True]] * 2000}, "1 to 1024 frames"),
         ({"frames": [[7, 1.0, 1.0, True]]}, "pointer.7"),
         ({"next": "soon"}, "not a memory"),
-        ({"course": {"mean": [1], "covariance": [], "seen": 0, "stable": 0}}, "course is malformed"),
+        ({"course": {"mean": [1], "covariance": [], "seen": 0, "stable": 0}}, "motion state is malformed"),
         ({"areas": 5}, "not a memory"),
     ],
 )

@@ -14,11 +14,11 @@ from masklet.io import ArrayVideo
 from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
-from masklet.predict.prompting import checked_prompts, memory_policy
+from masklet.predict.prompting import check_prompts, merge_prompts, resolve_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import named
+from masklet.tracking.policies import named_policy
 from masklet.tracking.rules import AppearanceGate
 from masklet.types import Prompts
 
@@ -28,9 +28,9 @@ ABSENT = Prompts.absent((48, 72))
 
 
 def test_plain_is_what_the_model_was_trained_for() -> None:
-    assert memory_policy("plain", TEST_TINY) == MemoryPolicy(memory_frames=7, max_pointers=16)
+    assert resolve_policy("plain", TEST_TINY) == MemoryPolicy(memory_frames=7, max_pointers=16)
     own = MemoryPolicy(memory_frames=3)
-    assert memory_policy(own, TEST_TINY) is own
+    assert resolve_policy(own, TEST_TINY) is own
 
 
 @pytest.mark.usefixtures("untyped_caller")
@@ -44,21 +44,21 @@ def test_plain_is_what_the_model_was_trained_for() -> None:
 )
 def test_refused_policies(memory: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        memory_policy(memory, TEST_TINY)  # type: ignore[arg-type]
+        resolve_policy(memory, TEST_TINY)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("untyped_caller")
 def test_prompts_that_are_taken() -> None:
-    checked_prompts({}, (4, 6))
-    checked_prompts({1: Prompts.click(6, 4)}, (4, 6))
-    checked_prompts({np.int64(2): Prompts.from_box(0, 0, 6, 4)}, (4, 6))  # type: ignore[dict-item]
+    check_prompts({}, (4, 6))
+    check_prompts({1: Prompts.click(6, 4)}, (4, 6))
+    check_prompts({np.int64(2): Prompts.from_box(0, 0, 6, 4)}, (4, 6))  # type: ignore[dict-item]
 
 
 @pytest.mark.usefixtures("untyped_caller")
 @pytest.mark.parametrize("object_id", [0, -1, 1.0, "1", None, True])
 def test_object_ids_that_are_not(object_id: object) -> None:
     with pytest.raises(PromptError, match="object ids are positive integers"):
-        checked_prompts({object_id: Prompts.click(1, 1)}, (4, 6))  # type: ignore[dict-item]
+        check_prompts({object_id: Prompts.click(1, 1)}, (4, 6))  # type: ignore[dict-item]
 
 
 def session_with(model: Sam2, clip: Clip, said: dict[int, Prompts], **options: Any) -> VideoSession:
@@ -234,8 +234,8 @@ def test_with_auto_too_a_pass_leaves_what_one_the_other_way_said(nano: Sam2, cli
 
 def test_rules_learn_from_a_correction_at_once(nano: Sam2, clip: Clip) -> None:
     """A pass that goes on behind a corrected frame hides the object no more than one that comes through it."""
-    rules = named("auto", nano.config)
-    strict = replace(rules, likeness=AppearanceGate(least=0.0, trusted=1.0, patience=3))
+    rules = named_policy("auto", nano.config)
+    strict = replace(rules, appearance=AppearanceGate(min_similarity=0.0, reliable_similarity=1.0, patience=3))
     seen = []
     for start in (6, 7):
         session = session_with(nano, clip, {0: BOX}, memory=strict)
@@ -245,3 +245,33 @@ def test_rules_learn_from_a_correction_at_once(nano: Sam2, clip: Clip) -> None:
         seen.append(areas(session)[7:])
     assert seen[0] == seen[1]
     assert any(seen[0][:3])
+
+
+DRAWN = Prompts.from_mask(np.eye(3, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "points", "labels", "box", "mask"),
+    [
+        (None, Prompts.click(2, 3), [[2, 3]], [1], None, False),
+        (Prompts.click(1, 1), Prompts.click(2, 3, positive=False), [[1, 1], [2, 3]], [1, 0], None, False),
+        (Prompts.click(1, 1), Prompts.from_box(0, 0, 2, 2), [[1, 1]], [1], [0, 0, 2, 2], False),
+        (Prompts.from_box(0, 0, 2, 2), Prompts.click(1, 1), [[1, 1]], [1], [0, 0, 2, 2], False),
+        (Prompts.from_box(0, 0, 2, 2), Prompts.from_box(1, 1, 3, 3), [], [], [1, 1, 3, 3], False),
+        (Prompts.click(1, 1), DRAWN, [], [], None, True),
+        (DRAWN, Prompts.click(1, 1), [[1, 1]], [1], None, False),
+    ],
+)
+def test_prompts_of_one_frame_add_up(
+    before: Prompts | None,
+    added: Prompts,
+    points: list[list[int]],
+    labels: list[int],
+    box: list[int] | None,
+    mask: bool,
+) -> None:
+    merged = merge_prompts(before, added)
+    assert merged.points.tolist() == points
+    assert merged.labels.tolist() == labels
+    assert (None if merged.box is None else merged.box.tolist()) == box
+    assert (merged.mask is not None) is mask

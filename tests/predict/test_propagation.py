@@ -10,7 +10,7 @@ import pytest
 
 from masklet.errors import FrameRangeError, MediaError, PromptError
 from masklet.io import ArrayVideo
-from masklet.predict.propagation import Direction, Pass, plan_passes, recorded_length
+from masklet.predict.propagation import Direction, Pass, invalidated_frames, plan_passes, recorded_length
 
 PROMPTED = {1: [4], 2: [7, 9]}
 
@@ -67,3 +67,17 @@ def test_the_length_of_a_video() -> None:
 def test_what_is_no_video_is_told_how_to_become_one(given: Any) -> None:
     with pytest.raises(MediaError, match=r"masklet\.open_video.*masklet\.io\.ArrayVideo"):
         recorded_length(given)
+
+
+@pytest.mark.parametrize(
+    ("frame_index", "invalidated"),
+    [(5, {2, 3, 4, 6, 7, 8, 9}), (7, {8, 9, 2, 3, 4}), (3, {2, 6, 7, 8, 9}), (9, {2, 3, 4}), (0, {6, 7, 8, 9})],
+)
+def test_a_correction_invalidates_what_a_pass_reached_after_it(frame_index: int, invalidated: set[int]) -> None:
+    """Prompted on frame 5, tracked forward to 9, then in reverse to 2, which read frames 6 to 9."""
+    visited = {6: False, 7: False, 8: False, 9: False, 4: True, 3: True, 2: True}
+    assert set(invalidated_frames(frame_index, visited, visited)) == invalidated
+
+
+def test_frames_that_no_pass_reached_stay() -> None:
+    assert invalidated_frames(0, [3, 4], {4: False}) == [4]

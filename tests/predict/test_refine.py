@@ -15,8 +15,8 @@ from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ImageFeatures
 from masklet.predict import refine as module
 from masklet.predict.image import ImageSegmenter
+from masklet.predict.postprocess import PostProcess
 from masklet.predict.refine import Refinement, refine, second_look
-from masklet.predict.results import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, Prompts

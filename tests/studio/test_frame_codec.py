@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from masklet.errors import PromptError
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.frame_codec import read_mask, row_of, selecting_clicks, state_of, states_of
 from masklet.studio.tables import FrameRow
 from masklet.types import Prompts, Rle
 
 SIZE = (6, 8)
 MASK = np.pad(np.ones((2, 3), bool), ((1, 3), (2, 3)))
-RESULT = Result(Rle.from_mask(MASK), 0.75, 0.5)
+RESULT = FrameResult(Rle.from_mask(MASK), 0.75, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio import frame_stats
 from masklet.studio.errors import NotFoundError
 from masklet.studio.frame_codec import row_of
@@ -30,7 +30,9 @@ CODES = {0: b"4", 4: b"04"}
 
 def frame(object_id: int, index: int, mark: float, *, prompted: bool = False, area: int = 4) -> FrameRow:
     prompts = Prompts.click(1, 1) if prompted else None
-    return row_of(object_id, index, FrameState(result=Result(Rle((2, 2), CODES[area]), mark, mark), prompts=prompts))
+    return row_of(
+        object_id, index, FrameState(result=FrameResult(Rle((2, 2), CODES[area]), mark, mark), prompts=prompts)
+    )
 
 
 @pytest.fixture(scope="module")

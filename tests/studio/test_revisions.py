@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.errors import ConflictError
 from masklet.studio.frame_codec import row_of
 from masklet.studio.revisions import Revisions
@@ -21,7 +21,7 @@ from masklet.types import Rle
 
 
 def frame(object_id: int, index: int, mark: float) -> FrameRow:
-    return row_of(object_id, index, FrameState(result=Result(Rle((2, 2), b"4"), mark, 0.5)))
+    return row_of(object_id, index, FrameState(result=FrameResult(Rle((2, 2), b"4"), mark, 0.5)))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from masklet.errors import OutputError
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.app import create_app
 from masklet.studio.errors import ConflictError, NotFoundError
 from masklet.studio.frame_codec import row_of
@@ -22,7 +22,7 @@ from masklet.studio.store import FolderLock, Store, new_id, now
 from masklet.studio.tables import MediaRow
 from masklet.types import Rle
 
-RESULT = Result(Rle((2, 2), b"4"), 0.5, 0.5)
+RESULT = FrameResult(Rle((2, 2), b"4"), 0.5, 0.5)
 
 
 def media(name: str = "clip") -> MediaRow:

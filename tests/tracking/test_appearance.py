@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
-from masklet.tracking.appearance import alike, looks
+from masklet.tracking.appearance import appearance_embeddings, max_similarity
 
 SIDE = 4
 
@@ -30,14 +30,14 @@ def cell(row: int, column: int) -> Tensor:
 
 def test_the_same_thing_looks_alike_elsewhere_and_another_does_not() -> None:
     before, after = picture((0, 0, 0), (1, 3, 3)), picture((0, 2, 1), (1, 0, 0), shift=5.0)
-    asked = looks(before, cell(0, 0))[0, 0]
-    same, other = looks(after, torch.cat([cell(2, 1), cell(0, 0)], dim=1))[0]
+    asked = appearance_embeddings(before, cell(0, 0))[0, 0]
+    same, other = appearance_embeddings(after, torch.cat([cell(2, 1), cell(0, 0)], dim=1))[0]
     assert float(asked @ same) > 0.999  # and what is added to a whole picture at stride 16 does not count
     assert float(asked @ other) < 0.3
 
 
 def test_looks_have_length_one_and_empty_masks_none() -> None:
-    found = looks(picture((0, 1, 1), (2, 0, 3)), torch.cat([cell(1, 1), cell(0, 3) & False], dim=1))
+    found = appearance_embeddings(picture((0, 1, 1), (2, 0, 3)), torch.cat([cell(1, 1), cell(0, 3) & False], dim=1))
     np.testing.assert_allclose(found.norm(dim=-1).numpy(), [[1.0, 0.0]], atol=1e-6)
 
 
@@ -47,16 +47,16 @@ def test_rows_of_other_pictures_and_one_picture_for_all() -> None:
     together = ImageFeatures(
         *(torch.cat(pair) for pair in zip(_maps(one), _maps(two), strict=True)),
     )
-    apart = [looks(each, cell(1, 1))[0] for each in (one, two)]
-    np.testing.assert_allclose(looks(together, masks).numpy(), torch.stack(apart).numpy(), atol=1e-6)
-    np.testing.assert_allclose(looks(one, masks)[1].numpy(), apart[0].numpy(), atol=1e-6)
+    apart = [appearance_embeddings(each, cell(1, 1))[0] for each in (one, two)]
+    np.testing.assert_allclose(appearance_embeddings(together, masks).numpy(), torch.stack(apart).numpy(), atol=1e-6)
+    np.testing.assert_allclose(appearance_embeddings(one, masks)[1].numpy(), apart[0].numpy(), atol=1e-6)
 
 
 def test_alike_is_to_the_known_look_most_like_it() -> None:
     seen = np.eye(3, dtype=np.float32)
     known = np.array([[1, 0, 0], [0.6, 0.8, 0]], np.float32)
-    np.testing.assert_allclose(alike(seen, known), [1.0, 0.8, 0.0], atol=1e-6)
-    np.testing.assert_array_equal(alike(seen, known[:0]), np.ones(3))
+    np.testing.assert_allclose(max_similarity(seen, known), [1.0, 0.8, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(max_similarity(seen, known[:0]), np.ones(3))
 
 
 def _maps(features: ImageFeatures) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,16 @@ from masklet.model.mask_selection import select_masks
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import frame_tensor
-from masklet.tracking import MemoryBank, MemoryPolicy, answers, choose, follow, look, remember, settle
+from masklet.tracking import (
+    MemoryBank,
+    MemoryPolicy,
+    choose_masks,
+    condition_on_memory,
+    decode_prompts,
+    decode_unprompted,
+    encode_memories,
+    select_memories,
+)
 
 POLICY = MemoryPolicy()
 HISTORIES: dict[str, list[tuple[int, ...]]] = {
@@ -49,9 +58,9 @@ def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...],
         if place == 0:
             chosen = model.use_mask_as_output(features[index], square(left))
         else:
-            recall = choose(index, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
-            chosen = follow(model, look(model, features[index], [(bank, recall)], POLICY))
-        (entry,) = remember(model, features[index], chosen, prompted=place == 0)
+            recall = select_memories(index, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+            chosen = decode_unprompted(model, condition_on_memory(model, features[index], [(bank, recall)], POLICY))
+        (entry,) = encode_memories(model, features[index], chosen, prompted=place == 0)
         bank.put(index, entry, prompted=place == 0)
     return bank
 
@@ -60,15 +69,15 @@ def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...],
 @torch.inference_mode()
 def test_batched_equals_one_by_one(tiny: Sam2, features: list[ImageFeatures], name: str) -> None:
     banks = [history(tiny, features, frames, 4 + 9 * n) for n, frames in enumerate(HISTORIES[name])]
-    memories = [(bank, choose(4, prompted=bank.prompted, recent=bank.recent, policy=POLICY)) for bank in banks]
-    looked = look(tiny, features[4], memories, POLICY)
-    chosen = follow(tiny, looked)
+    memories = [(bank, select_memories(4, prompted=bank.prompted, recent=bank.recent, policy=POLICY)) for bank in banks]
+    conditioned = condition_on_memory(tiny, features[4], memories, POLICY)
+    chosen = decode_unprompted(tiny, conditioned)
     maps = tiny.encode_memory(features[4], chosen, prompted=False)
     assert len(chosen) == len(banks)
     for row, memory in enumerate(memories):
-        alone = look(tiny, features[4], [memory], POLICY)
-        assert relative(looked.embedding[[row]], alone.embedding) <= 1e-5
-        single = follow(tiny, alone)
+        alone = condition_on_memory(tiny, features[4], [memory], POLICY)
+        assert relative(conditioned.embedding[[row]], alone.embedding) <= 1e-5
+        single = decode_unprompted(tiny, alone)
         for field in ("logits", "iou", "pointer", "object_score"):
             assert relative(getattr(chosen, field)[[row]], getattr(single, field)) <= 1e-5, field
         assert relative(maps[[row]], tiny.encode_memory(features[4], single, prompted=False)) <= 1e-5
@@ -82,11 +91,11 @@ def test_prompts_of_every_kind_in_one_call(tiny: Sam2, features: list[ImageFeatu
     refined = PromptTensors(click.points, click.labels, torch.linspace(-5, 5, 256).view(1, 1, 16, 16))
     prompts = [click, box, PromptTensors.none(1, tiny.device), refined, other]
     seen = tiny.condition(features[0], None)
-    looked = seen.with_embedding(seen.embedding.expand(5, -1, -1, -1))
-    prediction, ranked = answers(tiny, looked, prompts)
+    conditioned = seen.with_embedding(seen.embedding.expand(5, -1, -1, -1))
+    prediction, ranked = decode_prompts(tiny, conditioned, prompts)
     assert ranked.tolist() == [True, False, True, True, True]
     for row, prompt in enumerate(prompts):
-        alone, _ = answers(tiny, seen, [prompt])
+        alone, _ = decode_prompts(tiny, seen, [prompt])
         for field in ("logits", "iou", "pointers", "object_score"):
             assert relative(getattr(prediction, field)[[row]], getattr(alone, field)) <= 1e-5, (row, field)
 
@@ -99,7 +108,7 @@ def test_a_model_that_does_not_rank_readings_of_a_click(
     prompts = [click, PromptTensors.none(1, tiny.device)]
     seen = tiny.condition(features[0], None)
     monkeypatch.setattr(tiny, "config", replace(tiny.config, ranked_clicks=False, min_stability=0.0))
-    prediction, ranked = answers(tiny, seen.with_embedding(seen.embedding.expand(2, -1, -1, -1)), prompts)
+    prediction, ranked = decode_prompts(tiny, seen.with_embedding(seen.embedding.expand(2, -1, -1, -1)), prompts)
     assert ranked.tolist() == [False, True]  # a tracked frame is ranked as before
     assert torch.equal(select_masks(prediction, ranked, 0.0).logits[0, 0], prediction.logits[0, 0])
 
@@ -107,9 +116,9 @@ def test_a_model_that_does_not_rank_readings_of_a_click(
 @torch.inference_mode()
 def test_memory_changes_what_is_seen(tiny: Sam2, features: list[ImageFeatures]) -> None:
     one, other = (history(tiny, features, (0, 1), left) for left in (4, 40))
-    recall = choose(2, prompted=one.prompted, recent=one.recent, policy=POLICY)
-    looked = look(tiny, features[2], [(one, recall), (other, recall), (one, None)], POLICY)
-    first, second, fresh = looked.embedding
+    recall = select_memories(2, prompted=one.prompted, recent=one.recent, policy=POLICY)
+    conditioned = condition_on_memory(tiny, features[2], [(one, recall), (other, recall), (one, None)], POLICY)
+    first, second, fresh = conditioned.embedding
     assert relative(second, first) > 1e-3
     assert relative(fresh, first) > 1e-3
     assert torch.equal(fresh, tiny.condition(features[2], None).embedding[0])
@@ -119,27 +128,27 @@ def test_memory_changes_what_is_seen(tiny: Sam2, features: list[ImageFeatures]) 
 def test_dropped_map_is_noticed(tiny: Sam2, features: list[ImageFeatures]) -> None:
     bank = history(tiny, features, (0, 1), 4)
     bank.drop_maps([0])
-    recall = choose(2, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+    recall = select_memories(2, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
     with pytest.raises(AssertionError, match="the map of frame 0 was dropped"):
-        look(tiny, features[2], [(bank, recall)], POLICY)
+        condition_on_memory(tiny, features[2], [(bank, recall)], POLICY)
 
 
 @torch.inference_mode()
 def test_look_ahead_without_pointers(tiny: Sam2, features: list[ImageFeatures]) -> None:
     bank = history(tiny, features, (3,), 4)
-    recall = choose(1, prompted=bank.prompted, recent=[], policy=MemoryPolicy(look_ahead=True))
+    recall = select_memories(1, prompted=bank.prompted, recent=[], policy=MemoryPolicy(look_ahead=True))
     assert recall is not None
     assert recall.shape == (1, 0)
-    looked = look(tiny, features[1], [(bank, recall)], POLICY)
-    assert looked.embedding.isfinite().all()
-    assert relative(looked.embedding, tiny.condition(features[1], None).embedding) > 1e-3
+    conditioned = condition_on_memory(tiny, features[1], [(bank, recall)], POLICY)
+    assert conditioned.embedding.isfinite().all()
+    assert relative(conditioned.embedding, tiny.condition(features[1], None).embedding) > 1e-3
 
 
 @torch.inference_mode()
 def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[ImageFeatures]) -> None:
     present = tiny.use_mask_as_output(features[0], square(4))
     absent = ChosenMask(present.logits, present.iou, present.pointer, -present.object_score)
-    here, gone = remember(tiny, features[0], ChosenMask.cat([present, absent]), prompted=True)
+    here, gone = encode_memories(tiny, features[0], ChosenMask.cat([present, absent]), prompted=True)
     assert here.map is not None
     assert gone.map is not None
     difference = (gone.map - here.map)[0]
@@ -149,9 +158,9 @@ def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[Imag
 
 @torch.inference_mode()
 def test_settled_masks_of_absent_objects_are_empty(tiny: Sam2, features: list[ImageFeatures]) -> None:
-    prediction, ranked = answers(tiny, tiny.condition(features[0], None), [PromptTensors.none(1, tiny.device)])
+    prediction, ranked = decode_prompts(tiny, tiny.condition(features[0], None), [PromptTensors.none(1, tiny.device)])
     for score, empty in ((-0.1, True), (0.1, False)):
         scored = type(prediction)(
             prediction.logits, prediction.iou, prediction.pointers, prediction.object_score.new_tensor([score])
         )
-        assert bool((settle(tiny, scored, ranked).logits == -1024).all()) is empty
+        assert bool((choose_masks(tiny, scored, ranked).logits == -1024).all()) is empty

@@ -26,11 +26,11 @@ from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.load import pick_device
+from masklet.predict.postprocess import PostProcess
 from masklet.predict.preprocessing import frame_tensor
-from masklet.predict.results import PostProcess
 from masklet.predict.speed import for_speed
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.policies import named
+from masklet.tracking.policies import named_policy
 from masklet.types import Prompts, RgbImage, Size
 
 WARM_FRAMES = 8
@@ -130,7 +130,7 @@ class _State:
         self.model, self.size, self.frame = model, size, synthetic_frame(0, size)
         self.pixels = frame_tensor(self.frame, config.image_size, device)
         self.features = model.encode_image(self.pixels)
-        grid, maps, pointers = self.features.grid, named("plain", config).memory_frames, config.max_pointers
+        grid, maps, pointers = self.features.grid, named_policy("plain", config).memory_frames, config.max_pointers
         slots = torch.tensor([-1, *range(maps - 2, -1, -1)], device=device).expand(objects, -1)
         self.memory = MemoryTokens(
             torch.randn(objects, maps, config.memory_dim, *grid, device=device, dtype=dtype),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from masklet.cli.prompts import PromptList, PromptsByFrame
     from masklet.io import LiveVideo, RecordedSource, Writer
     from masklet.predict.propagation import Direction
-    from masklet.predict.stream import Tracked
+    from masklet.predict.stream import TrackedFrame
     from masklet.tracking.policies import PolicyName
     from masklet.types import ObjectId, RgbImage
 
@@ -257,23 +257,23 @@ def track_video(
     return report
 
 
-def _streamed(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[Tracked]:
+def _streamed(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[TrackedFrame]:
     """Track forward and yield each frame when it is done."""
-    from masklet.predict.stream import Tracked
+    from masklet.predict.stream import TrackedFrame
 
     total = None if job.frames.stop == UNBOUNDED else len(job.frames)
     tracker = masklet.StreamTracker(model, memory=job.memory, postprocess=job.postprocess)
     with Progress(job.video.name, total, quiet=quiet) as progress, closing(_steps(job, tracker)) as steps:
         frames = iter(job.frames)
         while not interrupt.is_set() and (step := next(steps, None)) is not None:
-            yield Tracked(step.frame, replace(step.masks, frame_index=next(frames)))
+            yield TrackedFrame(step.frame, replace(step.masks, frame_index=next(frames)))
             progress.advance()
 
 
-def _steps(job: TrackingJob, tracker: masklet.StreamTracker) -> Generator[Tracked]:
+def _steps(job: TrackingJob, tracker: masklet.StreamTracker) -> Generator[TrackedFrame]:
     """Steps of the tracker: with frames encoded ahead, but one by one for a live video."""
     from masklet.io import LiveVideo
-    from masklet.predict.stream import Tracked
+    from masklet.predict.stream import TrackedFrame
 
     prompts = {index - job.frames.start: by_object for index, by_object in job.prompts.items()}
     images: Iterator[RgbImage]
@@ -283,12 +283,12 @@ def _steps(job: TrackingJob, tracker: masklet.StreamTracker) -> Generator[Tracke
         images = islice(job.video, job.frames.start, job.frames.stop)
     if not isinstance(job.video, LiveVideo):
         return tracker.steps(images, prompts)
-    return (Tracked(image, tracker.step(image, prompts.get(tracker.frame_index))) for image in images)
+    return (TrackedFrame(image, tracker.step(image, prompts.get(tracker.frame_index))) for image in images)
 
 
-def _in_passes(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[Tracked]:
+def _in_passes(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) -> Generator[TrackedFrame]:
     """Run all passes, then yield the results in the order of the frames."""
-    from masklet.predict.stream import Tracked
+    from masklet.predict.stream import TrackedFrame
 
     session = masklet.VideoSession(model, job.video, memory=job.memory, postprocess=job.postprocess)
     steps = plan(job.prompts, job.frames, job.direction)
@@ -307,7 +307,7 @@ def _in_passes(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) ->
                 progress.advance()
     frames = range(min(done), max(done) + 1) if interrupt.is_set() and done else job.frames if done else range(0)
     for frame_index in frames:
-        yield Tracked(job.video[frame_index], session.masks(frame_index))
+        yield TrackedFrame(job.video[frame_index], session.masks(frame_index))
 
 
 class Step(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from masklet.errors import FormatError
-from masklet.predict.results import PostProcess
+from masklet.predict.postprocess import PostProcess
 from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import PolicyName
 

@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
-from masklet.bounded_json import read_json
+from masklet.bounded_json import expecting, read_json
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
 from masklet.io.atomic import output_errors, write_text
 
-RECORD_VERSION: Literal[1] = 1
+RECORD_VERSION = 1
 
 
 @dataclass(kw_only=True)
@@ -41,7 +41,23 @@ class Record:
     notices: list[Notice] = field(default_factory=list)
     film: dict[str, Any] | None = None
     source: str = ""
-    version: Literal[1] = RECORD_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {"version": RECORD_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], where: str) -> Record:
+        """Decode what `to_json` returned.
+
+        Raises:
+            FormatError: not a record of this version.
+        """
+        with expecting("a record of an evaluation", where):
+            fields = {key: part for key, part in value.items() if key != "version"}
+            if value["version"] != RECORD_VERSION:
+                raise FormatError(f"expected version {RECORD_VERSION}, got {value['version']}")
+            return cls(**{**fields, "notices": [Notice(**notice) for notice in fields["notices"]]})
 
 
 def key_of(setup: Mapping[str, Any]) -> str:
@@ -70,7 +86,7 @@ class RecordStore:
         if not path.is_file():
             return None
         try:
-            return read_json(path, Record, what="evaluation record")
+            return Record.from_json(read_json(path, dict[str, Any], what="evaluation record"), str(path))
         except FormatError:
             return None
 
@@ -79,7 +95,7 @@ class RecordStore:
         if self.folder is None:
             self._records[record.name] = record
         else:
-            write_text(self._path(record.name, ".json"), json.dumps(asdict(record), allow_nan=False))
+            write_text(self._path(record.name, ".json"), json.dumps(record.to_json(), allow_nan=False))
 
     def add_remote(self, record: Record) -> None:
         """Add a record that another process has stored with the same folder and key."""

@@ -13,7 +13,7 @@ from masklet.io import RecordedSource
 from masklet.io.datasets import VideoSequence
 from masklet.masks.clicks import Click
 from masklet.predict.annotator import annotate_frame, first_prompt
-from masklet.predict.prompting import memory_policy
+from masklet.predict.prompting import resolve_policy
 from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
@@ -128,7 +128,7 @@ class Round:
 
 def open_session(model: Model, video: FrameSource, protocol: Interactive) -> VideoSession:
     """Open a session for the protocol; offline, every frame reads memories of all corrected frames, also later ones."""
-    policy = memory_policy(protocol.memory, model.config)
+    policy = resolve_policy(protocol.memory, model.config)
     if protocol.mode == "offline":
         policy = replace(policy, look_ahead=True)
     return VideoSession(model, video, memory=policy, postprocess=protocol.postprocess)

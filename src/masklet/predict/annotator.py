@@ -15,7 +15,6 @@ import numpy as np
 
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.clicks import Click, center_click, next_click
-from masklet.masks.overlap import pair_iou
 from masklet.types import ObjectId, Prompts, Region
 
 Predict = Callable[[Mapping[ObjectId, Prompts]], Mapping[ObjectId, Region]]
@@ -66,7 +65,7 @@ def annotate_frame(
     for _ in range(max_clicks):
         needed: dict[ObjectId, Click] = {}
         for i, truth in truths.items():
-            if pair_iou(current[i], truth) < target_iou and (truth.any() or not brush):
+            if _iou(current[i], truth) < target_iou and (truth.any() or not brush):
                 click = next_click(current[i], truth)
                 assert click is not None, "masks that differ have an error to click on"
                 needed[i] = click
@@ -77,7 +76,7 @@ def annotate_frame(
             clicks[i].append(click)
     if not brush:
         return {i: Annotation(current[i], clicks[i]) for i in truths}
-    brushed = {i: pair_iou(current[i], truth) < target_iou for i, truth in truths.items()}
+    brushed = {i: _iou(current[i], truth) < target_iou for i, truth in truths.items()}
     return {i: Annotation(truths[i] if brushed[i] else current[i], clicks[i], brushed[i]) for i in truths}
 
 
@@ -107,3 +106,9 @@ def next_prompt(mask: Region, truth: Region, *, mark_absent: bool = False) -> Pr
 
 def _to_prompts(click: Click) -> Prompts:
     return Prompts.click(click.x, click.y, positive=click.positive)
+
+
+def _iou(mask: Region, truth: Region) -> float:
+    """Intersection over union of two masks; 1 if both are empty."""
+    union = np.count_nonzero(mask | truth)
+    return float(np.count_nonzero(mask & truth) / union) if union else 1.0

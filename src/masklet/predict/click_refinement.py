@@ -1,8 +1,8 @@
-"""What an answer to clicks starts from, and how models that take corrections badly are helped: the embedded one.
+"""Click refinement for models that answer corrective clicks badly: the embedded one.
 
-SAM 2 answers a click on a tracked frame from the frame as seen with memory, all clicks, and the mask before. With
-`ModelConfig.guided_corrections` (docs/adr/0019-corrections.md) the frame is seen without memory, the box around the
-tracked mask is told with the clicks, a part of the mask before stays, and every click holds.
+SAM 2 answers a click on a tracked frame from the frame conditioned on memory, all clicks, and the previous mask. With
+`ModelConfig.guided_corrections` (docs/adr/0019-corrections.md) the frame is not conditioned on memory, the box of the
+tracked mask is added to the prompts, the answer is averaged with the previous mask, and every click is enforced.
 """
 
 from __future__ import annotations
@@ -17,175 +17,161 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from masklet.backends.protocol import Model
 from masklet.geometry import logits_to_image, points_to_model
 from masklet.masks.boxes import boxes_of_masks
 from masklet.model.mask_selection import NO_OBJECT_LOGIT
-from masklet.model.tensors import ImageFeatures
 from masklet.types import ObjectId, Prompts, Size
 
 NEAR = 0.25
-"""How far beyond the tracked mask's box a click may mean a part of it, as a share of the box's longer side."""
+"""How far outside the tracked mask's box a click may still mean a part of it, as a share of the box's longer side."""
 
-KEPT = 0.3
-"""Share of the mask before in the mean with the answer: the two err less together."""
+PREVIOUS_WEIGHT = 0.3
+"""Weight of the previous mask in the average with the answer: their errors differ."""
 
-CERTAIN = 10.0
-"""Logits beyond +- this are as good as this."""
+MAX_LOGIT = 10.0
+"""Logits are clamped to +- this before they are averaged."""
 
-SURE = 1.5
-"""Logit that a click gets where the answer contradicts it."""
+CLICK_LOGIT = 1.5
+"""Logit at a click that the answer contradicts."""
 
-CLICKED = 0.2
-"""How far such a click reaches (standard deviation), as a share of the square root of the mask's area."""
+CLICK_SPREAD = 0.2
+"""Standard deviation of the change around such a click, as a share of the square root of the mask's area,"""
 
-SMALLEST = 64
-"""Pixels that a mask counts as at least, so that a click in a tiny one reaches somewhere."""
+MIN_AREA = 64
+"""which counts as at least so many pixels."""
 
-APART = 3.0
-"""Nor farther than this part of the way to the nearest click that says the opposite."""
+OPPOSITE_SHARE = 3.0
+"""The standard deviation is at most the distance to the nearest click with the other label over this,"""
 
-SHARPEST = 0.5
-"""Spread in pixels that a click has at least."""
+MIN_SPREAD = 0.5
+"""and at least so many pixels."""
 
 
-class Start(NamedTuple):
+class PromptStart(NamedTuple):
     """What an answer to clicks or a box starts from.
 
     Attributes:
-        embedding: the frame, as seen with the object's memory or alone.
-        previous: mask logits to be corrected, or None for a first look.
-        tracked: these are what a pass found, or a correction of it, and no answer to clicks alone.
-        apart: what is meant is apart from the mask: it is looked for by itself, and joins it.
+        embedding: the frame conditioned on the object's memory; None for the frame without memory.
+        previous: mask logits to correct, or None for a first answer.
+        tracked: whether ``previous`` comes from tracking, or corrects what tracking found.
+        separate: whether the prompts mean a separate part, which is segmented by itself and joined to ``previous``.
     """
 
-    embedding: Float[Tensor, "1 c h w"]
+    embedding: Float[Tensor, "1 c h w"] | None = None
     previous: Float[Tensor, "1 1 s s"] | None = None
     tracked: bool = False
-    apart: bool = False
+    separate: bool = False
 
     @property
-    def afresh(self) -> Start:
-        """The same without a mask to be corrected."""
-        return Start(self.embedding)
-
-    @property
-    def shown(self) -> Float[Tensor, "1 1 s s"] | None:
-        """What the model sees of the mask to be corrected."""
-        return None if self.apart else self.previous
+    def mask_prompt(self) -> Float[Tensor, "1 1 s s"] | None:
+        """The previous logits that the prompt encoder takes."""
+        return None if self.separate else self.previous
 
 
-def guided(
-    model: Model,
-    features: ImageFeatures,
-    prompts: Mapping[ObjectId, Prompts],
-    starts: Mapping[ObjectId, Start],
-    size: Size,
-) -> dict[ObjectId, Start]:
-    """The starts; where corrections are guided, without memory.
-
-    A tracked mask is no start where it is empty, or where a box says what is meant.
+def guide_starts(
+    prompts: Mapping[ObjectId, Prompts], starts: Mapping[ObjectId, PromptStart], size: Size
+) -> dict[ObjectId, PromptStart]:
+    """Start guided answers without memory, and without a tracked mask that is empty or that a box replaces.
 
     Args:
-        model: the model.
-        features: of the frame, unconditioned.
         prompts: by object.
         starts: of some of these objects.
         size: (height, width) of the frame.
     """
-    if not (starts and model.config.guided_corrections):
-        return dict(starts)
-    alone = model.condition(features, None).embedding
-    return {i: _guided(start._replace(embedding=alone), prompts[i], size) for i, start in starts.items()}
+    return {i: _guided(start._replace(embedding=None), prompts[i], size) for i, start in starts.items()}
 
 
-def told(prompts: Prompts, start: Start, size: Size) -> Prompts:
-    """What the model is told in a guided answer: on a tracked frame the box around the mask, too, if none was said.
+def _guided(start: PromptStart, prompts: Prompts, size: Size) -> PromptStart:
+    if not start.tracked or start.previous is None:
+        return start
+    box = _mask_box(start.previous, size)
+    positive = prompts.points[prompts.labels == 1]
+    if prompts.box is not None or (box is None and len(positive)):
+        return PromptStart()
+    return start._replace(separate=box is not None and len(positive) > 0 and _outside(positive, box))
 
-    It reaches to every positive click.
+
+def with_tracked_box(prompts: Prompts, start: PromptStart, size: Size) -> Prompts:
+    """Add the box of the tracked mask, extended to every positive click, to prompts without a box.
 
     Args:
         prompts: clicks or a box.
         start: of the answer.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
     """
-    if prompts.box is not None or start.apart or not start.tracked or start.previous is None:
+    if prompts.box is not None or start.separate or not start.tracked or start.previous is None:
         return prompts
-    found = _box(start.previous, size)
-    if found is None:
+    box = _mask_box(start.previous, size)
+    if box is None:
         return prompts
-    wanted = prompts.points[prompts.labels == 1]
-    corners = np.concatenate([found.reshape(2, 2), wanted, wanted + 1])
-    box = np.concatenate([corners.min(axis=0), np.minimum(corners.max(axis=0), size[::-1])])
-    return replace(prompts, box=box.astype(np.float32))
+    positive = prompts.points[prompts.labels == 1]
+    corners = np.concatenate([box.reshape(2, 2), positive, positive + 1])
+    extended = np.concatenate([corners.min(axis=0), np.minimum(corners.max(axis=0), size[::-1])])
+    return replace(prompts, box=extended.astype(np.float32))
 
 
-def corrected(
+def combine_with_previous(
     answer: Float[Tensor, "1 1 s s"],
-    before: Float[Tensor, "1 1 s s"] | None,
+    previous: Float[Tensor, "1 1 s s"] | None,
     prompts: Prompts,
     size: Size,
     *,
-    apart: bool = False,
+    separate: bool = False,
 ) -> Float[Tensor, "1 1 s s"]:
-    """The mean of the answer and the mask before it, in which every click holds; "absent" stays as it is.
+    """Average the answer with the previous mask and enforce every click; an absent answer stays as it is.
 
     Args:
         answer: logits.
-        before: those it corrects, or None.
-        apart: the answer is of a part that joins the mask.
-        prompts: what was said, in pixels of the picture.
-        size: (height, width) of the picture.
+        previous: logits it corrects, or None.
+        prompts: in pixels of the image.
+        size: (height, width) of the image.
+        separate: whether the answer is a separate part, to be joined to the previous mask.
     """
     if not len(prompts.points) or bool((answer <= NO_OBJECT_LOGIT).all()):
         return answer
-    if before is not None and apart:
-        answer = torch.maximum(answer, before)
-    elif before is not None:
-        answer = (1 - KEPT) * answer.clamp(-CERTAIN, CERTAIN) + KEPT * before.clamp(-CERTAIN, CERTAIN)
+    if previous is not None and separate:
+        answer = torch.maximum(answer, previous)
+    elif previous is not None:
+        answer, previous = answer.clamp(-MAX_LOGIT, MAX_LOGIT), previous.clamp(-MAX_LOGIT, MAX_LOGIT)
+        answer = (1 - PREVIOUS_WEIGHT) * answer + PREVIOUS_WEIGHT * previous
     logits, side = answer[0, 0].float().cpu().numpy().copy(), answer.shape[-1]
-    obey(logits, replace(prompts, points=points_to_model(prompts.points, size, side), box=None))
+    enforce_clicks(logits, replace(prompts, points=points_to_model(prompts.points, size, side), box=None))
     return torch.from_numpy(logits).to(answer)[None, None]
 
 
-def obey(logits: Float32[np.ndarray, "h w"], said: Prompts) -> None:
-    """Have the mask agree with every click, in place: what contradicts it yields around it, and less farther away."""
-    spread = CLICKED * math.sqrt(max(int(np.count_nonzero(logits > 0)), SMALLEST))
-    for point, label in zip(said.points, said.labels, strict=True):
+def enforce_clicks(logits: Float32[np.ndarray, "h w"], prompts: Prompts) -> None:
+    """Make a mask agree with every click, in place: logits change around contradicted clicks, less farther away.
+
+    Args:
+        logits: of the mask.
+        prompts: clicks in pixels of ``logits``.
+    """
+    spread = CLICK_SPREAD * math.sqrt(max(int(np.count_nonzero(logits > 0)), MIN_AREA))
+    for point, label in zip(prompts.points, prompts.labels, strict=True):
         column, row = (min(int(place), length - 1) for place, length in zip(point, logits.shape[::-1], strict=True))
         sign = 1 if label else -1
         contradiction = -sign * float(logits[row, column])
         if contradiction < 0:
             continue
-        others = np.linalg.norm(said.points[said.labels != label] - point, axis=1)
-        mine = max(min(spread, others.min(initial=math.inf) / APART), SHARPEST)
-        reach = math.ceil(4 * mine)
+        others = np.linalg.norm(prompts.points[prompts.labels != label] - point, axis=1)
+        sigma = max(min(spread, others.min(initial=math.inf) / OPPOSITE_SHARE), MIN_SPREAD)
+        reach = math.ceil(4 * sigma)
         rows, columns = (slice(max(place - reach, 0), place + reach + 1) for place in (row, column))
         window = logits[rows, columns]
         down = np.arange(rows.start, rows.start + window.shape[0]) - row
         across = np.arange(columns.start, columns.start + window.shape[1]) - column
-        near = np.multiply.outer(*(np.exp(-(away**2) / (2 * mine**2)) for away in (down, across)))
-        window += (sign * (contradiction + SURE) * near).astype(np.float32)
+        weight = np.multiply.outer(*(np.exp(-(away**2) / (2 * sigma**2)) for away in (down, across)))
+        window += (sign * (contradiction + CLICK_LOGIT) * weight).astype(np.float32)
 
 
-def _guided(start: Start, prompts: Prompts, size: Size) -> Start:
-    if not start.tracked or start.previous is None:
-        return start
-    found = _box(start.previous, size)
-    wanted = prompts.points[prompts.labels == 1]
-    if prompts.box is not None or (found is None and len(wanted)):
-        return start.afresh
-    return start._replace(apart=found is not None and len(wanted) > 0 and _beyond(wanted, found))
-
-
-def _box(logits: Float[Tensor, "1 1 s s"], size: Size) -> Float32[np.ndarray, "4"] | None:
-    """The box around a mask in pixels of the picture; None where it is empty."""
+def _mask_box(logits: Float[Tensor, "1 1 s s"], size: Size) -> Float32[np.ndarray, "4"] | None:
+    """The box of a mask in pixels of the image; None where it is empty."""
     mask = logits_to_image(logits.float(), size)[0].cpu().numpy() > 0
     return np.asarray(boxes_of_masks(mask)[0]) if mask.any() else None
 
 
-def _beyond(points: Float32[np.ndarray, "n 2"], box: Float32[np.ndarray, "4"]) -> bool:
-    """Whether no point lies in a box or near it."""
+def _outside(points: Float32[np.ndarray, "n 2"], box: Float32[np.ndarray, "4"]) -> bool:
+    """Whether all points are far outside a box."""
     reach = NEAR * float((box[2:] - box[:2]).max())
     near = ((points >= box[:2] - reach) & (points <= box[2:] + reach)).all(axis=1)
     return not bool(near.any())

@@ -15,7 +15,7 @@ from masklet.errors import FrameRangeError, MediaError
 from masklet.masks.boxes import box_iou, boxes_of_masks, nms
 from masklet.predict.detections import Detections, Detector, boxes_in
 from masklet.predict.preprocessing import checked_picture
-from masklet.predict.prompting import checked_prompts
+from masklet.predict.prompting import check_prompts
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
@@ -244,13 +244,13 @@ class DetectingTracker:
             PromptError: prompts or detections that do not fit the frame. Either way it has not been taken.
         """
         index, size = self.tracker.frame_index, self._checked_size(frame)
-        said, asked = checked_prompts(prompts or {}, size), dict[ObjectId, Prompts]()
+        said, asked = check_prompts(prompts or {}, size), dict[ObjectId, Prompts]()
         roster, ended = self.roster.copy(), set[ObjectId]()  # a frame that is refused must change nothing
         for i in said:
             roster.adopt(i)
         if index % roster.rules.every == 0:
             verdict = roster.meet(self.detector(index, frame), self._expected(), size)
-            asked, ended = checked_prompts(verdict.prompts, size), verdict.strayed | set(verdict.gone)
+            asked, ended = check_prompts(verdict.prompts, size), verdict.strayed | set(verdict.gone)
         for i in ended.intersection(self.tracker.object_ids):
             self.tracker.forget(i)
         out = self.tracker.step(frame, {**asked, **said})

@@ -16,11 +16,11 @@ from masklet.errors import PromptError
 from masklet.geometry import resize_to_square
 from masklet.model.mask_selection import select_masks, stability_score
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
-from masklet.predict.click_refinement import corrected
+from masklet.predict.click_refinement import combine_with_previous
+from masklet.predict.postprocess import PostProcess, full_size
 from masklet.predict.preprocessing import mask_tensor, picture_tensor, prompt_tensors
 from masklet.predict.refine import second_look
-from masklet.predict.results import PostProcess, full_size
-from masklet.tracking.step import answers
+from masklet.tracking.step import decode_prompts
 from masklet.types import MaskSet, Prompts, RgbImage, Size
 
 MASK_PROMPT_LOGIT = 6.0
@@ -129,14 +129,14 @@ class ImageSegmenter:
         if not asked:
             return []
         tensors = self._tensors(image, asked, refine)
-        prediction, ranked = answers(self.model, image.features, tensors)
+        prediction, ranked = decode_prompts(self.model, image.features, tensors)
         if ambiguous is not None:
             ranked = torch.full_like(ranked, ambiguous)
         sets = []
         for row, (said, told) in enumerate(zip(asked, tensors, strict=True)):
             low_res, iou = self._chosen(prediction.rows([row]), ranked[[row]], candidates)
             if candidates == 1 and self.model.config.guided_corrections:
-                low_res = corrected(low_res, told.mask_logits, said, image.size)
+                low_res = combine_with_previous(low_res, told.mask_logits, said, image.size)
             sets.append(self._mask_set(low_res, iou, image, said))
         return sets[0] if isinstance(prompts, Prompts) else sets
 
@@ -195,7 +195,7 @@ class ImageSegmenter:
             # The next click corrects what was shown.
             low_res = resize_to_square(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
         return MaskSet(
-            masks=self.postprocess.masks(logits, one_picture=False),
+            masks=self.postprocess.masks(logits, same_object=True),
             iou=iou.cpu().numpy(),
             stability=steady.cpu().numpy(),
             low_res=low_res[:, 0].cpu().numpy(),

@@ -24,9 +24,9 @@ from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
 from masklet.model.mask_selection import select_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
-from masklet.predict.click_refinement import CERTAIN, obey
+from masklet.predict.click_refinement import MAX_LOGIT, enforce_clicks
 from masklet.predict.preprocessing import checked_picture, prompt_tensors
-from masklet.tracking.step import answers
+from masklet.tracking.step import decode_prompts
 from masklet.types import FrameMasks, Prompts, RgbImage, Size
 
 MASK_LOGIT = 1.0
@@ -137,7 +137,7 @@ def second_look(
             cells = (mine[0][0].side if mine else math.sqrt(logits[row].size)) / (side // 4)
             finer[row] = _following(finer[row], picture, max(1, round(refinement.detail * cells)))
         if (told := prompts[row]) is not None:
-            obey(finer[row], told)
+            enforce_clicks(finer[row], told)
     return finer
 
 
@@ -281,7 +281,7 @@ def _prompt(crop: _Crop, known: Float[Tensor, "1 1 s s"], size: int) -> PromptTe
 
 
 def _decoded(model: Model, looked: ImageFeatures, prompts: list[PromptTensors]) -> Float[Tensor, "k 1 s s"]:
-    prediction, ranked = answers(model, looked, prompts)
+    prediction, ranked = decode_prompts(model, looked, prompts)
     return select_masks(prediction, ranked, model.config.min_stability).logits
 
 
@@ -315,9 +315,9 @@ def _following(logits: Float32[np.ndarray, "h w"], picture: RgbImage, radius: in
     if not (logits > 0).any():
         return logits
     window = bounding_window(logits > 0, margin=4 * radius)
-    probability = (1 / (1 + np.exp(-np.clip(logits[window], -CERTAIN, CERTAIN)))).astype(np.float32)
+    probability = (1 / (1 + np.exp(-np.clip(logits[window], -MAX_LOGIT, MAX_LOGIT)))).astype(np.float32)
     drawn = guided(probability, picture[window].mean(axis=2, dtype=np.float32) / 255, radius, epsilon=FLAT)
-    low = 1 / (1 + math.exp(CERTAIN))
+    low = 1 / (1 + math.exp(MAX_LOGIT))
     likely = np.clip(drawn, low, 1 - low)
     followed = logits.copy()
     followed[window] = np.log(likely / (1 - likely))

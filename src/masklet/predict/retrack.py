@@ -1,4 +1,4 @@
-"""After a correction: track again only as far as it changes anything."""
+"""After a correction, track again only as far as it changes anything."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from masklet.types import FrameMasks, ObjectId, Rle
 
 DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 
-AGREEMENT = 0.98
-"""IoU of the new mask with the old one from which on the two agree."""
+MIN_AGREEMENT = 0.98
+"""IoU with the earlier mask from which on a new mask agrees with it."""
 
 
 def retrack(
@@ -27,18 +27,16 @@ def retrack(
 ) -> Iterator[FrameMasks]:
     """Track objects away from a corrected frame, forward and then in reverse, until results are what they were.
 
-    What is done is kept, also where the caller goes no further.
-
-    An object is done with a direction when its masks agreed with the earlier ones on ``patience`` frames running, or
-    where its earlier results end.
+    An object is done with a direction when its masks agreed with the earlier ones on ``patience`` consecutive frames,
+    or where its earlier results end. Finished frames are kept if the caller stops early.
 
     Args:
-        session: with the correction made and results from before.
+        session: with the correction made and earlier results.
         frame_index: the corrected frame.
-        objects: what was corrected; others are left alone.
+        objects: that were corrected; others are left alone.
         within: the frames that may be tracked; None for all.
-        patience: frames in a row that must agree.
-        before: the earlier masks, each asked for before its frame is yielded; None for the results of the session.
+        patience: consecutive frames that must agree.
+        before: the earlier masks, each read before its frame is yielded; None for the results of the session.
 
     Raises:
         UnknownObjectError: an object that was never prompted.
@@ -46,27 +44,25 @@ def retrack(
     """
     span = within if within is not None else range(session.num_frames)
     if not objects or frame_index not in span:
-        raise PromptError(
-            f"expected objects to track and a frame of {span.start} to {span.stop - 1}, got {frame_index}"
-        )
+        raise PromptError(f"expected objects, and a frame from {span.start} to {span.stop - 1}, got {frame_index}")
     missing = sorted(set(objects) - set(session.object_ids))
     if missing:
-        raise UnknownObjectError(f"there is no object {missing[0]}")
+        raise UnknownObjectError(f"unknown object {missing[0]}")
     if before is None:
         before = {i: masklet.frames for i, masklet in session.masklets().items() if i in objects}
-    return _both_ways(session, frame_index, before, (span, patience))
+    return _retrack(session, frame_index, before, span, patience)
 
 
-def _both_ways(
+def _retrack(
     session: VideoSession,
     frame_index: int,
     before: Mapping[ObjectId, Mapping[int, Rle]],
-    limits: tuple[range, int],
+    span: range,
+    patience: int,
 ) -> Iterator[FrameMasks]:
-    span, patience = limits
     for direction in DIRECTIONS:
         step = 1 if direction == "forward" else -1
-        known = {i: _stretch(frames, frame_index, step, span) for i, frames in before.items()}
+        known = {i: _run_of_frames(frames, frame_index, step, span) for i, frames in before.items()}
         pending = {i for i, frames in known.items() if len(frames) > 1 and i in session.object_ids}
         if not pending:
             continue
@@ -77,7 +73,7 @@ def _both_ways(
             if out.frame_index == frame_index:
                 continue
             for i in out.object_ids:
-                same = pair_iou(before[i][out.frame_index], Rle.from_mask(out[i])) >= AGREEMENT
+                same = pair_iou(before[i][out.frame_index], Rle.from_mask(out[i])) >= MIN_AGREEMENT
                 agreed[i] = agreed[i] + 1 if same else 0
                 if agreed[i] >= patience or out.frame_index == known[i][-1]:
                     pending.discard(i)
@@ -86,8 +82,8 @@ def _both_ways(
                 break
 
 
-def _stretch(frames: Collection[int], start: int, step: int, span: range) -> range:
-    """The unbroken run of frames from one of them onward."""
+def _run_of_frames(frames: Collection[int], start: int, step: int, span: range) -> range:
+    """The consecutive frames from one of them onward."""
     stop = start + step
     while stop in frames and stop in span:
         stop += step

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
 from masklet.model.tensors import ChosenMask, ImageFeatures
-from masklet.predict.click_refinement import Start, guided
-from masklet.predict.confidence import Signs, with_confidence
-from masklet.predict.feature_cache import FeatureCache, FrameFeatures, sharing, visiting
+from masklet.predict.click_refinement import PromptStart
+from masklet.predict.confidence import ConfidenceInputs
+from masklet.predict.encoder_prefetch import FeatureCache, FrameFeatures, prefetching, sharing_threads
 from masklet.predict.image import EncodedImage
-from masklet.predict.logit_store import LogitStore
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.past import Past
-from masklet.predict.prompting import checked_id, checked_prompts, keep, memory_policy, respond
-from masklet.predict.propagation import Direction, Pass, plan_passes, recorded_length
-from masklet.predict.pursuit import Pursuit, settle, tell
-from masklet.predict.results import Frame, PostProcess, frame_masks
-from masklet.predict.track import FrameState, Track, results_of
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import PolicyName
+from masklet.predict.object_state import ObjectState
+from masklet.predict.object_tracker import FramePrediction, MapsToRestore, ObjectTracker, TrackedObject
+from masklet.predict.postprocess import Frame, PostProcess, frame_logits, frame_masks
+from masklet.predict.preprocessing import mask_logits
+from masklet.predict.prompting import (
+    absent_mask,
+    answer_prompts,
+    check_object_id,
+    check_prompts,
+    merge_prompts,
+    resolve_policy,
+)
+from masklet.predict.propagation import Direction, Pass, invalidated_frames, plan_passes, recorded_length
+from masklet.predict.results import FrameResult, FrameState, InMemoryResults, ResultStore, frame_results
+from masklet.tracking.memory import MemoryBank, MemoryEntry
+from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
+from masklet.tracking.policies import FrameContext, PolicyName, select
+from masklet.tracking.step import condition_on_memory
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 
@@ -36,19 +49,23 @@ class VideoSession:
             ...
         session.prompt(42, object_id=1, prompts=Prompts.click(200, 300, positive=False))
 
-    A prompted frame stays as prompted: no pass overwrites it, and every later pass recalls it. A correction changes
-    what follows in the direction in which the frame was tracked; run `propagate` again to see it.
+    A prompt is answered at once. If no pass has reached its frame yet, the first pass that arrives there answers it
+    again, as a correction of what tracking finds; so the order in which frames are prompted does not matter, and a
+    session gives the same masks as a `StreamTracker` with the same prompts. After that the answer stays: no pass
+    overwrites it, and every later pass reads it from memory. A correction changes what follows in the direction in
+    which the frame was tracked; run `propagate` again to see it.
 
-    It keeps all results (as run-length codes), one pointer a frame, and the low-resolution logits (in a temporary file
-    beyond 256 MB); spatial memories and image features are bounded and made again where a correction needs them.
+    All results are kept (as run-length codes), one pointer for each frame, and the low-resolution logits (in a
+    temporary file beyond 256 MB); spatial memories and image features are bounded, and are computed again where a
+    correction needs them.
 
     Args:
         model: from `masklet.load`.
-        video: from `masklet.open_video`, or anything of known length that gives frames by index.
-        memory: the name of a policy ("plain" is the memory of SAM 2), or a `MemoryPolicy`.
-        postprocess: what to do to masks; nothing by default.
+        video: from `masklet.open_video`, or anything of known length with frames by index.
+        memory: the name of a memory policy ("plain" is SAM 2's), or a `MemoryPolicy`.
+        postprocess: postprocessing of masks; nothing by default.
         with_logits: fill `FrameMasks.logits`.
-        logits: where the low-resolution logits are kept, if not as above.
+        results: keeps results and logits; `InMemoryResults` by default.
 
     Raises:
         MediaError: a live source, which has no length (use `StreamTracker`), or one without frames.
@@ -62,19 +79,18 @@ class VideoSession:
         memory: PolicyName | MemoryPolicy = "plain",
         postprocess: PostProcess | None = None,
         with_logits: bool = False,
-        logits: LogitStore | None = None,
+        results: ResultStore | None = None,
     ) -> None:
         self.model = model
         self.video = video
-        self.policy = memory_policy(memory, model.config)
+        self.policy = resolve_policy(memory, model.config)
         self.postprocess = postprocess or PostProcess()
         self.with_logits = with_logits
-        self._tracks: dict[ObjectId, Track] = {}
-        self._logits = LogitStore() if logits is None else logits
-        self._pursuit = Pursuit(self.policy)
         self.features: FrameFeatures = FeatureCache(model, video)
-        self.remind: Callable[[int], None] = lambda _: None  # told of a frame before it is looked at; may `restore`
         self.num_frames = recorded_length(video)
+        self._objects: dict[ObjectId, ObjectState] = {}
+        self._results: ResultStore = InMemoryResults() if results is None else results
+        self._tracker = ObjectTracker(model, self.policy, restore_maps=self._restore_maps)
 
     @property
     def size(self) -> Size:
@@ -84,59 +100,48 @@ class VideoSession:
     @property
     def object_ids(self) -> tuple[ObjectId, ...]:
         """Objects in the order of their first prompts."""
-        return tuple(self._tracks)
+        return tuple(self._objects)
 
     def prompt(self, frame_index: int, *, object_id: ObjectId, prompts: Prompts, name: str | None = None) -> FrameMasks:
-        """Say something about one object on one frame; see `prompt_objects`. A name labels it in the results."""
+        """Prompt one object on one frame; see `prompt_objects`. A name labels the object in the results."""
         out = self.prompt_objects(frame_index, {object_id: prompts})
         if name is not None:
-            self._tracks[object_id].name = name
+            self._objects[object_id].name = name
         return out
 
     @torch.inference_mode()
     def prompt_objects(
         self, frame_index: int, prompts: Mapping[ObjectId, Prompts], *, replace: bool = False
     ) -> FrameMasks:
-        """Say something about several objects on one frame and see the masks of this frame.
+        """Prompt several objects on one frame and return the masks of this frame.
 
-        Prompts of one frame add up: clicks join earlier clicks and refine what is there (the tracked mask, if there is
-        one), a new box replaces the old one, a mask replaces everything.
+        Prompts of one frame add up: clicks join earlier clicks and refine the current mask (the tracked one, if there
+        is one), a new box replaces the old one, a mask replaces everything.
 
         Args:
             frame_index: the frame.
             prompts: by object.
-            replace: forget what was said about these objects on this frame before.
+            replace: discard the earlier prompts of these objects on this frame.
 
         Raises:
             FrameRangeError: no such frame.
             PromptError: prompts that do not fit the frame. Nothing has changed then.
         """
-        frame_index = self._checked_frame(frame_index)
-        features, merged, starts, answered = self._answer(frame_index, prompts, replace)
-        self._past.store(frame_index, answered)
-        for i, asked in merged.items():
-            track = self._tracks.setdefault(i, Track())
-            track.say(frame_index, asked, corrects=i in starts and starts[i].tracked)
-            track.belief.settle()
-            if not self.policy.keep_memories:
-                track.doubt(frame_index)
-            track.bank.drop([frame_index] if asked.is_absent else [])
-        banks = {i: (self._tracks[i].bank, answered[i]) for i, asked in merged.items() if not asked.is_absent}
-        keep(self.model, features, frame_index, banks, prompted=True)
-        self._pursuit.learn(self._past, frame_index, merged)
-        return self._collect(frame_index, answered)
+        answer = self._answer(frame_index, prompts, replace=replace)
+        self._keep_answer(answer)
+        return self._collect(answer.frame_index, answer.masks)
 
     @torch.inference_mode()
     def preview(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
-        """The masks that `prompt_objects` would answer with, of these objects alone; nothing changes."""
-        frame_index = self._checked_frame(frame_index)
-        _, merged, _, answered = self._answer(frame_index, prompts)
-        return frame_masks(Frame.of(self.video, frame_index), answered, self.model, self.postprocess, given=merged)
+        """Return the masks that `prompt_objects` would return for these objects, without changing anything."""
+        answer = self._answer(frame_index, prompts)
+        frame = Frame.of(self.video, answer.frame_index)
+        return frame_masks(frame, answer.masks, self.model, self.postprocess, given=answer.prompts)
 
     @torch.inference_mode()
-    def look_at(self, frame_index: int) -> EncodedImage:
-        """A frame for `ImageSegmenter.segment`: what could be prompted there, whatever is tracked."""
-        frame_index = self._checked_frame(frame_index)
+    def encoded_frame(self, frame_index: int) -> EncodedImage:
+        """A frame encoded for `ImageSegmenter.segment`, independent of what is tracked."""
+        frame_index = self._check_frame(frame_index)
         return EncodedImage(self.model.condition(self.features[frame_index], None), self.size)
 
     def propagate(
@@ -149,7 +154,7 @@ class VideoSession:
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Iterator[FrameMasks]:
-        """Track objects and yield the masks of each frame as it is done.
+        """Track the prompted objects and yield the masks of each frame as it is done.
 
         Args:
             direction: "forward" runs from the first prompted frame to the end; "reverse" from the last prompted frame
@@ -157,23 +162,66 @@ class VideoSession:
                 so that these come twice, the second time complete.
             start: the lowest frame to track.
             end: one more than the highest frame to track; both mean the same in every direction.
-            objects: which to track and to yield, None for all; looked at before each frame, so that the caller of a
-                running pass may take one out or put one in.
+            objects: which to track and to yield, None for all; read before each frame, so that the caller of a
+                running pass may add or remove one.
             progress: called with (frames done, frames in all) after each frame.
-            cancel: asked before each frame; True ends the pass. What is done is kept.
+            cancel: called before each frame; True ends the pass. Finished frames are kept.
 
         Raises:
             FrameRangeError: the range is empty or outside the video.
-            PromptError: nothing was prompted yet.
+            PromptError: there are no prompts.
         """
+        return self.track({}, direction, start=start, end=end, objects=objects, progress=progress, cancel=cancel)
+
+    def track(
+        self,
+        prompts: Mapping[int, Mapping[ObjectId, Prompts]],
+        direction: Direction = "forward",
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        objects: Collection[ObjectId] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Iterator[FrameMasks]:
+        """Track objects with prompts of many frames given in advance; otherwise as `propagate`.
+
+        Each frame's prompts are answered when a pass arrives there, as corrections of what tracking finds. Prompts on
+        frames that no pass visits are answered before the first frame.
+
+        Args:
+            prompts: by frame and object; they add to earlier prompts.
+            direction, start, end, objects, progress, cancel: as in `propagate`.
+
+        Raises:
+            FrameRangeError: no such frame, or the range is empty or outside the video.
+            PromptError: prompts that do not fit the video, or none at all. Nothing has changed then.
+        """
+        checked = {self._check_frame(i): check_prompts(each, self.size) for i, each in prompts.items()}
+        starts = {i: set(state.starts) for i, state in self._objects.items()}
+        for frame_index, each in checked.items():
+            for i in each:
+                self._check_first_frame(i, frame_index)
+                starts.setdefault(i, set()).add(frame_index)
         passes = plan_passes(
             direction,
             start,
             end,
             num_frames=self.num_frames,
-            prompted={i: t.starts for i, t in self._tracks.items() if objects is None or i in objects},
+            prompted={i: frames for i, frames in starts.items() if frames and (objects is None or i in objects)},
             look_ahead=self.policy.look_ahead,
         )
+        for frame_index in sorted(checked, reverse=direction == "reverse"):
+            visits = [p for p in passes if frame_index in p.frames]
+            for i, prompt in checked[frame_index].items():
+                is_tracked = objects is None or i in objects
+                visited = is_tracked and any(p.tracks(frame_index, starts[i]) for p in visits)
+                if self.policy.look_ahead or not visited:
+                    self.prompt_objects(frame_index, {i: prompt})
+                else:
+                    state = self._objects.setdefault(i, ObjectState())
+                    state.prompts[frame_index] = merge_prompts(state.prompts.get(frame_index), prompt)
+                    state.pending.add(frame_index)
         return self._run(passes, objects, progress, cancel)
 
     def _run(
@@ -186,41 +234,62 @@ class VideoSession:
         total, done = sum(len(p.frames) for p in passes), 0
         for current in passes:
             try:
-                for frame_index in visiting(self.features, current.frames, len(self._tracks)):
+                for frame_index in prefetching(self.features, current.frames, len(self._objects)):
                     if cancel is not None and cancel():
                         return
-                    with sharing(self.features):
+                    with sharing_threads(self.features):
                         out = self._visit(frame_index, current, objects)
                     done += 1
                     if progress is not None:
                         progress(done, total)
                     yield out
-            finally:  # a pass that is broken off has told what it has told
-                for i, track in self._tracks.items():
-                    for frame_index in settle(track):
-                        self._logits.drop((i, frame_index))
+            finally:  # also where the caller stops early
+                self._keep_best_hypotheses()
 
     def masks(self, frame_index: int) -> FrameMasks:
         """The results so far on one frame."""
-        frame_index = self._checked_frame(frame_index)
-        self.remind(frame_index)
-        return self._collect(frame_index, {})
+        frame_index = self._check_frame(frame_index)
+        self._load_near(frame_index)
+        return self._stored_masks(frame_index, self._objects)
 
     def masklets(self) -> dict[ObjectId, Masklet]:
         """The results so far by object."""
-        return {i: track.masklet(i, self.size, self.model.config.full_name) for i, track in self._tracks.items()}
+        found = {}
+        for object_id, state in self._objects.items():
+            frames = {i: self._result(object_id, i) for i in sorted(self._results.frames(object_id))}
+            found[object_id] = Masklet(
+                object_id=object_id,
+                size=self.size,
+                frames={i: result.mask for i, result in frames.items()},
+                presence={i: result.presence for i, result in frames.items()},
+                iou={i: result.iou for i, result in frames.items()},
+                confidence={i: r.confidence for i, r in frames.items() if r.confidence is not None},
+                prompted=tuple(sorted(state.prompts.keys() - state.pending)),
+                name=state.name,
+                model=self.model.config.full_name,
+            )
+        return found
 
     def clear(self, frame_index: int, object_id: ObjectId) -> None:
-        """Take back what was said about an object on a frame; without any prompt left, the object is forgotten.
+        """Remove the prompts of an object on a frame; an object without any prompt left is forgotten.
 
         Raises:
             UnknownObjectError: no such object.
-            PromptError: nothing was said about it on this frame.
+            PromptError: the object has no prompts on this frame.
         """
-        track = self._track(object_id)
-        track.unprompt(frame_index)
-        self._logits.drop((object_id, frame_index))
-        if not track.starts:
+        state = self._state(object_id)
+        if frame_index not in state.prompts:
+            frames = ", ".join(map(str, sorted(state.prompts)))
+            raise PromptError(f"frame {frame_index} has no prompts to clear (prompted frames: {frames})")
+        state.remove_prompts(frame_index)
+        self._results.drop(object_id, frame_index)
+        tracked = self._tracker.objects.get(object_id)
+        if tracked is not None:
+            tracked.hypotheses.keep_best()  # no other hypothesis may remember the frame
+            tracked.absence.pop(frame_index, None)
+            tracked.bank.drop([frame_index])
+            tracked.bank.drop(invalidated_frames(frame_index, tracked.bank.recent, state.visited))
+        if not state.starts:
             self.forget(object_id)
 
     def forget(self, object_id: ObjectId) -> None:
@@ -229,172 +298,430 @@ class VideoSession:
         Raises:
             UnknownObjectError: no such object.
         """
-        for frame_index in self._track(object_id).results:
-            self._logits.drop((object_id, frame_index))
-        del self._tracks[object_id]
+        self._state(object_id)
+        for frame_index in list(self._results.frames(object_id)):
+            self._results.drop(object_id, frame_index)
+        del self._objects[object_id]
+        self._tracker.objects.pop(object_id, None)
 
     @torch.inference_mode()
     def memory(self, object_id: ObjectId) -> ObjectMemory:
-        """What is remembered of an object after the last frame tracked, to be saved or carried to another video.
+        """The memory of an object after the last tracked frame, to be saved or carried to another video.
 
         Raises:
             UnknownObjectError: no such object.
+            PromptError: there is no memory, because the object was only marked as absent.
         """
-        self._track(object_id)
-        return self._pursuit.memory(self._past, object_id)
+        state = self._state(object_id)
+        tracked = self._tracker.objects.get(object_id, TrackedObject())
+        last = tracked.hypotheses.last_frame
+        last = max(state.prompts) if last is None else last
+        reverse, best = state.visited.get(last, False), tracked.hypotheses.best
+        following = self._tracker.context(last, reverse=reverse).following
+        frames, maps = self._tracker.readable(best, following)
+        self._restore_maps([(object_id, best.bank, MemorySelection(tuple((i, 0) for i in sorted(maps)), ()))])
+        memory = ObjectMemory.of(self.model, best, following.frame_index, frames)
+        return memory.time_reversed() if reverse else memory
 
     def resume(self, frame_index: int, *, object_id: ObjectId, memory: ObjectMemory, continues: bool = False) -> None:
-        """Let `propagate` follow an object from a frame on as it is remembered; see `StreamTracker.resume`.
+        """Track an object from a frame on with a memory from elsewhere; see `StreamTracker.resume`.
 
         Raises:
             FrameRangeError: no such frame.
             WeightsError: the memory is of another model, other weights or another input size.
-            PromptError: the object is there already.
+            PromptError: the session has this object already.
         """
-        frame_index, object_id = self._checked_frame(frame_index), checked_id(object_id)
-        if object_id in self._tracks:
-            raise PromptError(f"object {object_id} is there already: forget it first, or take another id")
-        belief = memory.belief(self.model, frame_index, continues=continues)
-        self._tracks[object_id] = Track(belief=belief, resumed=frame_index)
+        frame_index, object_id = self._check_frame(frame_index), check_object_id(object_id)
+        if object_id in self._objects:
+            raise PromptError(f"object {object_id} exists already: forget it first, or take another id")
+        hypotheses = memory.hypotheses(self.model, frame_index, continues=continues)
+        self._tracker.objects[object_id] = TrackedObject(hypotheses)
+        self._objects[object_id] = ObjectState(resumed=frame_index)
 
     def frame_state(self, object_id: ObjectId, frame_index: int) -> FrameState:
-        """What is known of an object on a frame, to be written down and given to `restore` later.
+        """Everything known of an object on a frame, to be saved and given to `restore` later.
 
         Raises:
             UnknownObjectError: no such object.
-            FrameRangeError: nothing is known of it on this frame.
+            FrameRangeError: the object was neither prompted nor tracked on this frame.
         """
-        track = self._track(object_id)
-        if frame_index not in track.results:
+        state, result = self._state(object_id), self._results.get(object_id, frame_index)
+        if result is None:
             raise FrameRangeError(f"object {object_id} was neither prompted nor tracked on frame {frame_index}")
-        prompted = frame_index in track.prompts
-        return track.state(frame_index, self._past.stored_logits(object_id, frame_index) if prompted else None)
+        prompted, bank = frame_index in state.prompts, self._tracker.objects[object_id].bank
+        entry = bank.prompted.get(frame_index) or bank.recent.get(frame_index)
+        logits = self._logits(object_id, frame_index)[0, 0].float().cpu().numpy() if prompted else None
+        return FrameState(
+            result=result,
+            prompts=state.prompts.get(frame_index),
+            reverse=state.visited.get(frame_index),
+            object_score=entry.object_score if entry else 0.0,
+            pointer=entry.pointer[0].float().cpu().numpy() if entry else None,
+            logits=logits,
+        )
 
-    def restore(
-        self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "", join: bool = False
-    ) -> None:
-        """Take an object back as it was written down, in place of what is known of it now. Nothing is computed.
+    def restore(self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "") -> None:
+        """Restore an object from saved frame states, in place of what is known of it. Nothing is computed.
 
-        Prompted frames are recalled exactly as before. Of tracked frames only the mask is known, which their memories
-        are made of again and corrections start from. With ``join`` they come beside what is known, which stays.
+        Memories of prompted frames are restored exactly. Of tracked frames only the mask is known: their memories are
+        encoded from it again, and corrections start from it.
 
         Raises:
             FrameRangeError: a frame that the video does not have.
             PromptError: no frame is prompted, or masks, logits and pointers do not fit the video and the model.
-            UnknownObjectError: there is no such object to join.
         """
-        object_id = checked_id(object_id)
-        frames = {self._checked_frame(frame_index): state for frame_index, state in frames.items()}
-        for state in frames.values():
-            state.check(self.size, self.model.config)
-        if not join and all(state.prompts is None for state in frames.values()):
+        object_id = check_object_id(object_id)
+        frames = self._checked_states(frames)
+        if all(state.prompts is None for state in frames.values()):
             raise PromptError("an object without any prompt cannot be restored")
-        track = self._track(object_id) if join else Track(name=name)
-        frames = {i: state for i, state in frames.items() if i not in track.results}
-        written = {(object_id, i): state.logits for i, state in frames.items() if state.logits is not None}
-        self._logits.put(written)  # first, because it fails where there is no room
-        if not join and object_id in self._tracks:
-            for i in self._tracks[object_id].results:
-                if (object_id, i) not in written:
-                    self._logits.drop((object_id, i))
-        track.restore(frames, like=torch.empty(1, dtype=self.model.dtype, device=self.model.device))
-        self._tracks[object_id] = track
+        self._put_state_logits(object_id, frames)  # first, because it fails where there is no room
+        for i in list(self._results.frames(object_id)):
+            if i not in frames or frames[i].logits is None:
+                self._results.drop(object_id, i)
+        self._objects[object_id] = ObjectState(name=name)
+        self._tracker.objects[object_id] = TrackedObject()
+        self._join(object_id, frames)
 
-    def _answer(
-        self, frame_index: int, prompts: Mapping[ObjectId, Prompts], replace: bool = False
-    ) -> tuple[ImageFeatures, dict[ObjectId, Prompts], dict[ObjectId, Start], dict[ObjectId, ChosenMask]]:
-        """The frame, everything said about it with these prompts, the model's answer and its start. Nothing changes."""
-        self.remind(frame_index)
-        prompts = checked_prompts(prompts, self.size)
-        tracks = {i: self._tracks.get(i) or Track() for i in prompts}
-        for i, track in tracks.items():
-            if frame_index < track.begins:
-                raise PromptError(f"object {i} was resumed on frame {track.begins} and cannot be prompted before it")
-        again = {i for i in tracks if replace and frame_index in tracks[i].prompts}
-        merged = {i: p if i in again else tracks[i].merged(frame_index, p) for i, p in prompts.items()}
+    def _checked_states(self, frames: Mapping[int, FrameState]) -> dict[int, FrameState]:
+        checked = {self._check_frame(frame_index): state for frame_index, state in frames.items()}
+        for state in checked.values():
+            state.check(self.size, self.model.config)
+        return checked
+
+    def _put_state_logits(self, object_id: ObjectId, frames: Mapping[int, FrameState]) -> None:
+        self._results.put_logits({(object_id, i): s.logits for i, s in frames.items() if s.logits is not None})
+
+    def _join(self, object_id: ObjectId, frames: Mapping[int, FrameState]) -> None:
+        """Add saved states to what is known of an object."""
+        state, tracked = self._objects[object_id], self._tracker.objects[object_id]
+        like = torch.empty(1, dtype=self.model.dtype, device=self.model.device)
+        for i, saved in sorted(frames.items()):
+            self._results.put(object_id, i, saved.result)
+            if saved.prompts is not None:
+                state.prompts[i] = saved.prompts
+                tracked.absence[i] = saved.prompts.is_absent
+            if saved.reverse is not None:
+                state.visited[i] = saved.reverse
+            if saved.pointer is not None and (saved.prompts is not None or saved.reverse is not None):
+                pointer = torch.from_numpy(saved.pointer.copy()).to(like)[None]
+                entry = MemoryEntry(None, pointer, saved.object_score, saved.result.iou)
+                tracked.bank.put(i, entry, prompted=saved.prompts is not None)
+
+    def _load_near(self, frame_index: int) -> None:
+        """Take over the states around a frame that the result store holds from elsewhere."""
+        for object_id, frames in self._results.load_near(frame_index, self.object_ids).items():
+            known = self._results.frames(object_id)
+            states = {i: state for i, state in self._checked_states(frames).items() if i not in known}
+            self._put_state_logits(object_id, states)
+            self._join(object_id, states)
+
+    # --- prompts -----------------------------------------------------------------------------------------------------
+
+    def _answer(self, frame_index: int, prompts: Mapping[ObjectId, Prompts], *, replace: bool = False) -> _Answer:
+        """Answer prompts on a frame from what is known now. Nothing changes."""
+        frame_index = self._check_frame(frame_index)
+        self._load_near(frame_index)
+        prompts = check_prompts(prompts, self.size)
+        merged: dict[ObjectId, Prompts] = {}
+        restart: set[ObjectId] = set()
+        for i, prompt in prompts.items():
+            self._check_first_frame(i, frame_index)
+            before = self._objects[i].prompts.get(frame_index) if i in self._objects else None
+            replaced = replace and before is not None
+            merged[i] = prompt if replaced else merge_prompts(before, prompt)
+            if replaced or (prompt.box is not None and self.model.config.guided_corrections):
+                restart.add(i)
         features = self.features[frame_index]
-        starts = self._pursuit.starts(self._past, {i: tracks[i] for i in merged if merged[i].mask is None}, frame_index)
-        boxed = {i for i, p in prompts.items() if p.box is not None and self.model.config.guided_corrections}
-        starts = {i: start.afresh if i in again | boxed else start for i, start in starts.items()}
-        starts = guided(self.model, features, merged, starts, self.size)
-        return features, merged, starts, respond(self.model, features, merged, starts, self.size)
+        starts = self._starts(features, frame_index, [i for i in merged if merged[i].mask is None])
+        starts = {i: PromptStart(start.embedding) if i in restart else start for i, start in starts.items()}
+        masks, corrected = answer_prompts(self.model, features, merged, starts, self.size)
+        return _Answer(frame_index, features, merged, masks, corrected)
+
+    def _starts(
+        self, features: ImageFeatures, frame_index: int, object_ids: list[ObjectId]
+    ) -> dict[ObjectId, PromptStart]:
+        """What answers start from: memory and the last logits where the frame was tracked."""
+        starts = {
+            i: PromptStart(None, *self._previous_logits(i, frame_index)) for i in object_ids if i in self._objects
+        }
+        memories: dict[ObjectId, tuple[MemoryBank, MemorySelection]] = {}
+        for i in () if self.model.config.guided_corrections else starts:  # guided answers read no memory
+            visited = self._objects[i].visited
+            if frame_index in visited:
+                best = self._tracker.objects[i].hypotheses.best
+                context = self._tracker.context(frame_index, reverse=visited[frame_index])
+                selection = select(best, context, self.policy)
+                if selection is not None:
+                    memories[i] = best.bank, selection
+        if memories:
+            self._restore_maps((i, bank, selection) for i, (bank, selection) in memories.items())
+            conditioned = condition_on_memory(self.model, features, list(memories.values()), self.policy)
+            for row, i in enumerate(memories):
+                starts[i] = starts[i]._replace(embedding=conditioned.embedding[[row]])
+        return starts
+
+    def _previous_logits(self, object_id: ObjectId, frame_index: int) -> tuple[Float[Tensor, "1 1 s s"] | None, bool]:
+        """The logits that clicks correct, or None where there is no mask to correct; and whether it was tracked."""
+        state, frames = self._objects[object_id], self._results.frames(object_id)
+        prompts = state.prompts.get(frame_index)
+        if frame_index not in frames or (prompts is not None and prompts.is_absent):
+            return None, False
+        logits = self._logits(object_id, frame_index)
+        if prompts is None:
+            context = FrameContext(frame_index, state.visited.get(frame_index, False))
+            if self._tracker.objects[object_id].is_absent(context) and not (logits > 0).any():
+                return None, False
+        return logits, state.was_tracked(frame_index, frames)
+
+    def _keep_answer(self, answer: _Answer) -> None:
+        """Make an answer the result of its frame, invalidate what was tracked from it before, and remember it."""
+        frame_index = answer.frame_index
+        self._put_logits(frame_index, answer.masks)
+        for i, prompts in answer.prompts.items():
+            state = self._objects.setdefault(i, ObjectState())
+            state.set_answered(frame_index, prompts, corrects=i in answer.corrected)
+            tracked = self._tracker.objects.setdefault(i, TrackedObject())
+            tracked.hypotheses.keep_best()
+            if not self.policy.keep_memories:
+                tracked.bank.drop(invalidated_frames(frame_index, tracked.bank.recent, state.visited))
+        self._tracker.remember_answers(answer.features, frame_index, answer.prompts, answer.masks)
+        for i in answer.prompts:
+            visited = self._objects[i].visited
+            if frame_index in visited:  # the rules' state of this frame is out of date
+                self._tracker.objects[i].hypotheses.best.state.motion = None
+                self._pass_prompted(i, self._tracker.context(frame_index, reverse=visited[frame_index]))
+
+    # --- passes ------------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def _visit(self, frame_index: int, current: Pass, objects: Collection[ObjectId] | None) -> FrameMasks:
-        """Track every object that is due on this frame."""
-        self.remind(frame_index)
+        """Track every object that a pass tracks on this frame, and answer its prompts."""
+        self._load_near(frame_index)
         due = [
             i
-            for i, track in self._tracks.items()
+            for i, state in self._objects.items()
             if (objects is None or i in objects)
-            and track.begins <= frame_index
-            and current.asks(frame_index, track.starts)
+            and state.first_frame <= frame_index
+            and current.tracks(frame_index, state.starts)
         ]
-        ways = self._pursuit.visit(self._past, frame_index, current.reverse, due)
-        signs = {i: Signs.of(each) for i, each in ways.items()}
-        out = self._collect(frame_index, {i: each[0].chosen for i, each in ways.items()}, objects, signs)
+        if self._tracker.shot_cuts is not None and due:
+            self._tracker.shot_cuts.observe(frame_index, self.features[frame_index])
+        context = self._tracker.context(frame_index, reverse=current.reverse)
+        tracked: list[ObjectId] = []
+        prompts: dict[ObjectId, Prompts] = {}
+        for i in due:
+            state = self._objects[i]
+            if frame_index not in state.prompts:
+                if i in self._tracker.objects and not self._other_pass_decides(i, context):
+                    tracked.append(i)
+            elif frame_index in state.pending or self._is_provisional(i, context):
+                prompts[i] = state.prompts[frame_index]
+            else:
+                state.visited[frame_index] = current.reverse
+                self._pass_prompted(i, context)
+        known = [*tracked, *(i for i in prompts if i in self._tracker.objects)]
+        prediction = self._tracker.predict(
+            lambda: self.features[frame_index], context, objects=known, prompts=prompts, size=self.size
+        )
+        self._put_logits(frame_index, prediction.masks)
+        self._tracker.commit(lambda: self.features[frame_index], context, prediction)
+        for i in prediction.masks:
+            self._objects[i].visited[frame_index] = current.reverse
+        for i in prediction.answers:
+            self._objects[i].set_answered(frame_index, prompts[i], corrects=i in prediction.corrected)
+        out = self._collect(frame_index, prediction.masks, objects, prediction.confidence_inputs)
         if self.policy.tree is not None:
-            for i, each in ways.items():
-                others = {id(way.chosen): self._masks(frame_index, {i: way.chosen}, {}) for way in each[1:]}
-                tell(self._tracks[i], frame_index, each, others)
-        self._pursuit.prune(self._past, frame_index, reverse=current.reverse)
+            self._record_hypotheses(frame_index, prediction)
+        if not self.policy.keep_memories:
+            self._tracker.prune_maps(context.following, lambda i: self._objects[i].first_frame)
         return out
 
-    @property
-    def _past(self) -> Past:
-        return Past(self.model, self._tracks, self._logits, self.features)
+    def _is_provisional(self, object_id: ObjectId, context: FrameContext) -> bool:
+        """Whether clicks and a box were answered before any pass reached their frame, and tracking can help now."""
+        state, frame_index = self._objects[object_id], context.frame_index
+        answered_alone = state.prompts[frame_index].mask is None and frame_index not in state.visited
+        return answered_alone and not self.policy.look_ahead and self._tracker.can_track(object_id, context)
+
+    def _other_pass_decides(self, object_id: ObjectId, context: FrameContext) -> bool:
+        """Whether an object that a person marked as absent was found here by a pass in the other direction."""
+        state, frame_index = self._objects[object_id], context.frame_index
+        return (
+            self._tracker.objects[object_id].is_absent(context)
+            and frame_index in self._results.frames(object_id)
+            and state.visited.get(frame_index, context.reverse) != context.reverse
+        )
+
+    def _pass_prompted(self, object_id: ObjectId, context: FrameContext) -> None:
+        """Let the rules take in a prompted frame whose answer stays as it is."""
+        if self.policy.rules:
+            frame_index = context.frame_index
+            is_absent = self._objects[object_id].prompts[frame_index].is_absent
+            mask = absent_mask(self.model) if is_absent else self._remembered_mask(object_id, frame_index)
+            self._tracker.pass_prompted(object_id, mask, context)
+
+    def _record_hypotheses(self, frame_index: int, prediction: FramePrediction) -> None:
+        """Record the result of every hypothesis: the most likely one may be another at the end of the pass."""
+        for i, candidates in prediction.candidates.items():
+            results = {id(candidates[0].chosen): self._result(i, frame_index)}
+            for candidate in candidates[1:]:
+                if id(candidate.chosen) not in results:
+                    masks = frame_masks(
+                        Frame.of(self.video, frame_index), {i: candidate.chosen}, self.model, self.postprocess, given={}
+                    )
+                    results[id(candidate.chosen)] = frame_results(masks)[i]
+            hypotheses = self._tracker.objects[i].hypotheses.hypotheses
+            for hypothesis, candidate in dict(zip(hypotheses, candidates, strict=True)).items():
+                hypothesis.results = _PathResult(frame_index, results[id(candidate.chosen)], hypothesis.results)
+
+    def _keep_best_hypotheses(self) -> None:
+        """At the end of a pass, make the results of the most likely hypothesis those of the object."""
+        for i, tracked in self._tracker.objects.items():
+            path: _PathResult | None = tracked.hypotheses.best.results
+            for hypothesis in tracked.hypotheses.distinct:
+                hypothesis.results = None
+            while path is not None:
+                frame_index, result = path.frame_index, path.result
+                if frame_index not in self._objects[i].prompts and self._results.get(i, frame_index) != result:
+                    self._results.put(i, frame_index, result)
+                    self._results.drop_logits(i, frame_index)
+                path = path.before
+
+    # --- memories and results ----------------------------------------------------------------------------------------
+
+    def _restore_maps(self, selections: MapsToRestore) -> None:
+        """Encode spatial memories again that were dropped and are about to be read, frame by frame."""
+        dropped: dict[tuple[int, bool], list[tuple[MemoryBank, ChosenMask]]] = {}
+        for i, bank, selection in selections:
+            for frame_index, _ in selection.maps:
+                if frame_index not in bank.mapped:
+                    key = frame_index, frame_index in self._objects[i].prompts
+                    dropped.setdefault(key, []).append((bank, self._remembered_mask(i, frame_index)))
+        for (frame_index, prompted), masks in sorted(dropped.items(), key=lambda item: item[0]):
+            self._tracker.encode(self.features[frame_index], frame_index, masks, prompted=prompted)
+
+    def _remembered_mask(self, object_id: ObjectId, frame_index: int) -> ChosenMask:
+        """The mask that a memory was encoded from."""
+        entry = self._tracker.objects[object_id].bank[frame_index]
+        logits = self._logits(object_id, frame_index)
+        iou, score = logits.new_tensor([[entry.iou], [entry.object_score]])
+        return ChosenMask(logits, iou, entry.pointer, score)
+
+    def _logits(self, object_id: ObjectId, frame_index: int) -> Float[Tensor, "1 1 s s"]:
+        """The logits of a result; where only its mask is known, logits that stand for the mask."""
+        logits = self._results.get_logits(object_id, frame_index)
+        if logits is not None:
+            return torch.from_numpy(logits).to(self.model.device)[None, None]
+        mask = self._result(object_id, frame_index).mask.to_mask()
+        return mask_logits(mask, self.model.config.image_size, self.model.device)
+
+    def _put_logits(self, frame_index: int, masks: Mapping[ObjectId, ChosenMask]) -> None:
+        """Store logits; done before anything else changes, because it fails where there is no room."""
+        self._results.put_logits({(i, frame_index): mask.logits[0, 0].cpu().numpy() for i, mask in masks.items()})
 
     def _collect(
         self,
         frame_index: int,
-        fresh: Mapping[ObjectId, ChosenMask],
+        masks: Mapping[ObjectId, ChosenMask],
         objects: Collection[ObjectId] | None = None,
-        signs: Mapping[ObjectId, Signs] | None = None,
+        confidence_inputs: Mapping[ObjectId, ConfidenceInputs] | None = None,
     ) -> FrameMasks:
-        """The masks of a frame: fresh ones, and those known from before. Fresh ones become results."""
-        chosen: dict[ObjectId, ChosenMask] = {}
+        """Turn the masks of a frame into results, and return them with those known from before."""
+        shown = [i for i in self._objects if objects is None or i in objects]
+        new = {i: masks[i] for i in shown if i in masks}
         given: dict[ObjectId, Region | Prompts] = {}
-        by_logits = self.with_logits or self.postprocess.non_overlap
-        for i, track in self._tracks.items():
-            if objects is not None and i not in objects:
-                continue
-            if i in fresh:
-                chosen[i] = fresh[i]
-            elif frame_index in track.results:
-                chosen[i] = self._past.shown(i, frame_index)
-                if not (by_logits and (i, frame_index) in self._logits):
-                    given[i] = track.results[frame_index].mask.to_mask()
-            asked = track.prompts.get(frame_index)
-            if asked is not None and (i not in given or asked.mask is not None):
-                given[i] = asked
-        out = with_confidence(self._masks(frame_index, chosen, given), signs or {}, self.model.config.name)
-        for row, i in enumerate(out.object_ids):
-            if i not in fresh:  # exactly as before: a probability turned into a logit and back is not
-                known = self._tracks[i].results[frame_index]
-                out.presence[row] = known.presence
-                if out.confidence is not None and known.confidence is not None:
-                    out.confidence[row] = known.confidence
-        for i, result in results_of(out).items():
-            if i in fresh or by_logits:
-                self._tracks[i].results[frame_index] = result
-        return out
+        earlier: dict[ObjectId, FrameResult] = {}
+        if new and self.postprocess.non_overlap:  # the masks of other objects may change
+            for i in shown:
+                result = None if i in masks else self._results.get(i, frame_index)
+                if result is not None:
+                    earlier[i] = result
+                    logits = self._logits(i, frame_index)
+                    score = logits.new_zeros(1)
+                    new[i] = ChosenMask(logits, score, score.new_zeros(1, self.model.config.embed_dim), score)
+                    if self._results.get_logits(i, frame_index) is None:
+                        given[i] = result.mask.to_mask()
+            new = {i: new[i] for i in shown if i in new}
+        for i in new:
+            prompts = self._objects[i].prompts.get(frame_index)
+            if prompts is not None and (i not in given or prompts.mask is not None):
+                given[i] = prompts
+        computed = frame_masks(
+            Frame.of(self.video, frame_index),
+            new,
+            self.model,
+            self.postprocess,
+            given=given,
+            confidence_inputs=confidence_inputs or {},
+            with_logits=self.with_logits,
+        )
+        for i, result in frame_results(computed).items():
+            self._results.put(i, frame_index, replace(earlier[i], mask=result.mask) if i in earlier else result)
+        complete = len(computed) == sum(self._results.get(i, frame_index) is not None for i in shown)
+        if complete and not earlier:
+            return computed
+        return self._stored_masks(frame_index, shown)
 
-    def _masks(
-        self,
-        frame_index: int,
-        chosen: Mapping[ObjectId, ChosenMask],
-        given: Mapping[ObjectId, Region | Prompts],
-    ) -> FrameMasks:
-        frame = Frame.of(self.video, frame_index)
-        return frame_masks(frame, chosen, self.model, self.postprocess, given=given, with_logits=self.with_logits)
+    def _stored_masks(self, frame_index: int, object_ids: Collection[ObjectId]) -> FrameMasks:
+        """The results of a frame, read from the store."""
+        found = {i: result for i in object_ids if (result := self._results.get(i, frame_index)) is not None}
+        logits = None
+        if self.with_logits:
+            low_res = [self._logits(i, frame_index) for i in found]
+            prompts = [self._objects[i].prompts.get(frame_index) for i in found]
+            logits = frame_logits(
+                Frame.of(self.video, frame_index),
+                torch.cat(low_res) if low_res else torch.zeros(0, 1, 1, 1),
+                [None if one is None or one.mask is not None else one for one in prompts],
+                self.model,
+                self.postprocess,
+            )
+        return FrameMasks(
+            frame_index=frame_index,
+            object_ids=tuple(found),
+            masks=np.stack([r.mask.to_mask() for r in found.values()]) if found else np.zeros((0, *self.size), bool),
+            presence=np.array([r.presence for r in found.values()], np.float32),
+            iou=np.array([r.iou for r in found.values()], np.float32),
+            logits=logits,
+            confidence=np.array([r.iou if r.confidence is None else r.confidence for r in found.values()], np.float32),
+        )
 
-    def _track(self, object_id: ObjectId) -> Track:
-        if object_id not in self._tracks:
-            known = ", ".join(map(str, self._tracks)) or "none"
-            raise UnknownObjectError(f"there is no object {object_id} (objects: {known})")
-        return self._tracks[object_id]
+    def _result(self, object_id: ObjectId, frame_index: int) -> FrameResult:
+        result = self._results.get(object_id, frame_index)
+        assert result is not None, f"no result of object {object_id} on frame {frame_index}"
+        return result
 
-    def _checked_frame(self, frame_index: int) -> int:
+    def _state(self, object_id: ObjectId) -> ObjectState:
+        if object_id not in self._objects:
+            known = ", ".join(map(str, self._objects)) or "none"
+            raise UnknownObjectError(f"unknown object {object_id} (objects: {known})")
+        return self._objects[object_id]
+
+    def _check_first_frame(self, object_id: ObjectId, frame_index: int) -> None:
+        first = self._objects[object_id].first_frame if object_id in self._objects else 0
+        if frame_index < first:
+            raise PromptError(
+                f"object {object_id} was resumed on frame {first} and cannot be prompted before it, got {frame_index}"
+            )
+
+    def _check_frame(self, frame_index: int) -> int:
         if not isinstance(frame_index, int | np.integer) or not 0 <= frame_index < self.num_frames:
-            raise FrameRangeError(f"the video has frames 0 to {self.num_frames - 1}, got frame {frame_index!r}")
+            raise FrameRangeError(f"expected a frame from 0 to {self.num_frames - 1}, got {frame_index!r}")
         return int(frame_index)
+
+
+class _Answer(NamedTuple):
+    """Prompts of one frame with their answers, before they become results."""
+
+    frame_index: int
+    features: ImageFeatures
+    prompts: dict[ObjectId, Prompts]
+    masks: dict[ObjectId, ChosenMask]
+    corrected: Collection[ObjectId]
+
+
+class _PathResult(NamedTuple):
+    """The result of one hypothesis on a frame, and of the frames before it."""
+
+    frame_index: int
+    result: FrameResult
+    before: _PathResult | None

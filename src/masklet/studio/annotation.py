@@ -15,7 +15,7 @@ from sqlalchemy import select
 from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verdict, Work
 from masklet.engine.tasks import Queue
 from masklet.errors import MaskletError, MediaError, TaskError
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.editing import PromptRequest, prompt_object
 from masklet.studio.errors import ConflictError, ForbiddenError, NotFoundError
 from masklet.studio.frame_codec import row_of, row_prompts
@@ -331,7 +331,7 @@ def masklet_rows(version: MaskletVersion) -> list[FrameRow]:
         presence = masklet.presence.get(frame, float(bool(mask.area)))
         bounded = min(max(presence, MIN_PRESENCE), 1 - MIN_PRESENCE)
         state = FrameState(
-            result=Result(mask, presence, masklet.iou.get(frame, 1.0)),
+            result=FrameResult(mask, presence, masklet.iou.get(frame, 1.0)),
             prompts=prompts.get(frame),
             object_score=math.log(bounded / (1 - bounded)),
         )

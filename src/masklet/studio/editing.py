@@ -196,7 +196,7 @@ def preview(
 
 def candidates(project: OpenProject, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
     """Return the candidate masks of prompts, without memory; the mask that is chosen by default comes first."""
-    segmenter, encoded = ImageSegmenter(project.tracker.model), project.tracker.look_at(frame)
+    segmenter, encoded = ImageSegmenter(project.tracker.model), project.tracker.encoded_frame(frame)
     entries = mask_set_json(segmenter.segment(encoded, prompts, candidates=3))
     if segmenter.model.config.ranked_clicks:
         return entries

@@ -12,8 +12,8 @@ from jaxtyping import Float32
 
 from masklet.backends.protocol import Model
 from masklet.errors import FormatError, PromptError
+from masklet.predict.results import FrameResult, FrameState
 from masklet.predict.review import REVIEW_BELOW, estimate_confidence
-from masklet.predict.track import FrameState, Result
 from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle, Size
 
@@ -119,7 +119,7 @@ def state_of(row: FrameRow, size: Size, *, model: str = "", stale: bool = False)
     logits = _decompress(row.logits) if row.model == model else None
     side = 0 if logits is None else round(len(logits) ** 0.5)
     return FrameState(
-        result=Result(Rle(size, row.mask), row.presence, row.iou),
+        result=FrameResult(Rle(size, row.mask), row.presence, row.iou),
         prompts=row_prompts(row),
         reverse=row.reverse,
         object_score=row.score,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from masklet.backends.protocol import Model
 from masklet.lru_cache import LruCache
 from masklet.model.malloc import release_freed_memory
 from masklet.model.tensors import ImageFeatures
-from masklet.predict.logit_store import LogitStore
 from masklet.predict.preprocessing import frame_tensor
+from masklet.predict.results import FrameState, InMemoryResults
 from masklet.predict.session import VideoSession
-from masklet.predict.track import FrameState
 from masklet.studio.frame_codec import model_key, states_of
 from masklet.studio.frame_server import FrameServer, MediaFrames
 from masklet.studio.revisions import Revisions
@@ -56,6 +55,46 @@ class MediaFeatures:
         return features
 
 
+class ProjectResults(InMemoryResults):
+    """The results of a project: tracked frames are read from the database when the tracker comes near them.
+
+    Args:
+        revisions: the content of projects.
+        project_id: the project.
+        size: (height, width) of the media.
+        model: `model_key` of the model that tracks.
+    """
+
+    def __init__(self, revisions: Revisions, project_id: str, size: Size, model: str) -> None:
+        super().__init__(LOGIT_BYTES)
+        self._revisions, self._project_id, self._size, self._model = revisions, project_id, size, model
+        self._loaded: set[int] = set()
+
+    def reset(self) -> None:
+        """Read all frames again when they are needed."""
+        self._loaded.clear()
+
+    def load_near(
+        self, frame_index: int, object_ids: Collection[ObjectId]
+    ) -> Mapping[ObjectId, Mapping[int, FrameState]]:
+        """The tracked frames that memory selection may read from a frame; prompted ones are restored already."""
+        loaded: dict[ObjectId, dict[int, FrameState]] = {}
+        for block in range(max(0, frame_index - REACH) // BLOCK, (frame_index + REACH) // BLOCK + 1):
+            if block in self._loaded:
+                continue
+            self._loaded.add(block)
+            rows = self._revisions.frames(self._project_id, block * BLOCK, (block + 1) * BLOCK, object_ids)
+            tracked: dict[ObjectId, list[FrameRow]] = {}
+            for row in rows:
+                if row.prompt is None:
+                    tracked.setdefault(row.object_id, []).append(row)
+            prompted = self._revisions.prompted_frames(self._project_id) if tracked else {}
+            for object_id, own in tracked.items():
+                states = states_of(own, self._size, prompted.get(object_id, {}), model=self._model)
+                loaded.setdefault(object_id, {}).update(states)
+        return loaded
+
+
 @dataclass(eq=False)
 class OpenProject:
     """One project in memory; only the thread of its device uses it.
@@ -65,7 +104,7 @@ class OpenProject:
         tracker: holds its prompts, results and memories.
         source: the frames that the tracker reads.
         media: as listed.
-        blocks: ranges of frames whose tracked results were restored.
+        results: of the tracker.
         busy: number of jobs that use it; it is not closed while there is one.
         used: when it was last used (`time.monotonic`).
     """
@@ -74,7 +113,7 @@ class OpenProject:
     tracker: VideoSession
     source: MediaFrames
     media: MediaRow
-    blocks: set[int] = field(default_factory=set)
+    results: ProjectResults
     busy: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -131,10 +170,10 @@ class Device:
     def _restored(self, project_id: str) -> OpenProject:
         _, media = self._revisions.store.project(project_id)
         source = MediaFrames(media, self._frame_server)
-        tracker = VideoSession(self.model, source, logits=LogitStore(LOGIT_BYTES))
+        results = ProjectResults(self._revisions, project_id, (media.height, media.width), model_key(self.model))
+        tracker = VideoSession(self.model, source, results=results)
         tracker.features = MediaFeatures(self.model, media.id, source, self.features)
-        project = OpenProject(project_id, tracker, source, media)
-        tracker.remind = lambda frame: self._restore_near(project, frame)
+        project = OpenProject(project_id, tracker, source, media, results)
         self.restore(project)
         return project
 
@@ -144,7 +183,7 @@ class Device:
         Only prompted frames are restored at once; tracked ones when the tracker comes near them, so that the cost does
         not depend on the length of the video. Prompts that another model has answered are restored by their masks.
         """
-        project.blocks.clear()
+        project.results.reset()
         rows: dict[ObjectId, list[FrameRow]] = {}
         for row in self._revisions.prompted_rows(project.id):
             rows.setdefault(row.object_id, []).append(row)
@@ -160,23 +199,6 @@ class Device:
         for frame, object_id, mask in foreign:
             if mask.area:
                 tracker.prompt_objects(frame, {object_id: Prompts.from_mask(mask.to_mask())}, replace=True)
-
-    def _restore_near(self, project: OpenProject, frame: int) -> None:
-        """Restore the tracked frames that memory selection may read from a frame."""
-        for block in range(max(0, frame - REACH) // BLOCK, (frame + REACH) // BLOCK + 1):
-            if block in project.blocks:
-                continue
-            project.blocks.add(block)
-            start, end = block * BLOCK, (block + 1) * BLOCK
-            rows = self._revisions.frames(project.id, start, end, project.tracker.object_ids)
-            tracked: dict[ObjectId, list[FrameRow]] = {}
-            for row in rows:
-                if row.prompt is None:  # prompted frames are restored already
-                    tracked.setdefault(row.object_id, []).append(row)
-            prompted = self._revisions.prompted_frames(project.id) if tracked else {}
-            for object_id, own in tracked.items():
-                states = states_of(own, project.size, prompted.get(object_id, {}), model=model_key(self.model))
-                project.tracker.restore(object_id, states, join=True)
 
     def reload(self, project_id: str) -> None:
         """Bring an open project back to its state in the database, after a change that could not be written."""

@@ -1,18 +1,24 @@
-"""Memory over time: what an object's past is, which of it a frame looks at, and one step of tracking."""
+"""Tracking: memory banks, which memories a frame reads, the parts of one step, and memory policies."""
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection, choose
-from masklet.tracking.step import answers, follow, look, remember, settle
+from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.step import (
+    choose_masks,
+    condition_on_memory,
+    decode_prompts,
+    decode_unprompted,
+    encode_memories,
+)
 
 __all__ = [
     "MemoryBank",
     "MemoryEntry",
     "MemoryPolicy",
     "MemorySelection",
-    "answers",
-    "choose",
-    "follow",
-    "look",
-    "remember",
-    "settle",
+    "choose_masks",
+    "condition_on_memory",
+    "decode_prompts",
+    "decode_unprompted",
+    "encode_memories",
+    "select_memories",
 ]

@@ -1,4 +1,4 @@
-"""What an object looks like: the picture's features under its mask."""
+"""Appearance embeddings: the mean image feature under a mask, to compare what two masks show."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
 
-SPREAD = 1e-3
-"""Added to the spread of a feature, which may be 0."""
+EPSILON = 1e-3
+"""Added to the standard deviation of a feature map, which may be 0."""
 
 
-def looks(features: ImageFeatures, masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:
-    """The look of what is under each mask, of length 1: two of them are as alike as their product; 0 for empty masks.
+def appearance_embeddings(features: ImageFeatures, masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:
+    """Compute a unit vector for each mask; 0 for an empty mask. The cosine similarity of two is their dot product.
 
-    Half of it is the mean feature at stride 16 as it stands out from the whole picture, half the mean at stride 8.
+    Half of the vector is the mean feature at stride 16, standardized over the image; half is the mean at stride 8.
 
     Args:
-        features: of the picture, unconditioned (batch of 1 or a row for each object).
-        masks: of each object, any number.
+        features: of the image, unconditioned (batch of 1, or a row for each object).
+        masks: any number for each object, at any size.
     """
     coarse, fine = (level.detach().float() for level in (features.embedding, features.stride8))
     coarse = coarse - coarse.mean((2, 3), keepdim=True)
-    coarse = coarse / (coarse.square().mean((2, 3), keepdim=True).sqrt() + SPREAD)  # `std` is slower by much
+    coarse = coarse / (coarse.square().mean((2, 3), keepdim=True).sqrt() + EPSILON)  # `std` is much slower
     halves = [_mean_under(level, masks) for level in (coarse, fine)]
     return F.normalize(torch.cat(halves, dim=-1), dim=-1)
 
 
-def alike(seen: Float32[np.ndarray, "k f"], known: Float32[np.ndarray, "n _"]) -> Float32[np.ndarray, " k"]:
-    """AppearanceGate of each look to the known one that is most like it, -1 to 1; 1 where none is known."""
-    return np.asarray((seen @ known.T).max(axis=1)) if len(known) else np.ones(len(seen), np.float32)
+def max_similarity(
+    embeddings: Float32[np.ndarray, "k f"], references: Float32[np.ndarray, "n _"]
+) -> Float32[np.ndarray, " k"]:
+    """Cosine similarity of each embedding with the most similar reference, -1 to 1; 1 without references."""
+    if not len(references):
+        return np.ones(len(embeddings), np.float32)
+    return np.asarray((embeddings @ references.T).max(axis=1))
 
 
 def _mean_under(level: Float[Tensor, "p c h w"], masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:

@@ -1,4 +1,4 @@
-"""What is remembered of one object, as plain data."""
+"""The memory bank of one object, as plain data (paper section 4, "Memory bank")."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class MemoryEntry:
-    """One frame of one object.
+    """The memory of one object on one frame.
 
     Attributes:
-        map: spatial memory at stride 16; large, so a bank may drop it, or None where it was.
-        pointer: object pointer; small.
+        map: spatial memory at stride 16; None once a bank has dropped it to save space.
+        pointer: object pointer.
         object_score: logit of the presence head; the object was visible where it is above 0.
         iou: predicted IoU of the mask, 0 to 1.
-        look: what was under the mask looks like (`tracking.look`), or None where it is not known.
+        appearance: unit vector of `appearance_embeddings`, or None where it was not computed.
     """
 
     map: Float[Tensor, "1 d h w"] | None
     pointer: Float[Tensor, "1 c"]
     object_score: float
     iou: float
-    look: Float[Tensor, " f"] | None = None
+    appearance: Float[Tensor, " f"] | None = None
 
     @cached_property
     def quality(self) -> float:
-        """(2 presence - 1) * IoU: 1 for a sure and exact mask, 0 or less where the object is hardly there."""
+        """(2 * presence - 1) * IoU: 1 for a certain and exact mask, 0 or less where the object is hardly visible."""
         return math.tanh(self.object_score / 2) * self.iou
 
 
 @dataclass(eq=False)
 class MemoryBank:
-    """All memories of one object by frame index. Maps and pointers age apart: an entry may have lost its map.
+    """All memories of one object by frame index. Spatial maps and pointers have different lifetimes.
 
     Attributes:
-        prompted: frames a person prompted; tracking never overwrites them.
-        recent: frames the model tracked.
-        mapped: the frames whose entry still holds its map.
+        prompted: frames that a person prompted; tracking never overwrites them.
+        recent: frames that were tracked.
+        mapped: frames whose entry still holds its spatial map.
     """
 
     prompted: dict[int, MemoryEntry] = field(default_factory=dict)
@@ -59,8 +59,12 @@ class MemoryBank:
     def __len__(self) -> int:
         return len(self.prompted) + len(self.recent)
 
+    def copy(self) -> MemoryBank:
+        """A bank that changes independently and shares its entries."""
+        return MemoryBank(dict(self.prompted), dict(self.recent), set(self.mapped))
+
     def put(self, frame_index: int, entry: MemoryEntry, *, prompted: bool) -> None:
-        """Remember a frame; a prompted one takes the place of a tracked one, never the other way round."""
+        """Add a frame. A prompted entry replaces a tracked one, never the other way round."""
         if prompted:
             self.recent.pop(frame_index, None)
             self.prompted[frame_index] = entry
@@ -70,16 +74,15 @@ class MemoryBank:
             self.mapped.add(frame_index)
 
     def drop(self, frames: Collection[int]) -> None:
-        """Forget these frames."""
+        """Remove the entries of these frames."""
         for i in frames:
             self.prompted.pop(i, None)
             self.recent.pop(i, None)
         self.mapped.difference_update(frames)
 
     def drop_maps(self, frames: Collection[int]) -> None:
-        """Forget the maps of these frames; pointers stay."""
+        """Remove the spatial maps of these frames; pointers stay."""
         for i in self.mapped.intersection(frames):
             entries = self.prompted if i in self.prompted else self.recent
-            entry = entries[i]
-            entries[i] = replace(entry, map=None)
+            entries[i] = replace(entries[i], map=None)
         self.mapped.difference_update(frames)

@@ -1,4 +1,4 @@
-"""The settings of memory rules: which past to trust, what to keep for good, which candidate to follow."""
+"""Settings of the memory rules beyond SAM 2: gating, anchors, motion, hypothesis tree, shot cuts, appearance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What all rules have in common: settings that are at least 0."""
+    """Base of all rules: settings that are at least 0."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -18,23 +18,22 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate(Rule):
-    """Recent memories are those that can be trusted, however far back, and not simply the last ones.
+    """Read reliable recent memories, however far back, in place of the last ones.
 
-    A frame is trusted when the object was there, its predicted IoU is above ``min_iou``, and the quality
-    ``(2 presence - 1) * IoU`` is above ``min_quality`` (the memory selection of SAM 3). Trusted frames carry time codes
-    by rank, so that none is skipped.
+    A frame is reliable when the object was visible, its predicted IoU is above ``min_iou``, and the quality
+    ``(2 * presence - 1) * IoU`` is above ``min_quality`` (the memory selection of SAM 3). Temporal codes are given by
+    rank, so that none is skipped.
 
     Attributes:
-        min_iou: predicted IoU of a trusted frame.
-        min_quality: of a trusted frame.
-        newest: the frame just before is recalled even where it is not trusted.
-        stride: recent maps are those of every so many frames, beside the newest.
-        reach: how many frames back memories are looked for.
-        maps: recent maps recalled; more than the model has time codes share them by interpolation. 0 for as many as it
-            has codes.
+        min_iou: predicted IoU of a reliable frame.
+        min_quality: quality of a reliable frame.
+        newest: read the previous frame even where it is not reliable.
+        stride: read maps of every stride-th frame, beside the newest.
+        reach: how many frames back to search.
+        maps: recent maps read; with more than the model has temporal codes, codes are interpolated. 0 for as many as
+            there are codes.
         shared: every prompted or lasting memory after the first takes the place of a recent one.
-        emphasis: keys of memories are scaled by up to so much more or less, in the order of their presence
-            (SAM2Long: 0.05).
+        emphasis: scale the keys of memories by 1 +- this, in the order of their presence (SAM2Long: 0.05).
     """
 
     min_iou: float = 0.0
@@ -54,16 +53,17 @@ class Gate(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Anchors(Rule):
-    """Some tracked frames become lasting memories, which count as prompted ones (DAM4SAM, arXiv 2411.17576).
+    """Keep some tracked frames as lasting memories, which count as prompted ones (DAM4SAM, arXiv 2411.17576).
 
     Attributes:
-        limit: how many are kept.
-        min_iou: predicted IoU of such a frame.
-        area_band: its area may differ by so much, as a share, from the median of the last 10 visible ones.
-        spacing: frames between two of them, at least.
-        reveal: a frame qualifies only where another candidate shows a look-alike: with its largest extra part, the
-            mask's box would overlap the old box by at most this IoU. None for no such condition.
-        diverse: where there are too many, the most redundant pointer goes; else the oldest.
+        limit: number of anchors kept.
+        min_iou: predicted IoU of an anchor.
+        area_band: largest relative difference of its area from the median of the last 10 visible ones.
+        spacing: smallest number of frames between two anchors.
+        reveal: a frame qualifies only where another candidate reveals a distractor: the box of the mask extended by
+            the largest extra part of that candidate has at most this IoU with the box of the mask. None for no such
+            condition.
+        diverse: drop the anchor with the most redundant pointer; else the oldest.
     """
 
     limit: int = 3
@@ -76,20 +76,20 @@ class Anchors(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Motion(Rule):
-    """Among candidates, the one where the object was going (SAMURAI, arXiv 2411.11922): a Kalman filter on its box.
+    """Choose the candidate nearest to the box predicted by a Kalman filter (SAMURAI, arXiv 2411.11922).
 
     Attributes:
-        weight: of the overlap with the predicted box; the rest is that of the predicted IoU.
-        steady: frames before the prediction is trusted.
-        min_iou: predicted IoU below which the filter starts anew.
-        patience: frames without the object after which it starts anew.
+        weight: weight of the IoU with the predicted box; the rest is that of the predicted IoU.
+        min_stable_frames: frames before the prediction is used.
+        min_iou: predicted IoU below which the filter restarts.
+        patience: frames without the object after which the filter restarts.
         presence_logit: the object counts as present where the presence logit is above this.
-        margin: separate parts of a mask that lie outside the expected box, grown by this share of its sides, are left
-            out where another part lies inside. None leaves masks alone, as published.
+        margin: remove components of a mask outside the expected box, grown by this share of its sides, where another
+            component lies inside. None leaves masks alone, as published.
     """
 
     weight: float = 0.25
-    steady: int = 15
+    min_stable_frames: int = 15
     min_iou: float = 0.3
     patience: int = 30
     presence_logit: float = 0.0
@@ -103,12 +103,12 @@ class Motion(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Tree(Rule):
-    """Several stories of an object are followed, and the most likely one is told (SAM2Long, arXiv 2410.16268).
+    """Track several hypotheses of an object and return the most likely one (SAM2Long, arXiv 2410.16268).
 
     Attributes:
-        paths: how many.
-        certain_logit: where no path's presence logit is further from 0 than this, paths are kept apart by what they
-            say; elsewhere the likeliest are kept.
+        paths: number of hypotheses.
+        certain_logit: where no hypothesis has a presence logit further from 0 than this, keep hypotheses with
+            different predictions; elsewhere keep the most likely ones.
     """
 
     paths: int = 3
@@ -121,43 +121,46 @@ class Tree(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cuts(Rule):
-    """Where the picture changes at once, courses end and recent memory is dropped; prompted and lasting memory stays.
+class ShotCuts(Rule):
+    """Detect shot cuts: motion states end there and recent memory is dropped; prompted and lasting memory stays.
 
     Attributes:
-        min_change: cosine distance of two frames' descriptors that is a cut,
-        factor: if it is also so many times the change that is usual in this video.
-        forget: recent memory is dropped; else a cut only ends the courses of `Motion`.
+        min_change: cosine distance between the descriptors of two frames,
+        factor: and how many times the usual change of the video it must be.
+        drop_recent: drop recent memory at a cut; else a cut only ends the states of `Motion`.
     """
 
     min_change: float = 0.08
     factor: float = 3.0
-    forget: bool = True
+    drop_recent: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppearanceGate(Rule):
-    """A mask that does not look like the object is something else: it is not remembered, and soon not shown.
+    """Hide and do not remember masks that do not look like the object.
 
-    For models whose presence head seldom says that an object is hidden. A look is the mean image feature under a mask
-    (`tracking.look`). The object's looks are those of its prompted masks and, as it turns and comes nearer, those of
-    tracked ones that could be trusted and stayed so for a while: what slides over an object is not trusted for long.
-    AppearanceGate is the cosine similarity of a look with the one of these most like it.
+    For models whose presence head seldom detects that an object is hidden. Similarity is the cosine similarity of the
+    mask's appearance embedding (`tracking.appearance`) with the most similar reference. References are the prompted
+    masks and, as the object turns and comes nearer, tracked masks that stayed reliable for a while: what occludes an
+    object is not reliable for long.
 
     Attributes:
-        least: likeness below which the object is absent at once, until it is trusted again.
-        trusted: likeness below which a `Gate` passes a frame over,
-        patience: and the object is absent after so many such frames in a row, until it is trusted again.
-        delay: a trusted look is one of the object's own when so many trusted frames have followed it. Without a gate
-            only prompted looks are.
+        min_similarity: below this the object is absent at once, until a frame is reliable again.
+        reliable_similarity: below this a `Gate` skips a frame,
+        patience: and the object is absent after so many such frames in a row, until one is reliable again.
+        delay: a reliable mask becomes a reference after so many reliable frames. Without a gate only prompted masks
+            are references.
     """
 
-    least: float = 0.75
-    trusted: float = 0.85
+    min_similarity: float = 0.75
+    reliable_similarity: float = 0.85
     patience: int = 12
     delay: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.least <= self.trusted <= 1:
-            raise ValueError(f"AppearanceGate takes least <= trusted <= 1, got {self.least} and {self.trusted}")
+        if not self.min_similarity <= self.reliable_similarity <= 1:
+            raise ValueError(
+                "AppearanceGate takes min_similarity <= reliable_similarity <= 1, "
+                f"got {self.min_similarity} and {self.reliable_similarity}"
+            )

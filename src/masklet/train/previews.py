@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from masklet.geometry import logits_to_image
 from masklet.io.overlay import draw_overlay, draw_prompts
 from masklet.model.sam2 import Sam2
-from masklet.tracking.step import settle
+from masklet.tracking.step import choose_masks
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import BOTTOM_RIGHT, NEGATIVE, POSITIVE, TOP_LEFT
 from masklet.train.unroll import Unroll
@@ -68,7 +68,7 @@ def make_preview(model: Sam2, batch: TrainBatch) -> Preview:
     predicted = batch.masks[:, :count].clone()
     prompts: list[ObjectPrompt] = []
     for step in Unroll(model, batch):
-        chosen = settle(model, step.prediction, step.ranked)
+        chosen = choose_masks(model, step.prediction, step.ranked)
         masks = logits_to_image(chosen.logits, (side, side))[:, 0] > 0
         for i, row in enumerate(step.rows):
             if row < count:

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.memory_selection import MemoryPolicy, choose
-from masklet.tracking.step import answers, look, remember, settle
+from masklet.tracking.memory_selection import MemoryPolicy, select_memories
+from masklet.tracking.step import choose_masks, condition_on_memory, decode_prompts, encode_memories
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import first_prompts, next_clicks
 
@@ -107,10 +107,10 @@ class Unroll:
     def _tracked(self, frame: int, rows: list[int], features: ImageFeatures, store: bool) -> Iterator[Step]:
         """Predict objects from memory; objects with a mask prompt get no corrections."""
         selections = [
-            (bank, choose(frame, prompted=bank.prompted, recent=bank.recent, policy=self.policy))
+            (bank, select_memories(frame, prompted=bank.prompted, recent=bank.recent, policy=self.policy))
             for bank in (self.banks[row] for row in rows)
         ]
-        clicks = ClickRounds(self, frame, rows, look(self.model, features, selections, self.policy))
+        clicks = ClickRounds(self, frame, rows, condition_on_memory(self.model, features, selections, self.policy))
         yield clicks.predict([PromptTensors.none(1, self.model.device)] * len(rows))
         correctable = [i for i, row in enumerate(rows) if self.plan.kinds[row] != "mask"]
         corrected = correctable if frame in self.plan.corrected else []
@@ -126,7 +126,7 @@ class Unroll:
     def _store(
         self, frame: int, rows: Sequence[int], features: ImageFeatures, chosen: ChosenMask, *, prompted: bool
     ) -> None:
-        entries = remember(self.model, features, chosen, prompted=prompted)
+        entries = encode_memories(self.model, features, chosen, prompted=prompted)
         for row, entry in zip(rows, entries, strict=True):
             self.banks[row].put(frame, entry, prompted=prompted)
 
@@ -148,7 +148,7 @@ class ClickRounds:
         """Make the first prediction."""
         self.prompts = prompts
         step = self._decode(list(range(len(self.rows))))
-        self.chosen = settle(self.unroll.model, step.prediction, step.ranked)
+        self.chosen = choose_masks(self.unroll.model, step.prediction, step.ranked)
         return step
 
     def correct(self, places: list[int]) -> Iterator[Step]:
@@ -167,16 +167,16 @@ class ClickRounds:
                     own_logits[None],
                 )
             step = self._decode(places)
-            self.chosen = replace_rows(self.chosen, places, settle(model, step.prediction, step.ranked))
+            self.chosen = replace_rows(self.chosen, places, choose_masks(model, step.prediction, step.ranked))
             yield step
 
     def _decode(self, places: list[int]) -> Step:
         prompts = [self.prompts[i] for i in places]
         conditioned, model = self.conditioned.rows(places), self.unroll.model
         if self.unroll.checkpointing:
-            prediction, ranked = checkpoint(answers, model, conditioned, prompts, use_reentrant=False)
+            prediction, ranked = checkpoint(decode_prompts, model, conditioned, prompts, use_reentrant=False)
         else:
-            prediction, ranked = answers(model, conditioned, prompts)
+            prediction, ranked = decode_prompts(model, conditioned, prompts)
         return Step(self.frame, [self.rows[i] for i in places], prediction, ranked, prompts)
 
 

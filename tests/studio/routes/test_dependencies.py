@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from masklet.predict.track import FrameState, Result
+from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.frame_codec import row_of
 from masklet.types import Rle
 
@@ -35,6 +35,6 @@ def test_a_timeline_that_has_grown_is_sent(studio: Any) -> None:
     etag = studio.client.get(f"/api/{path}").headers["etag"]
     assert known(studio, path, etag) == 304
     with studio.services.revisions.edit(project, revision=revision) as edit:
-        state = FrameState(result=Result(Rle.from_mask(np.eye(48, 72, dtype=bool)), 0.9, 0.9))
+        state = FrameState(result=FrameResult(Rle.from_mask(np.eye(48, 72, dtype=bool)), 0.9, 0.9))
         edit.put_frames([row_of(1, 1, state)])
     assert known(studio, path, etag) == 200

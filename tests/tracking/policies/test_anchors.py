@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.policies.anchors import nearest_alternative, qualifies, with_limit
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.state import FrameContext, State
+from masklet.tracking.policies.anchors import distractor_box_iou, qualifies, with_limit
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.state import FrameContext, PolicyState
 from masklet.tracking.rules import Anchors
 
 
-def evidence(*, iou: float = 0.9, score: float = 5.0, alternative: tuple[int, int] | None = (12, 12)) -> Evidence:
+def evidence(
+    *, iou: float = 0.9, score: float = 5.0, alternative: tuple[int, int] | None = (12, 12)
+) -> DecoderCandidates:
     """A mask of 4 x 4 cells at (2, 2); an alternative that adds another 3 x 3 elsewhere, and specks."""
     masks = np.zeros((3, 16, 16), bool)
     masks[:, 2:6, 2:6] = True
@@ -23,7 +25,7 @@ def evidence(*, iou: float = 0.9, score: float = 5.0, alternative: tuple[int, in
         x, y = alternative
         masks[1, y : y + 3, x : x + 3] = True
     masks[2, 6, 3] = True
-    return Evidence(masks, np.array([iou, 0.5, 0.5], np.float32), np.ones(3, np.float32), score)
+    return DecoderCandidates(masks, np.array([iou, 0.5, 0.5], np.float32), np.ones(3, np.float32), score)
 
 
 AREA = 16 / 256
@@ -59,20 +61,20 @@ def test_qualifies(name: str) -> None:
         if {"at", "reverse"} & set(seen)
         else FrameContext(40)
     )
-    state = State(areas=known.get("areas", {39: AREA}), anchors=known.get("anchors", ()))
+    state = PolicyState(areas=known.get("areas", {39: AREA}), anchors=known.get("anchors", ()))
     assert qualifies(state, evidence(**seen), 0, at, known.get("rule", Anchors())) is expected
 
 
 def test_an_empty_mask_does_not_qualify() -> None:
-    nothing = Evidence(np.zeros((1, 4, 4), bool), np.ones(1, np.float32), np.ones(1, np.float32), 5.0)
-    assert not qualifies(State(), nothing, 0, FrameContext(3), Anchors(reveal=None))
+    nothing = DecoderCandidates(np.zeros((1, 4, 4), bool), np.ones(1, np.float32), np.ones(1, np.float32), 5.0)
+    assert not qualifies(PolicyState(), nothing, 0, FrameContext(3), Anchors(reveal=None))
 
 
 def test_only_the_largest_extra_part_counts() -> None:
     found = evidence(alternative=None)
     found.masks[1, 2:6, 7:9] = True  # larger, near: 4 x 7 cells with the object
     found.masks[1, 15, 15] = True
-    assert nearest_alternative(found, 0) == pytest.approx(16 / 28)
+    assert distractor_box_iou(found, 0) == pytest.approx(16 / 28)
 
 
 def bank(pointers: dict[int, tuple[float, float]]) -> MemoryBank:

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from masklet.tracking.appearance import alike
+from masklet.tracking.appearance import max_similarity
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies.appearance_gate import is_there, known
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.policy import Choice, decide, on_result, prune, select
-from masklet.tracking.policies.state import FrameContext, Hypothesis, State
+from masklet.tracking.policies.appearance_gate import appearance_references, is_visible
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.policy import Choice, choose_candidate, prune, select, update_state
+from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
 from masklet.tracking.rules import AppearanceGate, Gate, Motion
 
 MAP, POINTER = torch.zeros(1, 1, 1, 1), torch.ones(1, 2)
 GATE = Gate(min_quality=0.0, newest=False)
-POLICY = MemoryPolicy(gate=GATE, likeness=AppearanceGate(least=0.7, trusted=0.85, patience=3, delay=4))
+POLICY = MemoryPolicy(
+    gate=GATE, appearance=AppearanceGate(min_similarity=0.7, reliable_similarity=0.85, patience=3, delay=4)
+)
 NOW = FrameContext(1)
 
 
@@ -39,11 +41,13 @@ def prompted(*entries: MemoryEntry) -> MemoryBank:
     return bank
 
 
-def seen(story: Hypothesis, *degrees: float, at: FrameContext = NOW, score: float = 5.0) -> Evidence:
+def seen(story: Hypothesis, *degrees: float, at: FrameContext = NOW, score: float = 5.0) -> DecoderCandidates:
     """Candidates that look so; the first is the best by predicted IoU."""
-    likeness = alike(np.stack([direction(angle) for angle in degrees]), known(story, at, POLICY))
+    likeness = max_similarity(
+        np.stack([direction(angle) for angle in degrees]), appearance_references(story, at, POLICY)
+    )
     iou = np.array([0.9, 0.5, 0.4][: len(degrees)], np.float32)
-    return Evidence(np.ones((len(degrees), 4, 4), bool), iou, likeness, score)
+    return DecoderCandidates(np.ones((len(degrees), 4, 4), bool), iou, likeness, score)
 
 
 def followed(*degrees: float, reverse: bool = False) -> tuple[Hypothesis, list[bool]]:
@@ -52,9 +56,9 @@ def followed(*degrees: float, reverse: bool = False) -> tuple[Hypothesis, list[b
     for t, angle in enumerate(degrees, start=1):
         at = FrameContext(-t if reverse else t, reverse)
         evidence = seen(story, angle, at=at)
-        choice = decide(story, evidence, at, POLICY)
+        choice = choose_candidate(story, evidence, at, POLICY)
         story.bank.put(at.frame_index, entry(angle, score=5.0 if choice.visible else -5.0), prompted=False)
-        on_result(story, evidence, choice, at, POLICY)
+        update_state(story, evidence, choice, at, POLICY)
         there.append(choice.visible)
     return story, there
 
@@ -80,10 +84,12 @@ def test_an_object_that_turns_is_followed_and_what_slides_over_it_is_not() -> No
     turning = [3.0 * t for t in range(31)]
     story, there = followed(*turning)
     assert all(there)
-    assert known(story, FrameContext(32), POLICY) @ direction(90) == pytest.approx([0, *LATELY], abs=1e-6)
+    assert appearance_references(story, FrameContext(32), POLICY) @ direction(90) == pytest.approx(
+        [0, *LATELY], abs=1e-6
+    )
     story, there = followed(*[0] * 6, 15, 30, 60, *[80] * 30, 30)
     assert there == [True] * 8 + [False] * 31 + [True]
-    assert (known(story, FrameContext(41), POLICY) @ direction(0) > np.cos(np.radians(1))).all()
+    assert (appearance_references(story, FrameContext(41), POLICY) @ direction(0) > np.cos(np.radians(1))).all()
 
 
 LATELY = [np.sin(np.radians(3.0 * (30 - back))) for back in range(4, 15)]
@@ -92,46 +98,48 @@ LATELY = [np.sin(np.radians(3.0 * (30 - back))) for back in range(4, 15)]
 
 def test_without_a_gate_only_prompted_looks_count() -> None:
     story, _ = followed(*[10] * 20)
-    assert len(known(story, FrameContext(21), POLICY)) == 12
-    for policy in (MemoryPolicy(likeness=POLICY.likeness), MemoryPolicy(gate=GATE), MemoryPolicy()):
-        np.testing.assert_array_equal(known(story, FrameContext(21), policy), direction(0)[None])
+    assert len(appearance_references(story, FrameContext(21), POLICY)) == 12
+    for policy in (MemoryPolicy(appearance=POLICY.appearance), MemoryPolicy(gate=GATE), MemoryPolicy()):
+        np.testing.assert_array_equal(appearance_references(story, FrameContext(21), policy), direction(0)[None])
 
 
 def test_a_cut_leaves_the_prompted_looks() -> None:
     story, _ = followed(*[10] * 20)
-    np.testing.assert_array_equal(known(story, FrameContext(21, since=20), POLICY), direction(0)[None])
+    np.testing.assert_array_equal(
+        appearance_references(story, FrameContext(21, shot_start=20), POLICY), direction(0)[None]
+    )
 
 
 def test_the_candidate_counts_that_is_followed() -> None:
     """The best by predicted IoU is not the object; another that is like it does not make it so."""
     story = Hypothesis(prompted(entry(0)))
-    assert decide(story, seen(story, 90, 0, 0), NOW, POLICY) == Choice(0, visible=False)
-    assert decide(story, seen(story, 0, 90, 90), NOW, POLICY) == Choice(0, visible=True)
-    following = MemoryPolicy(likeness=AppearanceGate(), motion=Motion())
-    assert decide(story, seen(story, 0, 90, 90), NOW, following) == Choice(0, visible=True)
+    assert choose_candidate(story, seen(story, 90, 0, 0), NOW, POLICY) == Choice(0, visible=False)
+    assert choose_candidate(story, seen(story, 0, 90, 90), NOW, POLICY) == Choice(0, visible=True)
+    following = MemoryPolicy(appearance=AppearanceGate(), motion=Motion())
+    assert choose_candidate(story, seen(story, 0, 90, 90), NOW, following) == Choice(0, visible=True)
 
 
 def test_the_look_most_like_it_counts() -> None:
     story = Hypothesis(prompted(entry(0), entry(80), entry(None)))
-    assert seen(story, 75).alike == pytest.approx([np.cos(np.radians(5))], abs=1e-6)
+    assert seen(story, 75).similarity == pytest.approx([np.cos(np.radians(5))], abs=1e-6)
     story.bank.put(7, entry(170), prompted=False)  # what was just tracked is no evidence of itself
-    assert seen(story, 170, at=FrameContext(8)).alike[0] < 0.1
+    assert seen(story, 170, at=FrameContext(8)).similarity[0] < 0.1
 
 
 @pytest.mark.parametrize("bank", [prompted(entry(None)), prompted(entry(0, score=-10.0)), MemoryBank()])
 def test_where_no_look_is_known_all_is_alike(bank: MemoryBank) -> None:
     """Memories of other versions have none; a prompt that says "absent" shows nothing."""
     evidence = seen(Hypothesis(bank), 90)
-    assert evidence.alike == 1.0
-    assert is_there(State(), evidence, 0, NOW, POLICY)
+    assert evidence.similarity == 1.0
+    assert is_visible(PolicyState(), evidence, 0, NOW, POLICY)
 
 
 def test_presence_still_counts_and_without_the_rule_nothing_else() -> None:
     story = Hypothesis(prompted(entry(0)))
     gone = seen(story, 0, score=-1.0)
-    assert not is_there(story.state, gone, 0, NOW, POLICY)
-    assert is_there(story.state, seen(story, 90), 0, NOW, MemoryPolicy(gate=Gate()))
-    assert is_there(story.state, gone, 0, NOW, MemoryPolicy(motion=Motion(presence_logit=-2.0)))
+    assert not is_visible(story.state, gone, 0, NOW, POLICY)
+    assert is_visible(story.state, seen(story, 90), 0, NOW, MemoryPolicy(gate=Gate()))
+    assert is_visible(story.state, gone, 0, NOW, MemoryPolicy(motion=Motion(presence_logit=-2.0)))
 
 
 def test_a_gap_and_doubtful_frames_are_passed_over_by_memory() -> None:
@@ -140,23 +148,23 @@ def test_a_gap_and_doubtful_frames_are_passed_over_by_memory() -> None:
     recall = select(story, FrameContext(14), POLICY)
     assert recall is not None
     assert recall.frames == {0, 1, 2, 13}
-    assert story.state.unlike == {i: i + 1 for i in range(3, 13)}  # beyond patience from the first on
+    assert story.state.dissimilar == {i: i + 1 for i in range(3, 13)}  # beyond patience from the first on
     prune(story, FrameContext(3 + 64), POLICY)
-    assert min(story.state.unlike) == 3
+    assert min(story.state.dissimilar) == 3
     prune(story, FrameContext(13 + 64), POLICY)
-    assert story.state.unlike == {}  # no gate reaches so far back
+    assert story.state.dissimilar == {}  # no gate reaches so far back
 
 
 def test_in_reverse_frames_in_a_row_are_later_ones() -> None:
     story = Hypothesis(prompted(entry(0)))
-    story.state.unlike = {5: 3}
+    story.state.dissimilar = {5: 3}
     doubtful = seen(story, 40)
-    assert not is_there(story.state, doubtful, 0, FrameContext(4, reverse=True), POLICY)
-    assert is_there(story.state, doubtful, 0, FrameContext(6), MemoryPolicy(likeness=AppearanceGate(patience=4)))
-    assert is_there(story.state, doubtful, 0, FrameContext(4), POLICY)
+    assert not is_visible(story.state, doubtful, 0, FrameContext(4, reverse=True), POLICY)
+    assert is_visible(story.state, doubtful, 0, FrameContext(6), MemoryPolicy(appearance=AppearanceGate(patience=4)))
+    assert is_visible(story.state, doubtful, 0, FrameContext(4), POLICY)
 
 
-@pytest.mark.parametrize("settings", [{"least": -0.1}, {"least": 0.9}, {"trusted": 1.1}])
+@pytest.mark.parametrize("settings", [{"min_similarity": -0.1}, {"min_similarity": 0.9}, {"reliable_similarity": 1.1}])
 def test_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         AppearanceGate(**settings)

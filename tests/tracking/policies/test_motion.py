@@ -7,21 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.motion import Kalman, MotionState, advance, favorite, trimmed
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.motion import (
+    Kalman,
+    MotionState,
+    choose_by_motion,
+    update_motion,
+    without_distant_components,
+)
 from masklet.tracking.rules import Motion
 
 SIDE = 40
 
 
-def evidence(*boxes: tuple[int, int, int, int] | None, iou: list[float] | None = None, score: float = 5.0) -> Evidence:
+def evidence(
+    *boxes: tuple[int, int, int, int] | None, iou: list[float] | None = None, score: float = 5.0
+) -> DecoderCandidates:
     """Candidates that are boxes of cells, or empty."""
     masks = np.zeros((len(boxes), SIDE, SIDE), bool)
     for mask, box in zip(masks, boxes, strict=True):
         if box is not None:
             mask[box[1] : box[3], box[0] : box[2]] = True
     scores = np.array(iou or [0.9] * len(boxes), np.float32)
-    return Evidence(masks, scores, np.ones(len(boxes), np.float32), score)
+    return DecoderCandidates(masks, scores, np.ones(len(boxes), np.float32), score)
 
 
 def box_at(x: int) -> tuple[int, int, int, int]:
@@ -33,7 +41,7 @@ def walked(frames: list[int], rule: Motion, step: int = 1) -> MotionState | None
     course = None
     for t in frames:
         seen = evidence(box_at(2 + step * abs(t - frames[0])))
-        course = advance(course, seen, 0, t, rule, visible=True)
+        course = update_motion(course, seen, 0, t, rule, visible=True)
     return course
 
 
@@ -45,7 +53,7 @@ def test_it_learns_a_velocity_in_real_frames(frames: list[int]) -> None:
     sign = 1 if frames[-1] > frames[0] else -1
     ahead = frames[-1] + 3 * sign
     expected = np.array(box_at(2 + abs(ahead - frames[0]))) / SIDE
-    found = course.kalman.predict(abs(ahead - course.seen)).box
+    found = course.kalman.predict(abs(ahead - course.last_seen)).box
     np.testing.assert_allclose(found, expected, atol=1.2 / SIDE)
 
 
@@ -57,7 +65,7 @@ def test_the_gap_counts_not_the_number_of_calls() -> None:
     assert once.box[0] == pytest.approx(0.13)
 
 
-STEADY = Motion(steady=3, weight=0.5)
+STEADY = Motion(min_stable_frames=3, weight=0.5)
 
 
 @pytest.mark.parametrize(
@@ -69,52 +77,54 @@ def test_prediction_counts_once_it_is_steady(stable: int, chosen: int, trusted: 
     course = walked([0, 1, 2], STEADY)
     assert course is not None
     here = evidence(box_at(5), (30, 30, 36, 38), iou=[0.6, 0.8])
-    best, overlap = favorite(replace(course, stable=stable), here, 3, STEADY)
+    best, overlap = choose_by_motion(replace(course, stable_frames=stable), here, 3, STEADY)
     assert best == chosen
     assert (overlap is not None) is trusted
 
 
 @pytest.mark.parametrize(("weight", "chosen"), [(0.15, 1), (0.25, 0)])
 def test_weight_of_the_overlap(weight: float, chosen: int) -> None:
-    course = walked(list(range(5)), Motion(steady=3))
+    course = walked(list(range(5)), Motion(min_stable_frames=3))
     here = evidence(box_at(7), (30, 30, 36, 38), iou=[0.7, 0.9])
-    assert favorite(course, here, 5, Motion(steady=3, weight=weight))[0] == chosen
+    assert choose_by_motion(course, here, 5, Motion(min_stable_frames=3, weight=weight))[0] == chosen
 
 
 def test_an_empty_mask_never_starts_a_course() -> None:
     """The public code starts its filter at (0, 0, 0, 0)."""
-    assert advance(None, evidence(None), 0, 0, Motion(), visible=True) is None
+    assert update_motion(None, evidence(None), 0, 0, Motion(), visible=True) is None
 
 
 def test_an_absent_object_keeps_its_course_for_a_while() -> None:
     course = walked(list(range(8)), Motion(patience=4))
     away = evidence(box_at(30), score=-3.0)
-    assert advance(course, away, 0, 8, Motion(patience=4), visible=False) is course
-    assert advance(course, away, 0, 11, Motion(patience=4), visible=False) is course
-    assert advance(course, away, 0, 12, Motion(patience=4), visible=False) is None
+    assert update_motion(course, away, 0, 8, Motion(patience=4), visible=False) is course
+    assert update_motion(course, away, 0, 11, Motion(patience=4), visible=False) is course
+    assert update_motion(course, away, 0, 12, Motion(patience=4), visible=False) is None
 
 
 def test_after_a_long_gap_it_starts_anew() -> None:
     course = walked(list(range(8)), Motion(patience=4))
-    again = advance(course, evidence(box_at(30)), 0, 20, Motion(patience=4), visible=True)
+    again = update_motion(course, evidence(box_at(30)), 0, 20, Motion(patience=4), visible=True)
     assert again is not None
-    assert (again.seen, again.stable) == (20, 1)
-    assert favorite(course, evidence(box_at(9), box_at(30), iou=[0.6, 0.7]), 20, Motion(steady=1, patience=4)) == (
+    assert (again.last_seen, again.stable_frames) == (20, 1)
+    assert choose_by_motion(
+        course, evidence(box_at(9), box_at(30), iou=[0.6, 0.7]), 20, Motion(min_stable_frames=1, patience=4)
+    ) == (
         1,
         None,
     )
 
 
 def test_a_poor_mask_ends_the_trust_and_the_next_one_starts_it() -> None:
-    course = walked(list(range(6)), Motion(steady=3))
+    course = walked(list(range(6)), Motion(min_stable_frames=3))
     assert course is not None
-    poor = advance(course, evidence(box_at(8), iou=[0.2]), 0, 6, Motion(steady=3), visible=True)
+    poor = update_motion(course, evidence(box_at(8), iou=[0.2]), 0, 6, Motion(min_stable_frames=3), visible=True)
     assert poor is not None
-    assert poor.stable == 0
+    assert poor.stable_frames == 0
     assert poor.kalman is course.kalman
-    again = advance(poor, evidence(box_at(20)), 0, 7, Motion(steady=3), visible=True)
+    again = update_motion(poor, evidence(box_at(20)), 0, 7, Motion(min_stable_frames=3), visible=True)
     assert again is not None
-    assert (again.stable, again.kalman.mean[4]) == (1, 0.0)
+    assert (again.stable_frames, again.kalman.mean[4]) == (1, 0.0)
 
 
 def test_courses_of_two_objects_do_not_meet() -> None:
@@ -130,15 +140,19 @@ def test_parts_elsewhere_are_left_out() -> None:
     both = evidence(box_at(8))
     both.masks[0, 30:36, 30:36] = True
     rule = Motion(margin=0.5)
-    kept = trimmed(course, both, 6, rule)
+    kept = without_distant_components(course, both, 6, rule)
     assert kept.masks[0].sum() == 6 * 8
     assert not kept.masks[0, 30:].any()
-    assert trimmed(course, both, 6, Motion()) is both
+    assert without_distant_components(course, both, 6, Motion()) is both
     only_elsewhere = evidence((30, 30, 36, 36))
-    np.testing.assert_array_equal(trimmed(course, only_elsewhere, 6, rule).masks, only_elsewhere.masks)
+    np.testing.assert_array_equal(
+        without_distant_components(course, only_elsewhere, 6, rule).masks, only_elsewhere.masks
+    )
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"weight": 1.5}, "0 to 1"), ({"steady": -1}, "steady")])
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"weight": 1.5}, "0 to 1"), ({"min_stable_frames": -1}, "min_stable_frames")]
+)
 def test_refused_settings(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Motion(**settings)  # type: ignore[arg-type]

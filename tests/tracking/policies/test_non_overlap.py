@@ -14,7 +14,7 @@ from masklet.model.tensors import ChosenMask
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies.non_overlap import compete
+from masklet.tracking.policies.non_overlap import resolve_overlaps
 from masklet.types import Prompts
 
 
@@ -26,7 +26,7 @@ def claim(*values: float) -> ChosenMask:
 
 def test_a_place_goes_to_the_larger_logit() -> None:
     one, two = claim(4, 4, 1, -2), claim(-3, 1, 2, 5)
-    left, right = compete([one, two])
+    left, right = resolve_overlaps([one, two])
     assert left.logits.flatten().tolist() == [4, 4, SUPPRESSED, SUPPRESSED]
     assert right.logits.flatten().tolist() == [SUPPRESSED, SUPPRESSED, 2, 5]
     assert left.object_score.tolist() == right.object_score.tolist() == [5]
@@ -34,7 +34,7 @@ def test_a_place_goes_to_the_larger_logit() -> None:
 
 
 def test_who_keeps_next_to_nothing_is_hidden() -> None:
-    winner, loser = compete([claim(6, 6, 6, -4), claim(5, 5, 5, -6)])
+    winner, loser = resolve_overlaps([claim(6, 6, 6, -4), claim(5, 5, 5, -6)])
     assert (winner.logits > 0).sum() == 3
     assert (loser.logits == NO_OBJECT_LOGIT).all()
     assert loser.object_score.tolist() == [-5]
@@ -43,7 +43,7 @@ def test_who_keeps_next_to_nothing_is_hidden() -> None:
 def test_absent_objects_claim_nothing_and_stay_absent() -> None:
     nowhere = torch.full((1, 1, 2, 2), NO_OBJECT_LOGIT)
     gone = ChosenMask(nowhere, torch.zeros(1), torch.zeros(1, 3), torch.tensor([-2.0]))
-    there, absent = compete([claim(3, -1, 2, -1), gone])
+    there, absent = resolve_overlaps([claim(3, -1, 2, -1), gone])
     assert there.logits.flatten().tolist() == [3, -1, 2, -1]
     assert absent.object_score.tolist() == [-2]
     assert (absent.logits == NO_OBJECT_LOGIT).all()
@@ -51,13 +51,13 @@ def test_absent_objects_claim_nothing_and_stay_absent() -> None:
 
 def test_one_object_has_no_rival() -> None:
     alone = claim(1, -1, 1, -1)
-    assert compete([alone]) == [alone]
-    assert compete([]) == []
+    assert resolve_overlaps([alone]) == [alone]
+    assert resolve_overlaps([]) == []
 
 
 def test_streams_and_sessions_compete_alike(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"], one_thread: None) -> None:
     prompts = {1: Prompts.click(15, 15), 2: Prompts.from_box(6, 6, 40, 30)}
-    policy = MemoryPolicy(compete=True)
+    policy = MemoryPolicy(non_overlap=True)
     tracker, plain = StreamTracker(tiny, memory=policy), StreamTracker(tiny)
     session = VideoSession(tiny, ArrayVideo(clip[:6]), memory=policy)
     session.prompt_objects(0, prompts)

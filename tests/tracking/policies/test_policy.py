@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, choose
-from masklet.tracking.policies.appearance_gate import known
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.policy import decide, on_result, prune, select, time_slots
-from masklet.tracking.policies.state import FrameContext, Hypothesis, State
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.policies.appearance_gate import appearance_references
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.policy import choose_candidate, prune, select, time_slots, update_state
+from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
 from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion
 
 P = PROMPTED_SLOT
@@ -32,7 +32,7 @@ def story(prompted: tuple[int, ...], recent: dict[int, MemoryEntry], **state: An
         bank.put(i, entry(10, 1), prompted=True)
     for i, memory in recent.items():
         bank.put(i, memory, prompted=False)
-    return Hypothesis(bank, State(**state))
+    return Hypothesis(bank, PolicyState(**state))
 
 
 GOOD, ABSENT, POOR = entry(), entry(score=-2.0), entry(iou=0.2)
@@ -132,10 +132,10 @@ def test_gate(name: str, *, reverse: bool) -> None:
 def test_a_cut_drops_recent_memory_alone(gate: Gate | None) -> None:
     seen = story((0,), track("++++"), anchors=(2,))
     policy = MemoryPolicy(gate=gate, anchors=Anchors() if gate else None)
-    recall = select(seen, FrameContext(5, since=4), policy)
+    recall = select(seen, FrameContext(5, shot_start=4), policy)
     assert recall is not None
     assert {i for i, _ in recall.maps} == ({0, 2, 4} if gate else {0, 4})
-    kept = select(seen, FrameContext(5, since=4, forget=False), policy)
+    kept = select(seen, FrameContext(5, shot_start=4, drop_before_cut=False), policy)
     assert kept is not None
     assert {i for i, _ in kept.maps} == {0, 1, 2, 3, 4}
 
@@ -165,23 +165,27 @@ def test_time_slots(count: int, codes: int, slots: list[float]) -> None:
 def test_without_rules_it_is_the_choice_of_sam_2() -> None:
     seen, policy = story((0, 4), track("++-", 1) | track("+?-+", 5)), MemoryPolicy()
     for at, reverse in ((9, False), (3, True)):
-        expected = choose(at, prompted=seen.bank.prompted, recent=seen.bank.recent, policy=policy, reverse=reverse)
+        expected = select_memories(
+            at, prompted=seen.bank.prompted, recent=seen.bank.recent, policy=policy, reverse=reverse
+        )
         assert select(seen, FrameContext(at, reverse), policy) == expected
 
 
-def seen_mask(x: int, *, iou: float = 0.9, score: float = 5.0, alike: float = 1.0) -> Evidence:
+def seen_mask(x: int, *, iou: float = 0.9, score: float = 5.0, similarity: float = 1.0) -> DecoderCandidates:
     masks = np.zeros((1, 16, 16), bool)
     masks[0, 4:8, x : x + 4] = True
-    return Evidence(masks, np.array([iou], np.float32), np.array([alike], np.float32), score)
+    return DecoderCandidates(masks, np.array([iou], np.float32), np.array([similarity], np.float32), score)
 
 
 POLICIES = [
     MemoryPolicy(gate=Gate()),
     MemoryPolicy(gate=Gate(maps=10, reach=30)),
     MemoryPolicy(gate=Gate(newest=False, stride=5, shared=True), anchors=Anchors(reveal=None), max_prompted=2),
-    MemoryPolicy(gate=Gate(min_iou=0.5), anchors=Anchors(reveal=None, limit=2, spacing=1), motion=Motion(steady=2)),
-    MemoryPolicy(gate=Gate(newest=False), likeness=AppearanceGate(patience=2)),
-    MemoryPolicy(gate=Gate(min_quality=0.5, reach=20), likeness=AppearanceGate(delay=1)),
+    MemoryPolicy(
+        gate=Gate(min_iou=0.5), anchors=Anchors(reveal=None, limit=2, spacing=1), motion=Motion(min_stable_frames=2)
+    ),
+    MemoryPolicy(gate=Gate(newest=False), appearance=AppearanceGate(patience=2)),
+    MemoryPolicy(gate=Gate(min_quality=0.5, reach=20), appearance=AppearanceGate(delay=1)),
 ]
 
 
@@ -206,28 +210,30 @@ def test_what_is_forgotten_is_never_recalled_again(
         assert recall is not None
         assert {i for i, _ in recall.maps} <= live.bank.mapped
         if len(live.bank.prompted) == len(whole.bank.prompted):
-            np.testing.assert_array_equal(known(live, at, policy), known(whole, at, policy))
+            np.testing.assert_array_equal(
+                appearance_references(live, at, policy), appearance_references(whole, at, policy)
+            )
         mask = seen_mask(
             t % 10,
             iou=0.2 if text == "?" else 0.9,
             score=-2.0 if text == "-" else 5.0,
-            alike=0.75 if text == "~" else 1.0,
+            similarity=0.75 if text == "~" else 1.0,
         )
-        choice = decide(whole, mask, at, policy)
-        assert decide(live, mask, at, policy) == choice
+        choice = choose_candidate(whole, mask, at, policy)
+        assert choose_candidate(live, mask, at, policy) == choice
         for each in (live, whole):
             memory = MemoryEntry(MAP, POINTER * t, mask.object_score, float(mask.iou[0]), LOOK * t)
             each.bank.put(sign * t, memory, prompted=text == "p")
-            on_result(each, mask, choice, at, policy)
-        kept = prune(live, at.next, policy)
-        prune(whole, at.next, policy)
+            update_state(each, mask, choice, at, policy)
+        kept = prune(live, at.following, policy)
+        prune(whole, at.following, policy)
         live.bank.drop([i for i in (*live.bank.prompted, *live.bank.recent) if i not in kept.frames])
         live.bank.drop_maps(live.bank.mapped - kept.maps)
         assert len(live.bank) <= 64
         assert len(live.bank.mapped) <= 8 + 12
         assert len(live.state.areas) <= 10
         assert len(live.state.overlaps) <= 64
-        assert len(live.state.unlike) <= 64
+        assert len(live.state.dissimilar) <= 64
 
 
 def test_anchors_need_a_gate() -> None:

@@ -1,4 +1,4 @@
-"""Cuts: found where the picture changes at once, in both directions, and not where it changes all the time."""
+"""ShotCuts: found where the picture changes at once, in both directions, and not where it changes all the time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from masklet.model.tensors import ImageFeatures
-from masklet.tracking.policies.shot_cuts import CutDetector
+from masklet.tracking.policies.shot_cuts import ShotCutDetector
 from masklet.tracking.policies.state import FrameContext
-from masklet.tracking.rules import Cuts
+from masklet.tracking.rules import ShotCuts
 
 
 def picture(angle: float) -> ImageFeatures:
@@ -18,10 +18,10 @@ def picture(angle: float) -> ImageFeatures:
     return ImageFeatures(torch.cat([a, b])[None, :, None, None].expand(1, 2, 4, 4), nothing, nothing)
 
 
-def found(angles: list[float], frames: list[int], rule: Cuts) -> CutDetector:
-    detector = CutDetector(rule)
+def found(angles: list[float], frames: list[int], rule: ShotCuts) -> ShotCutDetector:
+    detector = ShotCutDetector(rule)
     for frame, angle in zip(frames, angles, strict=True):
-        detector.see(frame, picture(angle))
+        detector.observe(frame, picture(angle))
     return detector
 
 
@@ -37,25 +37,32 @@ def found(angles: list[float], frames: list[int], rule: Cuts) -> CutDetector:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_cuts(angles: list[float], cuts: set[int], *, reverse: bool) -> None:
     frames = list(range(len(angles)))
-    detector = found(angles, frames[::-1] if reverse else frames, Cuts(min_change=0.2))
+    detector = found(angles, frames[::-1] if reverse else frames, ShotCuts(min_change=0.2))
     assert detector.cuts == ({len(angles) - cut for cut in cuts} if reverse else cuts)
 
 
 def test_a_jump_to_another_frame_is_no_cut() -> None:
-    assert found([0.0, 0.0, 1.5], [0, 1, 7], Cuts()).cuts == set()
+    assert found([0.0, 0.0, 1.5], [0, 1, 7], ShotCuts()).cuts == set()
 
 
 def test_since_and_what_is_past() -> None:
-    detector = CutDetector(Cuts(), cuts={4, 9})
-    assert [detector.since(t, reverse=False) for t in (3, 4, 8, 9, 20)] == [None, 4, 4, 9, 9]
-    assert [detector.since(t, reverse=True) for t in (20, 9, 8, 4, 3)] == [None, None, 8, 8, 3]
-    assert [i for i in range(12) if detector.moment(7).reaches(i)] == [4, 5, 6]
-    assert [i for i in range(12) if detector.moment(6, reverse=True).reaches(i)] == [7, 8]
-    assert [i for i in range(12) if FrameContext(6, since=4, forget=False).reaches(i)] == [0, 1, 2, 3, 4, 5]
+    detector = ShotCutDetector(ShotCuts(), cuts={4, 9})
+    assert [detector.shot_start(t, reverse=False) for t in (3, 4, 8, 9, 20)] == [None, 4, 4, 9, 9]
+    assert [detector.shot_start(t, reverse=True) for t in (20, 9, 8, 4, 3)] == [None, None, 8, 8, 3]
+    assert [i for i in range(12) if detector.context(7).can_read(i)] == [4, 5, 6]
+    assert [i for i in range(12) if detector.context(6, reverse=True).can_read(i)] == [7, 8]
+    assert [i for i in range(12) if FrameContext(6, shot_start=4, drop_before_cut=False).can_read(i)] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
 def test_a_stream_keeps_one_cut() -> None:
-    detector = CutDetector(Cuts(), cuts={2, 5, 9})
-    detector.forget(10)
+    detector = ShotCutDetector(ShotCuts(), cuts={2, 5, 9})
+    detector.prune(10)
     assert detector.cuts == {9}
-    assert len(found([0.0] * 100, list(range(100)), Cuts()).changes) == 15
+    assert len(found([0.0] * 100, list(range(100)), ShotCuts()).changes) == 15

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.tree import Child, grow
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.tree import Child, best_children
 from masklet.tracking.rules import Tree
 
 
-def says(*iou: float, score: float = 5.0) -> Evidence:
+def says(*iou: float, score: float = 5.0) -> DecoderCandidates:
     count = len(iou)
-    return Evidence(np.ones((count, 2, 2), bool), np.array(iou, np.float32), np.ones(count, np.float32), score)
+    return DecoderCandidates(np.ones((count, 2, 2), bool), np.array(iou, np.float32), np.ones(count, np.float32), score)
 
 
 def ways(children: list[Child]) -> list[tuple[int, int]]:
@@ -72,11 +72,11 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_grow(name: str) -> None:
     paths, expected = CASES[name]
-    assert ways(grow(paths, Tree())) == expected
+    assert ways(best_children(paths, Tree())) == expected
 
 
 def test_scores_add_up_and_a_hopeless_candidate_does_not_break_them() -> None:
-    children = grow([(-1.0, says(0.0, 0.5))], Tree(paths=2))
+    children = best_children([(-1.0, says(0.0, 0.5))], Tree(paths=2))
     assert [child.score for child in children] == pytest.approx([-1 + math.log(0.5 + 1e-5), -1 + math.log(1e-5)])
 
 
@@ -84,13 +84,13 @@ def test_scores_add_up_and_a_hopeless_candidate_does_not_break_them() -> None:
 @pytest.mark.parametrize("score", [0.5, 5.0, -0.5])
 def test_as_many_as_asked_for(paths: int, score: float) -> None:
     stories = [(-0.1 * n, says(0.9, 0.8 - 0.1 * n, 0.3, score=score)) for n in range(paths)]
-    children = grow(stories, Tree(paths=paths))
+    children = best_children(stories, Tree(paths=paths))
     assert len(children) == paths
     assert [c.score for c in children] == sorted((c.score for c in children), reverse=True)
 
 
 def test_one_path_is_the_best_by_predicted_iou() -> None:
-    assert ways(grow([(0.0, says(0.2, 0.9, 0.3, score=0.1))], Tree(paths=1))) == [(0, 1)]
+    assert ways(best_children([(0.0, says(0.2, 0.9, 0.3, score=0.1))], Tree(paths=1))) == [(0, 1)]
 
 
 @pytest.mark.parametrize("paths", [0, 9])

@@ -1,37 +1,36 @@
-"""Memory policies beyond SAM 2: which past to trust, what to keep for good, which candidate or story to follow.
+"""Memory policies beyond SAM 2: which memories to read and keep, which candidate or hypothesis to follow.
 
 | file | holds |
 | --- | --- |
-| `evidence` | what the decoder says of each candidate: scores, boxes, areas |
-| `state` | what is known of one object, as data; a frame as a pass comes to it |
-| `policy` | the three verbs: `select`, `on_result`, `prune` |
-| `trust` | which past a gate lets through |
-| `anchors`, `motion`, `tree`, `cuts`, `likeness`, `compete` | one rule each |
-| `belief` | the stories of an object, and how they go on |
-| `named` | the policies that have a name |
+| `state` | one hypothesis of an object as data; the context of a frame |
+| `candidates` | the decoder's candidate masks of a frame: scores, boxes, areas, appearance |
+| `policy` | a policy at work: `select`, `choose_candidate`, `update_state`, `prune` |
+| `hypotheses` | the hypotheses of an object, and how a frame extends them |
+| `gating`, `anchors`, `motion`, `tree`, `shot_cuts`, `appearance_gate`, `non_overlap` | one rule each |
+| `presets` | the named policies |
 """
 
-from masklet.tracking.policies.hypotheses import Branch, HypothesisSet, branch, commit, prompted
-from masklet.tracking.policies.policy import Kept, on_result, prune, select
-from masklet.tracking.policies.presets import NAMES, PolicyName, named
-from masklet.tracking.policies.shot_cuts import CutDetector
-from masklet.tracking.policies.state import FrameContext, Hypothesis, State
+from masklet.tracking.policies.hypotheses import Candidate, HypothesisSet, commit, expand, update_prompted
+from masklet.tracking.policies.policy import Readable, prune, select, update_state
+from masklet.tracking.policies.presets import NAMES, PolicyName, named_policy
+from masklet.tracking.policies.shot_cuts import ShotCutDetector
+from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
 
 __all__ = [
     "NAMES",
-    "Branch",
-    "CutDetector",
+    "Candidate",
     "FrameContext",
     "Hypothesis",
     "HypothesisSet",
-    "Kept",
     "PolicyName",
-    "State",
-    "branch",
+    "PolicyState",
+    "Readable",
+    "ShotCutDetector",
     "commit",
-    "named",
-    "on_result",
-    "prompted",
+    "expand",
+    "named_policy",
     "prune",
     "select",
+    "update_prompted",
+    "update_state",
 ]

@@ -1,4 +1,4 @@
-"""AppearanceGate: what does not look like the object is something else, whatever the presence head says."""
+"""The appearance gate: a mask that does not look like the object is something else, whatever the presence head says."""
 
 from __future__ import annotations
 
@@ -7,42 +7,46 @@ import torch
 from jaxtyping import Float32
 
 from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies.candidates import Evidence
-from masklet.tracking.policies.gating import look_back
-from masklet.tracking.policies.state import FrameContext, Hypothesis, State
+from masklet.tracking.policies.candidates import DecoderCandidates
+from masklet.tracking.policies.gating import readable_memories
+from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
 from masklet.tracking.rules import AppearanceGate
 
 
-def known(hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy) -> Float32[np.ndarray, "n f"]:
-    """The looks of an object: of its prompted frames, and of tracked ones trusted for a while (`AppearanceGate`)."""
-    bank, rule = hypothesis.bank, policy.likeness
+def appearance_references(
+    hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy
+) -> Float32[np.ndarray, "n f"]:
+    """Appearance embeddings of an object: of its prompted masks, and of tracked ones that stayed reliable."""
+    bank, rule = hypothesis.bank, policy.appearance
     entries = [entry for entry in bank.prompted.values() if entry.object_score > 0]
     if rule is not None and policy.gate is not None:
-        trusted = look_back(hypothesis, at, policy, policy.gate).trusted
-        entries += [bank[i] for i in trusted[rule.delay : policy.pointer_reach]]
-    looks = [entry.look for entry in entries if entry.look is not None]
-    return torch.stack(looks).cpu().numpy() if looks else np.zeros((0, 0), np.float32)
+        reliable = readable_memories(hypothesis, context, policy, policy.gate).reliable
+        entries += [bank[i] for i in reliable[rule.delay : policy.pointer_reach]]
+    embeddings = [entry.appearance for entry in entries if entry.appearance is not None]
+    return torch.stack(embeddings).cpu().numpy() if embeddings else np.zeros((0, 0), np.float32)
 
 
-def is_there(state: State, evidence: Evidence, candidate: int, at: FrameContext, policy: MemoryPolicy) -> bool:
-    """Whether a candidate is the object: it was seen and looks like it, or has not looked otherwise for long."""
-    rule = policy.likeness
-    if evidence.object_score <= (policy.motion.presence_logit if policy.motion else 0.0):
+def is_visible(
+    state: PolicyState, candidates: DecoderCandidates, index: int, context: FrameContext, policy: MemoryPolicy
+) -> bool:
+    """Whether a candidate shows the object: it is present and looks like it, or has not looked different for long."""
+    rule = policy.appearance
+    if candidates.object_score <= (policy.motion.presence_logit if policy.motion else 0.0):
         return False
     if rule is None:
         return True
-    alike = float(evidence.alike[candidate])
-    return alike >= rule.trusted or _doubt(state, alike, at, rule) <= rule.patience
+    similarity = float(candidates.similarity[index])
+    return similarity >= rule.reliable_similarity or _run(state, similarity, context, rule) <= rule.patience
 
 
-def mark(state: State, alike: float, at: FrameContext, rule: AppearanceGate) -> None:
-    """Note whether a frame can be trusted."""
-    state.unlike.pop(at.frame_index, None)
-    if alike < rule.trusted:
-        state.unlike[at.frame_index] = _doubt(state, alike, at, rule)
+def record_similarity(state: PolicyState, similarity: float, context: FrameContext, rule: AppearanceGate) -> None:
+    """Record whether the mask of a frame looks like the object."""
+    state.dissimilar.pop(context.frame_index, None)
+    if similarity < rule.reliable_similarity:
+        state.dissimilar[context.frame_index] = _run(state, similarity, context, rule)
 
 
-def _doubt(state: State, alike: float, at: FrameContext, rule: AppearanceGate) -> int:
-    """How many frames in a row are unlike the object, with this one; beyond patience once one is something else."""
-    before = state.unlike.get(at.frame_index + (1 if at.reverse else -1), 0)
-    return max(before, 0 if alike >= rule.least else rule.patience) + 1
+def _run(state: PolicyState, similarity: float, context: FrameContext, rule: AppearanceGate) -> int:
+    """Length of the run of dissimilar frames up to this one; beyond the patience once one was very different."""
+    before = state.dissimilar.get(context.frame_index + (1 if context.reverse else -1), 0)
+    return max(before, 0 if similarity >= rule.min_similarity else rule.patience) + 1

@@ -1,4 +1,4 @@
-"""What the decoder says of one object on one frame: its candidates with their scores, boxes and areas."""
+"""The decoder's candidate masks of one object on one frame, with their scores, boxes and areas."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32
+from torch import Tensor
 
 from masklet.masks.boxes import boxes_of_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction
-from masklet.tracking.appearance import alike, looks
+from masklet.tracking.appearance import appearance_embeddings, max_similarity
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """Candidates of one object.
+class DecoderCandidates:
+    """Candidate masks of one object.
 
     Attributes:
         masks: at a quarter of the model's input size.
         iou: predicted IoU of each, 0 to 1.
-        alike: likeness of each to what is known of the object (`tracking.look`); 1 where nobody asks.
+        similarity: appearance similarity of each to the object's references; 1 where there are none.
         object_score: logit of the presence head.
+        appearance: embedding of each mask, or None where it was not computed.
     """
 
     masks: Bool[np.ndarray, "k s s"]
     iou: Float32[np.ndarray, " k"]
-    alike: Float32[np.ndarray, " k"]
+    similarity: Float32[np.ndarray, " k"]
     object_score: float
+    appearance: Tensor | None = None
 
     @cached_property
     def boxes(self) -> Float32[np.ndarray, "k 4"]:
@@ -37,32 +40,36 @@ class Evidence:
 
     @cached_property
     def areas(self) -> Float32[np.ndarray, " k"]:
-        """As shares of the frame."""
+        """Area of each mask as a share of the frame."""
         return np.asarray(self.masks.mean(axis=(1, 2), dtype=np.float32))
 
 
-def weigh(
-    prediction: MaskPrediction, features: ImageFeatures, known: Sequence[Float32[np.ndarray, "_ _"]]
-) -> list[Evidence]:
-    """The evidence for each object on a tracked frame: candidates 1 to 3 of the decoder.
+def decoder_candidates(
+    prediction: MaskPrediction, features: ImageFeatures, references: Sequence[Float32[np.ndarray, "_ _"]] | None
+) -> list[DecoderCandidates]:
+    """Candidates 1 to 3 of the decoder for each object of a tracked frame.
 
     Args:
-        prediction: of the objects.
-        features: of the picture, unconditioned.
-        known: the looks of each object.
+        features: of the image, unconditioned.
+        references: appearance embeddings of each object; None to compute no appearance.
     """
     inside = prediction.logits[:, 1:] > 0
-    likeness = [alike(*pair) for pair in zip(looks(features, inside).cpu().numpy(), known, strict=True)]
     masks, iou = inside.cpu().numpy(), prediction.iou[:, 1:].float().cpu().numpy()
-    return [Evidence(*row) for row in zip(masks, iou, likeness, prediction.object_score.tolist(), strict=True)]
+    scores = prediction.object_score.tolist()
+    if references is None:
+        ones = np.ones(masks.shape[1], np.float32)
+        return [DecoderCandidates(*row) for row in zip(masks, iou, [ones] * len(masks), scores, strict=True)]
+    embeddings = appearance_embeddings(features, inside)
+    similarity = [max_similarity(*pair) for pair in zip(embeddings.cpu().numpy(), references, strict=True)]
+    return [DecoderCandidates(*row) for row in zip(masks, iou, similarity, scores, embeddings, strict=True)]
 
 
-def settled(chosen: ChosenMask) -> list[Evidence]:
-    """The evidence of masks that are no longer in question: one candidate for each object.
+def final_candidates(chosen: ChosenMask) -> list[DecoderCandidates]:
+    """Masks that are final, as one candidate for each object.
 
-    One that is absent is unlike the object, so that nothing is shown again before it looks like it.
+    An absent object counts as dissimilar, so that it stays hidden until a mask looks like it.
     """
     masks, iou = (chosen.logits > 0).cpu().numpy(), chosen.iou.float().cpu().numpy()
-    sure = (chosen.object_score > 0).float().cpu().numpy()
-    rows = zip(masks, iou[:, None], sure[:, None], chosen.object_score.tolist(), strict=True)
-    return [Evidence(*row) for row in rows]
+    similarity = (chosen.object_score > 0).float().cpu().numpy()
+    rows = zip(masks, iou[:, None], similarity[:, None], chosen.object_score.tolist(), strict=True)
+    return [DecoderCandidates(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""Which past can be trusted: what a frame may recall where there is a gate."""
+"""Gating: which past frames are reliable enough to be read from memory."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from masklet.tracking.policies.state import FrameContext, Hypothesis
 from masklet.tracking.rules import Gate
 
 
-class Past(NamedTuple):
-    """What a frame may recall.
+class ReadableMemories(NamedTuple):
+    """What a frame may read.
 
     Attributes:
         lasting: prompted and lasting memories in the order of the pass.
-        trusted: recent frames that can be trusted, nearest first.
+        reliable: reliable recent frames, nearest first.
     """
 
     lasting: list[int]
-    trusted: list[int]
+    reliable: list[int]
 
 
-def look_back(hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy, gate: Gate) -> Past:
-    """What one story of an object may recall on a frame."""
+def readable_memories(
+    hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy, gate: Gate
+) -> ReadableMemories:
+    """Find what a frame may read of one hypothesis of an object."""
     bank, state = hypothesis.bank, hypothesis.state
-    visible = [i for i in bank.prompted if policy.look_ahead or at.back(i) > 0]
-    prompted = first_and_nearest(visible, at.back, policy.max_prompted)
-    anchors = [i for i in state.anchors if i in bank.recent and at.back(i) > 0]
-    lasting = sorted([*prompted, *anchors], key=at.back, reverse=True)
-    sign = 1 if at.reverse else -1
-    reach = gate.reach if at.since is None or not at.forget else min(gate.reach, at.back(at.since))
-    walk = range(at.frame_index + sign, at.frame_index + sign * (reach + 1), sign)
-    entries = ((i, bank.recent.get(i) or bank.prompted.get(i)) for i in walk if i not in lasting)
-    trusted = [
+    visible = [i for i in bank.prompted if policy.look_ahead or context.age(i) > 0]
+    prompted = first_and_nearest(visible, context.age, policy.max_prompted)
+    anchors = [i for i in state.anchors if i in bank.recent and context.age(i) > 0]
+    lasting = sorted([*prompted, *anchors], key=context.age, reverse=True)
+    sign = 1 if context.reverse else -1
+    reach = gate.reach
+    if context.shot_start is not None and context.drop_before_cut:
+        reach = min(reach, context.age(context.shot_start))
+    past = range(context.frame_index + sign, context.frame_index + sign * (reach + 1), sign)
+    entries = ((i, bank.recent.get(i) or bank.prompted.get(i)) for i in past if i not in lasting)
+    reliable = [
         i
         for i, entry in entries
         if entry is not None
@@ -40,6 +44,6 @@ def look_back(hypothesis: Hypothesis, at: FrameContext, policy: MemoryPolicy, ga
         and entry.iou > gate.min_iou
         and entry.quality > gate.min_quality
         and state.overlaps.get(i, 1.0) > 0
-        and i not in state.unlike
+        and i not in state.dissimilar
     ]
-    return Past(lasting, trusted)
+    return ReadableMemories(lasting, reliable)

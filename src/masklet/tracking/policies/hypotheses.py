@@ -1,4 +1,4 @@
-"""What is believed of an object: one story, or several side by side; and how it changes with a frame."""
+"""Hypotheses of an object: one, or several side by side; how a frame extends them, and which memories they keep."""
 
 from __future__ import annotations
 
@@ -15,210 +15,262 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.model.mask_selection import NO_OBJECT_LOGIT, gather_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
-from masklet.tracking.appearance import alike, looks
+from masklet.tracking.appearance import appearance_embeddings, max_similarity
 from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies.appearance_gate import is_there, known
-from masklet.tracking.policies.candidates import Evidence, settled, weigh
-from masklet.tracking.policies.motion import trimmed
-from masklet.tracking.policies.non_overlap import compete
-from masklet.tracking.policies.policy import Choice, decide, on_result
+from masklet.tracking.policies.appearance_gate import appearance_references, is_visible
+from masklet.tracking.policies.candidates import DecoderCandidates, decoder_candidates, final_candidates
+from masklet.tracking.policies.motion import without_distant_components
+from masklet.tracking.policies.non_overlap import resolve_overlaps
+from masklet.tracking.policies.policy import Choice, choose_candidate, update_state
 from masklet.tracking.policies.state import FrameContext, Hypothesis
-from masklet.tracking.policies.tree import grow
-from masklet.tracking.step import answers, remember, settle
+from masklet.tracking.policies.tree import best_children
+from masklet.tracking.step import choose_masks, decode_prompts, encode_memories
 
-LEFT_OUT = -1.0
-"""Mask logit of parts that evidence leaves out."""
+REMOVED_LOGIT = -1.0
+"""Mask logit of components that motion removed."""
 
 
 @dataclass(eq=False)
 class HypothesisSet:
-    """The stories of an object, the likeliest first. Equal stories are one object, listed as often as it counts.
+    """The hypotheses of an object, the most likely first. Equal ones are one object, listed as often as it counts.
 
     Attributes:
-        stories: at least one.
-        last: the frame they have come to.
+        hypotheses: at least one.
+        last_frame: the frame up to which they were tracked.
     """
 
-    stories: list[Hypothesis] = field(default_factory=lambda: [Hypothesis()])
-    last: int | None = None
+    hypotheses: list[Hypothesis] = field(default_factory=lambda: [Hypothesis()])
+    last_frame: int | None = None
 
     @property
     def best(self) -> Hypothesis:
-        """The likeliest story."""
-        return self.stories[0]
+        """The most likely hypothesis."""
+        return self.hypotheses[0]
 
     @property
     def distinct(self) -> list[Hypothesis]:
-        """Every story once."""
-        return list(dict.fromkeys(self.stories))
+        """Every hypothesis once."""
+        return list(dict.fromkeys(self.hypotheses))
 
-    def settle(self) -> Hypothesis:
-        """Believe the likeliest story alone from here on."""
+    def keep_best(self) -> Hypothesis:
+        """Drop all hypotheses but the most likely one."""
         self.best.score = 0.0
-        self.stories = [self.best]
+        self.hypotheses = [self.best]
         return self.best
 
-    def arrive(self, at: FrameContext) -> None:
-        """Come to a frame. Not straight from the one before, stories and courses of another time mean nothing."""
-        if self.last is not None and at.back(self.last) != 1:
-            self.settle().state.course = None
-        for story in self.distinct:  # a cut ends every course
-            course = story.state.course
-            if course is not None and not at.follows(course.seen):
-                story.state.course = None
-        self.last = at.frame_index
+    def advance_to(self, context: FrameContext) -> None:
+        """Move to a frame. If it does not follow the last one, other hypotheses and motion states are dropped."""
+        if self.last_frame is not None and context.age(self.last_frame) != 1:
+            self.keep_best().state.motion = None
+        for hypothesis in self.distinct:  # motion ends at a shot cut
+            motion = hypothesis.state.motion
+            if motion is not None and not context.same_shot(motion.last_seen):
+                hypothesis.state.motion = None
+        self.last_frame = context.frame_index
 
 
-class Branch(NamedTuple):
-    """One way a story may go on.
+class Candidate(NamedTuple):
+    """One way to extend a hypothesis by a frame.
 
     Attributes:
-        parent: the story.
-        chosen: the mask it goes on with, a batch of 1; empty where the object is absent.
-        signs: what the mask itself says of its quality: its stability, its agreement with the other candidates, and its
-            likeness to what is known of the object.
-        evidence: what it was chosen from, or None where no rule asks.
-        choice: the choice.
-        score: of the story with it.
+        parent: the hypothesis.
+        chosen: the mask, a batch of 1; empty where the object is absent.
+        quality: stability of the mask, its agreement with the decoder's other candidates, and its appearance
+            similarity (1 where appearance is not computed).
+        decoded: the decoder's candidates it was chosen from, or None without rules.
+        choice: which of these.
+        score: of the extended hypothesis.
+        appearance: embedding of the mask, or None where it was not computed or the mask was changed since.
     """
 
     parent: Hypothesis
     chosen: ChosenMask
-    signs: Float[Tensor, "3"]
-    evidence: Evidence | None = None
+    quality: Float[Tensor, "3"]
+    decoded: DecoderCandidates | None = None
     choice: Choice = Choice(0, True)
     score: float = 0.0
+    appearance: Float[Tensor, " f"] | None = None
 
 
-def branch(
+def expand(
     model: Model,
     features: ImageFeatures,
-    looked: ImageFeatures,
-    beliefs: Sequence[HypothesisSet],
-    at: FrameContext,
+    conditioned: ImageFeatures,
+    sets: Sequence[HypothesisSet],
+    context: FrameContext,
     policy: MemoryPolicy,
-) -> list[list[Branch]]:
-    """How the stories of objects nobody prompted on this frame may go on, the likeliest first, as often as each counts.
+    *,
+    with_appearance: bool,
+) -> list[list[Candidate]]:
+    """Extend the hypotheses of objects by a frame without prompts.
 
     Args:
-        model: the model.
-        features: of the picture, unconditioned.
-        looked: the picture as each distinct story sees it, a row each, in order.
-        beliefs: of the objects.
-        at: the frame.
-        policy: what decides.
+        features: of the image, unconditioned.
+        conditioned: a row for each distinct hypothesis, in order.
+        sets: the hypotheses of each object.
+        with_appearance: compute appearance embeddings.
+
+    Returns:
+        For each object its candidates, the most likely first, each as often as it counts.
     """
-    rows = [(n, story) for n, belief in enumerate(beliefs) for story in belief.distinct]
-    prediction, ranked = answers(model, looked, [PromptTensors.none(1, model.device)] * len(rows))
-    own = [known(story, at, policy) for _, story in rows]
+    rows = [(n, hypothesis) for n, one in enumerate(sets) for hypothesis in one.distinct]
+    prediction, ranked = decode_prompts(model, conditioned, [PromptTensors.none(1, model.device)] * len(rows))
+    references = [appearance_references(h, context, policy) for _, h in rows] if with_appearance else None
     if not policy.rules:
-        chosen = settle(model, prediction, ranked)
-        seen = looks(features, chosen.logits > 0).cpu().numpy()
-        signs = _signs(prediction, chosen, [float(alike(*pair)[0]) for pair in zip(seen, own, strict=True)])
-        plain = [[Branch(story, chosen.rows([row]), signs[row])] for row, (_, story) in enumerate(rows)]
-        return _competing(plain) if policy.compete else plain
-    evidence = weigh(prediction, features, own)
+        chosen, embeddings = choose_masks(model, prediction, ranked), None
+        similarity = [1.0] * len(rows)
+        if references is not None:
+            embeddings = appearance_embeddings(features, chosen.logits > 0)
+            pairs = zip(embeddings.cpu().numpy(), references, strict=True)
+            similarity = [float(max_similarity(*pair)[0]) for pair in pairs]
+        quality = _quality(prediction, chosen, similarity)
+        plain = [
+            [
+                Candidate(
+                    hypothesis,
+                    chosen.rows([row]),
+                    quality[row],
+                    appearance=None if embeddings is None else embeddings[row, 0],
+                )
+            ]
+            for row, (_, hypothesis) in enumerate(rows)
+        ]
+        return _without_overlaps(plain) if policy.non_overlap else plain
+    decoded = decoder_candidates(prediction, features, references)
     if policy.motion is not None:
-        courses = [story.state.course for _, story in rows]
-        evidence = [trimmed(c, e, at.frame_index, policy.motion) for c, e in zip(courses, evidence, strict=True)]
+        motions = [hypothesis.state.motion for _, hypothesis in rows]
+        decoded = [
+            without_distant_components(motion, one, context.frame_index, policy.motion)
+            for motion, one in zip(motions, decoded, strict=True)
+        ]
     picked: list[list[tuple[int, Choice, float]]] = []
-    for n, belief in enumerate(beliefs):
-        places = {id(story): row for row, (m, story) in enumerate(rows) if m == n}
-        picked.append(_pick(belief, [places[id(story)] for story in belief.stories], evidence, at, policy))
-    distinct = list(dict.fromkeys((row, choice) for ways in picked for row, choice, _ in ways))
-    chosen = _chosen(prediction, distinct, evidence)
-    likeness = [float(evidence[row].alike[choice.candidate]) for row, choice in distinct]
-    signs = _signs(prediction.rows([row for row, _ in distinct]), chosen, likeness)
-    place = {way: k for k, way in enumerate(distinct)}
-    made = {
-        (row, choice): (rows[row][1], chosen.rows([k]), signs[k], evidence[row], choice)
-        for (row, choice), k in place.items()
-    }
-    branches = [[Branch(*made[row, choice], score) for row, choice, score in ways] for ways in picked]
-    return _competing(branches) if policy.compete else branches
-
-
-def _competing(branches: list[list[Branch]]) -> list[list[Branch]]:
-    """The likeliest stories of all objects share the frame among them; other stories stay as they are."""
-    settled_masks = {
-        id(ways[0].chosen): mask
-        for ways, mask in zip(branches, compete([ways[0].chosen for ways in branches]), strict=True)
-    }
-    return [[way._replace(chosen=settled_masks.get(id(way.chosen), way.chosen)) for way in ways] for ways in branches]
-
-
-def _pick(
-    belief: HypothesisSet, rows: list[int], evidence: list[Evidence], at: FrameContext, policy: MemoryPolicy
-) -> list[tuple[int, Choice, float]]:
-    """(row, choice, score) of each way to go on."""
-    if policy.tree is None:
-        return [(rows[0], decide(belief.best, evidence[rows[0]], at, policy), 0.0)]
-    rows = (rows * policy.tree.paths)[: policy.tree.paths] if len(set(rows)) == 1 else rows
-    stories = (belief.stories * policy.tree.paths)[: policy.tree.paths] if len(belief.stories) == 1 else belief.stories
-    children = grow([(story.score, evidence[row]) for story, row in zip(stories, rows, strict=True)], policy.tree)
-    return [
-        (
-            rows[path],
-            Choice(candidate, is_there(stories[path].state, evidence[rows[path]], candidate, at, policy)),
-            score,
+    for n, one in enumerate(sets):
+        row_of = {id(hypothesis): row for row, (m, hypothesis) in enumerate(rows) if m == n}
+        picked.append(_pick(one, [row_of[id(hypothesis)] for hypothesis in one.hypotheses], decoded, context, policy))
+    distinct = list(dict.fromkeys((row, choice) for each in picked for row, choice, _ in each))
+    chosen = _chosen_masks(prediction, distinct, decoded)
+    similarity = [float(decoded[row].similarity[choice.candidate]) for row, choice in distinct]
+    quality = _quality(prediction.rows([row for row, _ in distinct]), chosen, similarity)
+    trimmed = policy.motion is not None and policy.motion.margin is not None
+    made: dict[tuple[int, Choice], Candidate] = {}
+    for k, (row, choice) in enumerate(distinct):
+        appearance, embeddings = None, decoded[row].appearance
+        if embeddings is not None and not trimmed:
+            appearance = embeddings[choice.candidate] if choice.visible else torch.zeros_like(embeddings[0])
+        made[row, choice] = Candidate(
+            rows[row][1], chosen.rows([k]), quality[k], decoded[row], choice, appearance=appearance
         )
-        for path, candidate, score in children
+    expanded = [[made[row, choice]._replace(score=score) for row, choice, score in each] for each in picked]
+    return _without_overlaps(expanded) if policy.non_overlap else expanded
+
+
+def _without_overlaps(expanded: list[list[Candidate]]) -> list[list[Candidate]]:
+    """Resolve overlaps between the most likely candidates of all objects; other candidates stay as they are."""
+    resolved = resolve_overlaps([each[0].chosen for each in expanded])
+    masks = {id(each[0].chosen): mask for each, mask in zip(expanded, resolved, strict=True)}
+    return [
+        [
+            candidate._replace(chosen=masks[id(candidate.chosen)], appearance=None)
+            if id(candidate.chosen) in masks
+            else candidate
+            for candidate in each
+        ]
+        for each in expanded
     ]
 
 
-def _chosen(prediction: MaskPrediction, ways: list[tuple[int, Choice]], evidence: list[Evidence]) -> ChosenMask:
-    """The masks of several ways as their evidence has them, empty where the object counts as absent."""
+def _pick(
+    hypotheses: HypothesisSet,
+    rows: list[int],
+    decoded: list[DecoderCandidates],
+    context: FrameContext,
+    policy: MemoryPolicy,
+) -> list[tuple[int, Choice, float]]:
+    """(row, choice, score) of each candidate to continue with."""
+    if policy.tree is None:
+        return [(rows[0], choose_candidate(hypotheses.best, decoded[rows[0]], context, policy), 0.0)]
+    paths = policy.tree.paths
+    rows = (rows * paths)[:paths] if len(set(rows)) == 1 else rows
+    parents = hypotheses.hypotheses
+    parents = (parents * paths)[:paths] if len(parents) == 1 else parents
+    children = best_children(
+        [(parent.score, decoded[row]) for parent, row in zip(parents, rows, strict=True)], policy.tree
+    )
+    return [
+        (
+            rows[path],
+            Choice(index, is_visible(parents[path].state, decoded[rows[path]], index, context, policy)),
+            score,
+        )
+        for path, index, score in children
+    ]
+
+
+def _chosen_masks(
+    prediction: MaskPrediction, choices: list[tuple[int, Choice]], decoded: list[DecoderCandidates]
+) -> ChosenMask:
+    """The masks of several choices, without removed components, empty where the object counts as absent."""
     device = prediction.logits.device
-    index = torch.tensor([1 + choice.candidate for _, choice in ways], device=device)
-    chosen = gather_masks(prediction.rows([row for row, _ in ways]), index, index)
-    visible = torch.tensor([choice.visible for _, choice in ways], device=device)
-    masks = torch.from_numpy(np.stack([evidence[row].masks[choice.candidate] for row, choice in ways])).to(device)
-    left_out = (chosen.logits > 0) & ~masks[:, None]
-    logits = torch.where(left_out, LEFT_OUT, chosen.logits)
+    index = torch.tensor([1 + choice.candidate for _, choice in choices], device=device)
+    chosen = gather_masks(prediction.rows([row for row, _ in choices]), index, index)
+    visible = torch.tensor([choice.visible for _, choice in choices], device=device)
+    masks = torch.from_numpy(np.stack([decoded[row].masks[choice.candidate] for row, choice in choices])).to(device)
+    removed = (chosen.logits > 0) & ~masks[:, None]
+    logits = torch.where(removed, REMOVED_LOGIT, chosen.logits)
     logits = torch.where(visible[:, None, None, None], logits, NO_OBJECT_LOGIT)
     score = torch.where(visible, chosen.object_score, -chosen.object_score.abs())
     return ChosenMask(logits, chosen.iou, chosen.pointer, score)
 
 
-def _signs(prediction: MaskPrediction, chosen: ChosenMask, likeness: list[float]) -> Float[Tensor, "b 3"]:
-    """Stability of the chosen masks at a wide margin, their mean IoU with the decoder's candidates 1 to 3, likeness."""
+def _quality(prediction: MaskPrediction, chosen: ChosenMask, similarity: list[float]) -> Float[Tensor, "b 3"]:
+    """Stability of the chosen masks at a wide margin, their mean IoU with candidates 1 to 3, and similarity."""
     inner, outer = (chosen.logits > 1).sum((-3, -2, -1)), (chosen.logits > -1).sum((-3, -2, -1))
     mask, others = chosen.logits > 0, prediction.logits[:, 1:] > 0
     shared, either = (mask & others).sum((-2, -1)), (mask | others).sum((-2, -1))
     agreement = torch.where(either > 0, shared / either.clamp(min=1), 1.0).mean(dim=1)
     stability = torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
-    return torch.stack([stability, agreement, stability.new_tensor(likeness)], dim=1)
+    return torch.stack([stability, agreement, stability.new_tensor(similarity)], dim=1)
 
 
 def commit(
     model: Model,
     features: ImageFeatures,
-    branches: Sequence[tuple[HypothesisSet, list[Branch]]],
-    at: FrameContext,
+    expanded: Sequence[tuple[HypothesisSet, list[Candidate]]],
+    context: FrameContext,
     policy: MemoryPolicy,
+    *,
+    with_appearance: bool,
 ) -> None:
-    """Remember a tracked frame: every story goes on with its mask, and stories without one end."""
-    distinct = {(n, id(b.chosen)): b for n, (_, ways) in enumerate(branches) for b in ways}
+    """Encode the memories of a tracked frame and extend every hypothesis; those without a candidate are dropped."""
+    distinct = {(n, id(c.chosen)): c for n, (_, candidates) in enumerate(expanded) for c in candidates}
     if not distinct:
         return
-    together = ChosenMask.cat([way.chosen for way in distinct.values()])
-    entries = dict(zip(distinct, remember(model, features, together, prompted=False), strict=True))
-    for n, (belief, ways) in enumerate(branches):
-        each = {id(way.chosen): way for way in ways}
-        heirs = Counter(id(way.parent) for way in each.values())
-        grown: dict[int, Hypothesis] = {}
-        for key, way in each.items():  # the last heir takes its parent's place, those before it fork off
-            heirs[id(way.parent)] -= 1
-            grown[key] = story = way.parent.fork() if heirs[id(way.parent)] else way.parent
-            story.score = way.score
-            story.bank.put(at.frame_index, entries[n, key], prompted=False)
-            if way.evidence is not None:
-                on_result(story, way.evidence, way.choice, at, policy)
-        belief.stories = [grown[id(way.chosen)] for way in ways]
+    together = ChosenMask.cat([candidate.chosen for candidate in distinct.values()])
+    appearance = None
+    if with_appearance:
+        known = [c.appearance for c in distinct.values() if c.appearance is not None]
+        complete = len(known) == len(distinct)
+        appearance = torch.stack(known) if complete else appearance_embeddings(features, together.logits > 0)[:, 0]
+    made = encode_memories(model, features, together, prompted=False, appearance=appearance)
+    entries = dict(zip(distinct, made, strict=True))
+    for n, (hypotheses, candidates) in enumerate(expanded):
+        each = {id(candidate.chosen): candidate for candidate in candidates}
+        children = Counter(id(candidate.parent) for candidate in each.values())
+        extended: dict[int, Hypothesis] = {}
+        for key, candidate in each.items():  # the last child replaces its parent, those before it are forks
+            children[id(candidate.parent)] -= 1
+            hypothesis = candidate.parent.fork() if children[id(candidate.parent)] else candidate.parent
+            extended[key] = hypothesis
+            hypothesis.score = candidate.score
+            hypothesis.bank.put(context.frame_index, entries[n, key], prompted=False)
+            if candidate.decoded is not None:
+                update_state(hypothesis, candidate.decoded, candidate.choice, context, policy)
+        hypotheses.hypotheses = [extended[id(candidate.chosen)] for candidate in candidates]
 
 
-def prompted(belief: HypothesisSet, chosen: ChosenMask, at: FrameContext, policy: MemoryPolicy) -> None:
-    """Learn from a frame that a person prompted; its memory is already there. No other story outlives it."""
-    story = belief.settle()
+def update_prompted(hypotheses: HypothesisSet, chosen: ChosenMask, context: FrameContext, policy: MemoryPolicy) -> None:
+    """Update the rules' state with a prompted frame, whose memory is there already; other hypotheses are dropped."""
+    hypothesis = hypotheses.keep_best()
     if policy.rules:
-        on_result(story, settled(chosen)[0], Choice(0, visible=bool(chosen.object_score[0] > 0)), at, policy)
+        choice = Choice(0, visible=bool(chosen.object_score[0] > 0))
+        update_state(hypothesis, final_candidates(chosen)[0], choice, context, policy)

@@ -1,4 +1,4 @@
-"""Cuts: where a video changes at once, recent memory says nothing about what comes next."""
+"""Shot cut detection: after a cut, recent memory does not describe what comes next."""
 
 from __future__ import annotations
 
@@ -10,59 +10,60 @@ from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
 from masklet.tracking.policies.state import FrameContext
-from masklet.tracking.rules import Cuts
+from masklet.tracking.rules import ShotCuts
 
 GRID = 4
-USUAL = 15
-"""The usual change is the first quartile of so many last ones."""
+HISTORY = 15
+"""The usual change is the first quartile of this many previous changes."""
 
 
-def describe(features: ImageFeatures) -> Float[Tensor, " d"]:
-    """A picture in short: its unconditioned embedding averaged over a coarse grid, of length 1."""
+def frame_descriptor(features: ImageFeatures) -> Float[Tensor, " d"]:
+    """The unconditioned embedding of an image averaged over a coarse grid, as a unit vector."""
     pooled = F.adaptive_avg_pool2d(features.embedding[:1].float(), GRID).flatten()
     return F.normalize(pooled, dim=0)
 
 
 @dataclass(eq=False)
-class CutDetector:
-    """Finds cuts as frames come, in either direction.
+class ShotCutDetector:
+    """Detects shot cuts frame by frame, in either direction.
 
     Attributes:
-        rule: what a cut is.
+        rule: the settings.
         cuts: frames that differ from the one before them (in the order of the video, not of the pass).
         last: index and descriptor of the last frame.
         changes: the last few changes.
     """
 
-    rule: Cuts
+    rule: ShotCuts
     cuts: set[int] = field(default_factory=set)
     last: tuple[int, Float[Tensor, " d"]] | None = None
     changes: list[float] = field(default_factory=list)
 
-    def see(self, frame_index: int, features: ImageFeatures) -> bool:
-        """Look at the next frame; True where a cut lies between it and the last one."""
-        now = describe(features)
-        before, self.last = self.last, (frame_index, now)
+    def observe(self, frame_index: int, features: ImageFeatures) -> bool:
+        """Take the next frame; return whether a cut lies between it and the last one."""
+        descriptor = frame_descriptor(features)
+        before, self.last = self.last, (frame_index, descriptor)
         if before is None or abs(frame_index - before[0]) != 1:
             return False
         border = max(frame_index, before[0])
-        change = 1 - float(now @ before[1])
+        change = 1 - float(descriptor @ before[1])
         usual = sorted(self.changes)[len(self.changes) // 4] if self.changes else 0.0
         is_cut = change > self.rule.min_change and change > self.rule.factor * usual
         (self.cuts.add if is_cut else self.cuts.discard)(border)
-        self.changes = [*self.changes, change][-USUAL:]
+        self.changes = [*self.changes, change][-HISTORY:]
         return is_cut
 
-    def moment(self, frame_index: int, *, reverse: bool = False) -> FrameContext:
-        """A frame of a pass."""
-        return FrameContext(frame_index, reverse, self.since(frame_index, reverse=reverse), self.rule.forget)
+    def context(self, frame_index: int, *, reverse: bool = False) -> FrameContext:
+        """The context of a frame of a pass."""
+        shot_start = self.shot_start(frame_index, reverse=reverse)
+        return FrameContext(frame_index, reverse, shot_start, self.rule.drop_recent)
 
-    def since(self, frame_index: int, *, reverse: bool) -> int | None:
+    def shot_start(self, frame_index: int, *, reverse: bool) -> int | None:
         """The first frame of a pass after the last cut before ``frame_index``; None where there was none."""
         if reverse:
             return min((border - 1 for border in self.cuts if border > frame_index), default=None)
         return max((border for border in self.cuts if border <= frame_index), default=None)
 
-    def forget(self, frame_index: int) -> None:
-        """Keep only the last cut up to a frame: what a stream needs."""
-        self.cuts = {border for border in (self.since(frame_index, reverse=False),) if border is not None}
+    def prune(self, frame_index: int) -> None:
+        """Keep only the last cut up to a frame, which is all that a stream needs."""
+        self.cuts = {border for border in (self.shot_start(frame_index, reverse=False),) if border is not None}

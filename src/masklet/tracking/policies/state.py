@@ -1,88 +1,89 @@
-"""What a policy knows of one object beside its memories, as data; and where in a video a frame stands."""
+"""One hypothesis of an object as data: its memory bank and the state of the rules; and the context of a frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.policies.motion import MotionState
 
 
 class FrameContext(NamedTuple):
-    """A frame as a pass comes to it.
+    """Where a frame stands in a pass.
 
     Attributes:
         frame_index: the frame.
-        reverse: the pass runs from later frames to earlier ones.
-        since: the first frame, in the order of the pass, after the last cut; None where there was none.
-        forget: what lies before the cut is not recalled.
+        reverse: whether the pass runs from later frames to earlier ones.
+        shot_start: the first frame, in the order of the pass, after the last cut; None where there was none.
+        drop_before_cut: whether memories from before the cut are not read.
     """
 
     frame_index: int
     reverse: bool = False
-    since: int | None = None
-    forget: bool = True
+    shot_start: int | None = None
+    drop_before_cut: bool = True
 
-    def back(self, other: int) -> int:
-        """How many frames ago, in the order of the pass, another frame was."""
+    def age(self, other: int) -> int:
+        """How many frames ago, in the order of the pass, another frame was; negative for its future."""
         return (other - self.frame_index) if self.reverse else (self.frame_index - other)
 
-    def follows(self, other: int) -> bool:
-        """Whether another frame is past, with no cut between."""
-        return self.back(other) > 0 and (self.since is None or self.back(other) <= self.back(self.since))
+    def same_shot(self, other: int) -> bool:
+        """Whether another frame is in the past, with no cut between."""
+        return self.age(other) > 0 and (self.shot_start is None or self.age(other) <= self.age(self.shot_start))
 
-    def reaches(self, other: int) -> bool:
-        """Whether another frame is past and was not dropped at a cut."""
-        return self.follows(other) if self.forget else self.back(other) > 0
+    def can_read(self, other: int) -> bool:
+        """Whether another frame is in the past and was not dropped at a cut."""
+        return self.same_shot(other) if self.drop_before_cut else self.age(other) > 0
 
     @property
-    def next(self) -> FrameContext:
-        """The frame after it in the pass."""
+    def following(self) -> FrameContext:
+        """The next frame of the pass."""
         return self._replace(frame_index=self.frame_index + (-1 if self.reverse else 1))
 
 
 @dataclass(eq=False)
-class State:
-    """What the rules know of an object.
+class PolicyState:
+    """State of the rules for one hypothesis.
 
     Attributes:
-        areas: of frames where it was visible, as shares of the frame.
+        areas: by frame where the object was visible, as shares of the frame.
         anchors: tracked frames that are lasting memories, in the order they became so.
-        overlaps: of frames chosen by motion: overlap of the mask's box with the predicted one.
-        unlike: of frames whose mask was unlike the object: how many these were in a row, and more where one was
-            something else.
-        course: where it is going, or None.
-        origin: the frame from which strides are counted.
+        overlaps: by frame chosen with `Motion`: IoU of the mask's box with the predicted one.
+        dissimilar: by frame whose mask did not look like the object: length of the run of such frames so far, and more
+            than the patience once a mask was below ``min_similarity``.
+        motion: state of the Kalman filter, or None.
+        stride_origin: the frame from which strides are counted.
     """
 
     areas: dict[int, float] = field(default_factory=dict)
     anchors: tuple[int, ...] = ()
     overlaps: dict[int, float] = field(default_factory=dict)
-    unlike: dict[int, int] = field(default_factory=dict)
-    course: MotionState | None = None
-    origin: int = 0
+    dissimilar: dict[int, int] = field(default_factory=dict)
+    motion: MotionState | None = None
+    stride_origin: int = 0
 
-    def copy(self) -> State:
-        """One that can go another way."""
-        return replace(self, areas=dict(self.areas), overlaps=dict(self.overlaps), unlike=dict(self.unlike))
+    def copy(self) -> PolicyState:
+        """A state that changes independently."""
+        return replace(self, areas=dict(self.areas), overlaps=dict(self.overlaps), dissimilar=dict(self.dissimilar))
 
 
 @dataclass(eq=False)
 class Hypothesis:
-    """One story of an object.
+    """One hypothesis of where an object is.
 
     Attributes:
         bank: its memories.
-        state: what the rules know.
+        state: of the rules.
         score: sum of the logarithms of predicted IoUs.
+        results: what a caller recorded along this hypothesis; a fork shares the past.
     """
 
     bank: MemoryBank = field(default_factory=MemoryBank)
-    state: State = field(default_factory=State)
+    state: PolicyState = field(default_factory=PolicyState)
     score: float = 0.0
+    results: Any = None
 
     def fork(self) -> Hypothesis:
-        """Another one with the same past; memories are shared."""
-        bank = MemoryBank(dict(self.bank.prompted), dict(self.bank.recent), set(self.bank.mapped))
-        return Hypothesis(bank, self.state.copy(), self.score)
+        """A second hypothesis with the same past; memory entries are shared."""
+        return Hypothesis(self.bank.copy(), self.state.copy(), self.score, self.results)

@@ -1,4 +1,4 @@
-"""Which stories of an object live on after a frame (SAM2Long, arXiv 2410.16268)."""
+"""Which hypotheses of an object survive a frame (SAM2Long, arXiv 2410.16268)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from masklet.tracking.policies.candidates import Evidence
+from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.rules import Tree
 
 
 class Child(NamedTuple):
-    """One candidate of one path.
+    """One candidate mask of one hypothesis.
 
     Attributes:
-        path: which path it goes on.
-        candidate: which of its masks.
-        score: of the path with it.
+        path: index of the hypothesis.
+        candidate: index of the mask.
+        score: of the hypothesis extended by it.
     """
 
     path: int
@@ -24,34 +24,33 @@ class Child(NamedTuple):
     score: float
 
 
-def grow(paths: Sequence[tuple[float, Evidence]], rule: Tree) -> list[Child]:
-    """The paths of the next frame, at most ``rule.paths``, the likeliest first.
+def best_children(paths: Sequence[tuple[float, DecoderCandidates]], rule: Tree) -> list[Child]:
+    """Select the hypotheses of the next frame, at most ``rule.paths``, the most likely first.
 
     Args:
-        paths: score and evidence of each path now. Equal paths are listed as often as there are of them: they part
-            only where the object's presence is in doubt.
-        rule: the settings.
+        paths: score and candidates of each hypothesis. Equal hypotheses are listed as often as they count: they
+            diverge only where the object's presence is uncertain.
     """
     children = [
         Child(p, j, score + math.log(float(iou) + 1e-5))
-        for p, (score, evidence) in enumerate(paths)
-        for j, iou in enumerate(evidence.iou)
+        for p, (score, candidates) in enumerate(paths)
+        for j, iou in enumerate(candidates.iou)
     ]
     children.sort(key=lambda child: -child.score)
-    if max(abs(evidence.object_score) for _, evidence in paths) > rule.certain_logit:
+    if max(abs(candidates.object_score) for _, candidates in paths) > rule.certain_logit:
         return children[: rule.paths]
-    said: set[float] = set()
-    kept: list[Child] = []
+    predictions: set[float] = set()
+    selected: list[Child] = []
     for child in children:
-        evidence = paths[child.path][1]
-        sign = 1 if evidence.object_score > 0 else -1
-        says = round(sign * float(evidence.iou[child.candidate]), 2)
-        if says not in said and len(kept) < rule.paths:
-            said.add(says)
-            kept.append(child)
-    heard = {child.path for child in kept}
-    for child in children:  # the best of every path that has none yet
-        if child.path not in heard and len(kept) < rule.paths:
-            heard.add(child.path)
-            kept.append(child)
-    return sorted(kept, key=lambda child: -child.score)
+        candidates = paths[child.path][1]
+        sign = 1 if candidates.object_score > 0 else -1
+        prediction = round(sign * float(candidates.iou[child.candidate]), 2)
+        if prediction not in predictions and len(selected) < rule.paths:
+            predictions.add(prediction)
+            selected.append(child)
+    covered = {child.path for child in selected}
+    for child in children:  # the best child of every hypothesis that has none yet
+        if child.path not in covered and len(selected) < rule.paths:
+            covered.add(child.path)
+            selected.append(child)
+    return sorted(selected, key=lambda child: -child.score)

@@ -12,13 +12,13 @@ from jaxtyping import UInt8
 from masklet.io import ArrayVideo
 from masklet.model.sam2 import Sam2
 from masklet.predict.preprocessing import frame_tensor
-from masklet.predict.prompting import by_object, keep, memory_policy
+from masklet.predict.prompting import resolve_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking import MemoryBank, choose, follow, look
+from masklet.tracking import MemoryBank, condition_on_memory, decode_unprompted, encode_memories, select_memories
 from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import NAMES, HypothesisSet
-from masklet.tracking.rules import Anchors, AppearanceGate, Cuts, Gate, Motion, Tree
+from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion, ShotCuts, Tree
 from masklet.types import FrameMasks, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -28,15 +28,15 @@ MASK = Prompts.from_mask(np.pad(np.ones((14, 14), bool), ((8, 26), (8, 50))))
 EVERYTHING = MemoryPolicy(
     gate=Gate(min_quality=0.0, newest=False, stride=2, shared=True, maps=8, emphasis=0.05),
     anchors=Anchors(reveal=None, min_iou=0.0, area_band=5.0, diverse=True),
-    motion=Motion(steady=2, margin=0.2, min_iou=0.0),
-    cuts=Cuts(min_change=0.02, factor=1.0),
-    likeness=AppearanceGate(least=0.0, trusted=0.1, patience=2),
+    motion=Motion(min_stable_frames=2, margin=0.2, min_iou=0.0),
+    shot_cuts=ShotCuts(min_change=0.02, factor=1.0),
+    appearance=AppearanceGate(min_similarity=0.0, reliable_similarity=0.1, patience=2),
 )
 POLICIES: dict[str, Any] = {
     **{name: name for name in NAMES},
     "all rules": EVERYTHING,
     "wide tree": MemoryPolicy(
-        gate=Gate(), tree=Tree(paths=4, certain_logit=50.0), cuts=Cuts(min_change=0.02, factor=1)
+        gate=Gate(), tree=Tree(paths=4, certain_logit=50.0), shot_cuts=ShotCuts(min_change=0.02, factor=1)
     ),
 }
 
@@ -53,18 +53,21 @@ def assert_same(found: FrameMasks, expected: FrameMasks) -> None:
 
 
 def sam_2_by_hand(model: Sam2, clip: Clip) -> list[torch.Tensor]:
-    """Two objects followed with nothing but the model's verbs and `choose`, as before there were policies."""
+    """Track two objects with nothing but the methods of the model and `select_memories`."""
     policy = MemoryPolicy(memory_frames=model.config.memory_frames, max_pointers=model.config.max_pointers)
     session = VideoSession(model, ArrayVideo(clip))
     session.prompt_objects(0, {1: CLICK, 2: BOX})
-    banks: dict[int, MemoryBank] = {i: session._tracks[i].bank for i in (1, 2)}
+    banks: dict[int, MemoryBank] = {i: session._tracker.objects[i].bank for i in (1, 2)}
     seen = []
     for t, frame in enumerate(clip[1:], start=1):
         features = model.encode_image(frame_tensor(frame, model.config.image_size, model.device))
-        recalls = [choose(t, prompted=b.prompted, recent=b.recent, policy=policy) for b in banks.values()]
-        chosen = follow(model, look(model, features, list(zip(banks.values(), recalls, strict=True)), policy))
-        each = by_object([1, 2], chosen)
-        keep(model, features, t, {i: (banks[i], mask) for i, mask in each.items()}, prompted=False)
+        recalls = [select_memories(t, prompted=b.prompted, recent=b.recent, policy=policy) for b in banks.values()]
+        chosen = decode_unprompted(
+            model, condition_on_memory(model, features, list(zip(banks.values(), recalls, strict=True)), policy)
+        )
+        entries = encode_memories(model, features, chosen, prompted=False)
+        for bank, entry in zip(banks.values(), entries, strict=True):
+            bank.put(t, entry, prompted=False)
         seen.append(chosen.logits)
     return seen
 
@@ -77,7 +80,7 @@ def test_plain_is_sam_2_bit_for_bit(tiny: Sam2, clip: Clip) -> None:
         pass
     for t, logits in enumerate(sam_2_by_hand(tiny, clip[:24]), start=1):
         for row, i in enumerate((1, 2)):
-            np.testing.assert_array_equal(session._logits.get((i, t), 16), logits[row, 0].numpy())
+            np.testing.assert_array_equal(session._results.get_logits(i, t), logits[row, 0].numpy())
 
 
 def test_plain_gives_the_numbers_it_gave(tiny: Sam2, clip: Clip) -> None:
@@ -167,43 +170,45 @@ def assert_bounded(tiny: Sam2, clip: Clip, name: str, *, frames: int) -> None:
     most = {"first": 0, "later": 0}
     for t in range(frames):
         tracker.step(clip[min(t % 80, 79 - t % 80) % 40], {1: CLICK} if t == 0 else None)
-        most["first" if t < 100 else "later"] = max(most["first" if t < 100 else "later"], size_of(tracker._beliefs[1]))
+        most["first" if t < 100 else "later"] = max(
+            most["first" if t < 100 else "later"], size_of(tracker._tracker.objects[1].hypotheses)
+        )
     assert most["later"] <= most["first"] + 8
     assert tracker.num_memories[1][0] <= 150
 
 
-def size_of(belief: HypothesisSet) -> int:
-    """Everything that a belief holds, counted."""
+def size_of(hypotheses: HypothesisSet) -> int:
+    """Number of entries in all banks and states."""
     return sum(
         len(s.bank)
         + len(s.bank.mapped)
         + len(s.state.areas)
         + len(s.state.overlaps)
         + len(s.state.anchors)
-        + len(s.state.unlike)
-        for s in belief.distinct
+        + len(s.state.dissimilar)
+        for s in hypotheses.distinct
     )
 
 
-def test_a_session_tells_the_likeliest_story_at_the_end(tiny: Sam2, clip: Clip) -> None:
+def test_a_pass_ends_with_the_results_of_the_most_likely_hypothesis(tiny: Sam2, clip: Clip) -> None:
     session = VideoSession(tiny, ArrayVideo(clip[:16]), memory=POLICIES["wide tree"])
     session.prompt(0, object_id=1, prompts=CLICK)
     shown = {out.frame_index: out[1] for out in session.propagate()}
-    told = session.masklets()[1].frames
-    assert sorted(told) == list(range(16))
-    np.testing.assert_array_equal(told[15].to_mask(), shown[15])  # the last frame is the likeliest story's in both
-    assert session._tracks[1].told == {}
-    best = session._tracks[1].belief.best
-    assert best.score == max(story.score for story in session._tracks[1].belief.stories)
+    frames = session.masklets()[1].frames
+    assert sorted(frames) == list(range(16))
+    np.testing.assert_array_equal(frames[15].to_mask(), shown[15])
+    hypotheses = session._tracker.objects[1].hypotheses
+    assert {one.results for one in hypotheses.distinct} == {None}
+    assert hypotheses.best.score == max(one.score for one in hypotheses.hypotheses)
     for t in range(1, 16):
-        assert session._tracks[1].results[t].iou == pytest.approx(best.bank[t].iou)
-        np.testing.assert_array_equal(session.masks(t)[1], told[t].to_mask())
-    session.prompt(8, object_id=1, prompts=Prompts.click(40, 20, positive=False))  # what was told can be corrected
+        assert session.masklets()[1].iou[t] == pytest.approx(hypotheses.best.bank[t].iou)
+        np.testing.assert_array_equal(session.masks(t)[1], frames[t].to_mask())
+    session.prompt(8, object_id=1, prompts=Prompts.click(40, 20, positive=False))
     assert len(list(session.propagate(start=8))) == 8
 
 
 @pytest.mark.parametrize("memory", ["tree", EVERYTHING])
 def test_names_and_own_policies(tiny: Sam2, memory: Any) -> None:
-    policy = memory_policy(memory, tiny.config)
+    policy = resolve_policy(memory, tiny.config)
     assert policy.rules
     assert policy.memory_frames == tiny.config.memory_frames
