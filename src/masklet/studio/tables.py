@@ -87,7 +87,7 @@ class ObjectRow(Base):
 
 
 class FrameRow(Base):
-    """One object on one frame: its prompts (JSON) and its result (`masklet.predict.track.FrameState`).
+    """One object on one frame: its prompts (JSON) and its result (`masklet.predict.results.FrameState`).
 
     Only ``model`` can read ``pointer`` and ``logits``. ``reverse`` is the direction of the pass that made the row, NULL
     where none did.

@@ -40,7 +40,7 @@ def init(project: ProjectPath, report: Annotated[ReportOptions, Without("quiet")
     """Create an empty project, in a folder (SQLite) or in an existing database (PostgreSQL)."""
     target = Project(project, report)
     with target.open(create=True) as store:
-        target.show("init", [f"the data engine is at {store.database.name}"], store=store.database.name)
+        target.show("init", [f"the data engine is at {store.name}"], store=store.name)
 
 
 @command(parent=engine)
