@@ -87,6 +87,18 @@ def test_what_does_not_fit_is_one_line(data: bytes, facts: list[str]) -> None:
     assert [fact for fact in facts if fact not in message] == []
 
 
+def test_schema_and_version() -> None:
+    data = b'{"schema": "masklet/x", "version": 2, "ids": 3}'
+    assert read_json(data, dict[str, Any], what="list", schema=("masklet/x", 2))["ids"] == 3
+    for schema in (("masklet/x", 1), ("masklet/y", 2)):
+        with pytest.raises(FormatError) as caught:
+            read_json(data, dict[str, list[int]], what="list", schema=schema)
+        assert "'masklet/x' version 2" in str(caught.value)
+        assert f"{schema[0]!r} version {schema[1]}" in str(caught.value)
+    with pytest.raises(FormatError, match="None version None"):
+        read_json(b"{}", dict[str, Any], what="list", schema=("masklet/x", 1))
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(FormatError, match="cannot read") as caught:

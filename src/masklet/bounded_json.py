@@ -29,6 +29,7 @@ def read_json(
     kind: type[T] | GenericAlias,
     *,
     what: str,
+    schema: tuple[str, int] | None = None,
     max_bytes: int = MAX_JSON_BYTES,
     name: str = "",
     error: type[MaskletError] = FormatError,
@@ -45,6 +46,7 @@ def read_json(
             ``dict[str, int]`` or ``list[Any]``. Give bounds as ``Annotated[int, msgspec.Meta(ge=0)]``. Fields that it
             does not name are ignored, unless a struct is declared with ``forbid_unknown_fields=True``.
         what: names the kind of document in errors, such as "SA-V annotation".
+        schema: the values of the fields ``schema`` and ``version`` that the document must have; checked first.
         max_bytes: a larger file is refused unread.
         name: names the document in errors; the path by default.
         error: the type of error to raise instead of `FormatError`.
@@ -55,9 +57,9 @@ def read_json(
     """
     try:
         if isinstance(source, bytes):
-            return _validated(source, kind)
+            return _validated(source, kind, schema)
         name = name or os.fspath(source)
-        return _validated(_bytes_of(Path(source), max_bytes), kind)
+        return _validated(_bytes_of(Path(source), max_bytes), kind, schema)
     except _InvalidError as problem:
         raise error(f"invalid {what}: {problem}" + (f": {name}" if name else "")) from None
 
@@ -110,13 +112,18 @@ def _bytes_of(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def _validated(data: bytes, kind: type[T] | GenericAlias) -> T:
+def _validated(data: bytes, kind: type[T] | GenericAlias, schema: tuple[str, int] | None) -> T:
     try:
         document = json.loads(data)
     except RecursionError:
         raise _InvalidError("the JSON is nested too deeply") from None
     except ValueError as error:
         raise _InvalidError(f"not JSON ({error})") from None
+    if schema is not None and isinstance(document, dict):
+        found = document.get("schema"), document.get("version")
+        if found != schema:
+            expected, got = (" version ".join(map(reprlib.repr, pair)) for pair in (schema, found))
+            raise _InvalidError(f"expected schema {expected}, got {got}")
     try:
         return msgspec.convert(document, kind, str_keys=True)
     except (msgspec.ValidationError, RecursionError) as error:

@@ -100,6 +100,6 @@ def stills(tmp_path: Path) -> ImageDataset:
     scenes: list[Boxes] = [{1: (4, 4, 20, 16), 2: (36, 20, 20, 20)}, {1: (10, 10, 30, 30)}]
     write_images(root / "images", scenes)
     write_maps(root / "labels", scenes)
-    found = open_dataset("pictures", root)
+    found = open_dataset("images", root)
     assert isinstance(found, ImageDataset)
     return found

@@ -146,7 +146,7 @@ def test_notices_say_what_is_odd(tmp_path: Path) -> None:
     dataset = open_dataset("davis2017", root)
     assert isinstance(dataset, VideoDataset)
     kinds = {notice.kind for notice in notices(dataset["odd"])}
-    assert kinds == {"missing picture", "object ids"}
+    assert kinds == {"missing image", "object ids"}
     found = scored(
         dataset["odd"], dict(enumerate([{2: (8 + i, 16, 10, 10), 7: (8 + i, 30, 10, 10)} for i in range(4)])), "sav"
     )

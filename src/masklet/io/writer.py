@@ -20,6 +20,8 @@ from masklet.types import FrameMasks, RgbImage
 MAX_PENDING = 3
 """Frames that may wait in an `AsyncWriter`."""
 
+StrPath = str | os.PathLike[str]
+
 
 class WriterOptions(TypedDict, total=False):
     """Arguments of every writer; see `Writer`."""

@@ -349,7 +349,7 @@ MAKERS: dict[str, Callable[[Miniatures], None]] = {
     "coco": coco,
     "bsds500": bsds,
     "voc": voc,
-    "pictures": stills,
+    "images": stills,
 }
 
 

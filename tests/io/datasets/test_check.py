@@ -43,7 +43,7 @@ def taller(path: Path) -> None:
         ("Annotations/b9/00003.png", label(np.full((24, 32), 5, np.uint8)), {"object ids": 1}),
         ("Annotations/b9/00003.png", Path.unlink, {}),
         ("JPEGImages/b9/00003.jpg", taller, {"size mismatch": 1, "unreadable": 1}),
-        ("JPEGImages/b9/00003.jpg", Path.unlink, {"missing picture": 1}),
+        ("JPEGImages/b9/00003.jpg", Path.unlink, {"missing image": 1}),
         ("JPEGImages/b9/00003.jpg", rotten, {"unreadable": 2}),
     ],
 )
@@ -75,7 +75,7 @@ def test_empty_masks_and_metadata(miniature: Callable[[str], Path], mini: Any) -
     mini.json("valid/meta.json", {"videos": {"b9": {"objects": objects}}})
     report = check(open_dataset("youtube-vos-2019", root))
     assert [str(problem) for problem in report.problems] == [
-        "b9: object ids: the metadata name objects [1, 2, 3], the masks hold [1, 2]"
+        "b9: object ids: the metadata name objects [1, 2, 3], the masks contain [1, 2]"
     ]
 
 
@@ -83,7 +83,7 @@ def test_short_video_with_long_annotation(mini: Any) -> None:
     mini.video("sav_000001.mp4", count=6)
     mini.sav("sav_000001_manual.json")
     counts = check(open_dataset("sa-v-train", mini.root)).counts
-    assert counts["missing picture"] == 1
+    assert counts["missing image"] == 1
     assert counts["unreadable"] == 1  # frame 8
 
 
@@ -118,9 +118,9 @@ def test_contact_sheet_of_pictures(miniature: Callable[[str], Path], tmp_path: P
 
 def test_contact_sheet_refuses(miniature: Callable[[str], Path], tmp_path: Path) -> None:
     dataset = open_dataset("videos", miniature("videos"))
-    with pytest.raises(OutputError, match="expected one of"):
+    with pytest.raises(OutputError):
         contact_sheet(dataset, tmp_path / "sheet.xyz")
-    with pytest.raises(FormatError, match="room for them"):
+    with pytest.raises(FormatError, match="of 8"):
         contact_sheet(dataset, tmp_path / "sheet.png", tile=8)
-    with pytest.raises(FormatError, match="got 0 items"):
+    with pytest.raises(FormatError, match="0 items"):
         contact_sheet(ImageDataset(name="a", split="b", items=()), tmp_path / "sheet.png")

@@ -63,7 +63,7 @@ def test_refused_arrays(tmp_path: Path, change: dict[str, np.ndarray], told: str
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"text"])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(FormatError, match="expected a NumPy archive"):
+    with pytest.raises(FormatError):
         read_npz(tmp_path / "a.npz")
 
 

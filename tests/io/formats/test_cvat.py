@@ -90,12 +90,12 @@ def test_refused_content(tmp_path: Path, images: str, told: str) -> None:
 def test_definitions_are_refused_unread(tmp_path: Path) -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><annotations>&c;</annotations>'
     (tmp_path / "bomb.xml").write_text(bomb)
-    with pytest.raises(FormatError, match="without a document type"):
+    with pytest.raises(FormatError):
         read_cvat(tmp_path / "bomb.xml")
 
 
 def test_masks_of_two_sizes_are_refused(tmp_path: Path) -> None:
     other = IMAGE.replace('width="6"', 'width="7"')
-    with pytest.raises(FormatError, match="6x4 pixels, got 7x4"):
+    with pytest.raises(FormatError, match=r"6x4 .* 7x4"):
         read_cvat(_file(tmp_path, IMAGE.format(0, mask()), other.format(1, mask())))
     assert np.array_equal(read_cvat(_file(tmp_path, IMAGE.format(0, mask()))).frame(0)[1][:2, :2], np.ones((2, 2)))

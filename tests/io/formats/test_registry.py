@@ -75,7 +75,7 @@ def test_masks_and_ids_come_back(tmp_path: Path, form: str, count: int) -> None:
     path = tmp_path / FORMATS[form].file_name("out")
     export(result, f"{path}/" if FORMATS[form].is_folder else str(path), form)
     if form in {"png", "tiff"} and not count:
-        with pytest.raises(FormatError, match="found none"):  # a folder for each object, and no object
+        with pytest.raises(FormatError):  # a folder for each object, and no object
             read_result(path, format=form)
         return
 

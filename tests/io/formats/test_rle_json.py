@@ -96,7 +96,7 @@ def test_any_masklets_survive(objects: dict[int, dict[str, Any]], tmp_path_facto
 
 
 def test_masklets_of_two_videos_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="one video"):
+    with pytest.raises(OutputError, match=r"\(2, 3\), \(3, 2\)"):
         write_rle(tmp_path / "o.json", [Masklet(1, (2, 3)), Masklet(2, (3, 2))])
 
     assert list(tmp_path.iterdir()) == []
@@ -123,34 +123,34 @@ def _change(*path: Any, to: Any) -> Callable[[Any], Any]:
 
 
 BAD: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda document: [], "expected the content as an object"),
-    (_change("schema", to="coco"), "expected schema 'masklet/rle' version 1, got 'coco' version 1"),
+    (lambda document: [], r"\[\]"),
+    (_change("schema", to="coco"), "'masklet/rle' version 1, got 'coco' version 1"),
     (_change("version", to=2), "version 2"),
-    (_change("video", to=None), "'video'"),
-    (_change("video", "size", to=[2]), "'size'"),
-    (_change("video", "size", to=[2, 3.0]), "'size'"),
-    (_change("video", "size", to=[0, 3]), "'size'"),
-    (_change("video", "size", to=[10**6, 10**6]), "'size'"),
-    (_change("video", "num_frames", to="5"), "'num_frames'"),
-    (_change("objects", to={}), "'objects'"),
-    (_change("objects", 0, to=7), "an object as an object"),
-    (_change("objects", 0, "id", to=0), "ids from 1"),
-    (_change("objects", 0, "id", to=True), "'id'"),
-    (_change("objects", to=GOOD["objects"] * 2), "object 1 comes twice"),
-    (_change("objects", 0, "name", to=5), "'name'"),
-    (_change("objects", 0, "source", to="magic"), "source"),
-    (_change("objects", 0, "prompted", to=[5]), "frame index of at least 0 and below 5"),
-    (_change("objects", 0, "frames", 0, "frame", to=-1), "frame index"),
-    (_change("objects", 0, "frames", 0, "frame", to=5), "frame index of at least 0 and below 5"),
-    (_change("objects", 0, "frames", to=GOOD["objects"][0]["frames"] * 2), "frame 0 of object 1 comes twice"),
-    (_change("objects", 0, "frames", 0, "counts", to=[2, 4]), "'counts'"),
+    (_change("video", to=None), "video"),
+    (_change("video", "size", to=[2]), r"\[2\] at .*size"),
+    (_change("video", "size", to=[2, 3.0]), "3.0 at .*size"),
+    (_change("video", "size", to=[0, 3]), "0 at .*size"),
+    (_change("video", "size", to=[10**6, 10**6]), "1000000, 1000000"),
+    (_change("video", "num_frames", to="5"), "'5' at .*num_frames"),
+    (_change("objects", to={}), "objects"),
+    (_change("objects", 0, to=7), "7 at .*objects"),
+    (_change("objects", 0, "id", to=0), "0 at .*id"),
+    (_change("objects", 0, "id", to=True), "True at .*id"),
+    (_change("objects", to=GOOD["objects"] * 2), "object 1 "),
+    (_change("objects", 0, "name", to=5), "5 at .*name"),
+    (_change("objects", 0, "source", to="magic"), "magic"),
+    (_change("objects", 0, "prompted", to=[5]), "below 5, got 5"),
+    (_change("objects", 0, "frames", 0, "frame", to=-1), "-1 at .*frame"),
+    (_change("objects", 0, "frames", 0, "frame", to=5), "below 5, got 5"),
+    (_change("objects", 0, "frames", to=GOOD["objects"][0]["frames"] * 2), "frame 0 of object 1"),
+    (_change("objects", 0, "frames", 0, "counts", to=[2, 4]), "counts"),
     (_change("objects", 0, "frames", 0, "counts", to="24o"), "b.24o."),
     (_change("objects", 0, "frames", 0, "counts", to="25"), "add up to 6"),
     (_change("objects", 0, "frames", 0, "counts", to="2é"), "run-length"),
     (_change("objects", 0, "frames", 0, "counts", to=""), "run-length"),
-    (_change("objects", 0, "frames", 0, "iou", to=1.5), "from 0 to 1"),
-    (_change("objects", 0, "frames", 0, "iou", to=float("nan")), "from 0 to 1"),
-    (_change("objects", 0, "frames", 0, "presence", to="high"), "'presence'"),
+    (_change("objects", 0, "frames", 0, "iou", to=1.5), "1.5 at .*iou"),
+    (_change("objects", 0, "frames", 0, "iou", to=float("nan")), "nan at .*iou"),
+    (_change("objects", 0, "frames", 0, "presence", to="high"), "'high' at .*presence"),
 ]
 
 
@@ -177,10 +177,10 @@ def test_bad_content_is_one_format_error_that_names_the_file(
 def test_what_is_no_json_is_a_format_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "o.json").write_bytes(content)
 
-    with pytest.raises(FormatError, match="not a JSON file"):
+    with pytest.raises(FormatError, match=r"o\.json"):
         read_rle(tmp_path / "o.json")
 
 
 def test_a_missing_file_is_a_format_error(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="No such file"):
+    with pytest.raises(FormatError, match=r"nowhere\.json"):
         read_rle(tmp_path / "nowhere.json")

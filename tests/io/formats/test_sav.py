@@ -43,16 +43,16 @@ def test_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"masklet": "absent"}, "found nothing for 'masklet'"),
-        ({"masklet": 5}, "SA-V annotation, got something else"),
-        ({"masklet": [[CODE]]}, "expected 2 masks on each frame"),
-        ({"masklet": [[CODE, "x"]]}, "masks as objects"),
-        ({"masklet_type": ["manual"]}, "expected 2 masks on each frame"),
-        ({"masklet_id": ["a", "b"]}, "whole number, got 'a'"),
-        ({"video_height": 2.5}, "whole number, got 2.5"),
-        ({"video_height": 1e400}, "SA-V annotation, got something else"),
-        ({"video_height": -2}, "height and width of a video"),
-        ({"video_width": 1e9, "video_height": 1e9}, "height and width of a video"),
+        ({"masklet": "absent"}, "masklet"),
+        ({"masklet": 5}, "5 at .*masklet"),
+        ({"masklet": [[CODE]]}, "2"),
+        ({"masklet": [[CODE, "x"]]}, "'x' at .*masklet"),
+        ({"masklet_type": ["manual"]}, "2"),
+        ({"masklet_id": ["a", "b"]}, "'a'"),
+        ({"video_height": 2.5}, "2.5"),
+        ({"video_height": 1e400}, "infinity"),
+        ({"video_height": -2}, "-2"),
+        ({"video_width": 1e9, "video_height": 1e9}, "1000000000"),
     ],
 )
 def test_refuses(changes: dict[str, Any], told: str, tmp_path: Path) -> None:

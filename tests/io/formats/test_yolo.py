@@ -50,15 +50,15 @@ def test_polygons_are_exact_or_as_close_as_asked(tmp_path: Path, tolerance: floa
 @pytest.mark.parametrize(
     ("change", "line", "told"),
     [
-        ({"schema": "other"}, "", "expected schema"),
-        ({"size": [0, 5]}, "", "expected a size"),
-        ({"num_frames": 2**40}, "", "at most"),
-        ({"frames": [{"frame": 0, "file": "../00000", "objects": [1]}]}, "", "name of a label file"),
-        ({}, "0 0.1 0.1 0.9 0.9", r"expected polygons, got a box.*can be prompts"),
-        ({}, "0 0.1 0.1 0.9 0.9 0.5", "at least 3 corners"),
-        ({}, "0 0.1 0.1 0.9 0.9 0.5 nan", "at least 3 corners"),
-        ({}, "0 0.1 0.1 0.9 0.9 0.5 50", "at least 3 corners"),
-        ({}, "0 a b c d e f", "a class and numbers"),
+        ({"schema": "other"}, "", "other"),
+        ({"size": [0, 5]}, "", "0 at .*size"),
+        ({"num_frames": 2**40}, "", str(2**40)),
+        ({"frames": [{"frame": 0, "file": "../00000", "objects": [1]}]}, "", r"\.\./00000"),
+        ({}, "0 0.1 0.1 0.9 0.9", "0 0.1 0.1 0.9 0.9"),
+        ({}, "0 0.1 0.1 0.9 0.9 0.5", "0 0.1 0.1 0.9 0.9 0.5"),
+        ({}, "0 0.1 0.1 0.9 0.9 0.5 nan", "0 0.1 0.1 0.9 0.9 0.5"),
+        ({}, "0 0.1 0.1 0.9 0.9 0.5 50", "0 0.1 0.1 0.9 0.9 0.5"),
+        ({}, "0 a b c d e f", "0 a b c"),
         ({}, "", "got something else"),
     ],
 )
@@ -76,7 +76,7 @@ def test_two_frames_of_one_name_are_refused(masks_at: Any, tmp_path: Path) -> No
     named = Result(masklets={}, size=None, num_frames=2, frame_names=("a.png", "a.jpg"))
     writer = open_writer(tmp_path / "o.yolo/", like=named)
     writer.write(None, masks_at(0))
-    with pytest.raises(OutputError, match=r"two frames would be called labels/a\.txt"):
+    with pytest.raises(OutputError, match=r"labels/a\.txt"):
         writer.write(None, masks_at(1))
 
 
@@ -151,13 +151,13 @@ def test_classes_without_a_list_are_numbered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pictures", "files", "told"),
     [
-        ({}, {}, r"neither sizes nor objects: expected the pictures too"),
-        ({"images/a.png": None}, {}, r"expected the pictures too .* or masklet\.json"),
-        ({"images/a.png": "0 0.5 0.5 0.2 0.2"}, {}, "expected polygons, got a box"),
-        ({"images/a.png": "cat 0.5 0.5 0.2 0.2 0 0"}, {}, "a class and numbers"),
-        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: [a\n"}, "not a YAML file"),
-        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: {cat: 0}"}, "names as a list, or by number"),
-        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: !!python/object/apply:os.getcwd []"}, "not a YAML"),
+        ({}, {}, r"masklet\.json"),
+        ({"images/a.png": None}, {}, r"masklet\.json"),
+        ({"images/a.png": "0 0.5 0.5 0.2 0.2"}, {}, "0 0.5 0.5 0.2 0.2"),
+        ({"images/a.png": "cat 0.5 0.5 0.2 0.2 0 0"}, {}, "cat 0.5"),
+        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: [a\n"}, r"data\.yaml"),
+        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: {cat: 0}"}, "cat"),
+        ({"images/a.png": f"0 {SQUARE}"}, {"data_yaml": "names: !!python/object/apply:os.getcwd []"}, r"data\.yaml"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(
@@ -171,9 +171,7 @@ def test_what_cannot_be_read_is_one_line(
 def test_pictures_of_different_sizes_are_no_video(tmp_path: Path) -> None:
     put(tmp_path, {"images/a.png": f"0 {SQUARE}", "images/b.png": f"0 {SQUARE}"})
     Image.new("RGB", (5, 5)).save(tmp_path / "images" / "b.png")
-    with pytest.raises(
-        FormatError, match=r"of one size, as the frames of a video, a\.png has 24x16 pixels, b\.png 5x5"
-    ):
+    with pytest.raises(FormatError, match=r"a\.png has 24x16 pixels, b\.png 5x5"):
         read_result(tmp_path)
 
 

@@ -206,7 +206,7 @@ def sequence_masklets(sequence: VideoSequence) -> Result:
 
 def _media_path(sequence: VideoSequence) -> Path:
     """Return the video file or the image folder of a sequence."""
-    media = getattr(sequence, "media", None) or getattr(sequence, "pictures", None)
+    media = getattr(sequence, "media", None) or getattr(sequence, "images", None)
     if not isinstance(media, Path):
         raise FormatError(f"expected a video file or a folder of images for {sequence.name}")
     return media

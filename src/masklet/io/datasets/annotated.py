@@ -1,4 +1,4 @@
-"""What an annotated data set gives: videos and pictures with their true masks, read when asked for."""
+"""Annotated videos and images with their ground-truth masks; frames and masks are read on access."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from masklet.masks.rle import decode_masks
 from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 
 MAX_MASK_BYTES = 2**32
-"""The masks of one frame may take this much when decoded; a hostile file must not ask for more."""
+"""Limit for the decoded masks of one frame, so that a hostile file cannot exhaust the memory."""
 
 ProblemKind = Literal[
-    "no list",  # the file that says what belongs to the split; everything is taken
-    "missing sequence",  # named in a list, not on disk
-    "missing picture",  # annotated, but there is no such picture
-    "no annotation",  # a picture or video without any mask
+    "no list",  # the list of the split is missing; everything is used
+    "missing sequence",  # listed, but not on disk
+    "missing image",  # annotated, but not on disk
+    "no annotation",  # an image or video without any mask
     "empty mask",  # an annotation whose mask has no pixel
     "size mismatch",
-    "object ids",  # they do not count 1, 2, 3 ..., or differ from what the metadata say
+    "object ids",  # not 1, 2, 3 ..., or not those of the metadata
     "unreadable",
-    "double name",  # two items of one name; the first is kept
+    "double name",  # two items of one name; the first is used
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something a reader went around; it never goes unsaid (see `AnnotatedSet.warnings`).
+    """An irregularity that a reader worked around or skipped (see `AnnotatedSet.warnings`).
 
     Attributes:
-        kind: one of the few words of `ProblemKind`, to count by.
-        where: the sequence, picture or file.
-        detail: what was expected and what came.
+        where: the sequence, image or file.
+        detail: what was expected and what was found.
     """
 
     kind: ProblemKind
@@ -53,14 +52,12 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The annotation of one frame. Masks of different objects may overlap.
+    """The ground truth of one frame. Masks of different objects may overlap, and may be empty.
 
     Attributes:
-        frame_index: the frame's ordinal in its video, from 0.
-        object_ids: the objects with a mask here; the mask may be empty.
-        masks: (n, h, w) bool, one for each of them.
-        void: (h, w) bool, pixels that count neither way, or None.
-        unknown: objects that the annotators left out on this frame: neither present nor absent.
+        masks: (n, h, w) bool, one for each of ``object_ids``.
+        void: (h, w) bool, pixels that are excluded from scoring, or None.
+        unknown: objects that were not annotated on this frame: neither present nor absent.
     """
 
     frame_index: int
@@ -75,27 +72,27 @@ class Truth:
         return self.masks.shape[1], self.masks.shape[2]
 
     def __getitem__(self, object_id: ObjectId) -> Bool[np.ndarray, "h w"]:
-        """The mask of one object; all False where it is not in this frame."""
+        """Return the mask of one object; all False if it is not in this frame."""
         if object_id not in self.object_ids:
             return np.zeros(self.size, bool)
         mask: Bool[np.ndarray, "h w"] = self.masks[self.object_ids.index(object_id)]
         return mask
 
     def as_masks(self) -> FrameMasks:
-        """The same as a result with full scores, for drawing and writing."""
+        """Return the masks as a result with scores of 1, for drawing and writing."""
         scores = np.ones(len(self.object_ids), np.float32)
         return FrameMasks(self.frame_index, self.object_ids, self.masks, presence=scores, iou=scores)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSequence(ABC):
-    """One annotated video. Nothing is open or in memory before it is asked for; pickles to worker processes.
+    """One annotated video. Files are opened on access; sequences can be pickled for worker processes.
 
     Attributes:
         name: unique in its data set; folders inside it are separated by ``/``.
-        categories: what the set calls the objects, where it names them.
-        seen: whether an object's category is one of the training split, where the set makes that difference.
-        free_ids: the set's ids need not count 1, 2, 3 ...
+        categories: category of each object, where the data set names it.
+        seen: whether the category of each object occurs in the training split, where the data set distinguishes that.
+        free_ids: the ids of the data set need not be 1, 2, 3 ...
     """
 
     name: str
@@ -105,21 +102,21 @@ class VideoSequence(ABC):
 
     @abstractmethod
     def open(self) -> RecordedSource:
-        """The frames; use it in a ``with`` block. `MediaError` if they cannot be read."""
+        """Open the frames, for a ``with`` block; `MediaError` if they cannot be read."""
 
     @abstractmethod
     def truth(self, frame_index: int) -> Truth:
-        """The annotation of one of the `annotated` frames.
+        """Read the ground truth of one of the `annotated` frames.
 
         Raises:
             FrameRangeError: the frame is not annotated.
-            MediaError, FormatError: the annotation is unreadable, or not of the size of the pictures.
+            MediaError, FormatError: the annotation is unreadable, or differs in size from the frames.
         """
 
     @property
     @abstractmethod
     def annotated(self) -> tuple[int, ...]:
-        """The frames that have an annotation, in order."""
+        """Indices of the frames that have an annotation, in order."""
 
     @property
     @abstractmethod
@@ -129,15 +126,15 @@ class VideoSequence(ABC):
     @property
     @abstractmethod
     def num_frames(self) -> int:
-        """How many frames the video has."""
+        """Number of frames of the video."""
 
     @abstractmethod
     def problems(self) -> tuple[Problem, ...]:
-        """What is odd about the sequence as far as names, numbers and headers tell; see `check` for all of it."""
+        """Find irregularities in file names, counts and headers; `check` finds all of them."""
 
     @cached_property
     def objects(self) -> Mapping[ObjectId, int]:
-        """Every object with the first frame on which it has a pixel; reads all annotations, once."""
+        """First frame on which each object has a pixel. Reads all annotations, once."""
         first: dict[ObjectId, int] = {}
         for index in self.annotated:
             truth = self.truth(index)
@@ -147,32 +144,28 @@ class VideoSequence(ABC):
         return dict(sorted(first.items()))
 
     def id_problems(self) -> tuple[Problem, ...]:
-        """Object ids that do not count 1, 2, 3 ... (they are kept), or are not those the set's metadata names."""
-        found = list(self.objects)
-        odd = () if self.free_ids else odd_ids(found, self.name)
-        if self.categories and set(self.categories) != set(found):
-            told = f"the metadata name objects {sorted(self.categories)}, the masks hold {found}"
-            odd = (*odd, Problem("object ids", self.name, told))
-        return odd
+        """Find object ids that are not 1, 2, 3 ..., or not those that the metadata name; ids are used unchanged."""
+        ids, problems = list(self.objects), list[Problem]()
+        if not self.free_ids and ids != list(range(1, len(ids) + 1)):
+            shown = ", ".join(map(str, ids[:8])) + (" ..." if len(ids) > 8 else "")
+            problems.append(Problem("object ids", self.name, f"expected ids 1 to {len(ids)}, got {shown}; kept as is"))
+        if self.categories and set(self.categories) != set(ids):
+            detail = f"the metadata name objects {sorted(self.categories)}, the masks contain {ids}"
+            problems.append(Problem("object ids", self.name, detail))
+        return tuple(problems)
 
     @property
     def original_ids(self) -> Mapping[ObjectId, str]:
-        """What the set's own files call the objects, where that is not the id: the folder ``000`` of object 1."""
+        """Names of the objects in the files, where they differ from the ids: the folder ``000`` of object 1."""
         return {}
 
-    def __getstate__(self) -> dict[str, object]:  # caches stay behind
+    def __getstate__(self) -> dict[str, object]:  # without caches
         return {item.name: self.__dict__[item.name] for item in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceMask:
-    """One annotated mask of a picture.
-
-    Attributes:
-        rle: the mask.
-        category: what it shows, or "".
-        crowd: it covers a group of things that nobody told apart.
-    """
+    """One annotated mask of an image; ``crowd``: it covers a group of objects (COCO's ``iscrowd``)."""
 
     rle: Rle
     category: str = ""
@@ -180,30 +173,26 @@ class InstanceMask:
 
     @property
     def area(self) -> int:
-        """Number of pixels inside."""
+        """Number of pixels in the mask."""
         return self.rle.area
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSample(ABC):
-    """One annotated picture, read when asked for.
-
-    Attributes:
-        name: unique in its data set.
-    """
+    """One annotated image, read on access; ``name`` is unique in its data set."""
 
     name: str
 
     @abstractmethod
     def picture(self) -> RgbImage:
-        """(h, w, 3) uint8 RGB; `MediaError` if it cannot be read."""
+        """Read the image, (h, w, 3) uint8 RGB; `MediaError` if that fails."""
 
     @abstractmethod
     def instances(self) -> tuple[InstanceMask, ...]:
-        """Its masks as run-length codes; they may overlap. `FormatError` if the annotation is unreadable."""
+        """Read its masks as RLE; they may overlap. `FormatError` if the annotation is unreadable."""
 
     def masks(self) -> Bool[np.ndarray, "n h w"]:
-        """All masks, decoded; for hundreds of masks decode some of `instances` instead."""
+        """Decode all masks; of an image with hundreds, decode a selection of `instances` instead."""
         codes = [instance.rle for instance in self.instances()]
         check_mask_bytes(len(codes), codes[0].size if codes else (0, 0), self.name)
         return decode_masks(codes)
@@ -214,16 +203,14 @@ Item = TypeVar("Item", VideoSequence, ImageSample)
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotatedSet(Generic[Item]):
-    """The sequences or pictures of one split, in natural order of their names.
+    """The sequences or images of one split, in natural order of their names.
 
-    An item that is asked for is a fresh one: what it caches goes when it goes.
+    Indexing returns a new copy of an item, so that its caches are freed with it.
 
     Attributes:
-        name: the data set's name in the table, or what the caller calls it.
-        split: the split's name.
-        items: the sequences or pictures.
-        scored: whether the masks are public; else only the prompts are here, and a server scores predictions.
-        warnings: what the reader went around while it listed them.
+        scored: whether all masks are public; else only the first mask of each object is, and a server scores
+            predictions.
+        warnings: irregularities found while listing the items.
     """
 
     name: str
@@ -239,21 +226,17 @@ class AnnotatedSet(Generic[Item]):
         return (self[place] for place in range(len(self)))
 
     def __getitem__(self, key: int | str) -> Item:
-        """The item at a place or of a name; `FormatError` for an unknown name."""
+        """Return the item at an index or of a name; `FormatError` for an unknown name."""
         found: Item = replace(self.items[key if isinstance(key, int) else self._places([key])[0]])
         return found
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, in order."""
+        """Names of the items, in order."""
         return tuple(item.name for item in self.items)
 
     def only(self: Set, names: Sequence[str] | None = None, limit: int | None = None) -> Set:
-        """The items of these names in their natural order, at most ``limit`` of them.
-
-        Raises:
-            FormatError: there is no item of that name; the nearest is suggested.
-        """
+        """Select items by name, in natural order, at most ``limit`` of them; `FormatError` for an unknown name."""
         chosen = sorted(set(self._places(names))) if names is not None else list(range(len(self)))
         return replace(self, items=tuple(self.items[place] for place in chosen[:limit]))
 
@@ -272,25 +255,17 @@ Set = TypeVar("Set", bound="AnnotatedSet[Any]")
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDataset(AnnotatedSet[VideoSequence]):
-    """Annotated videos."""
+    """A data set of annotated videos."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDataset(AnnotatedSet[ImageSample]):
-    """Annotated pictures."""
+    """A data set of annotated images."""
 
 
 def check_mask_bytes(count: int, size: Size, where: str) -> None:
-    """Refuse masks that would not fit in memory when decoded."""
+    """Raise `FormatError` if ``count`` decoded masks would exceed `MAX_MASK_BYTES`."""
     if count * size[0] * size[1] > MAX_MASK_BYTES:
         raise FormatError(
             f"expected masks of at most {MAX_MASK_BYTES} bytes, got {count} of {size[1]}x{size[0]}: {where}"
         )
-
-
-def odd_ids(ids: Sequence[ObjectId], where: str) -> tuple[Problem, ...]:
-    """A `Problem` if ids do not count 1, 2, 3 ...; they are used as they are."""
-    if list(ids) == list(range(1, len(ids) + 1)):
-        return ()
-    shown = ", ".join(map(str, ids[:8])) + (" ..." if len(ids) > 8 else "")
-    return (Problem("object ids", where, f"expected ids 1 to {len(ids)}, got {shown}; kept as they are"),)

@@ -1,8 +1,8 @@
-"""What the table says about a data set: where it comes from, how it lies on disk, what its reader was tested on."""
+"""The catalog of data sets: the facts, the layout and the splits of each, and the documentation page made of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from masklet.io.datasets.label_maps import FolderVideos
 from masklet.io.datasets.layouts import Layout, Split
@@ -10,65 +10,65 @@ from masklet.io.datasets.run_lengths import CocoVideos, SavVideos
 from masklet.io.datasets.stills import EVERYTHING, CocoInstances, LabelMapImages, Sa1b
 
 UNVERIFIED = "**layout unverified**"
-
 AS_CODE_READS = f"{UNVERIFIED}: as public code reads it"
+_CONVERTED = f"{UNVERIFIED}: no page documents the original; convert it to this layout"
+
+_FOLDERS = FolderVideos()
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """A row of the table.
+    """One data set of the catalog.
 
     Attributes:
-        name: what `open_dataset` and the command line call it.
-        title: what people call it.
-        about: one line on what it shows.
-        home: its home page.
+        name: the name that `open_dataset` and the command line accept.
+        title, about: the published name, and one line on the content.
         license: as its home page states it.
-        layout: how it lies on disk, with the reader for it.
-        splits: its parts, the usual one first.
-        rate: which frames are annotated.
-        prompted: which objects are prompted where, in the usual protocol.
+        layout: how the files lie on disk; reads them.
+        splits: its parts, the default first.
+        rate: which frames are annotated; "" for images.
+        prompted: which objects are prompted on which frames in the usual protocol.
         tested: what the reader was tested on.
         source: the page that documents the layout, or `UNVERIFIED` and why.
-        zero_shot: one of the 17 zero-shot video sets of the paper.
+        zero_shot: whether it is one of the 17 zero-shot video sets of the paper.
     """
 
     name: str
     title: str
     about: str
     home: str
-    license: str
-    layout: Layout
-    splits: tuple[Split, ...] = (Split("val"),)
+    license: str = "see its home page"
+    layout: Layout = _FOLDERS
+    splits: tuple[Split, ...] = (Split("all"),)
     rate: str = "all frames"
     prompted: str = "each object on its first frame"
     tested: str = "a miniature"
-    source: str = UNVERIFIED
+    source: str = AS_CODE_READS
     zero_shot: bool = False
 
 
 _DAVIS = FolderVideos(
-    pictures="JPEGImages/{quality}{name}",
+    images="JPEGImages/{quality}{name}",
     labels="Annotations/{quality}{name}",
     bases=("", "DAVIS", "DAVIS/2017/trainval"),
     qualities=("480p/", "Full-Resolution/"),
     listings=("ImageSets/2017/{split}.txt",),
 )
-_VOS = FolderVideos(pictures="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}", meta="{split}/meta.json")
-_MOSE = FolderVideos(pictures="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}")
+_VOS = FolderVideos(images="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}", meta="{split}/meta.json")
+_MOSE = FolderVideos(images="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}")
 _LVOS = FolderVideos(
-    pictures="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}", meta="{split}/{split}_meta.json"
+    images="{split}/JPEGImages/{name}", labels="{split}/Annotations/{name}", meta="{split}/{split}_meta.json"
 )
 _LVOS_SPLITS = (Split("val", ("val", "valid", "eval")), Split("train"), Split("test", scored=False))
 _SAV = FolderVideos(
-    pictures="JPEGImages_24fps/{name}",
+    images="JPEGImages_24fps/{name}",
     labels="Annotations_6fps/{name}/{object}",
     bases=("", "sav_{split}"),
     listings=("sav_{split}.txt",),
 )
-_CELLS = FolderVideos(pictures="{name}", labels="{name}_GT/TRA", names=r"\d\d", levels=1, free_ids=True, stretch=True)
+_CELLS = FolderVideos(images="{name}", labels="{name}_GT/TRA", names=r"\d\d", levels=1, free_ids=True, stretch=True)
 
-BENCHMARKS = (
+_BENCHMARKS = (
     DatasetInfo(
         name="davis2016",
         title="DAVIS 2016",
@@ -76,7 +76,7 @@ BENCHMARKS = (
         home="https://davischallenge.org/davis2016/code.html",
         license="CC BY-NC 4.0 as commonly stated; research",
         layout=FolderVideos(
-            pictures="JPEGImages/{quality}{name}",
+            images="JPEGImages/{quality}{name}",
             labels="Annotations/{quality}{name}",
             bases=("", "DAVIS", "DAVIS/2017/trainval"),
             qualities=("480p/", "1080p/"),
@@ -97,7 +97,6 @@ BENCHMARKS = (
         layout=_DAVIS,
         splits=(Split("val"), Split("train"), Split("test-dev", scored=False)),
         prompted="all objects on frame 0",
-        source=AS_CODE_READS,
     ),
     DatasetInfo(
         name="youtube-vos-2018",
@@ -203,7 +202,7 @@ BENCHMARKS = (
         about="the same videos with full masks on some frames; ids are not linked over time",
         home="https://celltrackingchallenge.net/datasets/",
         license="terms of the challenge",
-        layout=FolderVideos(pictures="{name}", labels="{name}_GT/SEG", names=r"\d\d", free_ids=True, stretch=True),
+        layout=FolderVideos(images="{name}", labels="{name}_GT/SEG", names=r"\d\d", free_ids=True, stretch=True),
         splits=(Split("train"),),
         rate="some frames",
         prompted="frame by frame",
@@ -212,71 +211,51 @@ BENCHMARKS = (
     DatasetInfo(
         name="videos",
         title="your own videos",
-        about="any folders of pictures with label maps: palette or gray PNG whose values are object ids",
+        about="any folders of images with label maps: palette or gray PNG whose values are object ids",
         home="",
         license="yours",
-        layout=FolderVideos(),
-        splits=(Split("all"),),
         rate="any frames",
         source="this page",
     ),
 )
 
-
-_ALL = (Split("all"),)
-_CONVERTED = f"{UNVERIFIED}: we found no page on the original; bring it into this one"
-
-ZERO_SHOT = (
+_ZERO_SHOT = (
     DatasetInfo(
         name="endovis2018",
         title="EndoVis 2018",
         about="robotic surgery; tools, tissue and thread as classes, a class being an object",
         home="https://endovissub2018-roboticscenesegmentation.grand-challenge.org/",
         license="terms of the challenge",
-        layout=FolderVideos(pictures="{name}/left_frames", labels="{name}/labels", names=r"seq_\d+", coding="colors"),
-        splits=_ALL,
-        source=AS_CODE_READS,
-        zero_shot=True,
+        layout=FolderVideos(images="{name}/left_frames", labels="{name}/labels", names=r"seq_\d+", coding="colors"),
     ),
     DatasetInfo(
         name="esd",
         title="ESD",
         about="cluttered tables seen by a moving camera",
         home="https://www.nature.com/articles/s41597-024-02920-1",
-        license="see its home page",
-        layout=FolderVideos(),
-        splits=_ALL,
         source=_CONVERTED,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="lv-vis",
         title="LV-VIS",
         about="1,196 categories of objects",
         home="https://github.com/haochenheheda/LVVIS",
-        license="see its home page",
         layout=CocoVideos(
             annotations=(
                 "Annotations/{split}_instances.json",
                 "annotations/{split}_instances.json",
                 "{split}_instances.json",
             ),
-            pictures=("JPEGImages/{split}", "{split}/JPEGImages", "{split}"),
+            images=("JPEGImages/{split}", "{split}/JPEGImages", "{split}"),
         ),
         splits=(Split("val"), Split("train")),
         source="https://github.com/haochenheheda/LVVIS",
-        zero_shot=True,
     ),
     DatasetInfo(
         name="pumavos",
         title="PUMaVOS",
         about="parts of faces, hands and cars as film makers want them",
         home="https://max810.github.io/xmem2-project-page/",
-        license="see its home page",
-        layout=FolderVideos(),
-        splits=_ALL,
-        source=AS_CODE_READS,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="uvo",
@@ -290,12 +269,10 @@ ZERO_SHOT = (
                 "VideoDenseSet/UVO_video_{split}_dense_with_label.json",
                 "annotations/VideoDenseSet/UVO_video_{split}_dense_with_label.json",
             ),
-            pictures=("uvo_videos_dense_frames", "uvo_videos_dense_frames_jpg"),
+            images=("uvo_videos_dense_frames", "uvo_videos_dense_frames_jpg"),
         ),
         splits=(Split("val"), Split("train")),
         rate="all frames of the annotated three seconds",
-        source=AS_CODE_READS,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="vipseg",
@@ -304,7 +281,7 @@ ZERO_SHOT = (
         home="https://github.com/VIPSeg-Dataset/VIPSeg-Dataset",
         license="research, non-commercial",
         layout=FolderVideos(
-            pictures="imgs/{name}",
+            images="imgs/{name}",
             labels="panomasks/{name}",
             bases=("", "VIPSeg", "VIPSeg_720P"),
             listings=("{split}.txt",),
@@ -312,8 +289,6 @@ ZERO_SHOT = (
         ),
         splits=(Split("val"), Split("train"), Split("test", scored=False)),
         rate="5 frames a second, which are all that the archive holds",
-        source=AS_CODE_READS,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="vkitti2",
@@ -322,15 +297,12 @@ ZERO_SHOT = (
         home="https://europe.naverlabs.com/research/computer-vision/proxy-virtual-worlds-vkitti-2/",
         license="CC BY-NC-SA 3.0 as commonly stated",
         layout=FolderVideos(
-            pictures="{name}/frames/rgb/Camera_0",
+            images="{name}/frames/rgb/Camera_0",
             labels="{name}/frames/instanceSegmentation/Camera_0",
             levels=2,
             names=r"Scene\d+/.*",
             free_ids=True,
         ),
-        splits=_ALL,
-        source=AS_CODE_READS,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="vost",
@@ -341,8 +313,6 @@ ZERO_SHOT = (
         layout=FolderVideos(listings=("ImageSets/{split}.txt",), void=255, bases=("", "VOST")),
         splits=(Split("val"), Split("train"), Split("test", scored=False)),
         rate="all frames, at 5 a second",
-        source=AS_CODE_READS,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="cityscapes-vps",
@@ -351,7 +321,7 @@ ZERO_SHOT = (
         home="https://github.com/mcahny/vps",
         license="terms of Cityscapes; research, non-commercial",
         layout=FolderVideos(
-            pictures="{split}/img_all/{name}_*",
+            images="{split}/img_all/{name}_*",
             labels="{split}/panoptic_video/{name}_*",
             bases=("", "cityscapes_vps"),
             coding="colors",
@@ -359,18 +329,14 @@ ZERO_SHOT = (
         splits=(Split("val"), Split("train")),
         rate="every 5th frame",
         source="https://github.com/mcahny/vps (the folders; file names unverified)",
-        zero_shot=True,
     ),
     DatasetInfo(
         name="drosophila-heart",
         title="Drosophila heart",
         about="beating hearts of fruit flies under an optical coherence microscope",
         home="https://www.nature.com/articles/s41597-023-02802-y",
-        license="see its home page",
         layout=FolderVideos(coding="binary"),
-        splits=_ALL,
         source=_CONVERTED,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="ego-exo4d",
@@ -378,11 +344,8 @@ ZERO_SHOT = (
         about="one activity seen from the head and from outside; tools and work pieces",
         home="https://docs.ego-exo4d-data.org/annotations/relations/",
         license="licence to be signed",
-        layout=FolderVideos(),
-        splits=_ALL,
         rate="1 frame a second",
-        source=f"{UNVERIFIED}: the original packs masks with LZString in JSON; unpack it into this one",
-        zero_shot=True,
+        source=f"{UNVERIFIED}: the original packs masks with LZString in JSON; convert it to this layout",
     ),
     DatasetInfo(
         name="fbms",
@@ -390,11 +353,8 @@ ZERO_SHOT = (
         about="moving objects, sparsely annotated",
         home="https://lmb.informatik.uni-freiburg.de/resources/datasets/",
         license="research, non-commercial",
-        layout=FolderVideos(),
-        splits=_ALL,
         rate="about every 20th frame",
-        source=f"{UNVERIFIED}: the original mixes PGM and PPM of several meanings; bring it into this one",
-        zero_shot=True,
+        source=f"{UNVERIFIED}: the original mixes PGM and PPM with several meanings; convert it to this layout",
     ),
     DatasetInfo(
         name="ht1080wt",
@@ -403,21 +363,15 @@ ZERO_SHOT = (
         home="https://zenodo.org/records/5979761",
         license="CC BY 4.0",
         layout=FolderVideos(free_ids=True, stretch=True),
-        splits=_ALL,
         source=_CONVERTED,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="lindenthal",
         title="Lindenthal camera traps",
         about="animals of a zoo before a camera trap, day and night",
         home="https://arxiv.org/abs/2102.05607",
-        license="see its home page",
-        layout=FolderVideos(),
-        splits=_ALL,
         rate="about every 10th frame",
         source=_CONVERTED,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="wildfires",
@@ -426,9 +380,7 @@ ZERO_SHOT = (
         home="https://cfdb.univ-corse.fr/",
         license="licence to be signed",
         layout=FolderVideos(coding="binary"),
-        splits=_ALL,
         source=_CONVERTED,
-        zero_shot=True,
     ),
     DatasetInfo(
         name="visor",
@@ -437,7 +389,7 @@ ZERO_SHOT = (
         home="https://epic-kitchens.github.io/VISOR/",
         license="CC BY-NC 4.0",
         layout=FolderVideos(
-            pictures="JPEGImages/{quality}{name}",
+            images="JPEGImages/{quality}{name}",
             labels="Annotations/{quality}{name}",
             qualities=("480p/", ""),
             bases=("", "VISOR_2022", "VISOR"),
@@ -446,23 +398,21 @@ ZERO_SHOT = (
         splits=(Split("val"), Split("train"), Split("val_unseen")),
         rate="key frames, which are all that the archive holds",
         source="https://github.com/epic-kitchens/VISOR-VOS (its converter; the val split with all masks)",
-        zero_shot=True,
     ),
 )
 
-
-_STILLS = (
+_IMAGES = (
     DatasetInfo(
         name="sa-1b",
-        title="SA-1B and its form",
-        about="pictures of everything with about 100 automatic masks each",
+        title="SA-1B and its format",
+        about="images of everything with about 100 automatic masks each",
         home="https://ai.meta.com/datasets/segment-anything/",
         license="SA-1B Dataset Research License",
         layout=Sa1b(),
         splits=(Split(EVERYTHING), Split("train"), Split("val")),
         rate="",
         prompted="each mask",
-        tested="7,347 pictures in this form, in folders and in shards, and a miniature",
+        tested="7,347 images in this format, in folders and in shards, and a miniature",
         source="https://github.com/facebookresearch/segment-anything#dataset",
     ),
     DatasetInfo(
@@ -480,7 +430,7 @@ _STILLS = (
     DatasetInfo(
         name="bsds500",
         title="BSDS500",
-        about="whole pictures cut into regions by several annotators",
+        about="whole images cut into regions by several annotators",
         home="https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html",
         license="research, non-commercial",
         layout=LabelMapImages(
@@ -494,7 +444,6 @@ _STILLS = (
         splits=(Split("val"), Split("train"), Split("test")),
         rate="",
         prompted="each region of each annotator",
-        source=AS_CODE_READS,
     ),
     DatasetInfo(
         name="voc",
@@ -516,58 +465,59 @@ _STILLS = (
         splits=(Split("val"), Split("train"), Split("trainval")),
         rate="",
         prompted="each object",
-        source=AS_CODE_READS,
     ),
     DatasetInfo(
-        name="pictures",
-        title="your own pictures",
-        about="any pictures with label maps of the same names: palette or gray PNG whose values are object ids",
+        name="images",
+        title="your own images",
+        about="any images with label maps of the same names: palette or gray PNG whose values are object ids",
         home="",
         license="yours",
         layout=LabelMapImages(folders=(("images", "labels"), ("images", "masks"), ("JPEGImages", "Annotations"))),
-        splits=(Split("all"),),
         rate="",
         prompted="each object",
         source="this page",
     ),
 )
 
-DATASETS: tuple[DatasetInfo, ...] = (*BENCHMARKS, *ZERO_SHOT, *_STILLS)
+DATASETS: tuple[DatasetInfo, ...] = (*_BENCHMARKS, *(replace(info, zero_shot=True) for info in _ZERO_SHOT), *_IMAGES)
 """Every data set that `open_dataset` knows."""
+
+_PAGE = """\
+# Data sets
+
+`masklet.io.datasets.open_dataset(NAME, ROOT, split=...)` reads these data sets.
+
+- Layouts are relative to ROOT. Words in capitals stand for names. The image and the mask of a frame have the same
+  number in their file names.
+- The last column links the page that documents the layout. **layout unverified**: there is no such page, only code that
+  reads the layout.
+- A miniature is a tiny data set of the same layout that the tests generate.
+- *z* marks the 17 zero-shot video data sets of the SAM 2 paper.
+- Licences are quoted from home pages and readers. Check them before you use a data set.
+- Splits in parentheses contain only the first mask of each object. A server scores predictions for the rest.
+- Missing files, irregular object ids and size mismatches are reported as warnings. `masklet.io.datasets.check` reads a
+  whole data set and counts them.
+
+| name | what | licence | layout | splits | annotated | prompted | reader tested on | layout documented in |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
 
 
 def render_table() -> str:
-    """The page docs/datasets.md."""
-    lines = [
-        "# Data sets",
-        "",
-        "`masklet.io.datasets.open_dataset(NAME, ROOT, split=...)` reads these. Layouts begin at ROOT; capitals",
-        "stand for names, and a frame's picture and mask share a number in their names. A page in the last column",
-        "documents the layout; **layout unverified** means that we found none, or only code that reads it. A miniature",
-        "is a set of that form that the tests make. *z* marks the 17 zero-shot video sets of the paper. Licences are",
-        "as home pages or readers state them: check before you use a set. Splits in parentheses hold only the first",
-        "mask of each object: a server scores the rest. What a reader goes around (missing files, odd ids, other",
-        "sizes) is counted and said; `masklet.io.datasets.check` looks a whole set through.",
-        "",
-        "| name | what | licence | layout | splits | annotated | prompted | reader tested on | layout documented in |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(_row(info) for info in DATASETS),
-    ]
-    return "\n".join(lines) + "\n"
+    """Return the text of docs/datasets.md."""
+    return _PAGE + "".join(map(_row, DATASETS))
 
 
 def _row(info: DatasetInfo) -> str:
-    title = f"[{info.title}]({info.home})" if info.home else info.title
-    splits = ", ".join(split.name if split.scored else f"({split.name})" for split in info.splits)
     cells = (
         f"`{info.name}`" + (" *z*" if info.zero_shot else ""),
-        f"{title}: {info.about}",
+        f"{f'[{info.title}]({info.home})' if info.home else info.title}: {info.about}",
         info.license,
         f"`{info.layout.expected(info.splits[0])}`",
-        splits,
-        info.rate or "",
+        ", ".join(split.name if split.scored else f"({split.name})" for split in info.splits),
+        info.rate,
         info.prompted,
         info.tested,
         info.source,
     )
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cells)} |\n"

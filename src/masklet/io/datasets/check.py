@@ -1,4 +1,4 @@
-"""Looking a data set through before hours are spent on it: counts, everything odd, and one sheet of pictures."""
+"""Validate a whole data set before it is used: counts, irregularities, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool
 from PIL import Image, ImageDraw, ImageFont
 
 from masklet.errors import FormatError, MaskletError
 from masklet.io.datasets.annotated import ImageDataset, ImageSample, Problem, ProblemKind, VideoDataset, VideoSequence
+from masklet.io.datasets.files import size_text
 from masklet.io.images import write_image
 from masklet.io.overlay import draw_overlay
 from masklet.masks.rle import decode_masks
 from masklet.types import FrameMasks, RgbImage, Size
 
 MAX_PROBLEMS = 1000
-"""How many are kept to be shown; all are counted."""
+"""Maximum number of problems stored in a report; all are counted."""
 
 SHEET_MASKS = 16
-"""How many masks of a picture the contact sheet draws, the largest ones."""
+"""Maximum number of masks per image on the contact sheet, the largest ones."""
 
 
 @dataclass(kw_only=True)
 class CheckReport:
-    """What `check` found.
+    """The result of `check`.
 
     Attributes:
-        name, split: the data set.
-        items: sequences or pictures.
-        frames: pictures, of videos and stills alike.
-        annotated: pictures that have an annotation.
-        objects: objects of videos, masks of stills.
-        masks: masks with at least one pixel.
-        sizes: (height, width) -> how many items have it.
-        counts: how many problems of each kind.
-        problems: the first of them.
+        items: number of sequences or images.
+        frames, annotated: number of frames or images, and of those with an annotation.
+        objects: number of objects in videos, or of masks in images.
+        masks: number of masks with at least one pixel.
+        sizes: number of items of each (height, width).
+        counts: number of problems of each kind.
+        problems: the first `MAX_PROBLEMS` problems.
     """
 
     name: str
@@ -54,17 +52,17 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing to complain about."""
+        """Whether no problem was found."""
         return not self.counts
 
     def add(self, problem: Problem) -> None:
-        """Count a problem, and keep it if there are not too many."""
+        """Count a problem, and store it unless there are too many."""
         self.counts[problem.kind] += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
 
     def lines(self) -> list[str]:
-        """The report for people: the counts, then the first problem of each kind with how many there are."""
+        """Format the report: the totals, then the count and the first problem of each kind."""
         low, high = (min(self.sizes), max(self.sizes)) if self.sizes else ((0, 0), (0, 0))
         first = {problem.kind: problem for problem in reversed(self.problems)}
         return [
@@ -75,35 +73,29 @@ class CheckReport:
 
 
 def check(dataset: VideoDataset | ImageDataset, *, progress: Callable[[int, int], None] | None = None) -> CheckReport:
-    """Read a whole data set: every annotation is decoded, and the picture that goes with it.
+    """Decode every annotation of a data set and the frame that goes with it, and count irregularities.
 
-    What is odd is counted in the report and stops nothing; take ``dataset.only(limit=...)`` for a sample.
-
-    Args:
-        dataset: the sequences or pictures.
-        progress: called after each item with how many are done, and of how many.
+    To check a sample, pass ``dataset.only(limit=...)``. ``progress`` is called after each item with the number of items
+    done and the total.
     """
     report = CheckReport(name=dataset.name, split=dataset.split)
     for problem in dataset.warnings:
         report.add(problem)
     items: Iterable[VideoSequence | ImageSample] = dataset
     for done, item in enumerate(items, start=1):
-        for problem in _looked_at(item, report):
-            report.add(problem)
+        checked = _check_video(item, report) if isinstance(item, VideoSequence) else _check_image(item, report)
+        try:
+            for problem in checked:
+                report.add(problem)
+        except MaskletError as error:
+            report.add(Problem("unreadable", item.name, str(error)))
         report.items += 1
         if progress is not None:
             progress(done, len(dataset))
     return report
 
 
-def _looked_at(item: VideoSequence | ImageSample, report: CheckReport) -> Iterator[Problem]:
-    try:
-        yield from _look_at_video(item, report) if isinstance(item, VideoSequence) else _look_at_picture(item, report)
-    except MaskletError as error:
-        yield Problem("unreadable", item.name, str(error))
-
-
-def _look_at_video(sequence: VideoSequence, report: CheckReport) -> Iterator[Problem]:
+def _check_video(sequence: VideoSequence, report: CheckReport) -> Iterator[Problem]:
     yield from sequence.problems()
     report.frames += sequence.num_frames
     report.sizes[sequence.size] += 1
@@ -119,14 +111,14 @@ def _look_at_video(sequence: VideoSequence, report: CheckReport) -> Iterator[Pro
             report.masks += int(truth.masks.any(axis=(1, 2)).sum())
     report.objects += len(sequence.objects)
     if not sequence.objects and sequence.annotated:
-        yield Problem("empty mask", sequence.name, "no frame has a pixel of an object")
+        yield Problem("empty mask", sequence.name, "no object has a pixel on any frame")
     yield from sequence.id_problems()
 
 
-def _look_at_picture(sample: ImageSample, report: CheckReport) -> Iterator[Problem]:
+def _check_image(sample: ImageSample, report: CheckReport) -> Iterator[Problem]:
     report.frames += 1
-    picture = sample.picture()
-    size = picture.shape[0], picture.shape[1]
+    image = sample.picture()
+    size = image.shape[0], image.shape[1]
     report.sizes[size] += 1
     instances = sample.instances()
     report.annotated += bool(instances)
@@ -136,8 +128,8 @@ def _look_at_picture(sample: ImageSample, report: CheckReport) -> Iterator[Probl
         yield Problem("no annotation", sample.name, "its annotation holds no mask")
     for place, instance in enumerate(instances):
         if instance.rle.size != size:
-            told = f"a mask of {instance.rle.size[1]}x{instance.rle.size[0]}, a picture of {size[1]}x{size[0]}"
-            yield Problem("size mismatch", sample.name, told)
+            detail = f"a mask of {size_text(instance.rle.size)}, an image of {size_text(size)}"
+            yield Problem("size mismatch", sample.name, detail)
         elif not instance.area:
             yield Problem("empty mask", sample.name, f"mask {place} has no pixel")
 
@@ -150,23 +142,23 @@ def contact_sheet(
     rows: int = 4,
     tile: int = 240,
 ) -> None:
-    """One picture of items spread evenly over the data set, with their masks drawn in and their names below.
+    """Write an image with items spread evenly over the data set, their masks drawn in and their names below.
 
-    Of a video it is the frame on which most objects begin. An item that cannot be read has its reason in place of it.
+    A video is shown by the frame on which most objects begin. An item that cannot be read is replaced by the reason.
 
     Args:
-        dataset: the sequences or pictures.
-        path: the picture to write; its suffix chooses the form.
-        columns: tiles side by side.
-        rows: tiles one below the other, at most.
+        path: the image to write; its suffix determines the format.
+        columns, rows: number of tiles side by side, and maximum number of rows.
         tile: width and height of a tile in pixels, at least 32.
 
     Raises:
-        FormatError: a data set without items, or no room for a tile.
-        OutputError: it cannot be written.
+        FormatError: the data set has no items, or a tile is too small.
+        OutputError: the image cannot be written.
     """
     if not len(dataset) or min(columns, rows) < 1 or tile < 32:
-        raise FormatError(f"expected items and room for them, got {len(dataset)} items, {columns}x{rows} of {tile}")
+        raise FormatError(
+            f"expected items, and tiles of at least 32 pixels, got {len(dataset)} items, {columns}x{rows} of {tile}"
+        )
     count = min(len(dataset), columns * rows)
     caption = 14
     sheet = Image.new("RGB", (columns * tile, -(-count // columns) * (tile + caption)), (24, 24, 24))
@@ -175,9 +167,9 @@ def contact_sheet(
         item = dataset[place * len(dataset) // count]
         left, top = place % columns * tile, place // columns * (tile + caption)
         try:
-            picture = Image.fromarray(_drawn(item))
-            picture.thumbnail((tile - 4, tile - 4))
-            sheet.paste(picture, (left + (tile - picture.width) // 2, top + (tile - picture.height) // 2))
+            image = Image.fromarray(_drawn(item))
+            image.thumbnail((tile - 4, tile - 4))
+            sheet.paste(image, (left + (tile - image.width) // 2, top + (tile - image.height) // 2))
         except MaskletError as error:
             drawing.multiline_text((left + 4, top + 4), _wrapped(str(error), tile // 6), (255, 120, 90), font)
         drawing.text((left + 4, top + tile), _last(item.name, tile // 6), (220, 220, 220), font)
@@ -195,15 +187,11 @@ def _drawn(item: VideoSequence | ImageSample) -> RgbImage:
     else:
         frame = item.picture()
         chosen = sorted((i.rle for i in item.instances()), key=lambda rle: -rle.area)[:SHEET_MASKS]
-        masks = _numbered(decode_masks(chosen))
+        scores = np.ones(len(chosen), np.float32)
+        masks = FrameMasks(0, tuple(range(1, len(chosen) + 1)), decode_masks(chosen), presence=scores, iou=scores)
     if masks.masks.shape[1:] != frame.shape[:2]:
-        raise FormatError(f"masks of {masks.masks.shape[1:]}, a picture of {frame.shape[:2]}")
+        raise FormatError(f"masks of {size_text(masks.masks.shape[1:])}, an image of {size_text(frame.shape[:2])}")
     return draw_overlay(frame, masks, outline=2)
-
-
-def _numbered(masks: Bool[np.ndarray, "n h w"]) -> FrameMasks:
-    scores = np.ones(len(masks), np.float32)
-    return FrameMasks(0, tuple(range(1, len(masks) + 1)), masks, presence=scores, iou=scores)
 
 
 def _wrapped(text: str, width: int) -> str:

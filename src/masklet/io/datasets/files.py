@@ -1,4 +1,4 @@
-"""Files of a data set on disk: by their numbers, from lists, and never outside its root."""
+"""Files of a data set: frames by number, lists of names, paths confined to the root, and image lists as videos."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from masklet.types import RgbImage
 MAX_LIST_BYTES = 2**26
 
 Number = int | str
-"""What a frame's picture and its annotation share: the last number in their names, or the whole name without one."""
+"""The key that the image and the annotation of a frame share: the last number in their names, else the whole name."""
 
 
 def confined(root: Path, name: str) -> Path:
-    """A path that a file of the data set names, under ``root``; `FormatError` if it leads out of it.
+    """Resolve a path that a data-set file names; `FormatError` if it leaves ``root``.
 
-    Only the text counts: links that a person made inside the data set may lead anywhere.
+    Symbolic links are not resolved: those inside the data set may lead anywhere.
     """
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or any(c in name for c in "\\\0\n:"):
@@ -33,13 +33,13 @@ def confined(root: Path, name: str) -> Path:
     return root / path
 
 
-def folders_in(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, in natural order."""
-    return sorted((f.name for f in listed(folder) if f.is_dir()), key=natural_key)
+def list_folders(folder: Path) -> list[str]:
+    """List the names of the visible subfolders, in natural order."""
+    return sorted((f.name for f in list_entries(folder) if f.is_dir()), key=natural_key)
 
 
-def listed(folder: Path) -> list[Path]:
-    """The visible entries of a folder; `MediaError` if it cannot be read."""
+def list_entries(folder: Path) -> list[Path]:
+    """List the visible entries of a folder; `MediaError` if it cannot be read."""
     try:
         return [entry for entry in folder.iterdir() if entry.name[0] != "."]
     except OSError as error:
@@ -47,19 +47,22 @@ def listed(folder: Path) -> list[Path]:
 
 
 def list_images(folder: Path, prefix: str = "") -> dict[Number, Path]:
-    """The pictures of a folder by number, in natural order; those whose names begin with ``prefix``, which is cut off.
+    """List the images of a folder by number, in natural order.
+
+    Args:
+        prefix: list only the images whose names start with it; the number is the first after it.
 
     Raises:
         MediaError: the folder cannot be read.
-        FormatError: two of them have one number.
+        FormatError: two images have the same number.
     """
-    files = [f for f in listed(folder) if f.suffix.lower() in IMAGE_SUFFIXES and f.name.startswith(prefix)]
+    files = [f for f in list_entries(folder) if f.suffix.lower() in IMAGE_SUFFIXES and f.name.startswith(prefix)]
     numbered: dict[Number, Path] = {}
     for file in sorted(files, key=lambda file: natural_key(file.name)):
         number = _number_of(file.stem[len(prefix) :], first=bool(prefix))
         if number in numbered:
             raise FormatError(
-                f"expected one picture for each number, got {numbered[number].name} and {file.name}: {folder}"
+                f"expected one image for each number, got {numbered[number].name} and {file.name}: {folder}"
             )
         numbered[number] = file
     return numbered
@@ -70,62 +73,60 @@ def _number_of(stem: str, *, first: bool) -> Number:
     return int(digits[0 if first else -1][:18]) if digits else stem.casefold()
 
 
-def lines_of(path: Path) -> list[str]:
-    """The names in a list file, one a line, blank lines left out."""
+def read_names(path: Path) -> list[str]:
+    """Read a list of names, one per line; blank lines are ignored."""
     try:
         text = read_bounded(path, MAX_LIST_BYTES).decode()
     except UnicodeDecodeError:
-        raise FormatError(f"expected a list of names, one a line: {path}") from None
+        raise FormatError(f"expected a list of names, one per line: {path}") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def wrong_root(root: Path, what: str, expected: str) -> MaskletError:
-    """The error of a root that does not hold the data set: what it should hold, and what it does."""
+def layout_error(root: Path, what: str, expected: str) -> MaskletError:
+    """Create the error for a root without the layout, from what was expected and what is there."""
     if not root.is_dir():
         return MediaError(f"expected the folder of {what}, found {'a file' if root.exists() else 'nothing'}: {root}")
-    return FormatError(f"expected {what} as {expected} in {root}, found {contents(root)}")
+    return FormatError(f"expected {what} as {expected} in {root}, found {describe_folder(root)}")
 
 
-def contents(folder: Path) -> str:
-    """What a folder holds, for people: its first few names."""
-    names = sorted((entry.name for entry in listed(folder)), key=natural_key)
+def describe_folder(folder: Path) -> str:
+    """Describe a folder by its first few names."""
+    names = sorted((entry.name for entry in list_entries(folder)), key=natural_key)
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
 
 
-def file_and_folder(
+def find_file_and_folder(
     root: Path, split: Split, files: Sequence[str], folders: Sequence[str], expected: str
 ) -> tuple[Path, Path]:
-    """The first annotation file and the first folder of pictures that are there; ``{split}`` stands for a spelling."""
+    """Find the first existing annotation file and image folder; ``{split}`` stands for the names of the split."""
     file = next((p for s in split.spellings for f in files if (p := root / f.format(split=s)).is_file()), None)
     folder = next((p for s in split.spellings for f in folders if (p := root / f.format(split=s)).is_dir()), None)
     if file is None or folder is None:
-        raise wrong_root(root, f"split {split.name!r}", expected)
+        raise layout_error(root, f"split {split.name!r}", expected)
     return file, folder
 
 
-class ListedPictures(RecordedSource):
-    """RgbImage files in a given order as a video; sizes are checked as they are read, so that opening costs nothing.
+class ImageListVideo(RecordedSource):
+    """A list of image files as a video. Only the first is opened at first; sizes are checked on reading.
 
     Args:
-        name: what messages call it.
-        files: the pictures.
-        stretch: spread the gray values of the first picture over black to white, the same way in all: microscopes
-            use a small part of 16 bits.
+        stretch: map the gray values of the first image (0.1 to 99.9 percent) to 0 to 255, with the same mapping for all
+            images; microscopes use a small part of the 16-bit range.
 
     Raises:
-        MediaError: no pictures, or the first cannot be read.
+        MediaError: there are no images, or the first cannot be read.
     """
 
     def __init__(self, name: str, files: Iterable[Path], *, stretch: bool = False) -> None:
         self.files: Sequence[Path] = tuple(files)
         if not self.files:
-            raise MediaError(f"no pictures in {name}")
+            raise MediaError(f"no images in {name}")
         super().__init__(name, read_image_size(self.files[0]), None)
         self._range = _gray_range(self.files[0]) if stretch else None
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Empty: the pictures have no clock."""
+        """Empty: images have no timestamps."""
         return ()
 
     def __len__(self) -> int:
@@ -133,18 +134,18 @@ class ListedPictures(RecordedSource):
 
     def _read(self, index: int) -> RgbImage:
         file = self.files[index]
-        picture = read_image(file) if self._range is None else _stretched(file, self._range)
-        if picture.shape[:2] != self.size:
-            raise MediaError(f"expected a picture of {shown(self.size)}, got {shown(picture.shape[:2])}: {file}")
-        return picture
+        image = read_image(file) if self._range is None else _stretched(file, self._range)
+        if image.shape[:2] != self.size:
+            raise MediaError(f"expected an image of {size_text(self.size)}, got {size_text(image.shape[:2])}: {file}")
+        return image
 
     def _stream(self) -> Generator[RgbImage]:
         for index in range(len(self)):
             yield self._read(index)
 
 
-def shown(size: tuple[int, ...]) -> str:
-    """A size as people write it, width first."""
+def size_text(size: tuple[int, ...]) -> str:
+    """Format a size (height, width) as WIDTHxHEIGHT."""
     return f"{size[1]}x{size[0]}"
 
 

@@ -1,12 +1,15 @@
-"""How data sets lie on disk, as data: one small class for each shape, which finds what is there."""
+"""The interface of data-set layouts: a small class for each arrangement of files, which lists the items of a split."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from masklet.errors import FormatError, MaskletError
 from masklet.io.datasets.annotated import ImageSample, Problem, VideoSequence
+from masklet.io.images import natural_key
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,8 @@ class Split:
     """A part of a data set.
 
     Attributes:
-        name: what people call it.
-        folders: what its folder or list may be called on disk, the likeliest first.
-        scored: whether its masks are public; else only the first mask of each object is.
+        folders: possible names of its folder or list on disk, the likeliest first; by default its name.
+        scored: whether all its masks are public; else only the first mask of each object is.
     """
 
     name: str
@@ -25,31 +27,41 @@ class Split:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The names to look for on disk."""
+        """The names to try on disk."""
         return self.folders or (self.name,)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a layout found: videos or pictures in natural order, and what it had to leave out."""
+    """The items that a layout found, and the irregularities on the way."""
 
-    items: tuple[VideoSequence, ...] | tuple[ImageSample, ...]
+    items: tuple[VideoSequence | ImageSample, ...]
     warnings: tuple[Problem, ...] = ()
+
+
+def found(
+    items: Sequence[VideoSequence | ImageSample], warnings: Sequence[Problem], missing: Callable[[], MaskletError] | str
+) -> Found:
+    """Sort items by name; without items, raise a `FormatError` of ``missing`` and the first warning."""
+    if not items:
+        reason = missing if isinstance(missing, str) else str(missing())
+        raise FormatError(f"{reason} ({warnings[0]})" if warnings else reason)
+    return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
 
 
 @runtime_checkable
 class Layout(Protocol):
-    """The shape of a data set on disk."""
+    """The arrangement of a data set's files on disk."""
 
     def expected(self, split: Split) -> str:
-        """The folders and files of a split, for people; capitals stand for names."""
+        """Describe the folders and files of a split for people; capitals stand for names."""
         ...
 
     def find(self, root: Path, split: Split) -> Found:
-        """The items of a split; opens lists and indexes, no picture.
+        """List the items of a split; reads lists and indexes, no image.
 
         Raises:
             MediaError: the root or a folder cannot be read.
-            FormatError: the root holds something else, or a list or index is not in its form.
+            FormatError: the root does not contain the layout, or a list or index is malformed.
         """
         ...

@@ -1,4 +1,4 @@
-"""Opening a data set of the table by its name."""
+"""Open a data set by its name in the catalog, or recognize one by its files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.annotated import ImageDataset, ImageSample, Problem, VideoDataset, VideoSequence
 from masklet.io.datasets.catalog import DATASETS, DatasetInfo
-from masklet.io.datasets.files import contents, wrong_root
+from masklet.io.datasets.files import describe_folder, layout_error
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The row of a data set; `FormatError` for an unknown name, with the nearest one."""
+    """Look up a data set in the catalog; `FormatError` suggests the nearest name."""
     for info in DATASETS:
         if info.name == name:
             return info
@@ -32,18 +32,18 @@ def open_dataset(
     sequences: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> VideoDataset | ImageDataset:
-    """The videos or pictures of a data set in the table; lists and indexes are read, pictures and masks are not.
+    """Open a split of a data set in the catalog. Reads lists and indexes, no images or masks.
 
     Args:
-        name: its name in the table (`DATASETS`, docs/datasets.md).
-        root: the folder in which the layout that the table shows begins.
-        split: one of its splits; the first of the table by default.
-        sequences: take only the items of these names.
-        limit: take at most so many items, the first ones.
+        name: its name in the catalog (`DATASETS`, docs/datasets.md).
+        root: the folder that the layout in the catalog is relative to.
+        split: one of its splits; by default the first in the catalog.
+        sequences: names of the items to use; all by default.
+        limit: maximum number of items.
 
     Raises:
-        MediaError: there is no such folder, or it cannot be read.
-        FormatError: an unknown name or split, or the folder holds something else: it says what was expected and found.
+        MediaError: the folder is missing or cannot be read.
+        FormatError: unknown name or split, or the folder does not contain the layout.
     """
     info = dataset_info(name)
     chosen = next((s for s in info.splits if split is None or s.name == split), None)
@@ -52,85 +52,63 @@ def open_dataset(
     if limit is not None and limit < 1:
         raise FormatError(f"expected a limit of at least 1, got {limit}")
     if not Path(root).is_dir():
-        raise wrong_root(Path(root), f"{info.title}, {chosen.name}", info.layout.expected(chosen))
+        raise layout_error(Path(root), f"{info.title}, {chosen.name}", info.layout.expected(chosen))
     try:
         found = info.layout.find(Path(root), chosen)
     except FormatError as error:
         raise FormatError(f"{info.title}: {error}") from None
-    items, doubles = _unique(found.items)
-    told: dict[str, Any] = {
-        "name": name,
-        "split": chosen.name,
-        "scored": chosen.scored,
-        "warnings": (*found.warnings, *doubles),
-    }
+    first = {item.name: item for item in reversed(found.items)}
+    doubles = [item.name for item in found.items if first[item.name] is not item]
+    common: dict[str, Any] = {"name": name, "split": chosen.name, "scored": chosen.scored}
+    common["warnings"] = (*found.warnings, *(Problem("double name", one, "only the first is used") for one in doubles))
+    items = [item for item in found.items if first[item.name] is item]
     videos = tuple(item for item in items if isinstance(item, VideoSequence))
     if videos:
-        return VideoDataset(items=videos, **told).only(sequences, limit)
-    pictures = tuple(item for item in items if isinstance(item, ImageSample))
-    return ImageDataset(items=pictures, **told).only(sequences, limit)
+        return VideoDataset(items=videos, **common).only(sequences, limit)
+    images = tuple(item for item in items if isinstance(item, ImageSample))
+    return ImageDataset(items=images, **common).only(sequences, limit)
 
 
 def open_videos(name: str, root: str | os.PathLike[str], **choice: Any) -> VideoDataset:
-    """`open_dataset` of a set of videos, with its arguments; `FormatError` for a set of pictures."""
+    """Open a data set of videos with the arguments of `open_dataset`; `FormatError` for one of images."""
     dataset = open_dataset(name, root, **choice)
     if not isinstance(dataset, VideoDataset):
-        raise FormatError(f"expected a data set of videos, got {name}, which holds pictures")
+        raise FormatError(f"expected a data set of videos, got {name}, which contains images")
     return dataset
 
 
 def open_images(name: str, root: str | os.PathLike[str], **choice: Any) -> ImageDataset:
-    """`open_dataset` of a set of pictures, with its arguments; `FormatError` for a set of videos."""
+    """Open a data set of images with the arguments of `open_dataset`; `FormatError` for one of videos."""
     dataset = open_dataset(name, root, **choice)
     if not isinstance(dataset, ImageDataset):
-        raise FormatError(f"expected a data set of pictures, got {name}, which holds videos")
+        raise FormatError(f"expected a data set of images, got {name}, which contains videos")
     return dataset
 
 
-def _unique(
-    items: Sequence[VideoSequence | ImageSample],
-) -> tuple[list[VideoSequence | ImageSample], list[Problem]]:
-    first = {item.name: item for item in reversed(items)}
-    doubles = [item.name for item in items if first[item.name] is not item]
-    kept = [item for item in items if first[item.name] is item]
-    return kept, [Problem("double name", name, "it comes twice; the first is kept") for name in doubles]
-
-
-RECOGNIZED: Final = (
-    "sa-v-train",
-    "sa-v",
-    "davis2017",
-    "davis2016",
-    "mose",
-    "coco",
-    "voc",
-    "videos",
-    "pictures",
-    "sa-1b",
-)
-"""Rows of the table whose layouts are looked for, in this order; others of the same layout are read as one of these."""
+RECOGNIZED: Final = ("sa-v-train", "sa-v", "davis2017", "davis2016", "mose", "coco", "voc", "videos", "images", "sa-1b")
+"""Catalog entries whose layouts are tried, in this order; other data sets of the same layouts are read as these."""
 
 TITLES: Final = {"davis2017": "DAVIS", "davis2016": "DAVIS", "mose": "YouTube-VOS, MOSE or LVOS"}
-"""What to call rows that stand for others too."""
+"""Titles of entries that stand for several data sets."""
 
-OTHERS: Final = frozenset({"val", "valid", "test"})
-"""Folders that nobody means who asks for no split."""
+HELD_OUT: Final = frozenset({"val", "valid", "test"})
+"""Folders that are not used unless a split is requested."""
 
 
 def recognize(
     root: str | os.PathLike[str], *, split: str | None = None, prefer: tuple[str, ...] = ("train", "train2017", "all")
 ) -> VideoDataset | ImageDataset:
-    """Open whatever data set lies in a folder, or in its folder of the split's name.
+    """Open the data set in a folder, or in its subfolder named like the split, by trying the layouts of the catalog.
 
     Args:
-        root: the folder in which a layout of the table begins.
+        root: the folder that a layout is relative to.
         split: one of the splits of that layout.
-        prefer: without one, the first of these that the layout has and the folder holds; nothing is taken together
-            with a folder called val, valid or test.
+        prefer: splits to try in this order without ``split``. Data sets with a folder val, valid or test are not
+            opened as "all".
 
     Raises:
-        MediaError: there is no such folder.
-        FormatError: no layout fits; the error lists those that were looked for.
+        MediaError: the folder is missing.
+        FormatError: no layout fits; the error lists those that were tried.
     """
     root = Path(root)
     if not root.is_dir():
@@ -143,8 +121,8 @@ def recognize(
                 return found
     what = "a data set" if split is None else f"split {split!r} of a data set"
     raise FormatError(
-        f"expected {what} in {root}, found {contents(root)}; looked for {_expected(wanted)}; "
-        "name a data set to hear what it lacks"
+        f"expected {what} in {root}, found {describe_folder(root)}; tried {_expected(wanted)}; "
+        "name the data set to see what is missing"
     )
 
 
@@ -155,7 +133,7 @@ def _candidates(wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _opened(name: str, root: Path, split: str) -> VideoDataset | ImageDataset | None:
-    """The data set, or None if the folder holds something else."""
+    """Open a data set; None if the folder does not contain it."""
     try:
         found = open_dataset(name, root, split=split)
         if isinstance(found, VideoDataset):
@@ -163,9 +141,7 @@ def _opened(name: str, root: Path, split: str) -> VideoDataset | ImageDataset | 
             if not first.annotated:
                 return None
             ids = first.truth(first.annotated[0]).object_ids
-            if name == "davis2017" and ids == (
-                255,
-            ):  # DAVIS 2016 lies there the same way, its masks are black or white
+            if name == "davis2017" and ids == (255,):  # DAVIS 2016 has the same layout, but binary masks
                 return open_dataset("davis2016", root, split=split)
     except MaskletError:
         return None
@@ -173,7 +149,7 @@ def _opened(name: str, root: Path, split: str) -> VideoDataset | ImageDataset | 
 
 
 def _mixed(found: VideoDataset | ImageDataset) -> bool:
-    return found.split == "all" and any(OTHERS & set(PurePosixPath(name).parts[:-1]) for name in found.names)
+    return found.split == "all" and any(HELD_OUT & set(PurePosixPath(name).parts[:-1]) for name in found.names)
 
 
 def _expected(wanted: tuple[str, ...]) -> str:

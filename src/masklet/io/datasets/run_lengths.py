@@ -1,11 +1,11 @@
-"""Videos whose masks are run-length codes in JSON: SA-V train, and the YouTube-VIS form of LV-VIS and UVO."""
+"""Videos with RLE masks in JSON: SA-V train, and the YouTube-VIS format of LV-VIS and UVO."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,25 +15,33 @@ from masklet.bounded_json import read_json
 from masklet.errors import FormatError, FrameRangeError, MediaError
 from masklet.io.container import VideoFile
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
-from masklet.io.datasets.files import ListedPictures, confined, file_and_folder, list_images, listed, shown, wrong_root
-from masklet.io.datasets.layouts import Found, Split
+from masklet.io.datasets.files import (
+    ImageListVideo,
+    confined,
+    find_file_and_folder,
+    layout_error,
+    list_entries,
+    list_images,
+    size_text,
+)
+from masklet.io.datasets.layouts import Found, Split, found
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
 from masklet.io.formats.sav import SavAnnotation, read_sav
-from masklet.io.images import natural_key, read_image_size
+from masklet.io.images import read_image_size
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
 from masklet.types import ObjectId, Rle, Size
 
 
 class RleSequence(VideoSequence):
-    """A video whose masks are kept as codes and decoded a frame at a time."""
+    """A video whose masks are stored as RLE and decoded one frame at a time."""
 
     @abstractmethod
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
-        """The code of every object on an annotated frame; None where the annotators left it out."""
+        """Return the RLE of every object on an annotated frame; None if it was not annotated."""
 
     def truth(self, frame_index: int) -> Truth:
-        """The masks of one frame; see `VideoSequence.truth`."""
+        """Decode the masks of one frame; see `VideoSequence.truth`."""
         if frame_index not in self.annotated:
             raise FrameRangeError(f"frame {frame_index} of {self.name} has no annotation")
         codes = self.codes(frame_index)
@@ -44,7 +52,7 @@ class RleSequence(VideoSequence):
 
     @cached_property
     def objects(self) -> Mapping[ObjectId, int]:
-        """Every object with the first frame on which it has a pixel; decodes no mask."""
+        """First frame on which each object has a pixel; decodes no mask."""
         first: dict[ObjectId, int] = {}
         for index in self.annotated:
             for i, code in self.codes(index).items():
@@ -58,27 +66,27 @@ class SavSequence(RleSequence):
     """A video of SA-V train; its manual and automatic masklets are objects 1, 2, 3 ... in the order of the files.
 
     Attributes:
-        media: the video file, or a folder of its pictures.
-        annotations: the files of its masklets.
+        media: the video file, or a folder of its images.
+        annotations: the annotation files.
     """
 
     media: Path
     annotations: tuple[Path, ...]
 
     def open(self) -> RecordedSource:
-        """The frames of the video file, at 24 a second."""
+        """Open the video file, or the folder of its images."""
         if self.media.is_dir():
-            return ListedPictures(self.name, list_images(self.media).values())
+            return ImageListVideo(self.name, list_images(self.media).values())
         return VideoFile(self.media)
 
     @property
     def size(self) -> Size:
-        """(height, width) as the annotation says."""
+        """(height, width) according to the annotation."""
         return self._files[0].size
 
     @property
     def num_frames(self) -> int:
-        """The count that the annotation says."""
+        """Number of frames according to the annotation."""
         return self._files[0].num_frames
 
     @cached_property
@@ -88,12 +96,12 @@ class SavSequence(RleSequence):
 
     @property
     def original_ids(self) -> Mapping[ObjectId, str]:
-        """Object id -> the masklet's number in its file."""
+        """Number of each masklet in its file."""
         numbers = [number for file in self._files for number in file.masklet_ids]
         return {i: str(number) for i, number in enumerate(numbers, start=1)}
 
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
-        """The codes of all masklets on one frame."""
+        """Return the RLE of all masklets on one frame."""
         places = [(file, place) for file in self._files for place in range(len(file.masklet_ids))]
         return {
             i: file.mask(frame_index, place) if frame_index in file.frames else None
@@ -101,7 +109,7 @@ class SavSequence(RleSequence):
         }
 
     def problems(self) -> tuple[Problem, ...]:
-        """The video is not of the size or length that the annotation says."""
+        """Find differences in size and length between the video and the annotation."""
         if not self.annotated:
             return (Problem("no annotation", self.name, f"expected masks in {self.annotations[0]}"),)
         try:
@@ -109,13 +117,14 @@ class SavSequence(RleSequence):
                 size, count = video.size, len(video)
         except MediaError as error:
             return (Problem("unreadable", self.name, str(error)),)
-        found = []
+        problems = []
         if size != self.size:
-            found.append(Problem("size mismatch", self.name, f"masks of {shown(self.size)}, frames of {shown(size)}"))
+            detail = f"masks of {size_text(self.size)}, frames of {size_text(size)}"
+            problems.append(Problem("size mismatch", self.name, detail))
         if count <= self.annotated[-1]:
-            told = f"frame {self.annotated[-1]} has masks, the video ends after {count} frames"
-            found.append(Problem("missing picture", self.name, told))
-        return tuple(found)
+            detail = f"frame {self.annotated[-1]} has masks, the video ends after {count} frames"
+            problems.append(Problem("missing image", self.name, detail))
+        return tuple(problems)
 
     @cached_property
     def _files(self) -> tuple[SavAnnotation, ...]:
@@ -130,106 +139,104 @@ class SavVideos:
     """SA-V train: ``sav_000001.mp4`` with ``sav_000001_manual.json`` and ``sav_000001_auto.json`` beside it."""
 
     def expected(self, split: Split) -> str:
-        """The files of a split, for people."""
+        """Describe the files of a split."""
         return " or ".join(f"NAME_{kind}.json" for kind in split.spellings) + " beside NAME.mp4, up to two folders deep"
 
     def find(self, root: Path, split: Split) -> Found:
-        """The videos that have annotations; see `Layout.find`."""
+        """List the videos that have annotations; see `Layout.find`."""
+        missing = partial(layout_error, root, f"split {split.name!r}", self.expected(split))
         if not root.is_dir():
-            raise wrong_root(root, f"split {split.name!r}", self.expected(split))
+            raise missing()
         items, warnings = [], []
         for folder in [root, *(path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_dir())]:
-            files = {path.name: path for path in listed(folder)}
+            files = {path.name: path for path in list_entries(folder)}
             ends = tuple(f"_{kind}.json" for kind in split.spellings)
             names = {name.removesuffix(end) for name in files for end in ends if name.endswith(end)}
             for name in names:
                 media = files.get(f"{name}.mp4") or files.get(name)
                 if media is None:
-                    warnings.append(Problem("missing picture", name, f"expected {name}.mp4 in {folder}, found nothing"))
+                    warnings.append(Problem("missing image", name, f"expected {name}.mp4 in {folder}, found nothing"))
                     continue
                 annotations = tuple(files[name + end] for end in ends if name + end in files)
                 items.append(SavSequence(name=name, media=media, annotations=annotations))
-        if not items:
-            reason = f" ({warnings[0]})" if warnings else ""
-            raise FormatError(f"{wrong_root(root, f'split {split.name!r}', self.expected(split))}{reason}")
-        return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
+        return found(items, warnings, missing)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CocoSequence(RleSequence):
-    """A video of a file in the YouTube-VIS form; its objects are 1, 2, 3 ... in the order of the file.
+    """A video of a YouTube-VIS file; its objects are 1, 2, 3 ... in the order of the file.
 
     Attributes:
-        folder: what its file names are relative to.
+        folder: the folder that the file names are relative to.
         video: its part of the file.
     """
 
     folder: Path
     video: CocoVideo = field(repr=False)
 
-    def open(self) -> ListedPictures:
-        """The pictures that the file names, in its order."""
-        return ListedPictures(self.name, self._pictures())
+    def open(self) -> ImageListVideo:
+        """Open the images in the order of the file."""
+        return ImageListVideo(self.name, self._images())
 
     @property
     def size(self) -> Size:
-        """(height, width) as the file says."""
+        """(height, width) according to the file."""
         return self.video.size
 
     @property
     def num_frames(self) -> int:
-        """How many pictures the file names."""
+        """Number of images in the file."""
         return len(self.video.file_names)
 
     @property
     def annotated(self) -> tuple[int, ...]:
-        """All frames: an object without a mask is absent."""
+        """All frames; an object without a mask is absent."""
         return tuple(range(self.num_frames)) if self.video.objects else ()
 
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
-        """The codes of the objects in this frame."""
+        """Return the RLE of the objects in this frame."""
         parts = ((i, frames[frame_index]) for i, (_, frames) in enumerate(self.video.objects, start=1))
         return {i: segmentation(part, self.size) for i, part in parts if part is not None}
 
     def problems(self) -> tuple[Problem, ...]:
-        """Missing pictures, pictures of another size, no objects."""
+        """Find missing images, images of another size, and missing annotations."""
         if not self.video.objects:
             return (Problem("no annotation", self.name, "the file has no object of this video"),)
-        return tuple(self._picture_problems())
+        return tuple(self._image_problems())
 
-    def _pictures(self) -> Iterator[Path]:
+    def _images(self) -> Iterator[Path]:
         return (confined(self.folder, name) for name in self.video.file_names)
 
-    def _picture_problems(self) -> Iterator[Problem]:
-        for path in self._pictures():
+    def _image_problems(self) -> Iterator[Problem]:
+        for path in self._images():
             try:
                 if (size := read_image_size(path)) != self.size:
-                    told = f"masks of {shown(self.size)}, a picture of {shown(size)}: {path}"
-                    yield Problem("size mismatch", self.name, told)
+                    detail = f"masks of {size_text(self.size)}, an image of {size_text(size)}: {path}"
+                    yield Problem("size mismatch", self.name, detail)
             except MediaError as error:
-                yield Problem("unreadable" if path.is_file() else "missing picture", self.name, str(error))
+                yield Problem("unreadable" if path.is_file() else "missing image", self.name, str(error))
 
 
 @dataclass(frozen=True)
 class CocoVideos:
-    """Videos in the YouTube-VIS form: one JSON file for a split, and folders of pictures that it names.
+    """Videos in YouTube-VIS format: one JSON file per split, and folders of images.
 
     Attributes:
-        annotations: paths of the file to look for, the likeliest first; ``{split}`` stands for a spelling of the split.
-        pictures: folders that the file names may be relative to, the likeliest first.
+        annotations: possible paths of the file, the likeliest first; ``{split}`` stands for a name of the split.
+        images: folders that the file names may be relative to, the likeliest first.
     """
 
     annotations: tuple[str, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
     def expected(self, split: Split) -> str:
-        """The files of a split, for people."""
-        paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.pictures)]
+        """Describe the files of a split."""
+        paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.images)]
         return f"{paths[0]} and {paths[1]}/NAME/*.jpg"
 
     def find(self, root: Path, split: Split) -> Found:
-        """The videos of the file; see `Layout.find`."""
-        file, folder = file_and_folder(root, split, self.annotations, self.pictures, self.expected(split))
+        """List the videos of the file; see `Layout.find`."""
+        file, folder = find_file_and_folder(root, split, self.annotations, self.images, self.expected(split))
         items, warnings = [], []
         for video in read_videos(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             name = _folder_of(video)
@@ -238,17 +245,14 @@ class CocoVideos:
             if not video.objects:
                 warnings.append(Problem("no annotation", name, f"no object of it in {file.name}"))
             elif not video.file_names or not confined(folder, video.file_names[0]).is_file():
-                warnings.append(Problem("missing sequence", name, f"expected its pictures in {folder}, found nothing"))
+                warnings.append(Problem("missing sequence", name, f"expected its images in {folder}, found nothing"))
             else:
                 named = {i: category for i, (category, _) in enumerate(video.objects, start=1) if category}
                 items.append(CocoSequence(name=name, folder=folder, video=video, categories=named))
-        if not items:
-            reason = str(warnings[0]) if warnings else "no videos"
-            raise FormatError(f"expected videos with masks and pictures, got none ({reason}): {file}")
-        return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
+        return found(items, warnings, f"expected videos with masks and images, got none: {file}")
 
 
 def _folder_of(video: CocoVideo) -> str:
-    """What to call a video: the folder of its pictures, or its number."""
+    """Name a video by the folder of its images, or its number."""
     parent = PurePosixPath(video.file_names[0]).parent.as_posix() if video.file_names else "."
     return parent if parent != "." else str(video.id)

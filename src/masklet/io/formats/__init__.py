@@ -1,1 +1,1 @@
-"""Annotation formats, one file each: what is written can be read back equal."""
+"""Output and annotation formats, one module each: what is written can be read back."""

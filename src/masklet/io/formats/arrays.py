@@ -1,4 +1,4 @@
-"""NumPy archives: all masks of a result as one boolean array, with ids and scores beside it."""
+"""NumPy archives: all masks of a result as one boolean array, with ids and scores."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Rle
 
 MAX_SMALL_BYTES = 2**28
-"""What the arrays besides the masks may take."""
+"""Size limit of each array other than the masks."""
 
 
 class NpzWriter(DeferredWriter):
-    """An ``.npz`` archive for ``numpy.load``, written frame by frame: memory does not grow with the masks.
+    """Writes an ``.npz`` archive for ``numpy.load``, frame by frame, in constant memory.
 
     =============  =========  ====================================================================
-    masks          (t n h w)  bool; all False where an object has no mask
-    known          (t n)      bool, whether the object has a mask (be it empty) on the frame
+    masks          (t n h w)  bool; all False if an object has no mask
+    known          (t n)      bool, whether the object has a mask (possibly empty) on the frame
     object_ids     (n)        int64
     names          (n)        text
-    presence, iou  (t n)      float32, NaN where unknown
-    fps            ()         float64, NaN where unknown
+    presence, iou  (t n)      float32, NaN if unknown
+    fps            ()         float64, NaN if unknown
     =============  =========  ====================================================================
     """
 
@@ -54,18 +54,18 @@ class NpzWriter(DeferredWriter):
             with archive.open("masks.npy", "w", force_zip64=True) as file:
                 described: Any = {"descr": "|b1", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, described)
-                nothing = np.zeros((height, width), bool).tobytes()
+                empty = np.zeros((height, width), bool).tobytes()
                 for index in range(result.num_frames):
                     for one in masklets:
                         rle = one.frames.get(index)
-                        file.write(rle.to_mask().tobytes() if rle is not None and rle.area else nothing)
+                        file.write(rle.to_mask().tobytes() if rle is not None and rle.area else empty)
 
 
 def read_npz(path: str | os.PathLike[str]) -> Result:
-    """The result in an archive that `NpzWriter` wrote; masks are read one by one.
+    """Read an archive written by `NpzWriter`, one mask at a time.
 
     Raises:
-        FormatError: missing, not of this form, or arrays that do not fit each other.
+        FormatError: the file is missing or malformed, or its arrays are inconsistent.
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
         ids, known = _array(archive, "object_ids"), _array(archive, "known")
@@ -95,8 +95,8 @@ def read_npz(path: str | os.PathLike[str]) -> Result:
                         mask = np.frombuffer(data, np.uint8).reshape(height, width) != 0
                         scores = {"presence": presence[index, place], "iou": iou[index, place]}
                         builder.add_mask(object_id, index, Rle.from_mask(mask), **scores)
-    told = Provenance(names=dict(zip(ids.tolist(), names.tolist(), strict=True)))
-    return builder.build(told, num_frames=frames, fps=None if np.isnan(fps) else fps)
+    provenance = Provenance(names=dict(zip(ids.tolist(), names.tolist(), strict=True)))
+    return builder.build(provenance, num_frames=frames, fps=None if np.isnan(fps) else fps)
 
 
 def _table(shape: tuple[int, ...], scores: list[dict[int, float]]) -> np.ndarray:
@@ -105,7 +105,7 @@ def _table(shape: tuple[int, ...], scores: list[dict[int, float]]) -> np.ndarray
 
 
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What a damaged archive or array trips over."""
+"""The errors that damaged archives and arrays cause."""
 
 
 @contextmanager
@@ -121,13 +121,13 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
-        raise FormatError(f"expected version 1.0 of the array form, got {version}")
+        raise FormatError(f"expected version 1.0 of the .npy format, got {version}")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
     return shape, fortran, dtype
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One of the small arrays."""
+    """Read one of the arrays other than the masks."""
     if archive.getinfo(f"{name}.npy").file_size > MAX_SMALL_BYTES:
         raise FormatError(f"expected {name} of at most {MAX_SMALL_BYTES} bytes")
     with archive.open(f"{name}.npy") as file:

@@ -1,4 +1,4 @@
-"""COCO annotation files: the masks of many pictures, and in the YouTube-VIS form those of many videos, in one JSON."""
+"""COCO and YouTube-VIS annotation files: read for data sets, and written and read as results."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from pycocotools import mask as coco
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, VideoLike
-from masklet.io.writer import DeferredWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.writer import DeferredWriter, StrPath, WriterOptions
 from masklet.masks.polygons import joined, polygons_of_mask
 from masklet.masks.rle import areas, boxes
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
@@ -26,13 +26,12 @@ MAX_VERTICES = 2**20
 
 @dataclass(slots=True)
 class CocoImage:
-    """One picture and its annotations; their masks stay as the file has them until they are decoded.
+    """One image of a COCO file and its annotations, which are decoded on access.
 
     Attributes:
-        id: the file's number for it.
-        file_name: as the file has it; a path relative to a folder of pictures.
+        file_name: path relative to the folder of images.
         size: (height, width).
-        annotations: for each mask its ``segmentation`` as JSON, the category's name, and whether it is a crowd.
+        annotations: ``segmentation`` as JSON, category name and ``iscrowd`` of each mask.
     """
 
     id: int
@@ -43,15 +42,13 @@ class CocoImage:
 
 @dataclass(slots=True)
 class CocoVideo:
-    """One video and its objects.
+    """One video of a YouTube-VIS file and its objects.
 
     Attributes:
-        id: the file's number for it.
-        file_names: one for each frame.
+        file_names: one per frame.
         size: (height, width).
-        objects: for each object its category's name and, for each frame, its segmentation as JSON, or None where the
-            object is absent.
-        ids: the file's number for each object.
+        objects: category name of each object, and its ``segmentation`` on each frame as JSON, None if it is absent.
+        ids: id of each object in the file.
     """
 
     id: int
@@ -62,10 +59,10 @@ class CocoVideo:
 
 
 def read_images(document: Mapping[str, Any], where: str) -> tuple[CocoImage, ...]:
-    """The pictures of a COCO instances file, in the order of the file.
+    """Read the images of a COCO instances file, in the order of the file.
 
     Raises:
-        FormatError: keys are missing or hold something else, an id comes twice, an annotation is of no known picture.
+        FormatError: the file is malformed, an image id is repeated, or an annotation refers to an unknown image.
     """
     with expecting("a COCO annotation file", where):
         categories = {int(c["id"]): str(c["name"]) for c in document.get("categories", ())}
@@ -73,7 +70,7 @@ def read_images(document: Mapping[str, Any], where: str) -> tuple[CocoImage, ...
         for entry in document["images"]:
             image = CocoImage(int(entry["id"]), str(entry["file_name"]), _size_in(entry))
             if image.id in images:
-                raise FormatError(f"picture {image.id} comes twice")
+                raise FormatError(f"image {image.id} comes twice")
             images[image.id] = image
         for entry in document["annotations"]:
             category = categories.get(entry.get("category_id", -1), "")
@@ -83,10 +80,10 @@ def read_images(document: Mapping[str, Any], where: str) -> tuple[CocoImage, ...
 
 
 def read_videos(document: Mapping[str, Any], where: str) -> tuple[CocoVideo, ...]:
-    """The videos of a YouTube-VIS file (also LV-VIS, UVO), in the order of the file.
+    """Read the videos of a YouTube-VIS file (also LV-VIS, UVO), in the order of the file.
 
     Raises:
-        FormatError: as `read_images`, or an object has not one segmentation for each frame.
+        FormatError: as `read_images`, or an object does not have one segmentation per frame.
     """
     with expecting("a COCO annotation file", where):
         categories = {int(c["id"]): str(c["name"]) for c in document.get("categories", ())}
@@ -108,20 +105,20 @@ def read_videos(document: Mapping[str, Any], where: str) -> tuple[CocoVideo, ...
 
 
 def segmentation(code: bytes, size: Size) -> Rle:
-    """The mask of a packed ``segmentation``: run lengths, or polygons, which are filled as pycocotools fills them.
+    """Decode a ``segmentation``: RLE, or polygons, which are rasterized as by pycocotools.
 
     Raises:
-        FormatError: neither, corrupt, not of the picture's size, or polygons far outside the picture.
+        FormatError: neither, corrupt, of another size, or polygons far outside the image.
     """
     value = json.loads(code)
     if isinstance(value, dict):
         rle = Rle.from_coco(value)
         if rle.size != size:
-            told = f"{size[1]}x{size[0]} as the picture, got {rle.size[1]}x{rle.size[0]}"
-            raise FormatError(f"expected a mask of {told}")
+            expected, got = (f"{width}x{height}" for height, width in (size, rle.size))
+            raise FormatError(f"expected a mask of {expected} as the image, got {got}")
         return rle
     if not isinstance(value, list) or not all(isinstance(polygon, list) for polygon in value):
-        raise FormatError(f"expected run lengths or a list of polygons, got {reprlib.repr(value)}")
+        raise FormatError(f"expected RLE or a list of polygons, got {reprlib.repr(value)}")
     return _filled([_polygon(polygon, size) for polygon in value if polygon], size)
 
 
@@ -133,7 +130,7 @@ def _filled(polygons: Sequence[list[float]], size: Size) -> Rle:
 
 
 def _polygon(values: list[object], size: Size) -> list[float]:
-    """Checked, because the C code that fills polygons trusts them: it takes memory by the length of their edges."""
+    """Check a polygon: the C code of pycocotools allocates memory by the length of its edges."""
     if len(values) % 2 or not 6 <= len(values) <= 2 * MAX_VERTICES:
         raise FormatError(f"expected a polygon of at least 3 points x, y, got {len(values)} numbers")
     try:
@@ -142,13 +139,15 @@ def _polygon(values: list[object], size: Size) -> list[float]:
         raise FormatError(f"expected a polygon of numbers, got {reprlib.repr(values)}") from None
     extent = np.array([size[1], size[0]])
     if not ((points >= -extent) & (points <= 2 * extent)).all():
-        raise FormatError(f"expected a polygon about the picture of {size[1]}x{size[0]}, got {reprlib.repr(values)}")
+        raise FormatError(
+            f"expected a polygon within or near the image of {size[1]}x{size[0]}, got {reprlib.repr(values)}"
+        )
     flat: list[float] = points.ravel().tolist()
     return flat
 
 
 def _packed(value: object) -> bytes:
-    """Small and quick to send to a worker, unlike a tree of Python numbers."""
+    """Encode as JSON, which is smaller and faster to send to a worker than Python lists of numbers."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -160,35 +159,27 @@ def _size_in(entry: Mapping[str, Any]) -> Size:
 
 
 UNNAMED = "object"
-"""The category of objects that nobody gave a name."""
+"""The category of objects without a name."""
 
 Shape = Literal["rle", "polygons"]
 
 
 class CocoWriter(DeferredWriter):
-    """A COCO instances file: every frame is a picture, every mask that is not empty an annotation.
+    """Writes a COCO instances file: every frame is an image, every non-empty mask an annotation.
 
-    Frames carry ``video_id`` and ``frame_id``, annotations ``track_id`` (the object) and, where known, ``score`` (the
-    predicted IoU), as TAO and CocoVID do; plain COCO tools pass over them. Names of objects are categories.
+    Images have ``video_id`` and ``frame_id``, annotations ``track_id`` (the object) and, if known, ``score`` (the
+    predicted IoU), as in TAO and CocoVID; other COCO tools ignore these fields. Object names are categories.
 
     Args:
-        shape: masks as run lengths, or as polygons along the edges of pixels: one for each region, with holes joined to
-            it by bridges of no width. pycocotools fills them to the very same masks while ``tolerance`` is 0.
-        tolerance: how far polygons may stray to save corners, in pixels.
-
-    The other arguments are those of `DeferredWriter`.
+        shape: masks as RLE, or as polygons along pixel edges, one per region, with holes connected to it by bridges of
+            zero width. pycocotools rasterizes them to identical masks if ``tolerance`` is 0.
+        tolerance: maximum deviation of simplified polygons, in pixels.
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        shape: Shape = "rle",
-        tolerance: float = 0.0,
+        self, path: StrPath, *, shape: Shape = "rle", tolerance: float = 0.0, **options: Unpack[WriterOptions]
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance)
+        super().__init__(path, **options)
         self._shape, self._tolerance = shape, tolerance
 
     def _save(self, result: Result) -> None:
@@ -242,7 +233,7 @@ class CocoWriter(DeferredWriter):
 
 
 class YouTubeVisWriter(DeferredWriter):
-    """A YouTube-VIS file: the video with its frames, every object an annotation with a mask or null for each frame."""
+    """Writes a YouTube-VIS file: every object is an annotation with a mask or null per frame."""
 
     def _save(self, result: Result) -> None:
         numbers = _category_numbers(result)
@@ -265,13 +256,13 @@ class YouTubeVisWriter(DeferredWriter):
 
 
 def read_coco(path: str | os.PathLike[str]) -> Result:
-    """The result in a COCO file of one video, or of pictures that are its frames.
+    """Read a COCO file of one video, or of images that are its frames.
 
-    Objects are told apart by ``track_id``; without, every annotation is an object of its own. Frames are counted by
-    ``frame_id``; without, in the order of the file.
+    Objects are identified by ``track_id``; without it, every annotation is an object. Frames are numbered by
+    ``frame_id``, else in the order of the file.
 
     Raises:
-        FormatError: missing, not of this form, of several videos, or with masks that are corrupt.
+        FormatError: the file is missing or malformed, has several videos, or a mask is corrupt.
     """
     document = read_json(path, dict[str, Any], what="COCO annotation file")
     with expecting("a COCO annotation file", str(path)):
@@ -287,20 +278,20 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
             names[frame] = str(entry["file_name"])
         builder = ResultBuilder()
         builder.size = next((size for _, size in images.values() if min(size) > 0), None)
-        told: dict[int, str] = {}
+        object_names: dict[int, str] = {}
         for track in document.get("tracks", ()):
             builder.masklet(track["id"])
-            told[track["id"]] = _name(categories, track)
+            object_names[track["id"]] = _name(categories, track)
         for entry in document["annotations"]:
             frame, size = images[entry["image_id"]]
             object_id = entry.get("track_id", entry["id"])
             rle = segmentation(json.dumps(entry["segmentation"]).encode(), size)
             builder.add_mask(object_id, frame, rle, iou=entry.get("score"))
-            told.setdefault(object_id, _name(categories, entry))
+            object_names.setdefault(object_id, _name(categories, entry))
         num_frames = max(names, default=-1) + 1
         videos = document.get("videos") or [{}]
         return builder.build(
-            Provenance(names=told),
+            Provenance(names=object_names),
             num_frames=num_frames,
             fps=_fps(document),
             video=str(videos[0].get("name", "")),
@@ -311,11 +302,7 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
 
 
 def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
-    """The result in a YouTube-VIS file of one video.
-
-    Raises:
-        FormatError: missing, not of this form, of several videos, or with masks that are corrupt.
-    """
+    """Read a YouTube-VIS file of one video; `FormatError` as `read_coco`."""
     document = read_json(path, dict[str, Any], what="COCO annotation file")
     videos = read_videos(document, str(path))
     with expecting("a YouTube-VIS file", str(path)):
@@ -324,16 +311,16 @@ def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
         video = videos[0]
         builder = ResultBuilder()
         builder.size = video.size
-        told = {}
+        object_names = {}
         for object_id, (category, codes) in zip(video.ids, video.objects, strict=True):
             builder.masklet(object_id)
             for index, code in enumerate(codes):
                 if code is not None:
                     builder.add_mask(object_id, index, segmentation(code, video.size))
-            told[object_id] = "" if category == UNNAMED else category
+            object_names[object_id] = "" if category == UNNAMED else category
         folder = PurePosixPath(video.file_names[0]).parent.name if video.file_names else ""
         return builder.build(
-            Provenance(names=told),
+            Provenance(names=object_names),
             num_frames=len(video.file_names),
             fps=_fps(document),
             video=folder,
@@ -373,7 +360,7 @@ def _name(categories: Mapping[Any, str], entry: Mapping[str, Any]) -> str:
 
 
 def _short(ring: np.ndarray) -> list[float | int]:
-    """Corners as x, y, x, y ...; whole numbers without a fraction, which halves the file."""
+    """Flatten corners to x, y, x, y ..., with integers written as such, which halves the file."""
     return [int(value) if value == int(value) else value for value in ring.ravel().tolist()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _MASK = re.compile(r"mask(\d{3,})\.tif")
 
 @dataclass
 class _Track:
-    """Frames without a gap under one label; ``parent`` is the label it goes on from, or 0."""
+    """Consecutive frames under one label; ``parent`` is the label that it continues, or 0."""
 
     label: int
     begin: int
@@ -33,13 +34,13 @@ class _Track:
 
 
 class CtcWriter(FolderWriter):
-    """A folder with ``mask000.tif`` for each frame and ``res_track.txt`` with label, first and last frame, and parent.
+    """Writes a folder with ``mask000.tif`` per frame, and ``res_track.txt`` with label, first, last frame and parent.
 
-    A track of the form has no gaps: an object that comes back goes on under a label of its own (from 65535 downward),
-    whose parent is the label before. Where masks overlap, which the form forbids, the object listed last is kept.
+    Tracks must not have gaps: an object that reappears gets a new label (from 65535 downward), whose parent is the
+    previous label. Under an overlap, which the format forbids, the object listed last is kept.
 
     Raises:
-        OutputError: frames that do not follow each other, or an id above 65535.
+        OutputError: frames are not consecutive, or an id is above 65535.
     """
 
     FILE_PATTERN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
@@ -52,7 +53,7 @@ class CtcWriter(FolderWriter):
             self._spare = MAX_LABEL
         if self._next not in (None, masks.frame_index):
             raise OutputError(
-                f"cannot write {self.path}: expected frame {self._next} next (the form knows no gaps), "
+                f"cannot write {self.path}: expected frame {self._next} next (the format does not allow gaps), "
                 f"got {masks.frame_index}"
             )
         self._next = masks.frame_index + 1
@@ -65,20 +66,20 @@ class CtcWriter(FolderWriter):
         save_image(self._output.path / f"mask{masks.frame_index:03d}.tif", labels)
 
     def _label(self, object_id: ObjectId, frame_index: int) -> int:
-        """The label of an object on a frame; a new one after a gap."""
+        """Return the label of an object on a frame; a new one after a gap."""
         label = self._current.get(object_id)
         if label is not None and self._tracks[label].end == frame_index - 1:
             self._tracks[label].end = frame_index
             return label
         if label is None and object_id not in self._tracks:
-            fresh = object_id
+            new = object_id
         else:
-            fresh, self._spare = self._spare, self._spare - 1
-            if fresh in self._tracks or fresh in self._current:
+            new, self._spare = self._spare, self._spare - 1
+            if new in self._tracks or new in self._current:
                 raise OutputError(f"cannot write {self.path}: too many labels")
-        self._tracks[fresh] = _Track(fresh, frame_index, frame_index, label or 0)
-        self._current[object_id] = fresh
-        return fresh
+        self._tracks[new] = _Track(new, frame_index, frame_index, label or 0)
+        self._current[object_id] = new
+        return new
 
     def _complete(self) -> None:
         super()._complete()
@@ -89,24 +90,21 @@ class CtcWriter(FolderWriter):
 
 
 def read_ctc(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder in the form of the Cell Tracking Challenge.
+    """Read a folder in the format of the Cell Tracking Challenge.
 
-    A track whose parent has no other child goes on as the same object; the children of a division are objects of their
-    own.
+    A track whose parent has no other child continues the same object; the children of a division are new objects.
 
     Raises:
-        FormatError: no label maps, or tracks that do not fit them.
+        FormatError: there are no label maps, or tracks do not match them.
         MediaError: a label map cannot be read.
     """
     root = Path(folder)
     tracks = _tracks(root / TRACKS)
-    children: dict[int, int] = {}
-    for _, _, _, parent in tracks.values():
-        children[parent] = children.get(parent, 0) + 1
+    children = Counter(track.parent for track in tracks.values())
     owner: dict[int, int] = {}
-    for label in sorted(tracks, key=lambda label: tracks[label][1]):
-        parent = tracks[label][3]
-        owner[label] = owner[parent] if parent in owner and children[parent] == 1 else label
+    for track in sorted(tracks.values(), key=lambda track: track.begin):
+        continued = track.parent in owner and children[track.parent] == 1
+        owner[track.label] = owner[track.parent] if continued else track.label
     builder = ResultBuilder()
     files = sorted((int(m[1]), path) for path in root.glob("mask*.tif") if (m := _MASK.fullmatch(path.name)))
     if not files:
@@ -115,15 +113,15 @@ def read_ctc(folder: str | os.PathLike[str]) -> Result:
         labels = read_label_map(path)
         builder.size = builder.size or (labels.shape[0], labels.shape[1])
         for label in np.unique(labels[labels > 0]).tolist():
-            if label not in tracks or not tracks[label][1] <= index <= tracks[label][2]:
+            if label not in tracks or not tracks[label].begin <= index <= tracks[label].end:
                 raise FormatError(f"{TRACKS} has no track {label} on frame {index}: {folder}")
             builder.add_mask(owner[label], index, Rle.from_mask(labels == label))
     builder.fill_missing(index for index, _ in files)
     return builder.build(num_frames=files[-1][0] + 1)
 
 
-def _tracks(path: Path) -> dict[int, tuple[int, int, int, int]]:
-    tracks = {}
+def _tracks(path: Path) -> dict[int, _Track]:
+    tracks: dict[int, _Track] = {}
     for line in read_bounded(path, 2**26).decode("ascii", "replace").splitlines():
         if not line.strip():
             continue
@@ -133,5 +131,5 @@ def _tracks(path: Path) -> dict[int, tuple[int, int, int, int]]:
             raise FormatError(f"expected lines of 'label first last parent', got {line[:60]!r}: {path}") from None
         if label in tracks or not 0 < label <= MAX_LABEL:
             raise FormatError(f"expected labels from 1 to {MAX_LABEL}, each once, got {label}: {path}")
-        tracks[label] = (label, begin, end, parent)
+        tracks[label] = _Track(label, begin, end, parent)
     return tracks

@@ -1,4 +1,4 @@
-"""CVAT tasks: "CVAT for images 1.1" XML, which holds masks exactly (CVAT knows no tracks of masks)."""
+"""CVAT tasks: "CVAT for images 1.1" XML, which stores masks exactly (CVAT has no tracks of masks)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 UNNAMED = "object"
 MAX_BYTES = 2**29
 ATTRIBUTE = "object_id"
-"""The attribute of a mask that tells its object."""
+"""The attribute of a mask that identifies its object."""
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class CvatWriter(DeferredWriter):
-    """A file to upload as annotations of a task, form "CVAT for images 1.1".
+    """Writes a file to upload as annotations of a task, format "CVAT for images 1.1".
 
-    Labels are the names of objects; a mask's attribute ``object_id`` tells its object. Masks that are empty have no
-    entry. In the task the labels must have an attribute ``object_id`` (a number), else CVAT drops it.
+    Labels are object names; the attribute ``object_id`` of a mask is the object. Empty masks have no entry. The labels
+    of the task need a numeric attribute ``object_id``, else CVAT drops it.
     """
 
     def _save(self, result: Result) -> None:
@@ -41,10 +41,10 @@ class CvatWriter(DeferredWriter):
 
 
 def read_cvat(path: str | os.PathLike[str]) -> Result:
-    """The result in a "CVAT for images 1.1" file: masks and polygons, by ``object_id``; without, each is an object.
+    """Read the masks and polygons of a "CVAT for images 1.1" file; those without ``object_id`` are separate objects.
 
     Raises:
-        FormatError: missing, not of this form, or with masks that are corrupt.
+        FormatError: the file is missing or malformed, or a mask is corrupt.
     """
     builder, names = ResultBuilder(), dict[int, str]()
     fps, video, num_frames = None, "", 0
@@ -53,11 +53,11 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
         for entry in root.iterfind("meta/masklet/object"):
             builder.masklet(int(entry.attrib["id"]))
             names[int(entry.attrib["id"])] = entry.attrib["name"]
-        told = root.find("meta/masklet")
-        if told is not None:
-            fps = float(told.attrib["fps"]) if "fps" in told.attrib else None
-            video = told.attrib["video"]
-        fresh = 1 + max((int(a.text or 0) for a in root.iterfind(f".//attribute[@name='{ATTRIBUTE}']")), default=0)
+        stored = root.find("meta/masklet")
+        if stored is not None:
+            fps = float(stored.attrib["fps"]) if "fps" in stored.attrib else None
+            video = stored.attrib["video"]
+        next_id = 1 + max((int(a.text or 0) for a in root.iterfind(f".//attribute[@name='{ATTRIBUTE}']")), default=0)
         for image in root.iterfind("image"):
             frame, size = int(image.attrib["id"]), (int(image.attrib["height"]), int(image.attrib["width"]))
             if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
@@ -68,9 +68,9 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
                 mask = _mask_of(shape, size)
                 if mask is None:
                     continue
-                told = shape.find(f"attribute[@name='{ATTRIBUTE}']")
-                object_id = fresh if told is None else int(told.text or 0)
-                fresh += told is None
+                attribute = shape.find(f"attribute[@name='{ATTRIBUTE}']")
+                object_id = next_id if attribute is None else int(attribute.text or 0)
+                next_id += attribute is None
                 builder.add_mask(object_id, frame, Rle.from_mask(mask))
                 label = shape.attrib.get("label", "")
                 names.setdefault(object_id, "" if label == UNNAMED else label)
@@ -103,7 +103,7 @@ def _lines(result: Result) -> Iterator[str]:
 
 
 def _mask_lines(masklet: Masklet, index: int) -> Iterator[str]:
-    """The mask cut to its box, as run lengths along the rows, outside first."""
+    """Yield a mask cropped to its box, as row-major runs that start outside."""
     mask = masklet.frames[index].to_mask()
     rows, columns = bounding_window(mask)
     inside = mask[rows, columns].ravel()
@@ -117,22 +117,22 @@ def _mask_lines(masklet: Masklet, index: int) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """The text without characters that XML cannot hold."""
+    """Remove the characters that XML does not allow."""
     return _NOT_XML.sub("", text)
 
 
 def _parsed(path: Path) -> Xml.Element:
     data = read_bounded(path, MAX_BYTES)
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:  # definitions can make a small file expand
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:  # entities can make a small file expand
         raise FormatError("expected XML without a document type")
     try:
-        return Xml.fromstring(data)  # noqa: S314  nothing is defined in it, so nothing expands
-    except (Xml.ParseError, LookupError, ValueError) as error:  # the last two: an encoding that nobody knows
+        return Xml.fromstring(data)  # noqa: S314  without definitions nothing expands
+    except (Xml.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise FormatError(f"not an XML file ({error})") from None
 
 
 def _mask_of(shape: Xml.Element, size: Size) -> Bool[np.ndarray, "h w"] | None:
-    """The mask of a shape; None where it is no region."""
+    """Rasterize a shape; None if it is not a region."""
     if shape.tag == "polygon":
         corners = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
         if len(corners) < 3 or not np.isfinite(corners).all():
@@ -142,7 +142,7 @@ def _mask_of(shape: Xml.Element, size: Size) -> Bool[np.ndarray, "h w"] | None:
         return None
     left, top, width, height = (int(shape.attrib[name]) for name in ("left", "top", "width", "height"))
     if min(left, top) < 0 or min(width, height) < 1 or left + width > size[1] or top + height > size[0]:
-        raise FormatError(f"expected a mask inside the picture, got {width}x{height} at ({left}, {top})")
+        raise FormatError(f"expected a mask inside the image, got {width}x{height} at ({left}, {top})")
     runs = np.array([int(run) for run in shape.attrib["rle"].split(",")])
     if runs.min() < 0 or runs.max() > width * height or int(runs.sum()) != width * height:
         raise FormatError(f"expected runs that add up to {width * height} pixels, got {int(runs.sum())}")

@@ -1,4 +1,4 @@
-"""Label maps: one PNG a frame whose pixel values are object ids, as in the DAVIS data sets."""
+"""Label maps: one PNG file per frame whose pixel values are object ids, as in the DAVIS data sets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
 
 class LabelMapWriter(FolderWriter):
-    """A folder of label maps, ``00000.png`` for frame 0; where masks overlap, the object listed last is seen.
+    """Writes a folder of label maps, ``00000.png`` for frame 0; under an overlap, the object listed last is visible.
 
-    Label maps are 8-bit palette pictures; 16-bit gray ones on frames with ids above 255.
+    Label maps are 8-bit palette images; 16-bit gray images on frames with ids above 255.
     """
 
     FILE_PATTERN = re.compile(r"\d{5,}\.png")
@@ -36,10 +36,10 @@ class LabelMapWriter(FolderWriter):
 
 
 def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
-    """Write one label map: 8-bit with the palette, 16-bit gray if it is uint16 and holds ids above 255.
+    """Write one label map atomically: 8-bit with the palette, or 16-bit gray if it contains ids above 255.
 
     Raises:
-        OutputError: it cannot be written; nothing is left behind.
+        OutputError: it cannot be written.
     """
     draft = AtomicOutput(Path(path))
     try:
@@ -51,40 +51,44 @@ def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
 
 
 def read_label_map(path: str | os.PathLike[str]) -> Labels:
-    """(h, w) object ids of a label map: a palette's indices or gray values.
+    """Read the object ids, (h, w), of a label map: palette indices or gray values.
 
     Raises:
-        MediaError: missing or not a picture.
-        FormatError: a picture with colors or transparency, whose values are no ids.
+        MediaError: the file is missing or not an image.
+        FormatError: the image has colors or transparency, or values above 65535.
     """
     with open_image(path) as image:
         mode = image.mode
         labels = np.array(image)
     if mode not in ("P", "L", "1") and not mode.startswith("I"):
-        raise FormatError(f"expected a label map with a palette or gray values, got a {mode} picture: {path}")
+        raise FormatError(f"expected a label map with a palette or gray values, got a {mode} image: {path}")
     if mode.startswith("I") and (labels.min() < 0 or labels.max() > 65535):
         raise FormatError(f"expected object ids up to 65535, got {labels.max()}: {path}")
     return labels.astype(np.uint16 if mode.startswith("I") else np.uint8)
 
 
 def read_label_maps(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder of label maps, ``00000.png`` for frame 0; every object has a mask on every frame there.
+    """Read a folder of label maps, ``00000.png`` for frame 0; objects get an empty mask where they are absent.
 
     Raises:
-        FormatError: no label maps, or of several sizes.
-        MediaError: one cannot be read.
+        FormatError: there are no label maps, or they differ in size.
+        MediaError: a label map cannot be read.
     """
     files = sorted(path for path in Path(folder).glob("*.png") if LabelMapWriter.FILE_PATTERN.fullmatch(path.name))
     if not files:
         raise FormatError(f"expected label maps as 00000.png, found none: {folder}")
     builder = ResultBuilder()
     for path in files:
-        labels = read_label_map(path)
-        builder.size = builder.size or (labels.shape[0], labels.shape[1])
-        for object_id in np.unique(labels[labels > 0]).tolist():
-            builder.add_mask(object_id, int(path.stem), Rle.from_mask(labels == object_id))
+        add_label_map(builder, int(path.stem), read_label_map(path))
     builder.fill_missing(int(path.stem) for path in files)
     return builder.build(num_frames=int(files[-1].stem) + 1)
+
+
+def add_label_map(builder: ResultBuilder, frame_index: int, labels: Labels) -> None:
+    """Add the objects of a label map to a result."""
+    builder.size = builder.size or (labels.shape[0], labels.shape[1])
+    for object_id in np.unique(labels[labels > 0]).tolist():
+        builder.add_mask(object_id, frame_index, Rle.from_mask(labels == object_id))
 
 
 def _save(path: Path, labels: Labels) -> None:

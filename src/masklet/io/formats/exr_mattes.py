@@ -1,4 +1,4 @@
-"""OpenEXR: a file for each frame with the alpha of every object in a channel of its own, as compositors take it."""
+"""OpenEXR mattes: one file per frame, with the alpha of each object in its own channel, for compositing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from masklet.types import FrameMasks, RgbImage, Rle
 
 LAYER = "matte"
 NAMES = "maskletNames"
-"""The attribute that holds the objects' names, a line each: id, a blank, name."""
+"""The header attribute with the object names, one line each: id, space, name."""
 
 _CHANNEL = re.compile(rf"{LAYER}\.object(\d+)")
 _FILE = re.compile(r"(\d{5,})\.exr")
 
 
 class ExrWriter(AlphaWriter):
-    """A folder of ``00007.exr`` with a half-float channel ``matte.object3`` for each object, 0 to 1, ZIP-compressed."""
+    """Writes a folder of ``00007.exr`` with a half-float channel ``matte.object3``, 0 to 1, per object."""
 
     FILE_PATTERN = _FILE
 
@@ -46,16 +46,16 @@ class ExrWriter(AlphaWriter):
         header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
         if names:
             header[NAMES] = names
-        buffer = io.BytesIO()  # to a full disk, OpenEXR itself writes what fits and says nothing
+        buffer = io.BytesIO()  # written to a path, OpenEXR does not report a full disk
         OpenEXR.File(header, channels).write(buffer)
         (self._output.path / f"{masks.frame_index:05d}.exr").write_bytes(buffer.getvalue())
 
 
 def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
-    """The masks of a folder that `ExrWriter` wrote: where alpha is at least one half.
+    """Read a folder written by `ExrWriter`; a mask is where alpha is at least 0.5.
 
     Raises:
-        FormatError: no such folder, or no mattes in it.
+        FormatError: the folder is missing or contains no mattes.
         MediaError: a file cannot be read.
         MissingExtraError: OpenEXR is not installed.
     """

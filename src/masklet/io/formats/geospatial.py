@@ -1,4 +1,4 @@
-"""Results on the map: GeoTIFF label maps, and polygons as GeoJSON or GeoPackage."""
+"""Georeferenced results: GeoTIFF label maps, polygons as GeoJSON or GeoPackage, and areas on the ground."""
 
 from __future__ import annotations
 
@@ -9,71 +9,65 @@ import re
 from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.errors import FormatError, OutputError, needs
+from masklet.io.formats.davis import add_label_map
 from masklet.io.geo import date_in_name
 from masklet.io.images import natural_key
 from masklet.io.palette import color_of
-from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike
+from masklet.io.result_builder import Result, ResultBuilder, VideoLike
 from masklet.io.source import GeoReference
-from masklet.io.writer import FolderWriter, Writer
+from masklet.io.writer import FolderOptions, FolderWriter, StrPath, Writer, WriterOptions
 from masklet.masks.polygons import polygons_of_mask
-from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle
+from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage
 
 EQUAL_AREA = "EPSG:6933"
-"""A cylindrical projection of the whole earth in which areas are true, in meters."""
+"""A cylindrical equal-area projection of the whole earth, in meters."""
 
 LONGITUDE_LATITUDE = "OGC:CRS84"
-"""What GeoJSON is in (RFC 7946)."""
+"""The CRS of GeoJSON (RFC 7946)."""
 
 LAYER = "masks"
 DECIMALS = 8
-"""Of degrees: a millimeter."""
+"""Decimals of degrees: about a millimeter."""
 
 
 def reference_of(like: VideoLike | None, path: str | os.PathLike[str]) -> GeoReference:
-    """Where the pictures of a source lie; needs rasterio.
+    """Return the georeference of a source; needs rasterio.
 
     Raises:
-        OutputError: the source does not tell, or in a CRS that nobody knows.
+        OutputError: the source has none, or its CRS is unknown.
     """
     from rasterio.crs import CRS  # noqa: PLC0415
 
     place = getattr(like, "georeference", None)
     if not isinstance(place, GeoReference):
-        raise OutputError(f"cannot write {path}: the frames tell no place on the map (expected GeoTIFF with a CRS)")
+        raise OutputError(f"cannot write {path}: the frames have no georeference (expected GeoTIFF with a CRS)")
     try:
         CRS.from_user_input(place.crs)
-    except ValueError:  # CRSError is one, and what it stumbles over
+    except ValueError:  # CRSError and the errors of its parser
         raise OutputError(f"cannot write {path}: expected a known CRS of the frames, got {place.crs[:60]!r}") from None
     return place
 
 
 class GeoTiffWriter(FolderWriter):
-    """A folder with a label map for each frame, called as its picture, with its CRS and transform.
+    """Writes a folder with one label map per frame, named like its image, with its CRS and transform.
 
-    8-bit with the palette's colors, 16-bit with ids above 255; 0 is "no data". Where masks overlap, the object listed
-    last is seen. Needs the extra "geo".
+    Label maps are 8-bit with the palette, 16-bit with ids above 255; 0 is "no data". Under an overlap, the object
+    listed last is visible. Needs the extra "geo".
     """
 
     FILE_PATTERN = re.compile(r"[^/]+\.tif")
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        overwrite: bool = False,
-    ) -> None:
+    def __init__(self, path: StrPath, **options: Unpack[FolderOptions]) -> None:
         with needs("geo", path):
             import rasterio  # noqa: F401, PLC0415
-        self._place = reference_of(like, path)
-        super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
+        self._place = reference_of(options.get("like"), path)
+        super().__init__(path, **options)
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         from rasterio.io import MemoryFile  # noqa: PLC0415
@@ -103,10 +97,10 @@ class GeoTiffWriter(FolderWriter):
 
 
 def read_geotiff(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder of label maps that `GeoTiffWriter` wrote; frames in the natural order of the names.
+    """Read a folder of label maps written by `GeoTiffWriter`; frames are in natural order of the names.
 
     Raises:
-        FormatError: no label maps, or one that is not of this form.
+        FormatError: there are no label maps, or one is malformed.
         MissingExtraError: rasterio is not installed.
     """
     with needs("geo", folder):
@@ -127,28 +121,20 @@ def read_geotiff(folder: str | os.PathLike[str]) -> Result:
                 labels = file.read(1)
         except rasterio.errors.RasterioError as error:
             raise FormatError(f"cannot read {path}: {error}") from error
-        builder.size = builder.size or labels.shape
-        for object_id in np.unique(labels[labels > 0]).tolist():
-            builder.add_mask(object_id, index, Rle.from_mask(labels == object_id))
+        add_label_map(builder, index, labels)
     builder.fill_missing(range(len(files)))
     return builder.build(num_frames=len(files), frame_names=tuple(file.name for file in files))
 
 
 class _MapWriter(Writer):
-    """Polygons with what is known of them, one feature for each object on each frame where it has a pixel."""
+    """Writes one polygon feature per object and frame, with its attributes, where the object has a pixel."""
 
     CRS: str | None = None
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-    ) -> None:
+    def __init__(self, path: StrPath, **options: Unpack[WriterOptions]) -> None:
         self._check(path)
-        self._place = reference_of(like, path)
-        super().__init__(path, like=like, provenance=provenance)
+        self._place = reference_of(options.get("like"), path)
+        super().__init__(path, **options)
 
     def _check(self, path: str | os.PathLike[str]) -> None:
         with needs("geo", path):
@@ -166,17 +152,20 @@ class _MapWriter(Writer):
                     "frame": masks.frame_index,
                     "date": date_of(self._image_name(masks.frame_index)) or "",
                     "area_m2": ground_area(mask, self._place),
-                    **{key: None if np.isnan(value) else round(value, 6) for key, value in _scores(masks, place)},
+                    **{
+                        name: None if np.isnan(scores[place]) else round(float(scores[place]), 6)
+                        for name, scores in (("presence", masks.presence), ("iou", masks.iou))
+                    },
                 },
             )
 
     @abstractmethod
     def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
-        """Take over one feature: its regions, each the outer ring and those of holes, and what is known of it."""
+        """Write one feature: its regions, each the outer ring and those of holes, and its attributes."""
 
 
 class GeoJsonWriter(_MapWriter):
-    """Polygons as GeoJSON in longitude and latitude (RFC 7946), with object, frame, date, area on the ground, scores.
+    """Writes polygons as GeoJSON in longitude and latitude (RFC 7946), with object, frame, date, area and scores.
 
     Needs the extra "geo".
     """
@@ -190,7 +179,7 @@ class GeoJsonWriter(_MapWriter):
         self._append({"type": "Feature", "properties": facts, "geometry": geometry})
 
     def _append(self, feature: dict[str, Any] | None) -> None:
-        """Write a feature as it comes, or the end of the file."""
+        """Append a feature, or the end of the file."""
         with self._output.path.open("a", encoding="utf-8") as file:
             if not self._started:
                 file.write('{"type":"FeatureCollection","features":[\n')
@@ -206,7 +195,7 @@ class GeoJsonWriter(_MapWriter):
 
 
 class GeoPackageWriter(_MapWriter):
-    """Polygons as a GeoPackage in the pictures' own CRS, layer "masks"; fields as `GeoJsonWriter`. Needs "geo"."""
+    """Writes polygons as a GeoPackage in the CRS of the source, layer "masks"; needs the extra "geo"."""
 
     def _check(self, path: str | os.PathLike[str]) -> None:
         with needs("geo", path):
@@ -214,13 +203,13 @@ class GeoPackageWriter(_MapWriter):
             import rasterio  # noqa: F401, PLC0415
             import shapely  # noqa: F401, PLC0415
         self._shapes: list[bytes] = []
-        self._told: list[dict[str, Any]] = []
+        self._attributes: list[dict[str, Any]] = []
 
     def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
         import shapely  # noqa: PLC0415
 
         self._shapes.append(shapely.to_wkb(shapely.MultiPolygon([(rings[0], rings[1:]) for rings in regions])))
-        self._told.append(facts)
+        self._attributes.append(facts)
 
     def _complete(self) -> None:
         import pyogrio.raw  # noqa: PLC0415
@@ -228,10 +217,10 @@ class GeoPackageWriter(_MapWriter):
         kinds = {"object_id": np.int64, "frame": np.int64, "name": object, "date": object}
         fields = ["object_id", "name", "frame", "date", "area_m2", "presence", "iou"]
         columns = [
-            np.array([np.nan if facts[f] is None else facts[f] for facts in self._told], kinds.get(f, np.float64))
+            np.array([np.nan if facts[f] is None else facts[f] for facts in self._attributes], kinds.get(f, np.float64))
             for f in fields
         ]
-        file = io.BytesIO()  # to a path GDAL does not say that the disk is full
+        file = io.BytesIO()  # written to a path, GDAL does not report a full disk
         pyogrio.raw.write(
             file,
             np.array(self._shapes, object),
@@ -245,39 +234,24 @@ class GeoPackageWriter(_MapWriter):
         self._output.path.write_bytes(file.getbuffer())
 
 
-def _scores(masks: FrameMasks, place: int) -> list[tuple[str, float]]:
-    return [("presence", float(masks.presence[place])), ("iou", float(masks.iou[place]))]
-
-
 def date_of(name: str) -> str | None:
-    """The first date in a file's name as 2024-05-31, or None."""
+    """Extract the first date in a file name as 2024-05-31, or None."""
     date = date_in_name(name)
     return None if date is None else date.isoformat()
 
 
 def ground_area(mask: Bool[np.ndarray, "h w"], place: GeoReference) -> float:
-    """Area of a mask in square meters, whatever the projection of its map.
-
-    Raises:
-        MissingExtraError: rasterio is not installed.
-    """
+    """Return the area of a mask in square meters, computed in an equal-area projection; needs rasterio."""
     return float(sum(area_of(outline) for outline in outlines(mask, place, EQUAL_AREA)))
 
 
 def outlines(
     mask: Bool[np.ndarray, "h w"], place: GeoReference, crs: str | None = None
 ) -> list[list[Float64[np.ndarray, "n 2"]]]:
-    """The regions of a mask in map coordinates: for each its outer ring and then its holes, closed.
+    """Return the regions of a mask in map coordinates, each as closed rings: the outer ring, then the holes.
 
-    Outer rings run against the clock where y grows upward, holes with it, as GeoJSON wants them.
-
-    Args:
-        mask: the regions.
-        place: where the picture lies.
-        crs: the reference system to give them in, instead of the picture's own.
-
-    Raises:
-        MissingExtraError: rasterio is not installed.
+    Outer rings are counterclockwise and holes clockwise with y upward, as in GeoJSON. ``crs`` is the target CRS, by
+    default that of the image; another one needs rasterio.
     """
     a, b, c, d, e, f = place.transform
     regions = []
@@ -287,8 +261,8 @@ def outlines(
             x, y = ring[:, 0], ring[:, 1]
             corners = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
             if crs is not None:
-                corners = _moved(corners, place.crs, crs)
-            if (_turn(corners) > 0) == bool(number):
+                corners = _reprojected(corners, place.crs, crs)
+            if (_signed_area(corners) > 0) == bool(number):
                 corners = corners[::-1]
             rings.append(np.concatenate([corners, corners[:1]]))
         regions.append(rings)
@@ -296,18 +270,18 @@ def outlines(
 
 
 def area_of(rings: list[Float64[np.ndarray, "n 2"]]) -> float:
-    """Area of a region in the unit of its coordinates squared."""
-    return sum(_turn(ring[:-1]) for ring in rings)
+    """Return the area of a region in squared coordinate units."""
+    return sum(_signed_area(ring[:-1]) for ring in rings)
 
 
-def _turn(ring: Float64[np.ndarray, "n 2"]) -> float:
-    """Area inside a ring, positive where it runs against the clock."""
-    x, y = (ring - ring[0]).T  # near zero, where floats are fine
+def _signed_area(ring: Float64[np.ndarray, "n 2"]) -> float:
+    """Return the signed area of a ring, positive if counterclockwise."""
+    x, y = (ring - ring[0]).T  # relative to its first corner, for precision
     return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
 
 
-def _moved(corners: Float64[np.ndarray, "n 2"], old: str, new: str) -> Float64[np.ndarray, "n 2"]:
-    with needs("geo", "a place on the map"):
+def _reprojected(corners: Float64[np.ndarray, "n 2"], old: str, new: str) -> Float64[np.ndarray, "n 2"]:
+    with needs("geo", "a georeference"):
         from rasterio.warp import transform  # noqa: PLC0415
     x, y = transform(_crs(old), _crs(new), corners[:, 0].tolist(), corners[:, 1].tolist())[:2]
     return np.array([x, y]).T

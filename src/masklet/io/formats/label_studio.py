@@ -1,4 +1,4 @@
-"""Label Studio tasks: one for each frame, with the masks as brush strokes in Label Studio's own run lengths."""
+"""Label Studio tasks: one per frame, with masks as brush regions in Label Studio's RLE."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
 
 UNNAMED = "object"
-CHANNELS = 4  # strokes are pictures of red, green, blue and alpha; alpha tells what is inside
+CHANNELS = 4  # brush regions are RGBA images; the mask is where alpha is not 0
 RUN_BITS = (3, 4, 8, 16)
-"""How many bits a run's length may take; two bits before it say which."""
+"""Possible widths of a run length in bits; a 2-bit prefix selects one."""
 
 _WORD_BITS = 8
 _MAX_RUN = 1 << RUN_BITS[-1]
@@ -26,11 +26,12 @@ _OBJECT = re.compile(r"object\D?(\d+)")
 
 
 class LabelStudioWriter(DeferredWriter):
-    """A JSON list of tasks to import, for a labeling interface with ``<Image name="image" value="$image"/>`` and
-    ``<BrushLabels name="tag" toName="image">``.
+    """Writes a JSON list of tasks to import.
 
-    Masks are predictions, which annotators correct, or annotations where the provenance says "manual". The region's
-    text names its object. Masks that are empty have no region.
+    The labeling interface needs ``<Image name="image" value="$image"/>`` and
+    ``<BrushLabels name="tag" toName="image">``.
+    Masks are predictions for annotators to correct, or annotations if the provenance is manual. The text of a region
+    names its object. Empty masks have no region.
     """
 
     def _save(self, result: Result) -> None:
@@ -43,28 +44,28 @@ class LabelStudioWriter(DeferredWriter):
                 for one in result.masklets.values()
                 if index in one.frames and one.frames[index].area
             ]
-            told = result.provenance
-            answer = {"result": regions, **({"model_version": told.model} if told.model else {})}
+            provenance = result.provenance
+            answer = {"result": regions, **({"model_version": provenance.model} if provenance.model else {})}
             tasks.append(
                 {
                     "data": {
                         "image": result.image_name(index),
                         "masklet": {**facts, "frame": index, "objects": objects},
                     },
-                    "annotations" if told.source == "manual" else "predictions": [answer],
+                    "annotations" if provenance.source == "manual" else "predictions": [answer],
                 }
             )
         dump_json(self._output.path, tasks)
 
 
 def read_label_studio(path: str | os.PathLike[str]) -> Result:
-    """The result in a list of Label Studio tasks, as `LabelStudioWriter` wrote it or as exported after correction.
+    """Read a list of Label Studio tasks, written by `LabelStudioWriter` or exported after correction.
 
-    Annotations count before predictions. Tasks are frames by what `LabelStudioWriter` noted, else in their order;
-    regions are objects by their text or id ("object 3"), else each is an object of its own.
+    Annotations take precedence over predictions. The frame index is that stored by `LabelStudioWriter`, else the
+    position in the list. The text or id of a region ("object 3") names its object; else each region is an object.
 
     Raises:
-        FormatError: missing, not of this form, or with masks that are corrupt.
+        FormatError: the file is missing or malformed, or a mask is corrupt.
     """
     tasks = read_json(path, list[Any], what="list of Label Studio tasks")
     builder, names = ResultBuilder(), dict[int, str]()
@@ -89,8 +90,8 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
                 object_id = _object_of(region, place)
                 label = str((region["value"].get("brushlabels") or [""])[0])
                 names.setdefault(object_id, "" if label == UNNAMED else label)
-                stroke = decode_brush(region["value"]["rle"], size)
-                builder.add_mask(object_id, frame, Rle.from_mask(stroke), iou=region.get("score"))
+                mask = decode_brush(region["value"]["rle"], size)
+                builder.add_mask(object_id, frame, Rle.from_mask(mask), iou=region.get("score"))
         num_frames = max(builder.stop, facts.get("num_frames", len(tasks)))
         return builder.build(
             Provenance(names=names), num_frames=num_frames, fps=facts.get("fps"), video=str(facts.get("video", ""))
@@ -127,10 +128,10 @@ def _object_of(region: dict[str, Any], place: int) -> int:
 
 
 def encode_brush(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, " n"]:
-    """A mask as a brush stroke: bytes of a stream of bits.
+    """Encode a mask in Label Studio's RLE, a bit stream.
 
-    32 bits say how many numbers there are, 5 how many bits each takes (less 1), four times 4 how many a run's length
-    may take (less 1). A run is a bit 1, two bits that choose among those, its length less 1, and what it repeats.
+    Header: the number of values (32 bits), their width - 1 (5 bits), the four possible widths of a run length - 1
+    (4 bits each). Each run: a bit 1, the choice of a width (2 bits), the run length - 1, and the repeated value.
     """
     values = np.repeat(mask.ravel(), CHANNELS)
     edges = np.flatnonzero(np.diff(values, prepend=~values[:1]))
@@ -153,20 +154,20 @@ def encode_brush(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, " n"]:
 
 
 def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
-    """The mask of a brush stroke: where alpha is not 0.
+    """Decode Label Studio's RLE to the mask where alpha is not 0.
 
     Raises:
-        FormatError: no list of bytes, not of this form, or not of a picture of ``size``.
+        FormatError: not a list of bytes, malformed, or not of an image of ``size`` (height, width).
     """
     height, width = size
     if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_MASK_PIXELS:
-        raise FormatError(f"expected the height and width of a picture, got {size}")
+        raise FormatError(f"expected the height and width of an image, got {size}")
     if not isinstance(code, list) or not all(type(value) is int and 0 <= value < 256 for value in code):
-        raise FormatError("expected a brush stroke as a list of bytes")
+        raise FormatError("expected a brush region as a list of bytes")
     reader = _Bits(bytes(code))
     total = reader.take(32)
     if total != height * width * CHANNELS:
-        raise FormatError(f"expected a brush stroke of {width}x{height} pixels, got {total // CHANNELS} pixels")
+        raise FormatError(f"expected a brush region of {width}x{height} pixels, got {total // CHANNELS} pixels")
     word = reader.take(5) + 1
     lengths = [reader.take(4) + 1 for _ in range(4)]
     values = np.zeros(total, bool)
@@ -183,17 +184,17 @@ def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
 
 
 class _Bits:
-    """Numbers from a stream of bits, the highest bit first."""
+    """Reads unsigned integers from a bit stream, most significant bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._place = 0
 
     def take(self, count: int) -> int:
-        """The next number of ``count`` bits; `FormatError` at the end."""
+        """Read the next ``count`` bits; `FormatError` at the end of the stream."""
         stop = self._place + count
         if stop > 8 * len(self._data):
-            raise FormatError("the brush stroke breaks off")
+            raise FormatError("the brush region is truncated")
         first, last = self._place // 8, -(-stop // 8)
         window = int.from_bytes(self._data[first:last], "big")
         self._place = stop
@@ -201,7 +202,7 @@ class _Bits:
 
 
 def _packed(codes: np.ndarray, bits: np.ndarray) -> UInt8[np.ndarray, " n"]:
-    """Numbers of the given widths one after the other, as bytes."""
+    """Pack integers of the given widths into bytes."""
     widest = int(bits.max())
     shifts = np.arange(widest - 1, -1, -1)
     aligned = (codes.astype(np.uint64) << (widest - bits).astype(np.uint64))[:, None] >> shifts.astype(np.uint64) & 1

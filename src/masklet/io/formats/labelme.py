@@ -1,4 +1,4 @@
-"""LabelMe annotations: a JSON for each frame beside its picture, with masks as small PNG pictures inside."""
+"""LabelMe annotations: one JSON file per frame, with masks as embedded PNG images."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ MAX_BYTES = 2**27
 
 
 class LabelMeWriter(FolderWriter):
-    """A folder with an annotation for each frame, called as its picture: ``00007.json``.
+    """Writes a folder with one annotation per frame, named like its image: ``00007.json``.
 
-    Masks are shapes of the type "mask" (LabelMe 5.3 and later), with the object as ``group_id``. Masks that are empty
-    have no shape. Pictures are named, not included.
+    Masks are shapes of the type "mask" (LabelMe 5.3 and later); ``group_id`` is the object id. Empty masks have no
+    shape. Images are referenced, not embedded.
     """
 
     FILE_PATTERN = re.compile(r"[^/]+\.json")
@@ -61,13 +61,13 @@ class LabelMeWriter(FolderWriter):
 
 
 def read_labelme(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder of LabelMe annotations: masks and polygons, objects by ``group_id``.
+    """Read the masks, polygons and rectangles of a folder of LabelMe annotations.
 
-    Files are frames by what `LabelMeWriter` noted, else in the natural order of their names. Shapes without a group are
-    objects by their label.
+    The frame index is that stored by `LabelMeWriter`, else the position in natural order of the file names. Shapes with
+    the same ``group_id`` belong to one object; without one, shapes with the same label.
 
     Raises:
-        FormatError: no annotations, or one that is not of this form.
+        FormatError: there are no annotations, or one is malformed.
     """
     root = Path(folder)
     files = sorted(root.glob("*.json"), key=lambda file: natural_key(file.name))
@@ -82,12 +82,12 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
             if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected height and width in pixels, got {size}")
             builder.size = builder.size or size
-            noted = document.get("masklet", {})
-            frame = noted.get("frame", order)
+            stored = document.get("masklet", {})
+            frame = stored.get("frame", order)
             if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
                 raise FormatError(f"expected frame numbers from 0, got {frame!r}")
             stop = max(stop, frame + 1)
-            for entry in noted.get("objects", ()):
+            for entry in stored.get("objects", ()):
                 builder.masklet(entry["id"])
                 names[entry["id"]] = str(entry["name"])
             regions: dict[int, Bool[np.ndarray, "h w"]] = {}
@@ -119,7 +119,7 @@ def _shape(object_id: int, label: str, mask: Bool[np.ndarray, "h w"]) -> dict[st
 
 
 def _mask_of(shape: dict[str, Any], size: Size, where: str) -> Bool[np.ndarray, "h w"] | None:
-    """The mask of a shape; None where it is no region."""
+    """Rasterize a shape; None if it is not a region."""
     points = np.array(shape["points"], np.float64).reshape(-1, 2)
     if not np.isfinite(points).all():
         raise FormatError("expected points as numbers")
@@ -133,11 +133,11 @@ def _mask_of(shape: dict[str, Any], size: Size, where: str) -> Bool[np.ndarray, 
     try:
         part = decode_image(base64.b64decode(shape["mask"], validate=True), where)[:, :, 0] > 0
     except binascii.Error:
-        raise FormatError("expected a mask as a picture in base 64") from None
+        raise FormatError("expected a mask as a base64-encoded PNG image") from None
     left, top = round(points[0][0]), round(points[0][1])
     height, width = part.shape
     if min(left, top) < 0 or left + width > size[1] or top + height > size[0]:
-        raise FormatError(f"expected a mask inside the picture, got {width}x{height} at ({left}, {top})")
+        raise FormatError(f"expected a mask inside the image, got {width}x{height} at ({left}, {top})")
     mask = np.zeros(size, bool)
     mask[top : top + height, left : left + width] = part
     return mask

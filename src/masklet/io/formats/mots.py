@@ -1,4 +1,4 @@
-"""MOTS text files (KITTI MOTS, MOTSChallenge): one line for each mask, with COCO run lengths."""
+"""MOTS text files (KITTI MOTS, MOTSChallenge): one line per mask, with COCO RLE."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MAX_BYTES = 2**29
 CLASSES = {"car": 1, "pedestrian": 2, "person": 2}
 OTHER_CLASS = 3
 IGNORED = 10000
-"""The id of regions that evaluators leave out."""
+"""The id of regions that are excluded from evaluation."""
 
 
 class MotsWriter(DeferredWriter):
-    """A MOTS file: ``frame id class height width run-lengths``, the id being 1000 times the class plus the object.
+    """Writes a MOTS file: ``frame id class height width rle``; the id is 1000 times the class plus the object id.
 
-    Objects named "car" are of class 1, "pedestrian" or "person" of class 2, all others of class 3. Where masks overlap,
-    which the form forbids, the object listed last is kept. Masks that are empty have no line.
+    Objects named "car" have class 1, "pedestrian" or "person" class 2, all others class 3. Under an overlap, which the
+    format forbids, the object listed last is kept. Empty masks have no line.
 
     Raises:
-        OutputError: an object id above 999.
+        OutputError: an object id is above 999.
     """
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
@@ -49,22 +49,25 @@ class MotsWriter(DeferredWriter):
 
 
 def read_mots(path: str | os.PathLike[str]) -> Result:
-    """The result in a MOTS file; regions to be ignored are left out.
+    """Read a MOTS file, without the regions to be ignored.
 
-    An object's id is what its number has beyond the thousands of its class; where two classes would share one, whole
-    numbers are kept.
+    The object id is the MOTS id without the thousands of its class, unless that would merge objects of two classes.
 
     Raises:
-        FormatError: missing, not of this form, or with masks that are corrupt or of several sizes.
+        FormatError: the file is missing or malformed, or masks are corrupt or differ in size.
     """
-    lines = [line.split(" ") for line in _text(Path(path)).splitlines() if line.strip()]
+    try:
+        text = read_bounded(Path(path), MAX_BYTES).decode()
+    except UnicodeDecodeError:
+        raise FormatError(f"expected a MOTS text file: {path}") from None
+    lines = [line.split(" ") for line in text.splitlines() if line.strip()]
     builder, names = ResultBuilder(), {number: name for name, number in reversed(CLASSES.items())}
     try:
         entries = [([int(word) for word in line[:5]], line[5].encode()) for line in lines]
         numbers = {(entry[1], entry[2]) for entry, _ in entries if entry[1] != IGNORED}
         short = {number: number % 1000 for number, class_id in numbers if number // 1000 == class_id}
         unique = len(set(short.values())) == len(numbers) and 0 not in short.values()
-        told: dict[int, str] = {}
+        object_names: dict[int, str] = {}
         for (frame, number, class_id, height, width), counts in entries:
             if number == IGNORED:
                 continue
@@ -72,16 +75,9 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
                 raise FormatError(f"expected frame numbers from 0, got {frame}")
             object_id = short[number] if unique else number
             builder.add_mask(object_id, frame, Rle((height, width), counts).validated())
-            told[object_id] = names.get(class_id, "")
+            object_names[object_id] = names.get(class_id, "")
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
     except (ValueError, IndexError):
         raise FormatError(f"expected lines of 'frame id class height width run-lengths': {path}") from None
-    return builder.build(Provenance(names=told))
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_bounded(path, MAX_BYTES).decode()
-    except UnicodeDecodeError:
-        raise FormatError(f"expected a MOTS text file: {path}") from None
+    return builder.build(Provenance(names=object_names))

@@ -1,4 +1,4 @@
-"""The forms in which results can be written and read: one table, chosen from by name, suffix or content."""
+"""The registry of output formats: the name, suffixes, writer and reader of each."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from masklet.io.writer import Writer
 from masklet.masks.soft import Edge
 
 FOLDER = "/"
-"""Stands for a folder among suffixes."""
+"""Represents a folder in `Format.suffixes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """How results look and what they are measured in; each form takes what concerns it.
+    """Options of output formats; each format uses those that apply to it.
 
     Attributes:
         style: of overlay videos.
         edge: how masks become alpha, in mattes and cut-outs.
-        calibration: pixel size and time between frames of measurements, in place of what the source tells.
-        tolerance: how far polygons may stray to save corners, in pixels.
+        calibration: pixel size and frame interval of measurements; overrides that of the source.
+        tolerance: maximum deviation of simplified polygons, in pixels.
         audio: whether videos keep the audio of the source.
     """
 
@@ -54,18 +54,18 @@ class OutputOptions:
     audio: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Format:
-    """One form of results.
+    """One output format.
 
     Attributes:
         name: as in ``--to`` and in file names (``dog.coco.json``).
-        summary: a line for people.
-        suffixes: of its files, the usual one first; `FOLDER` for a folder.
-        writer: makes the writer of a path with a suffix.
-        takes: the fields of `OutputOptions` that concern it, by the writer's argument.
-        read: the way back, or None.
-        loses: what does not come back equal, or "".
+        summary: one line for people.
+        suffixes: of its files, the default first; `FOLDER` for a folder.
+        writer: creates the writer for a path.
+        read: reads a result back, or None.
+        options: the fields of `OutputOptions` that ``writer`` accepts.
+        loses: what reading back does not restore, or "".
         needs_frames: whether it cannot be written without the frames.
     """
 
@@ -73,8 +73,8 @@ class Format:
     summary: str
     suffixes: tuple[str, ...]
     writer: Callable[..., Writer]
-    takes: tuple[str, ...] = ()
     read: Callable[[Path], Result] | None = None
+    options: tuple[str, ...] = ()
     loses: str = ""
     needs_frames: bool = False
 
@@ -84,20 +84,19 @@ class Format:
         return self.suffixes == (FOLDER,)
 
     def file_name(self, stem: str) -> str:
-        """What a result is called where nobody says: ``dog.coco.json``, ``dog.yolo/``."""
-        suffix = self.suffixes[0]
-        return f"{stem}.{self.name}/" if suffix == FOLDER else f"{stem}.{self.name}{suffix}"
+        """Return the default name of a result: ``dog.coco.json``, ``dog.yolo/``."""
+        return f"{stem}.{self.name}{self.suffixes[0]}"
 
-    def open(self, path: str, options: OutputOptions, *, overwrite: bool, **about: Any) -> Writer:
-        """The writer of a path; ``about`` are ``like`` and ``provenance``."""
-        chosen = {name: getattr(options, name) for name in self.takes}
+    def open(self, path: str, options: OutputOptions, *, overwrite: bool, **source: Any) -> Writer:
+        """Create the writer for a path; ``source`` are the arguments ``like`` and ``provenance`` of `Writer`."""
+        chosen = {name: getattr(options, name) for name in self.options}
         if self.is_folder:
             chosen["overwrite"] = overwrite
-        return self.writer(path, **chosen, **about)
+        return self.writer(path, **chosen, **source)
 
 
 def _alpha(path: str, *, overwrite: bool = False, audio: bool = True, **options: Any) -> Writer:
-    """A video, or a folder of pictures."""
+    """Create a writer of a video or, by the path, of a folder of images."""
     if Path(path).suffix.lower() in CutoutWriter.FORMATS and not path.endswith("/"):
         return CutoutWriter(path, audio=audio, **options)
     return CutoutFolderWriter(path, overwrite=overwrite, **options)
@@ -107,195 +106,91 @@ def _coco_polygons(path: str, **options: Any) -> Writer:
     return CocoWriter(path, shape="polygons", **options)
 
 
-_OVERLAP = "where masks overlap, only the object listed last"
-_NO_EMPTY = "objects without a pixel are not told"
+_JSON, _FOLDER = (".json",), (FOLDER,)
+_OVERLAP = "under an overlap all objects but the one listed last; objects without a pixel"
 
 _TABLE = (
     Format(
-        name="overlay",
-        summary="video with the masks drawn in, and the sound of the source",
-        suffixes=tuple(VIDEO_FORMATS),
-        writer=OverlayWriter,
-        takes=("style", "audio"),
+        "overlay",
+        "video with the masks drawn over the frames, and the audio of the source",
+        tuple(VIDEO_FORMATS),
+        OverlayWriter,
+        options=("style", "audio"),
         needs_frames=True,
     ),
     Format(
-        name="alpha",
-        summary="the objects with transparency around: ProRes 4444 (.mov), VP9 (.webm), or a folder of PNG",
-        suffixes=(".mov", ".webm", FOLDER),
-        writer=_alpha,
-        takes=("edge", "audio"),
+        "alpha",
+        "objects on a transparent background: ProRes 4444 (.mov), VP9 (.webm), or a folder of PNG",
+        (".mov", ".webm", FOLDER),
+        _alpha,
+        options=("edge", "audio"),
         needs_frames=True,
     ),
     Format(
-        name="png",
-        summary="mattes: a folder for each object, 8-bit gray",
-        suffixes=(FOLDER,),
-        writer=PngMatteWriter,
-        takes=("edge",),
-        read=read_mattes,
+        "png",
+        "mattes: a folder per object, 8-bit gray",
+        _FOLDER,
+        PngMatteWriter,
+        read_mattes,
+        options=("edge",),
         loses="names",
     ),
     Format(
-        name="tiff",
-        summary="mattes: a folder for each object, 16-bit gray",
-        suffixes=(FOLDER,),
-        writer=TiffMatteWriter,
-        takes=("edge",),
-        read=read_mattes,
+        "tiff",
+        "mattes: a folder per object, 16-bit gray",
+        _FOLDER,
+        TiffMatteWriter,
+        read_mattes,
+        options=("edge",),
         loses="names",
     ),
+    Format("exr", "mattes: OpenEXR with a channel per object", _FOLDER, ExrWriter, read_exr_mattes, options=("edge",)),
+    Format("rle", "masklet's own JSON: RLE, names and scores", _JSON, RleWriter, read_rle_result),
     Format(
-        name="exr",
-        summary="mattes: OpenEXR with a channel for each object",
-        suffixes=(FOLDER,),
-        writer=ExrWriter,
-        takes=("edge",),
-        read=read_exr_mattes,
+        "davis", "label maps with palette (PNG)", _FOLDER, LabelMapWriter, read_label_maps, loses=f"names; {_OVERLAP}"
     ),
+    Format("sav", "SA-V JSON", _JSON, SavWriter, read_sav_result, loses="names; all but every fourth frame"),
+    Format("sa1b", "SA-1B JSON, one file per frame", _FOLDER, Sa1bWriter, read_sa1b, loses="names"),
+    Format("coco", "COCO JSON with RLE, frames and tracks", _JSON, CocoWriter, read_coco),
     Format(
-        name="rle",
-        summary="masklet's own JSON: run lengths, names and scores",
-        suffixes=(".json",),
-        writer=RleWriter,
-        read=read_rle_result,
+        "coco-polygons",
+        "COCO JSON with polygons, frames and tracks",
+        _JSON,
+        _coco_polygons,
+        read_coco,
+        options=("tolerance",),
     ),
+    Format("youtube-vis", "YouTube-VIS JSON", _JSON, YouTubeVisWriter, read_youtube_vis),
+    Format("yolo", "YOLO segmentation labels", _FOLDER, YoloWriter, read_yolo, options=("tolerance",)),
     Format(
-        name="davis",
-        summary="label maps with palette (PNG)",
-        suffixes=(FOLDER,),
-        writer=LabelMapWriter,
-        read=read_label_maps,
-        loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
+        "mots",
+        "MOTS text",
+        (".txt",),
+        MotsWriter,
+        read_mots,
+        loses=f"names other than car and pedestrian; {_OVERLAP}; ids above 999 are refused",
     ),
+    Format("label-studio", "Label Studio tasks with brush regions", _JSON, LabelStudioWriter, read_label_studio),
+    Format("cvat", 'CVAT XML ("CVAT for images 1.1")', (".xml",), CvatWriter, read_cvat),
+    Format("labelme", "LabelMe JSON, one file per frame", _FOLDER, LabelMeWriter, read_labelme),
+    Format("numpy", "NumPy archive: masks as one array", (".npz",), NpzWriter, read_npz),
+    Format("csv", "measurements", (".csv",), CsvWriter, options=("calibration",)),
+    Format("parquet", "measurements", (".parquet",), ParquetTableWriter, options=("calibration",)),
     Format(
-        name="sav",
-        summary="SA-V JSON",
-        suffixes=(".json",),
-        writer=SavWriter,
-        read=read_sav_result,
-        loses="names; only every fourth frame",
+        "ctc",
+        "Cell Tracking Challenge: label maps and res_track.txt",
+        _FOLDER,
+        CtcWriter,
+        read_ctc,
+        loses=f"names; {_OVERLAP}",
     ),
-    Format(
-        name="sa1b",
-        summary="SA-1B JSON, one for each frame",
-        suffixes=(FOLDER,),
-        writer=Sa1bWriter,
-        read=read_sa1b,
-        loses="names",
-    ),
-    Format(
-        name="coco",
-        summary="COCO JSON with run lengths, frames and tracks",
-        suffixes=(".json",),
-        writer=CocoWriter,
-        read=read_coco,
-    ),
-    Format(
-        name="coco-polygons",
-        summary="COCO JSON with polygons, frames and tracks",
-        suffixes=(".json",),
-        writer=_coco_polygons,
-        takes=("tolerance",),
-        read=read_coco,
-    ),
-    Format(
-        name="youtube-vis",
-        summary="YouTube-VIS JSON",
-        suffixes=(".json",),
-        writer=YouTubeVisWriter,
-        read=read_youtube_vis,
-    ),
-    Format(
-        name="yolo",
-        summary="YOLO segmentation labels",
-        suffixes=(FOLDER,),
-        writer=YoloWriter,
-        takes=("tolerance",),
-        read=read_yolo,
-    ),
-    Format(
-        name="mots",
-        summary="MOTS text",
-        suffixes=(".txt",),
-        writer=MotsWriter,
-        read=read_mots,
-        loses=f"names other than car and pedestrian; {_OVERLAP}; {_NO_EMPTY}; ids above 999 are refused",
-    ),
-    Format(
-        name="label-studio",
-        summary="Label Studio tasks with brush strokes",
-        suffixes=(".json",),
-        writer=LabelStudioWriter,
-        read=read_label_studio,
-    ),
-    Format(
-        name="cvat",
-        summary='CVAT XML ("CVAT for images 1.1")',
-        suffixes=(".xml",),
-        writer=CvatWriter,
-        read=read_cvat,
-    ),
-    Format(
-        name="labelme",
-        summary="LabelMe JSON, one for each frame",
-        suffixes=(FOLDER,),
-        writer=LabelMeWriter,
-        read=read_labelme,
-    ),
-    Format(
-        name="numpy",
-        summary="NumPy archive: masks as one array",
-        suffixes=(".npz",),
-        writer=NpzWriter,
-        read=read_npz,
-    ),
-    Format(
-        name="csv",
-        summary="measurements",
-        suffixes=(".csv",),
-        writer=CsvWriter,
-        takes=("calibration",),
-    ),
-    Format(
-        name="parquet",
-        summary="measurements",
-        suffixes=(".parquet",),
-        writer=ParquetTableWriter,
-        takes=("calibration",),
-    ),
-    Format(
-        name="ctc",
-        summary="Cell Tracking Challenge: label maps and res_track.txt",
-        suffixes=(FOLDER,),
-        writer=CtcWriter,
-        read=read_ctc,
-        loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
-    ),
-    Format(
-        name="geotiff",
-        summary="label maps with their place on the map",
-        suffixes=(FOLDER,),
-        writer=GeoTiffWriter,
-        read=read_geotiff,
-        loses=f"names; {_OVERLAP}; {_NO_EMPTY}",
-    ),
-    Format(
-        name="geojson",
-        summary="polygons in longitude and latitude, with area on the ground",
-        suffixes=(".geojson",),
-        writer=GeoJsonWriter,
-    ),
-    Format(
-        name="geopackage",
-        summary="polygons in the map's own system, with area on the ground",
-        suffixes=(".gpkg",),
-        writer=GeoPackageWriter,
-    ),
+    Format("geotiff", "georeferenced label maps", _FOLDER, GeoTiffWriter, read_geotiff, loses=f"names; {_OVERLAP}"),
+    Format("geojson", "polygons in longitude and latitude, with ground area", (".geojson",), GeoJsonWriter),
+    Format("geopackage", "polygons in the CRS of the source, with ground area", (".gpkg",), GeoPackageWriter),
 )
 
-FORMATS: dict[str, Format] = {form.name: form for form in _TABLE}
-"""Every form by its name."""
+FORMATS: dict[str, Format] = {format.name: format for format in _TABLE}
+"""Every output format by its name."""
 
 DEFAULT_FORMATS = {
     **dict.fromkeys(VIDEO_FORMATS, "overlay"),
@@ -309,4 +204,4 @@ DEFAULT_FORMATS = {
     ".gpkg": "geopackage",
     "": "davis",
 }
-"""What a name without a form in it stands for, by suffix; "" is a folder."""
+"""The format of a path that does not name one, by suffix; "" is a folder."""

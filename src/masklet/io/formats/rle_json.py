@@ -1,15 +1,15 @@
-"""Masklets as JSON: COCO run-length codes per object and frame with their scores; schema ``masklet/rle``."""
+"""masklet's own JSON format ``masklet/rle``: the masks of each object as COCO RLE, with names and scores."""
 
 from __future__ import annotations
 
-import json
 import os
-import reprlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated
 
-from masklet.bounded_json import dump_json
+import msgspec
+
+from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.result_builder import MAX_FRAMES, Result
@@ -21,9 +21,13 @@ VERSION = 1
 MAX_BYTES = 2**29
 """Larger files are refused unread."""
 
+Index = Annotated[int, msgspec.Meta(ge=0)]
+Side = Annotated[int, msgspec.Meta(ge=1)]
+Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class RleWriter(DeferredWriter):
-    """All masks of a video in one JSON file (see `write_rle`)."""
+    """Writes all masks of a video to one JSON file; `read_rle` reads it."""
 
     def _save(self, result: Result) -> None:
         dump_json(self._output.path, _document(result))
@@ -36,10 +40,10 @@ def write_rle(
     fps: float | None = None,
     num_frames: int | None = None,
 ) -> None:
-    """Write masklets of one video; `read_rle` gives them back equal.
+    """Write the masklets of one video atomically; `read_rle` returns equal ones.
 
     Raises:
-        OutputError: masklets of different sizes, or it cannot be written; nothing is left behind.
+        OutputError: the masklets differ in size, or the file cannot be written.
     """
     by_id = {masklet.object_id: masklet for masklet in masklets}
     sizes = {masklet.size for masklet in by_id.values()}
@@ -57,46 +61,84 @@ def write_rle(
         draft.discard()
 
 
+class _Frame(msgspec.Struct):
+    frame: Index
+    counts: str
+    presence: Score | None = None
+    iou: Score | None = None
+
+
+class _Object(msgspec.Struct):
+    id: Side
+    frames: list[_Frame]
+    name: str = ""
+    source: Source = "assisted"
+    model: str = ""
+    prompted: list[Index] = []
+
+
+class _Video(msgspec.Struct):
+    size: tuple[Side, Side] | None = None
+    fps: float | None = None
+    num_frames: Annotated[int, msgspec.Meta(ge=0, le=MAX_FRAMES)] | None = None
+    name: str = ""
+    pictures: list[str] = []
+
+
+class _Document(msgspec.Struct):
+    video: _Video
+    objects: list[_Object]
+
+
 def read_rle(path: str | os.PathLike[str]) -> dict[ObjectId, Masklet]:
-    """The masklets of a file that `RleWriter` or `write_rle` wrote, by object id.
+    """Read the masklets, by object id, from a file written by `RleWriter` or `write_rle`.
 
     Raises:
-        FormatError: missing, not JSON, of another schema or version, or with content that is not what the schema says.
+        FormatError: the file is missing, not JSON, of another schema or version, or malformed.
     """
     return dict(read_rle_result(path).masklets)
 
 
 def read_rle_result(path: str | os.PathLike[str]) -> Result:
-    """As `read_rle`, with what the file says about the video."""
-    try:
-        return _result(_Fields(_load(Path(path)), "the content"))
-    except FormatError as error:
-        raise FormatError(f"{error}: {path}") from None
-
-
-def _result(document: _Fields) -> Result:
-    if document.value.get("schema") != SCHEMA or document.value.get("version") != VERSION:
-        found = f"{document.value.get('schema')!r} version {document.value.get('version')!r}"
-        raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {found}")
-    video = _Fields(document.get("video", dict), "video")
-    num_frames = video.get("num_frames", int, None)
-    if num_frames is not None and not 0 <= num_frames <= MAX_FRAMES:
-        raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {num_frames}")
+    """Read masklets like `read_rle`, with the metadata of the video."""
+    document = read_json(path, _Document, what="RLE result", schema=(SCHEMA, VERSION), max_bytes=MAX_BYTES)
+    video = document.video
     masklets: dict[ObjectId, Masklet] = {}
-    for value in document.get("objects", list):
-        masklet = _masklet(_Fields(value, "an object"), video, num_frames)
-        if masklet.object_id in masklets:
-            raise FormatError(f"object {masklet.object_id} comes twice")
-        masklets[masklet.object_id] = masklet
+    with expecting("masklets", str(path)):
+        height, width = video.size or (1, 1)
+        if height * width > MAX_MASK_PIXELS or (document.objects and video.size is None):
+            raise FormatError(f"expected 'size' as [height, width] in pixels, got {video.size}")
+        for entry in document.objects:
+            if entry.id in masklets:
+                raise FormatError(f"object {entry.id} comes twice")
+            masklets[entry.id] = _masklet(entry, (height, width))
+            last = max([*entry.prompted, *masklets[entry.id].frames], default=-1)
+            if video.num_frames is not None and last >= video.num_frames:
+                raise FormatError(f"expected frame indices below {video.num_frames}, got {last}")
     stop = 1 + max((index for masklet in masklets.values() for index in masklet.frames), default=-1)
     return Result(
         masklets=masklets,
-        size=_size(video) if masklets or video.value.get("size") is not None else None,
-        num_frames=stop if num_frames is None else num_frames,
-        fps=video.get("fps", float, None),
-        video=video.get("name", str, ""),
-        frame_names=tuple(str(name) for name in video.get("pictures", list, [])),
+        size=video.size,
+        num_frames=stop if video.num_frames is None else video.num_frames,
+        fps=video.fps,
+        video=video.name,
+        frame_names=tuple(video.pictures),
     )
+
+
+def _masklet(entry: _Object, size: Size) -> Masklet:
+    masklet = Masklet(
+        entry.id, size, prompted=tuple(entry.prompted), name=entry.name, source=entry.source, model=entry.model
+    )
+    for frame in entry.frames:
+        if frame.frame in masklet.frames:
+            raise FormatError(f"frame {frame.frame} of object {entry.id} comes twice")
+        rle = Rle(size, frame.counts.encode()).validated()  # beyond ASCII no byte is valid
+        masklet.frames[frame.frame] = rle
+        for scores, score in ((masklet.presence, frame.presence), (masklet.iou, frame.iou)):
+            if score is not None:
+                scores[frame.frame] = score
+    return masklet
 
 
 def _document(result: Result) -> object:
@@ -131,86 +173,3 @@ def _frame_entry(masklet: Masklet, index: int) -> dict[str, object]:
     scores = {"presence": masklet.presence.get(index), "iou": masklet.iou.get(index)}
     counts = masklet.frames[index].counts.decode("ascii")
     return {"frame": index, "counts": counts, **{name: score for name, score in scores.items() if score is not None}}
-
-
-def _load(path: Path) -> object:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"expected at most {MAX_BYTES} bytes, got {path.stat().st_size}")
-        content = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot read it: {error.strerror}") from error
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        raise FormatError("not a JSON file") from None
-
-
-_REQUIRED: Any = object()
-
-
-class _Fields:
-    """An object of the file whose fields are asked for by name and type."""
-
-    def __init__(self, value: object, what: str) -> None:
-        if not isinstance(value, dict):
-            raise FormatError(f"expected {what} as an object, got {reprlib.repr(value)}")
-        self.value: dict[str, Any] = value
-        self.what = what
-
-    def get(self, name: str, kind: type, default: Any = _REQUIRED) -> Any:
-        found = self.value.get(name, default)
-        if found is _REQUIRED:
-            raise FormatError(f"{self.what} has no {name!r}")
-        whole_as_number = kind is float and type(found) is int
-        if found is not default and type(found) is not kind and not whole_as_number:
-            raise FormatError(f"expected {name!r} of {self.what} as {kind.__name__}, got {reprlib.repr(found)}")
-        return found
-
-    def score(self, name: str) -> float | None:
-        found = self.get(name, float, None)
-        if found is not None and not 0 <= found <= 1:
-            raise FormatError(f"expected {name!r} of {self.what} from 0 to 1, got {found}")
-        return None if found is None else float(found)
-
-
-def _masklet(entry: _Fields, video: _Fields, num_frames: int | None) -> Masklet:
-    object_id = entry.get("id", int)
-    if object_id < 1:
-        raise FormatError(f"expected object ids from 1, got {object_id}")
-    source = entry.get("source", str, "assisted")
-    if source not in get_args(Source):
-        raise FormatError(f"expected a source of {', '.join(get_args(Source))}, got {source!r}")
-    masklet = Masklet(
-        object_id,
-        _size(video),
-        prompted=tuple(_frame_index(index, num_frames) for index in entry.get("prompted", list, [])),
-        name=entry.get("name", str, ""),
-        source=source,
-        model=entry.get("model", str, ""),
-    )
-    for value in entry.get("frames", list):
-        frame = _Fields(value, f"a frame of object {object_id}")
-        index = _frame_index(frame.get("frame", int), num_frames)
-        if index in masklet.frames:
-            raise FormatError(f"frame {index} of object {object_id} comes twice")
-        counts: str = frame.get("counts", str)
-        masklet.frames[index] = Rle(masklet.size, counts.encode()).validated()  # beyond ASCII no byte is valid
-        for name, scores in (("presence", masklet.presence), ("iou", masklet.iou)):
-            if (score := frame.score(name)) is not None:
-                scores[index] = score
-    return masklet
-
-
-def _size(video: _Fields) -> Size:
-    size = video.get("size", list)
-    if len(size) != 2 or any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
-        raise FormatError(f"expected 'size' as [height, width] in pixels, got {reprlib.repr(size)}")
-    return size[0], size[1]
-
-
-def _frame_index(index: object, num_frames: int | None) -> int:
-    if type(index) is not int or index < 0 or (num_frames is not None and index >= num_frames):
-        bound = "" if num_frames is None else f" and below {num_frames}"
-        raise FormatError(f"expected a frame index of at least 0{bound}, got {reprlib.repr(index)}")
-    return index

@@ -1,4 +1,4 @@
-"""SA-1B annotations: one JSON a picture, with the run-length codes of its masks."""
+"""SA-1B annotations: one JSON file per image with its masks as RLE."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
@@ -20,26 +22,46 @@ _FILE = re.compile(r"\d{5,}\.json")
 MAX_BYTES = 2**28
 
 
-def parse_sa1b(data: bytes, name: str) -> tuple[Rle, ...]:
-    """The masks in the bytes of an annotation file, in the order of the file; ``name`` is for messages.
+class _Image(msgspec.Struct):
+    height: int
+    width: int
 
-    Raises:
-        FormatError: not of the SA-1B form, a code is corrupt, or a mask is not of the picture's size.
-    """
-    with expecting("an SA-1B annotation", name):
-        document = read_json(data, dict[str, Any], what="SA-1B annotation", name=name)
-        size = document["image"]["height"], document["image"]["width"]
-        masks = tuple(Rle.from_coco(entry["segmentation"]) for entry in document["annotations"])
+
+class _Annotation(msgspec.Struct):
+    segmentation: dict[str, Any]
+    id: Any = None
+    predicted_iou: float | None = None
+
+
+class _Document(msgspec.Struct):
+    image: _Image
+    annotations: list[_Annotation]
+
+    def masks(self) -> list[Rle]:
+        """Decode the RLE of all masks; `FormatError` unless they have the size of the image."""
+        masks = [Rle.from_coco(entry.segmentation) for entry in self.annotations]
         for mask in masks:
-            if mask.size != size:
-                raise FormatError(f"expected masks of {size[1]}x{size[0]}, got {mask.size[1]}x{mask.size[0]}")
+            if mask.size != (self.image.height, self.image.width):
+                raise FormatError(
+                    f"expected masks of {self.image.width}x{self.image.height}, got {mask.size[1]}x{mask.size[0]}"
+                )
         return masks
 
 
-class Sa1bWriter(FolderWriter):
-    """A folder with an SA-1B annotation for each frame, ``00007.json``; the objects are the annotations' ids.
+def parse_sa1b(data: bytes, name: str) -> list[Rle]:
+    """Read the masks from the bytes of an annotation file; ``name`` is used in errors.
 
-    Names have no place in the form; masks that are empty have a box of no size.
+    Raises:
+        FormatError: not an SA-1B annotation, an RLE is corrupt, or a mask differs from the image in size.
+    """
+    with expecting("an SA-1B annotation", name):
+        return read_json(data, _Document, what="SA-1B annotation", name=name).masks()
+
+
+class Sa1bWriter(FolderWriter):
+    """Writes a folder with one SA-1B annotation per frame, ``00007.json``; annotation ids are object ids.
+
+    Object names are not stored. Empty masks have an empty box.
     """
 
     FILE_PATTERN = _FILE
@@ -74,32 +96,29 @@ class Sa1bWriter(FolderWriter):
 
 
 def read_sa1b(path: str | os.PathLike[str]) -> Result:
-    """The result in a folder of SA-1B annotations, or in one of them, which is frame 0.
+    """Read a folder of SA-1B annotations as the frames of a video, or a single annotation as frame 0.
 
-    Frames are numbered by the files' names where those are numbers, as `Sa1bWriter` writes them, else in their order.
+    Frames are numbered by the file names if those are numbers, as `Sa1bWriter` writes them, else in order.
 
     Raises:
-        FormatError: no annotations, or one that is not of the SA-1B form.
+        FormatError: there are no annotations, or one is malformed.
     """
-    place = Path(path)
-    files = sorted(place.glob("*.json")) if place.is_dir() else [place]
+    root = Path(path)
+    files = sorted(root.glob("*.json")) if root.is_dir() else [root]
     if not files:
         raise FormatError(f"expected SA-1B annotations, found none: {path}")
-    numbered = place.is_dir() and all(_FILE.fullmatch(file.name) for file in files)
+    numbered = root.is_dir() and all(_FILE.fullmatch(file.name) for file in files)
     builder = ResultBuilder()
     stop = 0
     for order, file in enumerate(files):
         index = int(file.stem) if numbered else order
-        document = read_json(file, dict[str, Any], what="SA-1B annotation", max_bytes=MAX_BYTES)
+        document = read_json(file, _Document, what="SA-1B annotation", max_bytes=MAX_BYTES)
+        size = document.image.height, document.image.width
+        builder.size = builder.size or size
         with expecting("an SA-1B annotation", str(file)):
-            size = document["image"]["height"], document["image"]["width"]
-            builder.size = builder.size or size
             if size != builder.size:
-                raise FormatError(f"expected pictures of one size, got {size[1]}x{size[0]}")
-            entry: dict[str, Any]
-            for entry in document["annotations"]:
-                builder.add_mask(
-                    entry["id"], index, Rle.from_coco(entry["segmentation"]), iou=entry.get("predicted_iou")
-                )
+                raise FormatError(f"expected images of one size, got {size[1]}x{size[0]}")
+            for entry, rle in zip(document.annotations, document.masks(), strict=True):
+                builder.add_mask(entry.id, index, rle, iou=entry.predicted_iou)
         stop = max(stop, index + 1)
     return builder.build(num_frames=stop)

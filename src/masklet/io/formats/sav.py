@@ -1,13 +1,13 @@
-"""SA-V annotations: one JSON a video, with the run-length codes of its masklets at 6 of 24 frames per second."""
+"""SA-V annotations: one JSON file per video with the masklets as RLE, at 6 of 24 frames per second."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from masklet.bounded_json import dump_json, expecting, read_json
@@ -24,15 +24,15 @@ MAX_BYTES = 2**28
 
 @dataclass(frozen=True)
 class SavAnnotation:
-    """What an annotation file says; a mask is decoded when asked for.
+    """The content of an annotation file; masks are decoded on access.
 
     Attributes:
-        video_id: the video's name, such as ``sav_000001``.
+        video_id: name of the video, such as ``sav_000001``.
         size: (height, width).
-        num_frames: frames of the video.
-        masklet_ids: the file's number for each masklet.
-        automatic: whether a masklet was found without a person, for each.
-        codes: for each annotated frame the codes of all masklets, as the file has them.
+        num_frames: number of frames of the video.
+        masklet_ids: number of each masklet in the file.
+        automatic: whether each masklet was found without a person.
+        codes: RLE of all masklets on each annotated frame, as in the file.
     """
 
     video_id: str
@@ -40,7 +40,7 @@ class SavAnnotation:
     num_frames: int
     masklet_ids: tuple[int, ...]
     automatic: tuple[bool, ...]
-    codes: tuple[tuple[Mapping[str, Any] | None, ...], ...] = field(repr=False)
+    codes: list[list[dict[str, Any] | None]] = field(repr=False)
 
     @property
     def frames(self) -> range:
@@ -48,63 +48,68 @@ class SavAnnotation:
         return range(0, len(self.codes) * FRAME_STEP, FRAME_STEP)
 
     def mask(self, frame_index: int, masklet: int) -> Rle | None:
-        """The mask of a masklet by place, or None where it was left out.
+        """Decode the mask of a masklet, given by its position; None if it was not annotated.
 
         Raises:
-            FormatError: the code is corrupt or not of the video's size.
+            FormatError: the RLE is corrupt, or differs from the video in size.
         """
         code = self.codes[frame_index // FRAME_STEP][masklet]
         if code is None:
             return None
         rle = Rle.from_coco(code)
         if rle.size != self.size:
-            told = f"{self.size[1]}x{self.size[0]} as the video, got {rle.size[1]}x{rle.size[0]}"
-            raise FormatError(f"expected a mask of {told}: {self.video_id}")
+            expected, got = (f"{width}x{height}" for height, width in (self.size, rle.size))
+            raise FormatError(f"expected a mask of {expected} as the video, got {got}: {self.video_id}")
         return rle
 
 
+class _Document(msgspec.Struct):
+    """The files store integers as floats."""
+
+    video_id: Any
+    video_height: float
+    video_width: float
+    video_frame_count: float
+    masklet_id: list[float]
+    masklet: list[list[dict[str, Any] | None]]
+    masklet_type: list[Any] | None = None
+
+
 def read_sav(path: str | os.PathLike[str]) -> SavAnnotation:
-    """Read one annotation file, such as ``sav_000001_manual.json``.
+    """Read an annotation file, such as ``sav_000001_manual.json``.
 
     Raises:
-        FormatError: missing, too large, or not of the SA-V form.
+        FormatError: the file is missing, too large, or not an SA-V annotation.
     """
+    document = read_json(path, _Document, what="SA-V annotation", max_bytes=MAX_BYTES)
     with expecting("an SA-V annotation", str(path)):
-        return _annotation(read_json(path, dict[str, Any], what="SA-V annotation", max_bytes=MAX_BYTES))
+        ids = tuple(map(_integer, document.masklet_id))
+        kinds = document.masklet_type or ["manual"] * len(ids)
+        size = _integer(document.video_height), _integer(document.video_width)
+        if min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
+            raise FormatError(f"expected the height and width of a video, got {size}")
+        if len(kinds) != len(ids) or any(len(frame) != len(ids) for frame in document.masklet):
+            raise FormatError(f"expected {len(ids)} masks on each frame, one for each masklet")
+        return SavAnnotation(
+            video_id=str(document.video_id),
+            size=size,
+            num_frames=_integer(document.video_frame_count),
+            masklet_ids=ids,
+            automatic=tuple(kind == "auto" for kind in kinds),
+            codes=document.masklet,
+        )
 
 
-def _annotation(document: Mapping[str, Any]) -> SavAnnotation:
-    ids = tuple(_whole(i) for i in document["masklet_id"])
-    kinds = tuple(str(kind) for kind in document.get("masklet_type") or ["manual"] * len(ids))
-    codes = tuple(tuple(frame) for frame in document["masklet"])
-    size = _whole(document["video_height"]), _whole(document["video_width"])
-    if min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
-        raise FormatError(f"expected the height and width of a video, got {size}")
-    if len(kinds) != len(ids) or any(len(frame) != len(ids) for frame in codes):
-        raise FormatError(f"expected {len(ids)} masks on each frame, one for each masklet")
-    if not all(code is None or isinstance(code, dict) for frame in codes for code in frame):
-        raise FormatError("expected masks as objects with 'size' and 'counts'")
-    return SavAnnotation(
-        video_id=str(document["video_id"]),
-        size=size,
-        num_frames=_whole(document["video_frame_count"]),
-        masklet_ids=ids,
-        automatic=tuple(kind == "auto" for kind in kinds),
-        codes=codes,
-    )
-
-
-def _whole(value: object) -> int:
-    """The files hold whole numbers as floats."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise ValueError(f"expected a whole number, got {value!r}")
+def _integer(value: float) -> int:
+    if value != int(value):
+        raise FormatError(f"expected an integer, got {value!r}")
     return int(value)
 
 
 class SavWriter(DeferredWriter):
-    """An SA-V annotation file. The form holds every fourth frame (0, 4, 8 ...); the masks of the others are left out.
+    """Writes an SA-V annotation file with the masks of every fourth frame (0, 4, 8 ...).
 
-    Masklets are automatic where the provenance says so, else manual. Names of objects have no place in the form.
+    Masklets are of the type "auto" if the provenance is automatic, else "manual". Object names are not stored.
     """
 
     def _save(self, result: Result) -> None:
@@ -131,18 +136,14 @@ class SavWriter(DeferredWriter):
 
 
 def read_sav_result(path: str | os.PathLike[str]) -> Result:
-    """The result in an SA-V annotation file: masks on every fourth frame.
-
-    Raises:
-        FormatError: as `read_sav`, or an id is no positive number.
-    """
+    """Read an SA-V annotation file as a result with masks on every fourth frame; `FormatError` as `read_sav`."""
     annotation = read_sav(path)
     with expecting("an SA-V annotation", str(path)):
         if not 0 <= annotation.num_frames <= MAX_FRAMES:
             raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {annotation.num_frames}")
         builder = ResultBuilder()
         builder.size = annotation.size
-        shift = int(0 in annotation.masklet_ids)  # the data set counts masklets from 0
+        shift = int(0 in annotation.masklet_ids)  # SA-V numbers masklets from 0
         for place, masklet_id in enumerate(annotation.masklet_ids):
             builder.masklet(masklet_id + shift)
             for index in annotation.frames:
@@ -154,12 +155,12 @@ def read_sav_result(path: str | os.PathLike[str]) -> Result:
         return builder.build(told, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
 
 
-def _code(masklet: Masklet, index: int, size: Size) -> Mapping[str, object]:
+def _code(masklet: Masklet, index: int, size: Size) -> dict[str, object]:
     rle = masklet.frames.get(index) or Rle.from_mask(np.zeros(size, bool))
     return rle.to_coco()
 
 
 def _relative_size(masklet: Masklet, frames: range, pixels: int) -> float:
-    """Mean area on the annotated frames, as a share of the picture."""
+    """Return the mean area on the annotated frames, as a fraction of the image."""
     areas = [masklet.frames[index].area for index in frames if index in masklet.frames]
     return float(np.mean(areas)) / pixels if areas else 0.0

@@ -1,24 +1,22 @@
-"""Tables of measurements, CSV or Parquet: a row for each object on each frame."""
+"""Tables of measurements, CSV or Parquet: one row per object and frame."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import math
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from masklet.errors import needs
 from masklet.io.formats.geospatial import date_of, ground_area
-from masklet.io.result_builder import Provenance, VideoLike
 from masklet.io.source import Calibration
-from masklet.io.writer import Writer
+from masklet.io.writer import StrPath, Writer, WriterOptions
 from masklet.masks.measures import Measures, mean_values, measure
 from masklet.types import FrameMasks, ObjectId, RgbImage
 
@@ -29,67 +27,56 @@ ROWS_AT_A_TIME = 20_000
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Where an object was last."""
-
+class _Position(NamedTuple):
     frame: int
     time: float | None
     center: tuple[float, float]
 
 
 class TableWriter(Writer):
-    """Measurements, written as the frames come; one that comes again is refused.
+    """Writes measurements as the frames come; a repeated frame is refused.
 
     ==================  ==================================================================================
-    frame, time_s       the frame and its time; empty where there is no clock
-    date                where the file name of the frame tells one
-    object_id, name     the object
-    present             whether it has a pixel
-    presence, iou       the model's probability that it is visible, and its estimate of the mask's IoU
-    area                in pixels, or the unit squared
-    area_m2             on the ground, of georeferenced sources (by equal-area projection)
-    centroid, box       x and y as `Measures` tells
+    frame, time_s       frame index and time; empty without timestamps
+    date                from the file name of the frame, if it has one
+    object_id, name     of the object
+    present             whether the object has a pixel
+    presence, iou       predicted probability that the object is visible, and predicted IoU of the mask
+    area                in pixels, or in the unit squared
+    area_m2             ground area of georeferenced sources (in an equal-area projection)
+    centroid, box       x and y, see `Measures`
     perimeter           by Crofton's formula
     circularity         1 for a disk
-    speed               of the centroid since the last frame on which the object was seen
-    mean_...            mean of each channel inside: the file's own numbers of stacks, else red, green, blue
+    speed               of the centroid since the last frame on which the object was visible
+    mean_...            mean of each channel in the mask: original values of stacks, else red, green, blue
     ==================  ==================================================================================
 
-    Columns carry their unit, such as ``area_px2`` or ``speed_um_per_s``. What cannot be measured is empty.
-
-    Args:
-        calibration: pixel size and time between frames, in place of what the source tells.
-
-    The other arguments are those of `Writer`.
+    Column names include the unit, such as ``area_px2`` or ``speed_um_per_s``. Unknown values are empty. ``calibration``
+    overrides the pixel size and the frame interval of the source.
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        calibration: Calibration | None = None,
+        self, path: StrPath, *, calibration: Calibration | None = None, **options: Unpack[WriterOptions]
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance)
-        told: Calibration = getattr(like, "calibration", None) or Calibration()
+        super().__init__(path, **options)
+        like = options.get("like")
+        source: Calibration = getattr(like, "calibration", None) or Calibration()
         if calibration is not None:
-            told = replace(
-                told,
-                pixel_size=calibration.pixel_size or told.pixel_size,
-                unit=calibration.unit if calibration.pixel_size else told.unit,
-                frame_interval=calibration.frame_interval or told.frame_interval,
+            source = replace(
+                source,
+                pixel_size=calibration.pixel_size or source.pixel_size,
+                unit=calibration.unit if calibration.pixel_size else source.unit,
+                frame_interval=calibration.frame_interval or source.frame_interval,
             )
-        self._interval = told.frame_interval
+        self._interval = source.frame_interval
         self._given_interval = calibration is not None and calibration.frame_interval is not None
-        self._pixel = told.pixel_size or (1.0, 1.0)
-        self._unit = told.unit.replace("µ", "u").replace("μ", "u") if told.pixel_size else "px"
+        self._pixel = source.pixel_size or (1.0, 1.0)
+        self._unit = source.unit.replace("µ", "u").replace("μ", "u") if source.pixel_size else "px"
         self._georeference = getattr(like, "georeference", None)
         self._values: Callable[[int], Shaped[np.ndarray, "h w c"]] | None = getattr(like, "values", None)
         self._channels: tuple[str, ...] | None = None
         self._timed = False
-        self._seen: dict[ObjectId, _Seen] = {}
+        self._positions: dict[ObjectId, _Position] = {}
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         index = masks.frame_index
@@ -113,7 +100,7 @@ class TableWriter(Writer):
             found = measure(mask, self._pixel)
             if found is not None:
                 row |= self._measured(found, mask, values)
-                row[self._speed_name] = self._speed(object_id, _Seen(index, time, found.centroid))
+                row[self._speed_name] = self._speed(object_id, _Position(index, time, found.centroid))
             self._put(row)
 
     def _measured(self, found: Measures, mask: Bool[np.ndarray, "h w"], values: np.ndarray | None) -> Row:
@@ -136,15 +123,15 @@ class TableWriter(Writer):
     def _speed_name(self) -> str:
         return f"speed_{self._unit}_per_{'s' if self._timed else 'frame'}"
 
-    def _speed(self, object_id: ObjectId, now: _Seen) -> float | None:
-        before = self._seen.get(object_id)
-        self._seen[object_id] = now
+    def _speed(self, object_id: ObjectId, now: _Position) -> float | None:
+        before = self._positions.get(object_id)
+        self._positions[object_id] = now
         if before is None:
             return None
-        way = math.dist(before.center, now.center)
+        distance = math.dist(before.center, now.center)
         if now.time is None or before.time is None:
-            return way / (now.frame - before.frame) if now.frame > before.frame else None
-        return way / (now.time - before.time) if now.time > before.time else None
+            return distance / (now.frame - before.frame) if now.frame > before.frame else None
+        return distance / (now.time - before.time) if now.time > before.time else None
 
     def _columns(self) -> Mapping[str, type]:
         unit = self._unit
@@ -171,15 +158,15 @@ class TableWriter(Writer):
 
     @abstractmethod
     def _start(self, columns: Mapping[str, type]) -> None:
-        """Write what comes before the first row."""
+        """Start the table."""
 
     @abstractmethod
     def _put(self, row: Row) -> None:
-        """Write a row; what it lacks is empty."""
+        """Write a row; missing columns are empty."""
 
 
 class CsvWriter(TableWriter):
-    """Measurements as CSV (UTF-8, with commas): see `TableWriter`."""
+    """Writes measurements as CSV (UTF-8, comma-separated); see `TableWriter`."""
 
     def _start(self, columns: Mapping[str, type]) -> None:
         self._file = self._output.path.open("w", encoding="utf-8", newline="")
@@ -198,19 +185,12 @@ class CsvWriter(TableWriter):
 
 
 class ParquetTableWriter(TableWriter):
-    """Measurements as Parquet: see `TableWriter`. Needs the extra "tables"."""
+    """Writes measurements as Parquet; see `TableWriter`. Needs the extra "tables"."""
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        calibration: Calibration | None = None,
-    ) -> None:
+    def __init__(self, path: StrPath, **options: Any) -> None:
         with needs("tables", path):
             import pyarrow.parquet  # noqa: F401, PLC0415
-        super().__init__(path, like=like, provenance=provenance, calibration=calibration)
+        super().__init__(path, **options)
         self._pending: list[Row] = []
         self._table: ParquetWriter | None = None
 
@@ -245,7 +225,7 @@ class ParquetTableWriter(TableWriter):
 
 
 def _known(score: np.floating[Any]) -> float | None:
-    """The shortest decimal that is the same number; None for NaN."""
+    """Return the shortest decimal that is the same number; None for NaN."""
     return None if np.isnan(score) else float(str(score))
 
 
@@ -258,5 +238,5 @@ def _text(value: object) -> str:
 
 
 def _close_quietly(file: Any) -> None:
-    with contextlib.suppress(OSError):  # the draft is deleted in any case
+    with contextlib.suppress(OSError):  # the temporary file is deleted anyway
         file.close()

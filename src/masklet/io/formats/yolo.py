@@ -1,4 +1,4 @@
-"""YOLO segmentation labels: one text file for each frame, a polygon with a class on each line."""
+"""YOLO segmentation labels: one text file per frame, each line a class and a polygon."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Unpack
 
+import msgspec
 import numpy as np
 import yaml
 from jaxtyping import Float64
@@ -17,44 +18,39 @@ from jaxtyping import Float64
 from masklet.bounded_json import dump_json, expecting, read_bounded, read_json
 from masklet.errors import FormatError
 from masklet.io.images import IMAGE_SUFFIXES, natural_key, read_image_size
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, VideoLike, video_metadata
-from masklet.io.writer import FolderWriter
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, video_metadata
+from masklet.io.writer import FolderOptions, FolderWriter, StrPath
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
 from masklet.types import MAX_MASK_PIXELS, FrameMasks, ObjectId, RgbImage, Rle, Size
 
 SCHEMA, VERSION = "masklet/yolo", 1
+MAX_BYTES = 2**26
+MAX_LIST_BYTES = 2**20
+MAX_IMAGES = 2**20
+
+Side = Annotated[int, msgspec.Meta(ge=1)]
 UNNAMED = "object"
 
 
 class YoloWriter(FolderWriter):
-    """A folder with ``labels/NAME.txt`` for each frame, ``data.yaml`` with the classes, and ``masklet.json``.
+    """Writes a folder with ``labels/NAME.txt`` per frame, ``data.yaml`` with the classes, and ``masklet.json``.
 
-    A line is a class and the corners x, y of one polygon as shares of width and height. Regions and holes of one mask
-    are joined by bridges of no width, and corners lie on the edges of pixels: what fills polygons by the centers of
-    pixels gets the very mask back while ``tolerance`` is 0. Tools that round corners to whole pixels lose half a pixel
-    along the edges. Classes are the names of objects. The form knows no objects and no size; ``masklet.json`` adds what
-    it lacks, and other tools do not look at it.
+    A line is a class and the corners x, y of one polygon, as fractions of width and height. Regions and holes of a mask
+    are connected by bridges of zero width. Corners lie on pixel edges: rasterizing by pixel centers restores the mask
+    exactly if ``tolerance`` is 0; tools that round corners to whole pixels lose half a pixel along the edges. Classes
+    are the names of objects. ``masklet.json`` stores the objects and the size, which YOLO labels cannot.
 
     Args:
-        tolerance: how far polygons may stray to save corners, in pixels.
-        classes: the first classes in this order, be they seen or not, so that several folders number them alike.
-
-    The other arguments are those of `FolderWriter`.
+        tolerance: maximum deviation of simplified polygons, in pixels.
+        classes: the first classes, in this order, even if unused, so that several folders number them equally.
     """
 
     FILE_PATTERN = re.compile(r"labels/[^/]+\.txt|data\.yaml|masklet\.json")
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        like: VideoLike | None = None,
-        provenance: Provenance | None = None,
-        overwrite: bool = False,
-        tolerance: float = 0.0,
-        classes: Sequence[str] = (),
+        self, path: StrPath, *, tolerance: float = 0.0, classes: Sequence[str] = (), **options: Unpack[FolderOptions]
     ) -> None:
-        super().__init__(path, like=like, provenance=provenance, overwrite=overwrite)
+        super().__init__(path, **options)
         self._tolerance = tolerance
         self._classes: dict[str, int] = {name: number for number, name in enumerate(classes)}
         self._lines: dict[int, list[ObjectId]] = {}
@@ -106,70 +102,79 @@ class YoloWriter(FolderWriter):
         )
 
 
+class _Object(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _Frame(msgspec.Struct):
+    frame: int
+    file: str
+    objects: list[int]
+
+
+class _Sidecar(msgspec.Struct):
+    """The content of ``masklet.json``: what the labels do not hold."""
+
+    size: tuple[Side, Side]
+    fps: float | None
+    num_frames: Annotated[int, msgspec.Meta(ge=0, le=MAX_FRAMES)]
+    video: str
+    objects: list[_Object]
+    frames: list[_Frame]
+
+
 def read_yolo(folder: str | os.PathLike[str]) -> Result:
-    """The result in a folder that `YoloWriter` wrote; of another tool's, the polygons on its pictures.
+    """Read a folder written by `YoloWriter`, or the labels of another tool together with their images.
 
     Raises:
-        FormatError: neither ``masklet.json`` nor pictures (the labels tell no size), or a file is not of this form.
+        FormatError: there is neither ``masklet.json`` nor an image (labels have no size), or a file is malformed.
     """
     root = Path(folder)
-    if not (root / "masklet.json").is_file():
+    path = root / "masklet.json"
+    if not path.is_file():
         return read_yolo_data(root)
-    document = read_json(root / "masklet.json", dict[str, Any], what="masklet.json of YOLO labels", max_bytes=MAX_BYTES)
-    with expecting("a masklet.json of YOLO labels", str(root)):
-        if (document["schema"], document["version"]) != (SCHEMA, VERSION):
-            raise FormatError(f"expected schema {SCHEMA!r} version {VERSION}, got {document['schema']!r}")
-        height, width = document["size"]
-        if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_MASK_PIXELS or height < 1:
-            raise FormatError(f"expected a size [height, width], got {document['size']}")
-        if not 0 <= document["num_frames"] <= MAX_FRAMES:
-            raise FormatError(f"expected at most {MAX_FRAMES} frames, got {document['num_frames']}")
+    sidecar = read_json(path, _Sidecar, what="YOLO sidecar", schema=(SCHEMA, VERSION), max_bytes=MAX_BYTES)
+    height, width = sidecar.size
+    with expecting("YOLO labels with masklet.json", str(root)):
+        if height * width > MAX_MASK_PIXELS:
+            raise FormatError(f"expected at most {MAX_MASK_PIXELS} pixels, got {width}x{height}")
         builder = ResultBuilder()
-        builder.size = (height, width)
-        for entry in document["objects"]:
-            builder.masklet(entry["id"])
-        for entry in document["frames"]:
-            name = str(entry["file"])
-            if "/" in name or "\\" in name or name in ("", ".", ".."):
-                raise FormatError(f"expected the name of a label file, got {name!r}")
-            lines = read_labels(root / "labels" / f"{name}.txt")
-            for object_id, (_, corners) in zip(entry["objects"], lines, strict=True):
-                mask = fill_polygons([Polygon(corners * (width, height))], (height, width))
-                builder.add_mask(object_id, entry["frame"], Rle.from_mask(mask))
-        names = {entry["id"]: str(entry["name"]) for entry in document["objects"]}
-        return builder.build(
-            Provenance(names=names),
-            num_frames=document["num_frames"],
-            fps=document["fps"],
-            video=str(document["video"]),
-        )
-
-
-MAX_LIST_BYTES = 2**20
-MAX_PICTURES = 2**20
+        builder.size = sidecar.size
+        for entry in sidecar.objects:
+            builder.masklet(entry.id)
+        for frame in sidecar.frames:
+            if "/" in frame.file or "\\" in frame.file or frame.file in ("", ".", "..") or not frame.file.isprintable():
+                raise FormatError(f"expected the name of a label file, got {frame.file!r}")
+            lines = read_labels(root / "labels" / f"{frame.file}.txt")
+            for object_id, (_, corners) in zip(frame.objects, lines, strict=True):
+                mask = fill_polygons([Polygon(corners * (width, height))], sidecar.size)
+                builder.add_mask(object_id, frame.frame, Rle.from_mask(mask))
+    names = {entry.id: entry.name for entry in sidecar.objects}
+    return builder.build(Provenance(names=names), num_frames=sidecar.num_frames, fps=sidecar.fps, video=sidecar.video)
 
 
 def read_yolo_data(root: Path) -> Result:
-    """The polygons of a folder as other tools write it, each an object of its own: the form knows no tracks.
+    """Read the labels of another tool; every polygon becomes an object, because labels have no tracks.
 
-    A picture ``.../images/.../a.jpg`` has its labels in ``.../labels/.../a.txt``, or in ``a.txt`` beside it; a picture
-    without them is a frame without objects. Frames are the pictures in natural order. Names are the classes of
-    ``data.yaml`` (or another ``.yaml`` file with names), ``classes.txt`` or ``obj.names``; else "class 0".
+    The labels of an image ``.../images/.../a.jpg`` are in ``.../labels/.../a.txt``, or in ``a.txt`` beside it. Frames
+    are the images in natural order; an image without labels is a frame without objects. Names are the classes in
+    ``data.yaml`` (or another ``.yaml`` file with names), ``classes.txt`` or ``obj.names``, else "class 0".
 
     Raises:
-        MediaError: a picture cannot be read.
-        FormatError: no labels of pictures, pictures of different sizes, boxes instead of polygons, or other content.
+        MediaError: an image cannot be read.
+        FormatError: no image has labels, images differ in size, or labels are boxes or malformed.
     """
-    pictures = _pictures(root)
+    images = _images(root)
     classes = _classes(root)
     builder = ResultBuilder()
     names: dict[ObjectId, str] = {}
-    for index, (picture, labels) in enumerate(pictures):
-        size = read_image_size(picture)
+    for index, (image, labels) in enumerate(images):
+        size = read_image_size(image)
         if builder.size not in (None, size):
             raise FormatError(
-                f"expected pictures of one size, as the frames of a video, {pictures[0][0].name} has "
-                f"{builder.size[1]}x{builder.size[0]} pixels, {picture.name} {size[1]}x{size[0]}: {root}"
+                f"expected images of one size, as the frames of a video, {images[0][0].name} has "
+                f"{builder.size[1]}x{builder.size[0]} pixels, {image.name} {size[1]}x{size[0]}: {root}"
             )
         builder.size = size
         for number, corners in read_labels(labels) if labels.is_file() else ():
@@ -177,33 +182,33 @@ def read_yolo_data(root: Path) -> Result:
             names[object_id] = classes.get(number, f"class {number}")
             mask = fill_polygons([Polygon(corners * np.array(size[::-1]))], size)
             builder.add_mask(object_id, index, Rle.from_mask(mask))
-    told = tuple(picture.relative_to(root).as_posix() for picture, _ in pictures)
-    return builder.build(Provenance(names=names, source="manual"), num_frames=len(pictures), frame_names=told)
+    frame_names = tuple(image.relative_to(root).as_posix() for image, _ in images)
+    return builder.build(Provenance(names=names, source="manual"), num_frames=len(images), frame_names=frame_names)
 
 
 def is_yolo_data(root: Path) -> bool:
-    """Whether a folder looks like one of other tools: a list of classes, or a folder of labels."""
+    """Whether a folder looks like YOLO data of another tool: it has a list of classes, or a folder of labels."""
     return any(root.glob("*.yaml")) or any(path.is_dir() for path in (*root.glob("labels"), *root.glob("*/labels")))
 
 
-def _pictures(root: Path) -> list[tuple[Path, Path]]:
-    """Every picture with the place of its labels."""
+def _images(root: Path) -> list[tuple[Path, Path]]:
+    """List every image with the path of its labels, in natural order."""
     found = []
     for path in root.rglob("*"):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".":
             found.append((path, _labels_of(path, root)))
-        if len(found) > MAX_PICTURES:
-            raise FormatError(f"expected at most {MAX_PICTURES} pictures in {root}")
+        if len(found) > MAX_IMAGES:
+            raise FormatError(f"expected at most {MAX_IMAGES} images in {root}")
     if not any(labels.is_file() for _, labels in found):
         raise FormatError(
-            f"YOLO labels tell neither sizes nor objects: expected the pictures too (images/a.jpg with labels/a.txt), "
-            f"or masklet.json, which does, beside them in {root}"
+            "YOLO labels contain neither sizes nor objects: expected images (images/a.jpg with labels/a.txt) or "
+            f"masklet.json in {root}"
         )
     return sorted(found, key=lambda pair: natural_key(pair[0].relative_to(root).as_posix()))
 
 
-def _labels_of(picture: Path, root: Path) -> Path:
-    parts = list(picture.relative_to(root).with_suffix(".txt").parts)
+def _labels_of(image: Path, root: Path) -> Path:
+    parts = list(image.relative_to(root).with_suffix(".txt").parts)
     if "images" in parts[:-1]:
         last = max(place for place, part in enumerate(parts[:-1]) if part == "images")
         parts[last] = "labels"
@@ -211,7 +216,7 @@ def _labels_of(picture: Path, root: Path) -> Path:
 
 
 def _classes(root: Path) -> dict[int, str]:
-    """Names by number, from the first list of classes there is."""
+    """Read the class names by number from the first list of classes found."""
     for path in (root / "data.yaml", *sorted(root.glob("*.yaml"))):
         if path.is_file():
             names = dict(_named(path))
@@ -236,14 +241,11 @@ def _named(path: Path) -> Iterator[tuple[int, str]]:
         yield int(number), str(name)
 
 
-MAX_BYTES = 2**26
-
-
 def read_labels(path: Path) -> list[tuple[int, Float64[np.ndarray, "n 2"]]]:
-    """The class and the corners (x, y) of every polygon, as shares of width and height.
+    """Read the class and the corners (x, y) of every polygon, as fractions of width and height.
 
     Raises:
-        FormatError: boxes, or anything else than a class and at least three corners on a line.
+        FormatError: a line is a box, or not a class and at least three corners.
     """
     return [
         _polygon(line, path)
@@ -263,5 +265,7 @@ def _polygon(line: str, path: Path) -> tuple[int, Float64[np.ndarray, "n 2"]]:
     if len(values) == 4:
         raise FormatError(f"expected polygons, got a box: {line[:60]!r} (boxes can be prompts, --box): {path}")
     if len(values) < 6 or len(values) % 2 or not all(math.isfinite(v) and -1 <= v <= 2 for v in values):
-        raise FormatError(f"expected at least 3 corners x, y as shares of the picture, got {line[:60]!r}: {path}")
+        raise FormatError(
+            f"expected at least 3 corners x, y as fractions of width and height, got {line[:60]!r}: {path}"
+        )
     return int(words[0]), np.array(values).reshape(-1, 2)
