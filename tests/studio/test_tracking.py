@@ -15,8 +15,9 @@ from masklet.predict.load import load
 from masklet.studio.editing import change_object
 from masklet.studio.jobs import Job
 from masklet.studio.sessions import OpenProject
+from masklet.studio.schemas import TrackIn
 from masklet.studio.settings import Settings
-from masklet.studio.tracking import TrackRequest, track_steps
+from masklet.studio.tracking import track_steps
 from masklet.types import Rle
 
 
@@ -81,8 +82,8 @@ def test_only_chosen_and_unlocked_objects_are_tracked(studio: Any, project: str)
     assert studio.masks(project)[5].keys() == {1, 2}
 
 
-@pytest.mark.parametrize("course", [TrackRequest(direction="forward"), TrackRequest(frame=4, until_agree=True)])
-def test_what_is_locked_while_it_is_tracked_stays_as_it_is(studio: Any, project: str, course: TrackRequest) -> None:
+@pytest.mark.parametrize("course", [TrackIn(direction="forward"), TrackIn(frame=4, until_agree=True)])
+def test_what_is_locked_while_it_is_tracked_stays_as_it_is(studio: Any, project: str, course: TrackIn) -> None:
     studio.say(project, 4, box=[30, 10, 60, 40])
     studio.track(project)
     for object_id, box in ((1, [5, 5, 20, 40]), (2, [10, 30, 40, 45])):
@@ -107,7 +108,7 @@ def test_a_job_ends_when_all_it_tracks_is_locked(studio: Any, project: str) -> N
     services = studio.services
 
     def lock_after_a_frame(opened: OpenProject) -> int:
-        steps = track_steps(services, Job(project_id=project, kind="track"), TrackRequest(), range(12), {1})
+        steps = track_steps(services, Job(project_id=project, kind="track"), TrackIn(), range(12), {1})
         next(steps)
         change_object(services, project, 1, {"locked": True})
         return sum(1 for _ in steps)

@@ -16,7 +16,7 @@ from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verd
 from masklet.engine.tasks import Queue
 from masklet.errors import MaskletError, MediaError, TaskError
 from masklet.predict.results import FrameResult, FrameState
-from masklet.studio.editing import PromptRequest, prompt_object
+from masklet.studio.editing import prompt_object
 from masklet.studio.errors import ConflictError, ForbiddenError, NotFoundError
 from masklet.studio.frame_codec import row_of, row_prompts
 from masklet.studio.services import Services, default_color
@@ -55,11 +55,6 @@ def one_at_a_time(
 
 class AnnotationService:
     """Assigns the tasks of a data engine to people and submits their work.
-
-    Args:
-        queue: of tasks.
-        team: who works on them.
-        services: of the studio.
 
     Attributes:
         locks: one for each person.
@@ -192,8 +187,11 @@ class AnnotationService:
 
     def _prompt(self, project: str, frame: int, prompts: Prompts) -> None:
         is_known = bool(self.services.revisions.objects(project))
-        request = PromptRequest(object_id=OBJECT if is_known else 0, frame=frame, prompts=prompts)
-        self.services.submit(project, lambda opened: prompt_object(self.services, opened, request)).result()
+        object_id = OBJECT if is_known else None
+        call = self.services.submit(
+            project, lambda opened: prompt_object(self.services, opened, frame, object_id, prompts)
+        )
+        call.result()
 
     def _close(self, project: str) -> None:
         self.team.owners.pop(project, None)

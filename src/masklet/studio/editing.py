@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,27 +31,6 @@ PROPOSAL_BATCH = 16
 
 PROPOSAL_SPECK = 0.0002
 """Components and holes up to this share of the image are removed from proposals."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptRequest:
-    """Prompts of one object on one frame.
-
-    Attributes:
-        object_id: the object, 0 for a new one.
-        frame: frame index.
-        prompts: clicks, box or mask.
-        replace: discard the earlier prompts of the object on the frame.
-        candidates: whether the candidate masks of an ambiguous click are wanted.
-        selecting: the clicks whose candidate the mask is; None for any other prompts.
-    """
-
-    object_id: ObjectId
-    frame: int
-    prompts: Prompts
-    replace: bool = False
-    candidates: bool = False
-    selecting: Sequence[Click] | None = None
 
 
 # --- objects ---
@@ -115,39 +94,61 @@ def add_masks(
 # --- prompts ---
 
 
-def prompt_object(services: Services, project: OpenProject, request: PromptRequest) -> dict[str, Any]:
-    """Prompt an object and return every mask of the frame."""
-    prompts, frame = request.prompts, request.frame
-    if prompts.is_absent and not request.object_id:
+def prompt_object(
+    services: Services,
+    project: OpenProject,
+    frame: int,
+    object_id: ObjectId | None,
+    prompts: Prompts,
+    *,
+    replace_earlier: bool = False,
+    with_candidates: bool = False,
+    selecting: Sequence[Click] | None = None,
+) -> dict[str, Any]:
+    """Prompt an object and return every mask of the frame.
+
+    Args:
+        object_id: None for a new object.
+        replace_earlier: discard the earlier prompts of the object on the frame.
+        with_candidates: also return the candidate masks of a single click.
+        selecting: the clicks whose candidate the mask in ``prompts`` is.
+
+    Raises:
+        PromptError: prompts that do not fit the frame.
+        NotFoundError, ConflictError: there is no such object, it is locked, or the project has too many.
+    """
+    is_new = object_id is None
+    if prompts.is_absent and is_new:
         raise PromptError("mask is empty: a new object must be visible on its first frame")
     with services.revisions.edit(project.id) as edit:
-        if request.object_id:
-            object_id = request.object_id
-            refuse_locked(edit.object(object_id))
-        else:
+        if object_id is None:
             _check_object_limit(services, edit)
             object_id = edit.next_object_id
+            name = f"Object {object_id}"
+        else:
+            name = edit.object(object_id).name
+            refuse_locked(edit.object(object_id))
         rows = edit.frames(frame)
-        replaces = request.replace or prompts.mask is not None
-        selecting = request.selecting or ()
+        replaces = replace_earlier or prompts.mask is not None
+        clicks = selecting or ()
         if not replaces:  # clicks may refine a candidate that was selected before
-            selecting = next((selecting_clicks(row) for row in rows if row.object_id == object_id), [])
+            clicks = next((selecting_clicks(row) for row in rows if row.object_id == object_id), [])
         project.tracker.prompt_objects(frame, {object_id: prompts}, replace=replaces)
-        name = edit.object(object_id).name if request.object_id else f"Object {object_id}"
-        edit.begin(f"{_verb(request)} {name}, frame {frame}")
-        row = edit.object(object_id) if request.object_id else _new_object(edit, name, None)
-        new = _state_row(project, object_id, frame, selecting)
+        edit.begin(f"{_verb(prompts, selected=selecting is not None)} {name}, frame {frame}")
+        if is_new:
+            _new_object(edit, name, None)
+        new = _state_row(project, object_id, frame, clicks)
         edit.put_frames([new])
     state = project.tracker.frame_state(object_id, frame)
     assert state.prompts is not None
     answer = _frame_answer(
         services, project, edit, frame, [row for row in rows if row.object_id != object_id] + [new], [object_id]
     )
-    answer["prompt"] = prompt_json(state.prompts, selecting)
+    answer["prompt"] = prompt_json(state.prompts, clicks)
     is_one_click = state.prompts.mask is None and state.prompts.box is None and len(state.prompts.labels) == 1
-    answer["candidates"] = candidates(project, frame, prompts) if request.candidates and is_one_click else []
-    if not request.object_id:
-        answer["object"] = object_json(row, 1, [frame])
+    answer["candidates"] = candidates(project, frame, prompts) if with_candidates and is_one_click else []
+    if is_new:
+        answer["object"] = object_json(edit.object(object_id), 1, [frame])
     return answer
 
 
@@ -220,9 +221,6 @@ def start_proposals(services: Services, project_id: str, frame: int, points_per_
     """Queue a job that segments everything on a frame.
 
     Args:
-        services: of the studio.
-        project_id: the project.
-        frame: frame index.
         points_per_side: of the grid of clicks.
         limit: proposals at most.
 
@@ -272,10 +270,7 @@ def _frame_answer(
     """Publish an edit of prompts and return the frame as it is shown.
 
     Args:
-        services: of the studio.
-        project: the project.
         edit: committed.
-        frame: frame index.
         rows: of the frame after the edit, in any order.
         changed: objects whose prompts changed.
         stale: first and last of the other frames whose masks have changed.
@@ -303,10 +298,9 @@ def _check_object_limit(services: Services, edit: Edit, more: int = 1) -> None:
         raise ConflictError(f"expected at most {services.settings.objects} objects in a project")
 
 
-def _verb(request: PromptRequest) -> str:
-    prompts = request.prompts
+def _verb(prompts: Prompts, *, selected: bool) -> str:
     if prompts.is_absent:
         return "not there:"
     if prompts.mask is not None:
-        return "draw" if request.selecting is None else "choose a candidate for"
+        return "choose a candidate for" if selected else "draw"
     return "box" if prompts.box is not None else "click on"

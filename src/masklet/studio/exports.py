@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -17,14 +17,15 @@ from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.formats.registry import FOLDER, FORMATS, Format
 from masklet.io.images import write_image
 from masklet.io.result_builder import Provenance
-from masklet.studio.effects import Effects, frame_masks
+from masklet.studio.effects import Effects, frame_masks, object_colors
 from masklet.studio.errors import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.library import hide_path, open_listed, safe_name
 from masklet.studio.revisions import Pin
+from masklet.studio.schemas import ExportIn
 from masklet.studio.services import Services
 from masklet.studio.tables import MediaRow, ProjectRow
-from masklet.types import FrameMasks, ObjectId, RgbImage
+from masklet.types import FrameMasks, RgbImage
 
 MAX_EXPORTS = 4
 """Exports of one project that are running or waiting."""
@@ -78,12 +79,8 @@ class ExportFormat:
     """One format of exports.
 
     Attributes:
-        label, note: name and short description.
-        kind: for grouping.
         name: of the format in `masklet.io.formats.registry`; "" for images that are drawn here.
         suffix: of the file; with a slash at the end a folder is written and zipped.
-        effects: whether effects are drawn.
-        images: whether the frames are needed.
     """
 
     label: str
@@ -124,25 +121,7 @@ def _export_formats() -> dict[str, ExportFormat]:
 EXPORT_FORMATS = _export_formats()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
-    """What to export.
-
-    Attributes:
-        format: a key of `EXPORT_FORMATS`.
-        objects: which, None for all.
-        start, end: range of frames, None for the project's markers.
-        effects: of drawn frames.
-    """
-
-    format: str
-    objects: Sequence[ObjectId] | None = None
-    start: int | None = None
-    end: int | None = None
-    effects: Effects = field(default_factory=Effects)
-
-
-def start_export(services: Services, project_id: str, request: ExportRequest) -> Job:
+def start_export(services: Services, project_id: str, request: ExportIn) -> Job:
     """Queue an export of the present revision of a project.
 
     Raises:
@@ -161,8 +140,8 @@ def start_export(services: Services, project_id: str, request: ExportRequest) ->
     end = project.end if request.end is None else request.end
     if not 0 <= start < end <= media.num_frames:
         raise FrameRangeError(f"expected 0 <= start < end <= {media.num_frames}, got start {start} and end {end}")
-    known = {row.object_id for row in services.revisions.objects(project_id, at=pin)}
-    missing = sorted(set(request.objects or ()) - known)
+    objects = services.revisions.objects(project_id, at=pin)
+    missing = sorted(set(request.objects or ()) - {row.object_id for row in objects})
     if missing:
         raise NotFoundError(f"there is no object {missing[0]} in this project")
     if len(services.jobs.active(project_id, "export")) >= MAX_EXPORTS:
@@ -171,7 +150,8 @@ def start_export(services: Services, project_id: str, request: ExportRequest) ->
         if not services.jobs.knows(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     job = Job(project_id=project_id, kind="export", total=end - start)
-    export = Export(services, job, request, project, media, pin, range(start, end))
+    effects = request.effects.effects(object_colors(objects))
+    export = Export(services, job, request, effects, project, media, pin, range(start, end))
     return services.jobs.start(job, services.exporter, export.steps)
 
 
@@ -180,17 +160,13 @@ class Export:
     """One export of a project at a revision: later edits and undo do not change what is written.
 
     Attributes:
-        services: of the studio.
-        job: shows the progress.
-        request: what to export.
-        project, media: name, markers and cleaning of the project, and its media, when the export was requested.
-        pin: the revision.
-        frames: to export.
+        project, media: as they were when the export was requested.
     """
 
     services: Services
     job: Job
-    request: ExportRequest
+    request: ExportIn
+    effects: Effects
     project: ProjectRow
     media: MediaRow
     pin: Pin
@@ -234,7 +210,7 @@ class Export:
             for image, masks in self._read(source, with_images=format_.images):
                 if format_.effects:
                     assert image is not None
-                    drawn = self.request.effects.draw(image, masks)
+                    drawn = self.effects.draw(image, masks)
                     sink.write(drawn, frame_masks(masks.frame_index, [], source.size))
                 else:
                     sink.write(image, masks)
@@ -245,7 +221,7 @@ class Export:
             folder.mkdir()
         for image, masks in self._read(source, with_images=True):
             assert image is not None
-            write_image(folder / f"{masks.frame_index:05d}.png", self.request.effects.draw(image, masks))
+            write_image(folder / f"{masks.frame_index:05d}.png", self.effects.draw(image, masks))
             yield
 
     def _read(self, source: RecordedSource, *, with_images: bool) -> Iterator[tuple[RgbImage | None, FrameMasks]]:

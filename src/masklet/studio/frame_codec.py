@@ -51,7 +51,6 @@ def prompt_json(prompts: Prompts, selecting: Sequence[Click] = ()) -> dict[str, 
     """Convert prompts to the JSON of the API and of the database, which `Prompts.from_json` reads.
 
     Args:
-        prompts: of one frame.
         selecting: clicks that selected a candidate mask; they come first, and ``shown`` counts them.
     """
     pairs = zip(prompts.points.tolist(), prompts.labels.tolist(), strict=True)
@@ -92,9 +91,6 @@ def row_of(
     """Convert a tracker state to a row; `masklet.studio.revisions.Edit.put_frames` sets its project and revision.
 
     Args:
-        object_id: the object.
-        frame: frame index.
-        state: from the tracker.
         selecting: clicks that selected a candidate mask.
         model: `model_key` of the model that made the state.
     """
@@ -136,8 +132,6 @@ def states_of(
     The memory of a tracked frame is stale if a frame upstream in its pass was prompted at a later revision.
 
     Args:
-        rows: of one object.
-        size: (height, width) of the media.
         prompted: the revision of every prompted frame of the object.
         model: `model_key` of the model that goes on.
     """

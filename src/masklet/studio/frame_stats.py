@@ -51,11 +51,8 @@ class FrameStats:
     """The statistics of one object, one element per frame that has a result, by frame.
 
     Attributes:
-        frame: frame index.
         area: of the mask, in pixels.
         presence: probability that the object is visible.
-        iou: predicted IoU.
-        prompted: whether the frame has prompts.
     """
 
     frame: Int64[np.ndarray, " n"]

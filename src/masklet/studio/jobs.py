@@ -32,8 +32,6 @@ class Job:
     """One long-running job.
 
     Attributes:
-        project_id: the project it works on.
-        kind: "track", "export" or "proposals".
         total: number of steps, 0 while unknown.
         done: steps that are done.
         message: the present step.
@@ -76,11 +74,7 @@ JobSteps = Generator[object, None, dict[str, Any] | None]
 
 
 class Jobs:
-    """All jobs of a studio; finished ones stay for an hour.
-
-    Args:
-        events: receives every change of a job.
-    """
+    """All jobs of a studio; finished ones stay for an hour. Every change is published on the event bus."""
 
     def __init__(self, events: EventBus) -> None:
         self._events = events

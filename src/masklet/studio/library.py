@@ -100,12 +100,7 @@ def content_key(path: Path) -> str:
 
 
 class Library:
-    """Lists, uploads, opens and removes media.
-
-    Args:
-        store: the database.
-        settings: folder of uploads, and the paths that may be opened.
-    """
+    """Lists, uploads, opens and removes media."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
@@ -178,7 +173,6 @@ class Library:
         """List a complete upload as a media, or remove it if it is none.
 
         Args:
-            part: the temporary folder.
             file: the uploaded file, None for a folder of images.
 
         Raises:

@@ -20,7 +20,6 @@ class Pin(NamedTuple):
     """A revision to be read later.
 
     Attributes:
-        revision: its number.
         created: when its edit was made; after an undo the next edit takes the same number.
     """
 
@@ -32,11 +31,9 @@ class Edit:
     """Reads and changes a project in one transaction; from `Revisions.edit`.
 
     Attributes:
-        session: the transaction.
-        project: the project.
         objects: visible objects by id.
-        revision: the revision of what is written.
         label: of the edit, once it has begun.
+        revision: of the rows that are written.
         changes: of the statistics of frames.
     """
 
@@ -177,10 +174,6 @@ class Edit:
 class Revisions:
     """The content of all projects.
 
-    Args:
-        store: the database.
-        undo_steps: edits that can be undone at least.
-
     Attributes:
         stats: statistics of frames.
     """
@@ -197,7 +190,6 @@ class Revisions:
         Without `Edit.begin` changes belong to the present revision, which cannot be undone apart.
 
         Args:
-            project_id: the project.
             revision: of an edit that was begun in an earlier transaction, to go on with it.
         """
         with self.store.session() as session:

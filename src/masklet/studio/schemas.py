@@ -153,7 +153,12 @@ class ObjectChange(ObjectIn):
 
 
 class TrackIn(Strict):
-    """What to track."""
+    """What to track.
+
+    ``frame`` is where tracking starts (default: the prompted frames), ``start`` and ``end`` are the half-open range
+    (default: the markers), ``objects`` default to all that are prompted and not locked. With ``until_agree`` only as
+    far as results change after a correction of ``frame``.
+    """
 
     direction: Literal["forward", "backward", "both"] = "forward"
     frame: FrameIndex | None = None
@@ -196,7 +201,7 @@ class RenderIn(EffectsIn, ImageIn):
 
 
 class ExportIn(Strict):
-    """What to export."""
+    """What to export: a format of `GET /api/about`, objects (default: all), range (default: the markers), effects."""
 
     format: Annotated[str, Field(max_length=40)]
     objects: Annotated[list[ObjectNumber], Field(min_length=1, max_length=255)] | None = None

@@ -88,8 +88,6 @@ class SecurityMiddleware:
     constant time. Bodies are limited.
 
     Args:
-        app: receives the allowed requests.
-        settings: hosts, token and limits.
         authorize: replaces the check of the one token; its result becomes ``request.state.person``.
     """
 

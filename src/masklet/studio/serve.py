@@ -28,9 +28,6 @@ class Listener:
     """A bound socket and the access token.
 
     Attributes:
-        socket: bound and listening.
-        host: as requested.
-        port: of the socket.
         token: that requests must carry, or None.
     """
 

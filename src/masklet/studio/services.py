@@ -38,7 +38,6 @@ class Services:
 
     Args:
         models: one for each device.
-        settings: folders and limits.
 
     Raises:
         OutputError: the folder cannot be used, or another studio is running in it.
@@ -47,9 +46,7 @@ class Services:
         store, revisions: the database, and the content of projects in it.
         library, frame_server: the media, and their decoded frames.
         images, cleaned_masks: caches of encoded frames and of cleaned masks.
-        devices: where models run.
         exporter: the thread that writes exports.
-        events, jobs: the event bus, and long-running jobs.
     """
 
     def __init__(self, models: Sequence[Model], settings: Settings) -> None:
@@ -79,8 +76,6 @@ class Services:
         If the function cannot write to the database, what it changed in the tracker is undone.
 
         Args:
-            project_id: the project.
-            function: called when its turn comes.
             urgent: False for a function that changes nothing and may wait for others.
         """
         device = self.device(project_id)
@@ -183,13 +178,7 @@ def media_json(row: MediaRow) -> dict[str, Any]:
 
 
 def object_json(row: ObjectRow, num_frames: int = 0, prompted: Sequence[int] = ()) -> dict[str, Any]:
-    """Return an object as the API shows it.
-
-    Args:
-        row: the object.
-        num_frames: frames with a result.
-        prompted: prompted frames.
-    """
+    """Return an object as the API shows it, with the number of frames that have a result and the prompted frames."""
     return {
         "id": row.object_id,
         "name": row.name,

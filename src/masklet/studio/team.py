@@ -32,7 +32,6 @@ class Person:
 
     Attributes:
         name: as in the data engine's history.
-        roles: "annotate" and "review", or one of them.
         token: that their requests carry.
     """
 

@@ -25,7 +25,6 @@ def timeline(stats: Mapping[ObjectId, FrameStats], *, specks: int = 0) -> dict[s
     """Return the timeline of a project.
 
     Args:
-        stats: of its objects.
         specks: area in pixels up to which tracked masks are cleaned away.
     """
     cleaned = {i: replace(o, area=np.where((o.area > specks) | o.prompted, o.area, 0)) for i, o in stats.items()}

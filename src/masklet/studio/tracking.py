@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from masklet.errors import FrameRangeError, PromptError
-from masklet.predict.propagation import plan_passes
+from masklet.predict.propagation import Direction, plan_passes
 from masklet.predict.retrack import retrack
 from masklet.studio.errors import ConflictError, public_error
 from masklet.studio.frame_codec import frame_json, model_key, row_of
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Revisions
+from masklet.studio.schemas import TrackIn
 from masklet.studio.services import Services, refuse_locked
 from masklet.studio.sessions import BLOCK, OpenProject
 from masklet.types import FrameMasks, ObjectId, Rle
-
-Direction = Literal["forward", "backward", "both"]
-PassDirection = Literal["forward", "reverse", "both"]
-
-PASS_DIRECTIONS: Mapping[Direction, PassDirection] = {"forward": "forward", "backward": "reverse", "both": "both"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackRequest:
-    """What to track.
-
-    Attributes:
-        direction: forward, backward, or both.
-        frame: where tracking starts, None for the prompted frames.
-        start, end: range of frames, None for the project's markers.
-        objects: which, None for all that are prompted and not locked.
-        until_agree: only as far as results change after a correction of ``frame``.
-    """
-
-    direction: Direction = "forward"
-    frame: int | None = None
-    start: int | None = None
-    end: int | None = None
-    objects: Sequence[ObjectId] | None = None
-    until_agree: bool = False
-
-    def passes(self, frames: range, num_frames: int) -> list[tuple[PassDirection, int | None, int | None]]:
-        """Return direction, start and end of each call of `VideoSession.propagate`."""
-        if self.frame is None:  # the tracker starts at the prompts
-            start = frames.start if frames.start else None
-            end = frames.stop if frames.stop < num_frames else None
-            return [(PASS_DIRECTIONS[self.direction], start, end)]
-        passes: list[tuple[PassDirection, int | None, int | None]] = []
-        if self.direction != "backward":
-            passes.append(("forward", self.frame, frames.stop))
-        if self.direction != "forward":
-            passes.append(("reverse", frames.start, self.frame + 1))
-        return passes
 
 
 class TrackedObjects(set[ObjectId]):
@@ -82,7 +44,7 @@ class TrackedObjects(set[ObjectId]):
         return {i for i in object_ids if i in self}
 
 
-def start_tracking(services: Services, project: OpenProject, request: TrackRequest) -> Job:
+def start_tracking(services: Services, project: OpenProject, request: TrackIn) -> Job:
     """Queue a tracking job.
 
     Raises:
@@ -106,7 +68,7 @@ def start_tracking(services: Services, project: OpenProject, request: TrackReque
     total = 0
     if not request.until_agree:  # else the results decide how many frames are visited
         num_frames, look_ahead = project.tracker.num_frames, project.tracker.policy.look_ahead
-        for direction, first_frame, stop in request.passes(frames, num_frames):
+        for direction, first_frame, stop in _passes(request, frames, num_frames):
             planned = plan_passes(
                 direction, first_frame, stop, num_frames=num_frames, prompted=prompted, look_ahead=look_ahead
             )
@@ -116,7 +78,21 @@ def start_tracking(services: Services, project: OpenProject, request: TrackReque
     return services.jobs.start(job, worker, lambda: track_steps(services, job, request, frames, objects))
 
 
-def _chosen_objects(services: Services, project: OpenProject, request: TrackRequest) -> set[ObjectId]:
+def _passes(request: TrackIn, frames: range, num_frames: int) -> list[tuple[Direction, int | None, int | None]]:
+    """Return direction, start and end of each call of `VideoSession.propagate`."""
+    if request.frame is None:  # the tracker starts at the prompts
+        start = frames.start if frames.start else None
+        end = frames.stop if frames.stop < num_frames else None
+        return [("reverse" if request.direction == "backward" else request.direction, start, end)]
+    passes: list[tuple[Direction, int | None, int | None]] = []
+    if request.direction != "backward":
+        passes.append(("forward", request.frame, frames.stop))
+    if request.direction != "forward":
+        passes.append(("reverse", frames.start, request.frame + 1))
+    return passes
+
+
+def _chosen_objects(services: Services, project: OpenProject, request: TrackIn) -> set[ObjectId]:
     with services.revisions.edit(project.id) as edit:
         rows = edit.objects
         for object_id in request.objects or ():
@@ -129,16 +105,13 @@ def _chosen_objects(services: Services, project: OpenProject, request: TrackRequ
 
 
 def track_steps(
-    services: Services, job: Job, request: TrackRequest, frames: range, objects: Collection[ObjectId]
+    services: Services, job: Job, request: TrackIn, frames: range, objects: Collection[ObjectId]
 ) -> JobSteps:
     """Run a tracking job, one frame at a step.
 
     Args:
-        services: of the studio.
-        job: of the project.
-        request: what to track.
         frames: that may be tracked.
-        objects: to track from the start.
+        objects: to track from the start; others may join.
     """
     outcome: dict[str, Any] = {"frames": 0, "stopped": "cancelled"}
     job.result = outcome
@@ -174,14 +147,14 @@ def track_steps(
 
 
 def _outputs(
-    services: Services, project: OpenProject, request: TrackRequest, frames: range, tracked: TrackedObjects
+    services: Services, project: OpenProject, request: TrackIn, frames: range, tracked: TrackedObjects
 ) -> Iterator[FrameMasks]:
     tracker = project.tracker
     if request.until_agree:
         assert request.frame is not None
         yield from _until_agreed(services, project, request.frame, frames, tracked)
         return
-    for direction, start, end in request.passes(frames, tracker.num_frames):
+    for direction, start, end in _passes(request, frames, tracker.num_frames):
         if not tracked.among(tracker.object_ids):  # deleted or locked while the job was waiting, or in the last pass
             return
         for out in tracker.propagate(direction, start=start, end=end, objects=tracked):

@@ -55,7 +55,6 @@ class Worker:
     previews come when no call is waiting.
 
     Args:
-        name: of the thread.
         waiting_calls: of one owner before `BusyError`.
     """
 

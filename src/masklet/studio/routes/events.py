@@ -54,13 +54,7 @@ async def events(socket: WebSocket, project_id: str) -> None:
 
 
 class Previews:
-    """Previews under a moving pointer: only the newest request is answered.
-
-    Args:
-        services: of the studio.
-        project_id: the project.
-        subscriber: receives the answers.
-    """
+    """Previews under a moving pointer: only the newest request is answered."""
 
     def __init__(self, services: Services, project_id: str, subscriber: Subscriber) -> None:
         self._services = services

@@ -7,11 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse
 
-from masklet.studio.effects import object_colors
-from masklet.studio.exports import ExportRequest, export_file, start_export
+from masklet.studio.exports import export_file, start_export
 from masklet.studio.routes.dependencies import Id, ServicesDep
 from masklet.studio.schemas import ExportIn, JobOut, TrackIn
-from masklet.studio.tracking import TrackRequest, start_tracking
+from masklet.studio.tracking import start_tracking
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 
@@ -19,17 +18,14 @@ router = APIRouter(prefix="/api", tags=["jobs"])
 @router.post("/projects/{project_id}/track", status_code=202, response_model=JobOut)
 async def track(services: ServicesDep, project_id: Id, body: TrackIn) -> JSONResponse:
     """Start to track objects; every frame is stored and published as soon as it is done."""
-    request = TrackRequest(**body.model_dump())
-    job = await services.run(project_id, lambda project: start_tracking(services, project, request))
+    job = await services.run(project_id, lambda project: start_tracking(services, project, body))
     return JSONResponse(job.to_json(), 202)
 
 
 @router.post("/projects/{project_id}/exports", status_code=202, response_model=JobOut)
 def export(services: ServicesDep, project_id: Id, body: ExportIn) -> JSONResponse:
     """Start an export; the result of the job holds the URL of the file."""
-    effects = body.effects.effects(object_colors(services.revisions.objects(project_id)))
-    request = ExportRequest(format=body.format, objects=body.objects, start=body.start, end=body.end, effects=effects)
-    return JSONResponse(start_export(services, project_id, request).to_json(), 202)
+    return JSONResponse(start_export(services, project_id, body).to_json(), 202)
 
 
 @router.get("/projects/{project_id}/jobs")

@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 
 from masklet.studio import editing
 from masklet.studio.cleaning import Cleaning
-from masklet.studio.editing import PromptRequest
 from masklet.studio.effects import frame_masks, object_colors
 from masklet.studio.frame_codec import frame_json, read_mask, row_prompt_json
 from masklet.studio.routes.dependencies import (
@@ -58,15 +57,16 @@ async def add_prompts(services: ServicesDep, project_id: Id, frame: Frame, body:
 
     def prompt(project: OpenProject) -> dict[str, Any]:
         mask = None if body.mask is None else read_mask(body.mask.model_dump(), project.size)
-        request = PromptRequest(
-            object_id=body.object_id,
-            frame=frame,
-            prompts=body.to_prompts_with(mask),
-            replace=body.replace,
-            candidates=body.candidates,
+        return editing.prompt_object(
+            services,
+            project,
+            frame,
+            body.object_id or None,
+            body.to_prompts_with(mask),
+            replace_earlier=body.replace,
+            with_candidates=body.candidates,
             selecting=body.click_list if body.candidate else None,
         )
-        return editing.prompt_object(services, project, request)
 
     return JSONResponse(await services.run(project_id, prompt))
 
