@@ -95,6 +95,39 @@ def test_a_click_takes_six_statements_in_one_transaction(studio: Any) -> None:
             transactions.clear()
 
 
+class CountedDecoder:
+    """A model that counts the calls of its decoder."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.calls = model, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def decode(self, features: Any, prompts: Any) -> Any:
+        self.calls += 1
+        return self.model.decode(features, prompts)
+
+
+def test_a_click_with_candidates_calls_the_decoder_once(
+    start: Any, tiny: Any, tmp_path: Path, video_file: Path
+) -> None:
+    model = CountedDecoder(tiny)
+    studio = start(Settings(folder=tmp_path, offered=(video_file,)), model=model)
+    studio.media = studio.call("POST", "local", 201, json={"path": str(video_file)})["id"]
+    project, click = studio.project(), {"x": 15, "y": 16, "positive": True}
+    for frame, object_id in ((0, 0), (3, 1), (0, 0)):
+        model.calls = 0
+        if frame:  # what the pointer showed is what the click gives
+            studio.call("POST", f"projects/{project}/frames/{frame}/preview", json={"object_id": 1, "clicks": [click]})
+        answer = studio.say(project, frame, object_id=object_id, clicks=[click], candidates=True)
+        assert answer["candidates"]
+        assert model.calls == 1
+        alone = studio.call("POST", f"projects/{project}/frames/{frame}/candidates", json={"clicks": [click]})
+        assert alone["candidates"] == answer["candidates"]
+        studio.click(project, frame, 40, 20, object_id=1, positive=False)
+
+
 @contextmanager
 def listening(engine: Any, name: str, listener: Any) -> Iterator[None]:
     """Inside, call a function on an event of the database."""

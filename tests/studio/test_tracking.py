@@ -14,8 +14,8 @@ from masklet.masks.rle import iou
 from masklet.predict.load import load
 from masklet.studio.editing import change_object
 from masklet.studio.jobs import Job
-from masklet.studio.sessions import OpenProject
 from masklet.studio.schemas import TrackIn
+from masklet.studio.sessions import OpenProject
 from masklet.studio.settings import Settings
 from masklet.studio.tracking import track_steps
 from masklet.types import Rle

@@ -7,11 +7,16 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.lru_cache import LruCache
 from masklet.model.malloc import release_freed_memory
-from masklet.model.tensors import ImageFeatures
+from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
 from masklet.predict.preprocessing import frame_tensor
 from masklet.predict.results import FrameState, InMemoryResults
 from masklet.predict.session import VideoSession
@@ -38,6 +43,45 @@ REACH = 32
 
 FeatureCache = LruCache[tuple[str, int], ImageFeatures]
 """Image features by media and frame index."""
+
+
+class DecoderMemo:
+    """A `Model` that keeps the last prediction of its decoder for prompts and returns it for equal inputs.
+
+    A preview, the click that follows it, and the candidates of the click are predictions for the same prompts on the
+    same frame: they take one call of the decoder.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._last: tuple[ImageFeatures, PromptTensors, MaskPrediction] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
+        """Decode as the model does; see `masklet.backends.protocol.Model.decode`."""
+        if len(features.embedding) > 1 or not prompts.points.shape[1]:  # a tracked frame is not decoded twice
+            return self._model.decode(features, prompts)
+        if self._last is not None:
+            last_features, last_prompts, prediction = self._last
+            if (
+                features.stride8 is last_features.stride8  # the same cached frame, before anything is compared
+                and _equal(prompts.points, last_prompts.points)
+                and _equal(prompts.labels, last_prompts.labels)
+                and _equal(prompts.mask_logits, last_prompts.mask_logits)
+                and _equal(features.embedding, last_features.embedding)
+            ):
+                return prediction
+        prediction = self._model.decode(features, prompts)
+        self._last = features, prompts, prediction
+        return prediction
+
+
+def _equal(one: Shaped[Tensor, "..."] | None, other: Shaped[Tensor, "..."] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.shape == other.shape and torch.equal(one, other)
 
 
 class MediaFeatures:
@@ -142,7 +186,7 @@ class Device:
     def __init__(
         self, model: Model, revisions: Revisions, frame_server: FrameServer, settings: Settings, name: str
     ) -> None:
-        self.model = model
+        self.model = cast("Model", DecoderMemo(model))
         self.worker = Worker(name, waiting_calls=settings.waiting_calls)
         self.features: FeatureCache = LruCache(FEATURE_BYTES, _feature_bytes, min_values=MIN_FEATURES)
         self._revisions = revisions
