@@ -1,4 +1,4 @@
-"""Point at an object once, in an image, a video or a live stream, and get its mask in every frame.
+"""Segment and track objects in images, videos and live streams with SAM 2, an independent implementation.
 
     import masklet
 
@@ -9,7 +9,7 @@
         for out in session.propagate():
             sink.write(video[out.frame_index], out)
 
-Importing the package is quick: torch and the media libraries are loaded when something first needs them.
+Importing the package is fast: torch and the media libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _LAZY = {
     "read_image": "masklet.io",
     "read_mask": "masklet.io",
 }
-"""Where each public name lives; imported when it is first asked for."""
+"""Module of each public name; imported on first access."""
 
 __all__ = [
     "ArrayVideo",

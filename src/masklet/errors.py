@@ -1,16 +1,16 @@
-"""Every error masklet raises on purpose: one line that says what was expected and what came.
+"""Errors raised by masklet; each message is one line with the expected and the actual value.
 
 MaskletError
-├── PromptError          a prompt that cannot mean anything: outside the picture, NaN, empty mask, contradiction
-├── UnknownObjectError   an object id nothing was ever prompted for
-├── FrameRangeError      a frame index outside the video, or a range that contains no frame
-├── MediaError           a picture or video that is missing, unreadable, empty, or not what its name says
-├── WeightsError         a checkpoint that is unreadable or does not fit the model
-├── UnknownModelError    a model name nobody knows
-├── OutputError          a result that cannot be written: no space, no permission, unknown form
-├── FormatError          an annotation or prompt file whose content is not in the form it claims
-├── TaskError            a data engine's task that is not there, not held by the caller, or not theirs to do
-├── DeviceError          a device or number type this machine does not have
+├── PromptError          an invalid prompt: outside the image, NaN, an empty mask, conflicting prompts
+├── UnknownObjectError   an object id that was never prompted or was removed
+├── FrameRangeError      a frame index outside the video, or an empty range of frames
+├── MediaError           an image or video that is missing, unreadable, empty, or not of its format
+├── WeightsError         a checkpoint that is unreadable or does not match the model
+├── UnknownModelError    an unknown model name
+├── OutputError          an output that cannot be written: no space, no permission, unknown format
+├── FormatError          an annotation, prompt or configuration file with invalid content
+├── TaskError            a task of the data engine that does not exist or is not assigned to the caller
+├── DeviceError          a device, backend or dtype that is not available
 └── MissingExtraError    an optional dependency that is not installed
 """
 
@@ -19,66 +19,63 @@ from contextlib import contextmanager
 
 
 class MaskletError(Exception):
-    """Root of all errors raised on purpose; catching it never hides a bug of ours."""
+    """Base class of all errors that masklet raises for invalid input or a missing resource."""
 
 
 class PromptError(MaskletError, ValueError):
-    """A prompt is malformed, contradicts another, or lies outside the picture."""
+    """A prompt is malformed, conflicts with another, or lies outside the image."""
 
 
 class UnknownObjectError(MaskletError, KeyError):
-    """The object id was never prompted, or was forgotten."""
+    """The object id was never prompted, or was removed."""
 
-    def __str__(self) -> str:  # KeyError would print the repr of the message
+    def __str__(self) -> str:  # KeyError prints the repr of the message
         return str(self.args[0]) if self.args else ""
 
 
 class FrameRangeError(MaskletError, IndexError):
-    """A frame index lies outside the video, or a range is empty."""
+    """A frame index lies outside the video, or a range of frames is empty."""
 
 
 class MediaError(MaskletError, OSError):
-    """A picture, video or stream cannot be read."""
+    """An image, video or stream cannot be read."""
 
 
 class WeightsError(MaskletError, ValueError):
-    """A checkpoint is unreadable or its tensors do not fit the model."""
+    """A checkpoint is unreadable or its tensors do not match the model."""
 
 
 class UnknownModelError(MaskletError, LookupError):
-    """No model of that name is known."""
+    """The model name is unknown."""
 
 
 class OutputError(MaskletError, OSError):
-    """A result cannot be written."""
+    """An output cannot be written."""
 
 
 class FormatError(MaskletError, ValueError):
-    """A file's content is not in the form it should have."""
+    """The content of a file does not follow its format."""
 
 
 class TaskError(MaskletError, RuntimeError):
-    """A task of the data engine is not there, is no longer held by the caller, or is not theirs to do."""
+    """A task of the data engine does not exist, or is not (or no longer) assigned to the caller."""
 
 
 class DeviceError(MaskletError, RuntimeError):
-    """The requested device or number type is not available here."""
+    """The requested device, backend or dtype is not available."""
 
 
 class MissingExtraError(MaskletError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """A required optional dependency is not installed."""
 
 
 @contextmanager
 def needs(extra: str, what: object) -> Iterator[None]:
-    """Imports inside that fail become one line that says what to install.
+    """Convert a failed import in the block to a `MissingExtraError` that names the extra to install.
 
     Args:
-        extra: the extra of masklet that brings the library.
-        what: that needs it, such as the file that was to be read.
-
-    Raises:
-        MissingExtraError: an import inside failed.
+        extra: the extra of masklet that installs the library.
+        what: what needs the library, for the message, such as the path of a file.
     """
     try:
         yield

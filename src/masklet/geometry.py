@@ -1,4 +1,4 @@
-"""Pixels of a picture to the model's square frame, and back."""
+"""Conversion between pixels of an image and the square input of the model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from masklet.types import Size
 
 
 def points_to_model(points: Float[np.ndarray, "n 2"], size: Size, image_size: int) -> Float[np.ndarray, "n 2"]:
-    """(x, y) in the pixels of a picture of ``size`` (height, width) to pixels of the square frame of ``image_size``.
+    """Scale (x, y) points from an image of ``size`` (height, width) to the square input of side ``image_size``.
 
-    The picture is stretched to the square, each axis by its own factor (paper appendix C).
+    The aspect ratio is not preserved: each axis has its own factor (paper appendix C).
     """
     height, width = size
     scale = np.array([image_size / width, image_size / height], np.float64)
@@ -23,14 +23,14 @@ def points_to_model(points: Float[np.ndarray, "n 2"], size: Size, image_size: in
 
 
 def resize_to_square(pixels: Float[Tensor, "b c h w"], image_size: int) -> Float[Tensor, "b c s s"]:
-    """Resize to the square frame, bilinear with antialiasing."""
+    """Resize images to a square of side ``image_size``, bilinear with antialiasing."""
     return F.interpolate(pixels, (image_size, image_size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def mask_to_model(mask: Bool[Tensor, "b 1 h w"], image_size: int) -> Float[Tensor, "b 1 s s"]:
-    """A mask of a picture to the square frame: 1 where at least half of the area is inside, else 0.
+    """Resize masks to the square input: 1 where at least half of a pixel's area is covered, else 0.
 
-    A mask so thin that nothing of it would be left keeps the place of its greatest coverage: only an empty one becomes
+    A mask too thin to cover half of any pixel keeps the pixel with the largest coverage, so only empty masks become
     empty.
     """
     coverage = resize_to_square(mask.float(), image_size)
@@ -39,5 +39,5 @@ def mask_to_model(mask: Bool[Tensor, "b 1 h w"], image_size: int) -> Float[Tenso
 
 
 def logits_to_image(logits: Float[Tensor, "b n s s"], size: Size) -> Float[Tensor, "b n h w"]:
-    """Mask logits of the square frame to a picture of ``size`` (height, width), bilinear."""
+    """Resize mask logits from the square input to an image of ``size`` (height, width), bilinear."""
     return F.interpolate(logits, size, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Values at the public edge: numpy arrays, RGB uint8 pictures, pixel coordinates (x, y), sizes (height, width)."""
+"""Values of the public API: numpy arrays, RGB uint8 images, pixel coordinates (x, y), sizes (height, width)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from pycocotools import mask as coco
 from masklet.errors import FormatError, PromptError, UnknownObjectError
 
 ObjectId = int
-"""Objects are named by positive integers, so that a label map (0 = background) can hold them."""
+"""Objects are identified by positive integers, so that a label map (0 = background) can hold them."""
 
 MAX_LABEL = 65535
-"""The highest object id that a label map can hold."""
+"""Highest object id that a label map can hold."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 RgbImage = UInt8[np.ndarray, "h w 3"]
+
 Region = Bool[np.ndarray, "h w"]
-"""The pixels of one mask."""
+"""Boolean mask of one image region."""
 
 Source = Literal["manual", "assisted", "automatic"]
 
@@ -166,21 +167,21 @@ def _no_labels() -> Int64[np.ndarray, "0"]:
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What a person says about one object on one frame: clicks, a box, a mask (paper section 4), or that it is absent.
+    """Prompts for one object on one frame: clicks, a box or a mask (paper section 4), or the fact that it is absent.
 
-    Build it with `click`, `from_box`, `from_mask` or `absent` and add clicks with `and_click`. A mask is the truth and
-    stands alone; to correct a mask, prompt the same frame again with clicks. Arrays that are given are copied; a single
-    point may be given as (2,).
+    Build them with `click`, `from_box`, `from_mask` or `absent` and add clicks with `and_click`. A mask is taken as the
+    correct output and cannot be combined with other prompts; to correct it, prompt the same frame again with clicks.
+    Arrays are copied; a single point may have shape (2,).
 
     Attributes:
-        points: (n, 2) float32, (x, y) in pixels; the centre of the top-left pixel is (0, 0).
+        points: (n, 2) float32, (x, y) in pixels; the center of the top-left pixel is (0, 0).
         labels: (n,) int64, 1 for a positive click, 0 for a negative one.
         box: (4,) float32, (x0, y0, x1, y1) in pixels, or None.
-        mask: (h, w) bool at the size of the picture, or None; all False where the object is absent.
+        mask: (h, w) bool at the size of the image, or None; all False if the object is absent.
 
     Raises:
-        PromptError: values that are not finite, points of another shape, labels other than 0 and 1, an inverted or
-            empty box, a mask together with clicks or a box, or nothing at all.
+        PromptError: non-finite values, points of another shape, labels other than 0 and 1, an inverted or empty box, a
+            mask combined with clicks or a box, or no prompt at all.
     """
 
     points: Float32[np.ndarray, "n 2"] = field(default_factory=_no_points)
@@ -193,8 +194,8 @@ class Prompts:
         if len(points) != len(labels):
             raise PromptError(f"expected one label for each point, got {len(points)} points and {len(labels)} labels")
         if not np.isin(labels, (0, 1)).all():
-            told = ", ".join(f"{label:g}" for label in np.unique(labels).tolist())
-            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got [{told}]")
+            listed = ", ".join(f"{label:g}" for label in np.unique(labels).tolist())
+            raise PromptError(f"labels must be 1 (positive) or 0 (negative), got [{listed}]")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels.astype(np.int64))
         if self.box is not None:
@@ -202,53 +203,55 @@ class Prompts:
         if self.mask is not None:
             object.__setattr__(self, "mask", _checked_mask(self.mask))
             if len(points) or self.box is not None:
-                raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks")
+                raise PromptError(
+                    "a mask cannot be combined with clicks or a box: prompt with the mask first, then with clicks"
+                )
         elif not len(points) and self.box is None:
             raise PromptError("expected a click, a box or a mask, got none of them")
 
     @classmethod
     def click(cls, x: float, y: float, *, positive: bool = True) -> Prompts:
-        """One click at (x, y)."""
+        """Create one click at (x, y) in pixels."""
         return cls(_floats([[x, y]], "points"), np.array([int(positive)]))
 
     @classmethod
     def from_box(cls, x0: float, y0: float, x1: float, y1: float) -> Prompts:
-        """A box from its top-left to its bottom-right corner."""
+        """Create a box from its top-left and bottom-right corners, in pixels."""
         return cls(box=_floats([x0, y0, x1, y1], "box"))
 
     @classmethod
     def from_mask(cls, mask: Bool[np.ndarray, "h w"]) -> Prompts:
-        """A mask at the size of the picture; any numeric array works, values other than 0 are inside.
+        """Create a mask prompt at the size of the image from any numeric array; non-zero values are inside.
 
         Raises:
-            PromptError: it is empty, or no mask.
+            PromptError: the mask is empty, not 2-D, or not numeric.
         """
-        said = cls(mask=mask)
-        if said.is_absent:
-            raise PromptError("mask is empty: at least one pixel must be inside (where the object is absent say that)")
-        return said
+        prompts = cls(mask=mask)
+        if prompts.is_absent:
+            raise PromptError("mask is empty: expected at least one pixel inside (for an absent object use absent())")
+        return prompts
 
     @classmethod
     def absent(cls, size: Size) -> Prompts:
-        """The object is not on this frame of ``size`` (height, width), and is not followed beyond it.
+        """Mark the object as absent on this frame of ``size`` (height, width); it is not tracked beyond it.
 
-        A pass shows it again where it is prompted again, or, with a memory policy that asks for likeness
-        (``memory="auto"``), where it looks like itself. What a pass the other way said stays.
+        The object reappears where it is prompted again, or, with a memory policy that compares appearance
+        (``memory="auto"``), where its appearance matches. Results tracked in the other direction are unchanged.
 
         Raises:
-            PromptError: the size is not two positive whole numbers.
+            PromptError: the size is not two positive integers.
         """
         if np.shape(size) != (2,) or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
-            raise PromptError(f"expected a size (height, width) in whole pixels, got {size!r}")
+            raise PromptError(f"expected a size (height, width) in integer pixels, got {size!r}")
         return cls(mask=np.zeros(size, bool))
 
     @property
     def is_absent(self) -> bool:
-        """Whether they say that the object is not on this frame."""
+        """Whether the prompts mark the object as absent on this frame."""
         return self.mask is not None and not self.mask.any()
 
     def and_click(self, x: float, y: float, *, positive: bool = True) -> Prompts:
-        """The same prompts with one more click."""
+        """Return the prompts with one more click at (x, y) in pixels."""
         point = _floats([[x, y]], "points")
         return replace(self, points=np.concatenate([self.points, point]), labels=np.append(self.labels, int(positive)))
 
@@ -316,21 +319,21 @@ class Prompts:
         )
 
     def check_inside(self, size: Size) -> None:
-        """Raise `PromptError` unless every click, the box and the mask fit a picture of ``size`` (height, width)."""
+        """Raise `PromptError` unless every click, the box and the mask fit an image of ``size`` (height, width)."""
         height, width = size
         if self.mask is not None and self.mask.shape != (height, width):
             raise PromptError(
-                f"expected a mask of {width}x{height} pixels (the picture's size), "
+                f"expected a mask of {width}x{height} pixels (the size of the image), "
                 f"got {self.mask.shape[1]}x{self.mask.shape[0]}"
             )
         for x, y in self.points.tolist():
             if not (0 <= x <= width and 0 <= y <= height):
-                raise PromptError(f"click ({x:g}, {y:g}) is outside the picture of {width}x{height} pixels")
+                raise PromptError(f"click ({x:g}, {y:g}) is outside the image of {width}x{height} pixels")
         if self.box is not None:
             x0, y0, x1, y1 = self.box.tolist()
             if min(x0, y0) < 0 or x1 > width or y1 > height:
                 raise PromptError(
-                    f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) is not inside the picture of {width}x{height} pixels"
+                    f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) is not inside the image of {width}x{height} pixels"
                 )
 
 
@@ -388,9 +391,9 @@ def _json_mask(
 
 def _floats(values: object, what: str) -> Float32[np.ndarray, "..."]:
     try:
-        array = np.array(values, dtype=np.float32)  # a copy: the caller goes on using theirs
+        array = np.array(values, dtype=np.float32)  # a copy, independent of the caller's array
     except (TypeError, ValueError, OverflowError):
-        raise PromptError(f"{what} must be numbers, got {values!r}") from None
+        raise PromptError(f"{what} must be numbers, got {reprlib.repr(values)}") from None
     if not np.isfinite(array).all():
         raise PromptError(f"{what} must be finite numbers, got {array.tolist()}")
     return array
@@ -401,7 +404,7 @@ def _checked_points(values: object) -> Float32[np.ndarray, "n 2"]:
     if not points.size:
         return _no_points()
     if points.shape != (2,) and (points.ndim != 2 or points.shape[1] != 2):
-        raise PromptError(f"expected points of shape (n, 2), x and y of each, got {points.shape}")
+        raise PromptError(f"expected points of shape (n, 2), (x, y) for each, got {points.shape}")
     return points.reshape(-1, 2)
 
 
@@ -419,7 +422,7 @@ def _checked_mask(values: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "h w"]:
     try:
         mask = np.asarray(values)
     except ValueError:
-        raise PromptError("expected a mask of shape (height, width), got rows of several lengths") from None
+        raise PromptError("expected a mask of shape (height, width), got rows of different lengths") from None
     if mask.ndim != 2:
         raise PromptError(f"expected a mask of shape (height, width), got {mask.shape}")
     if mask.dtype.kind not in "biuf":
@@ -431,14 +434,14 @@ def _checked_mask(values: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "h w"]:
 
 @dataclass(frozen=True, eq=False)
 class MaskSet:
-    """Masks of one picture, with their scores; indexing with ints, a slice or a bool array filters all fields as one.
+    """Masks of one image with their scores; indexing with integers, a slice or a bool array filters all fields at once.
 
     Attributes:
-        masks: (n, h, w) bool at the size of the picture.
-        iou: (n,) float32, the model's own estimate of each mask's IoU with the truth, 0 to 1.
-        stability: (n,) float32 or None: IoU of the mask at a stricter and at a looser threshold.
+        masks: (n, h, w) bool at the size of the image.
+        iou: (n,) float32, the IoU of each mask that the model predicts, 0 to 1.
+        stability: (n,) float32 or None: stability score, the IoU between the mask at a higher and at a lower threshold.
         boxes: (n, 4) float32 (x0, y0, x1, y1) or None.
-        low_res: (n, s, s) float32 mask logits at a quarter of the model's input size, or None; pass one as ``refine``.
+        low_res: (n, s, s) float32 mask logits at stride 4 of the model's input, or None; pass one as ``refine``.
     """
 
     masks: Bool[np.ndarray, "n h w"]
@@ -458,7 +461,7 @@ class MaskSet:
             chosen = np.array([int(index)])
         else:
             chosen = np.asarray(index)
-            chosen = chosen if chosen.size else chosen.astype(np.intp)  # an empty list would be of floats
+            chosen = chosen if chosen.size else chosen.astype(np.intp)  # an empty list becomes an array of floats
         return MaskSet(
             masks=self.masks[chosen],
             iou=self.iou[chosen],
@@ -469,7 +472,7 @@ class MaskSet:
 
     @property
     def best(self) -> MaskSet:
-        """The one mask with the highest predicted IoU, as a set of length 1."""
+        """The mask with the highest predicted IoU, as a set of length 1."""
         return self[int(np.argmax(self.iou))]
 
 
@@ -478,14 +481,14 @@ class FrameMasks:
     """The masks of all objects on one frame.
 
     Attributes:
-        frame_index: ordinal of the frame in its video, from 0.
-        object_ids: one id for each mask; an object appears from its first prompt on.
-        masks: (n, h, w) bool at the size of the frame; all False where the object is absent.
+        frame_index: index of the frame in its video, from 0.
+        object_ids: the object of each mask; an object appears from its first prompt on.
+        masks: (n, h, w) bool at the size of the frame; all False if the object is absent.
         presence: (n,) float32, probability that the object is visible, 0 to 1.
         iou: (n,) float32, predicted IoU of the mask, 0 to 1.
-        logits: (n, h, w) float32 mask logits at the size of the frame, only where they were asked for.
-        confidence: (n,) float32, probability that the mask is right (see `masklet.predict.confidence`), or None where
-            nobody tracked.
+        logits: (n, h, w) float32 mask logits at the size of the frame, if requested, else None.
+        confidence: (n,) float32, calibrated probability that the mask is correct (see `masklet.predict.confidence`),
+            or None on frames that were not tracked.
     """
 
     frame_index: int
@@ -500,7 +503,7 @@ class FrameMasks:
         return len(self.object_ids)
 
     def __getitem__(self, object_id: ObjectId) -> Bool[np.ndarray, "h w"]:
-        """The mask of one object.
+        """Return the mask of one object.
 
         Raises:
             UnknownObjectError: the object has no mask on this frame.
@@ -509,7 +512,7 @@ class FrameMasks:
         return mask
 
     def position(self, object_id: ObjectId) -> int:
-        """Where an object stands in the arrays; `UnknownObjectError` if it does not."""
+        """Return the row of an object in the arrays; raise `UnknownObjectError` if it has none."""
         try:
             return self.object_ids.index(object_id)
         except ValueError:
@@ -519,12 +522,12 @@ class FrameMasks:
             ) from None
 
     def label_map(self) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]:
-        """(h, w) object ids, 0 for background; where masks overlap, the object listed last is seen.
+        """Return an (h, w) label map: object ids, 0 for background; where masks overlap, the last object wins.
 
-        uint8 while every id is below 256, else uint16.
+        The map is uint8 if every id is below 256, else uint16.
 
         Raises:
-            FormatError: an id above 65535, which label maps do not hold.
+            FormatError: an id above 65535.
         """
         highest = max(self.object_ids, default=0)
         if highest > MAX_LABEL:
@@ -535,24 +538,23 @@ class FrameMasks:
         return labels
 
     def rles(self) -> dict[ObjectId, Rle]:
-        """The masks as run-length codes."""
+        """Encode the masks as RLE."""
         return {i: Rle.from_mask(mask) for i, mask in zip(self.object_ids, self.masks, strict=True)}
 
 
 @dataclass(frozen=True, eq=False)
 class Masklet:
-    """One object through a video: a mask and its scores for each frame where it was tracked or prompted.
+    """One object through a video: a mask and its scores for each frame on which it was tracked or prompted.
 
     Attributes:
-        object_id: the object.
         size: (height, width) of the video.
-        frames: frame index -> mask; a frame where the object is absent holds an empty mask.
+        frames: frame index -> mask; the mask is empty where the object is absent.
         presence: frame index -> probability that the object is visible, 0 to 1.
         iou: frame index -> predicted IoU, 0 to 1.
-        confidence: frame index -> probability that the mask is right, 0 to 1; only of frames where that is known.
-        prompted: the frames where a person prompted the object.
-        name: what the person calls the object, or "".
-        source: "manual" (drawn), "assisted" (prompted and tracked) or "automatic" (nobody prompted it).
+        confidence: frame index -> probability that the mask is correct, 0 to 1; only for tracked frames.
+        prompted: frames with prompts for the object.
+        name: user-defined name of the object, or "".
+        source: "manual" (drawn), "assisted" (prompted and tracked) or "automatic" (found without prompts).
         model: name of the model that tracked it, or "".
     """
 
@@ -570,11 +572,10 @@ class Masklet:
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Anything frames come from: a file, a folder, a camera, an array.
+    """A source of frames: a file, a folder, a camera or an array.
 
-    ``len()`` works where the number of frames is known and raises `TypeError` for a live stream; ``[i]`` works where
-    the source can seek and raises `TypeError` where it cannot. A frame is (h, w, 3) uint8 RGB; its index is the
-    ordinal of the decoded picture.
+    ``len()`` raises `TypeError` for a live stream, and ``[i]`` for a source that cannot seek. A frame is (h, w, 3)
+    uint8 RGB; its index counts decoded frames from 0.
     """
 
     @property
@@ -584,12 +585,12 @@ class FrameSource(Protocol):
 
     @property
     def fps(self) -> float | None:
-        """Nominal frames per second, or None where there is no such thing (a folder of pictures)."""
+        """Nominal frames per second, or None if there is no frame rate (a folder of images)."""
         ...
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Presentation time of every frame known so far, in seconds."""
+        """Presentation times of all frames known so far, in seconds."""
         ...
 
     def __len__(self) -> int: ...

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from masklet.model.attention import Attention, RotaryAttention
-from masklet.model.position import rotary_table, rotate
+from masklet.model.position import apply_rotary, rotary_table
 
 CPU = torch.device("cpu")
 
@@ -46,10 +46,10 @@ def test_rotary_attention(draw: torch.Generator) -> None:
     found = layer(q, k, v, (2, 3), 2)
     assert found.shape == (3, 6, 8)
     table = rotary_table(8, 2, 3, CPU)
-    turned_q = rotate(layer.q_proj(q[0]), table)
+    turned_q = apply_rotary(layer.q_proj(q[0]), table)
     for row in range(3):
         keys = layer.k_proj(k[row])
-        turned = torch.cat([rotate(keys[:6], table), rotate(keys[6:12], table), keys[12:]])
+        turned = torch.cat([apply_rotary(keys[:6], table), apply_rotary(keys[6:12], table), keys[12:]])
         torch.testing.assert_close(found[row], textbook(layer, turned_q, turned, layer.v_proj(v[row])))
 
 
@@ -60,5 +60,5 @@ def test_rotary_self_attention(draw: torch.Generator) -> None:
     table = rotary_table(8, 3, 2, CPU)
     found = layer(x, x, x, (3, 2))
     for row in range(2):
-        q, k = (rotate(project(x[row]), table) for project in (layer.q_proj, layer.k_proj))
+        q, k = (apply_rotary(project(x[row]), table) for project in (layer.q_proj, layer.k_proj))
         torch.testing.assert_close(found[row], textbook(layer, q, k, layer.v_proj(x[row])))

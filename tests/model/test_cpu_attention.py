@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from masklet.model import cpu_attention
-from masklet.model.cpu_attention import average
+from masklet.model.cpu_attention import chunked_attention
 from masklet.model.layers import ONEDNN
 
 FEATURES = 32
@@ -32,7 +32,7 @@ MANY = cpu_attention.FEW_KEYS + 300
 def test_average(dtype: torch.dtype, keys: int, width: int) -> None:
     q, k, v = (t.to(dtype) for t in inputs(keys, width, 3))
     out = q.new_empty(len(q), width)
-    average(q, k, v, out=out)
+    chunked_attention(q, k, v, out=out)
     error = (out.double() - textbook(q, k, v)).norm() / textbook(q, k, v).norm()
     assert error < (2e-6 if dtype == torch.float32 else 0.02)
 
@@ -44,7 +44,7 @@ def test_by_sigmoid(spread: float) -> None:
     """Nearer to the truth than the softmax of scores that were rounded to bfloat16, wherever most scores lie."""
     q, k, v = (t.bfloat16() for t in inputs(MANY, 16, spread))
     out, expected = q.new_empty(len(q), 16), textbook(q, k, v)
-    assert cpu_attention._by_sigmoid(q, k, v, out)
+    assert cpu_attention._attention_by_sigmoid(q, k, v, out)
     assert (out.double() - expected).norm() / expected.norm() < 0.005
 
 
@@ -53,7 +53,7 @@ def test_by_sigmoid(spread: float) -> None:
 def test_by_exponential(spread: float) -> None:
     q, k, v = inputs(MANY, 16, spread)
     out, expected = q.new_empty(len(q), 16), textbook(q, k, v)
-    assert cpu_attention._by_exponential(q, k, v, out)
+    assert cpu_attention._attention_by_exponential(q, k, v, out)
     assert (out.double() - expected).norm() / expected.norm() < 2e-6
 
 
@@ -65,8 +65,8 @@ def test_large_scores_are_averaged_by_softmax(outlier: float) -> None:
         q, k, v = inputs(MANY, 16, 1)
         k[:, 0], q[rows, 0] = 1.0, outlier * size
         out = q.new_empty(len(q), 16)
-        assert not cpu_attention._by_exponential(q, k, v, out)
-        average(q, k, v, out=out)
+        assert not cpu_attention._attention_by_exponential(q, k, v, out)
+        chunked_attention(q, k, v, out=out)
         expected = textbook(q, k, v)
         assert (out.double() - expected).norm() / expected.norm() < 2e-5
 
@@ -77,9 +77,9 @@ def test_scores_out_of_reach() -> None:
     """Queries whose scores lie too far apart, above or below what the sample promised, are averaged by softmax."""
     for factor in (100.0, 0.0):
         q, k, v = (t.bfloat16() for t in inputs(MANY, 16, 100))
-        q[:: cpu_attention.SAMPLE] *= 0.0 if factor else 1.0
+        q[:: cpu_attention.SAMPLE_STRIDE] *= 0.0 if factor else 1.0
         q[1] *= factor  # never in the sample
         out = q.new_empty(len(q), 16)
-        assert not cpu_attention._by_sigmoid(q, k, v, out)
-        average(q, k, v, out=out)
+        assert not cpu_attention._attention_by_sigmoid(q, k, v, out)
+        chunked_attention(q, k, v, out=out)
         assert torch.equal(out, torch.softmax(q @ k.mT, dim=-1) @ v)

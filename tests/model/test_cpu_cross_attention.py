@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from masklet.model.attention import Attention
-from masklet.model.cpu_cross_attention import PictureToTokens, TokensToPicture
+from masklet.model.cpu_cross_attention import ImageToTokenAttention, TokenToImageAttention
 
 DIM, HEADS, INNER, PLACES = 16, 4, 32, 50
 FEW, MANY = 6, 9
@@ -37,18 +37,18 @@ def scene(pictures: int, prompts: int, tokens: int) -> tuple[Tensor, Tensor, Ten
 def test_it_is_the_same_attention(pictures: int, prompts: int, tokens: int) -> None:
     torch.manual_seed(0)
     image, placed, coded, words = scene(pictures, prompts, tokens)
-    there = TokensToPicture(DIM, HEADS, inner_dim=INNER).eval()
-    back = PictureToTokens(DIM, HEADS, inner_dim=INNER).eval()
+    there = TokenToImageAttention(DIM, HEADS, inner_dim=INNER).eval()
+    back = ImageToTokenAttention(DIM, HEADS, inner_dim=INNER).eval()
     torch.testing.assert_close(there(coded, placed, image), plain(there, coded, placed, image), atol=1e-5, rtol=1e-5)
-    seen = back.added(image, placed, coded, words)
+    seen = back.forward_residual(image, placed, coded, words)
     torch.testing.assert_close(seen, image + plain(back, placed, coded, words), atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_flow_through_it() -> None:
     torch.manual_seed(0)
     image, placed, coded, words = scene(1, 2, FEW)
-    there, back = TokensToPicture(DIM, HEADS, inner_dim=INNER), PictureToTokens(DIM, HEADS, inner_dim=INNER)
-    (there(coded, placed, image).sum() + back.added(image, placed, coded, words).square().sum()).backward()
+    there, back = TokenToImageAttention(DIM, HEADS, inner_dim=INNER), ImageToTokenAttention(DIM, HEADS, inner_dim=INNER)
+    (there(coded, placed, image).sum() + back.forward_residual(image, placed, coded, words).square().sum()).backward()
     assert all(weight.grad is not None for layer in (there, back) for weight in layer.parameters())
 
 
@@ -56,11 +56,11 @@ def test_gradients_flow_through_it() -> None:
 def test_bfloat16_is_as_near_to_float32_as_plain_attention() -> None:
     torch.manual_seed(0)
     image, placed, coded, words = scene(1, 3, FEW)
-    back = PictureToTokens(DIM, HEADS, inner_dim=INNER).eval()
+    back = ImageToTokenAttention(DIM, HEADS, inner_dim=INNER).eval()
     exact = plain(back, placed, coded, words)
     usual = Attention(DIM, HEADS, inner_dim=INNER).eval()
     usual.load_state_dict(back.state_dict())
     rough = [x.bfloat16() for x in (placed, coded, words)]
-    ours = back.bfloat16().added(torch.zeros_like(image).bfloat16(), *rough).float()
+    ours = back.bfloat16().forward_residual(torch.zeros_like(image).bfloat16(), *rough).float()
     theirs = usual.bfloat16()(*rough).float()
     assert (ours - exact).abs().mean() < 1.5 * (theirs - exact).abs().mean()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
-from masklet.model.key_mapping import recognize, released_names
+from masklet.model.key_mapping import infer_config, to_released_keys
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 
@@ -18,7 +18,7 @@ from masklet.model.sam2 import Sam2
 def test_recognizes_every_known_model(name: str) -> None:
     with torch.device("meta"):
         state = Sam2(PRESETS[name]).state_dict()
-    assert recognize(state) == PRESETS[name]
+    assert infer_config(state) == PRESETS[name]
 
 
 PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
@@ -32,13 +32,13 @@ OTHERS: dict[str, tuple[dict[str, Tensor], str]] = {
 @pytest.mark.parametrize(("tensors", "message"), OTHERS.values(), ids=OTHERS)
 def test_does_not_recognize_others(tensors: dict[str, Tensor], message: str) -> None:
     with pytest.raises(WeightsError, match=message):
-        recognize(tensors)
+        infer_config(tensors)
 
 
 def test_a_released_checkpoint_has_one_tensor_that_nobody_reads(assets: Path) -> None:
     file = assets / "golden" / "mini_sam2.1.pt"
     raw = torch.load(file, weights_only=True)["model"]
-    assert raw.keys() - released_names(raw).keys() == {"no_mem_pos_enc"}
+    assert raw.keys() - to_released_keys(raw).keys() == {"no_mem_pos_enc"}
 
 
 def test_two_position_codes_are_one_too_many() -> None:
@@ -48,7 +48,7 @@ def test_two_position_codes_are_one_too_many() -> None:
         "prompt_encoder.shared_embedding.positional_embedding": torch.ones(2, 4),
     }
     with pytest.raises(WeightsError, match="must be the same tensor"):
-        released_names(shared)
+        to_released_keys(shared)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_two_position_codes_are_one_too_many() -> None:
 )
 def test_names_of_the_transformers_layout(theirs: str, ours: str) -> None:
     named = {"vision_encoder.marks_the_layout": torch.zeros(1), theirs: torch.zeros(1)}
-    assert list(released_names(named))[1] == ours
+    assert list(to_released_keys(named))[1] == ours
 
 
 def test_point_codes_of_the_transformers_layout_are_split() -> None:
     table = torch.arange(8.0).reshape(4, 2)
-    tensors = released_names({"vision_encoder.x": torch.zeros(1), "prompt_encoder.point_embed.weight": table})
+    tensors = to_released_keys({"vision_encoder.x": torch.zeros(1), "prompt_encoder.point_embed.weight": table})
     rows = [tensors[f"sam_prompt_encoder.point_embeddings.{i}.weight"] for i in range(4)]
     assert torch.equal(torch.cat(rows), table)

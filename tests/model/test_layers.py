@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from masklet.model.layers import ACTIVATIONS, Activation, LayerNorm2d, Mlp, convolve, dense, pointwise
+from masklet.model.layers import ACTIVATIONS, Activation, LayerNorm2d, Mlp, fused_conv2d, linear, pointwise
 
 
 def test_layer_norm_over_channels() -> None:
@@ -31,17 +31,17 @@ def test_dense_and_convolutions_fast_and_plain(activation: Activation, dtype: to
 
     def results() -> list[torch.Tensor]:
         return [
-            dense(x, layer, activation),
-            dense(x, layer, plus=other),
+            linear(x, layer, activation),
+            linear(x, layer, residual=other),
             pointwise(maps, layer.weight[:, :, None, None], layer.bias, activation),
-            convolve(maps, conv, conv.weight, conv.bias, (1, 2), activation),
+            fused_conv2d(maps, conv, conv.weight, conv.bias, (1, 2), activation),
         ]
 
     with torch.inference_mode():
         fast = results()
     for found, expected in zip(fast, results(), strict=True):
         torch.testing.assert_close(found, expected, atol=near, rtol=near)
-    assert dense(x[:0], layer, activation).shape == (0, 3, 5, 4)
+    assert linear(x[:0], layer, activation).shape == (0, 3, 5, 4)
 
 
 def test_mlp_has_no_activation_at_the_end() -> None:

@@ -1,41 +1,46 @@
-"""A folder of graphs: its manifest with hashes and versions, written so that it appears whole, read as hostile."""
+"""Folders of graphs with a manifest of hashes and versions, written atomically and read as untrusted input."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import reprlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import msgspec
+
+from masklet.bounded_json import read_json
 from masklet.errors import OutputError, WeightsError
 from masklet.model.config import ModelConfig
 from masklet.model.metadata import config_from_json, config_to_json
 
 SCHEMA: Final = "1"
-"""Of the manifest and of what the graphs take and give; another schema means another masklet."""
+"""Version of the manifest and of the inputs and outputs of the graphs."""
 MANIFEST: Final = "masklet.json"
+WHAT: Final = "manifest of graphs"
 MAX_MANIFEST_BYTES: Final = 2**20
 MAX_FILE_BYTES: Final = 8 * 2**30
 FORMATS: Final = {"onnx": (".onnx",), "openvino": (".xml", ".bin")}
-"""Suffixes of the files of each graph."""
+"""Suffixes of the files of a graph, by format."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """One model as graphs in a folder.
+    """A model as a folder of graphs.
 
     Attributes:
-        folder: where it is.
+        folder: path of the folder.
         format: "onnx" or "openvino".
-        precision: number type of the weights, "float32" or "int8".
-        config: what the model is.
-        weights: SHA-256 of the weights the graphs were written from.
-        versions: of the packages that wrote it.
-        files: SHA-256 of each file.
+        precision: precision of the weights, "float32" or "int8".
+        config: configuration of the model.
+        weights: SHA-256 of the weights from which the graphs were written.
+        versions: versions of the packages that wrote the graphs.
+        files: SHA-256 of each file by name.
     """
 
     folder: Path
@@ -47,15 +52,15 @@ class Bundle:
     files: dict[str, str]
 
     def content(self, graph: str) -> list[bytes]:
-        """The files of a graph, as they were written.
+        """Read and verify the files of a graph.
 
         Raises:
-            WeightsError: a file is missing, unreadable or not the one that was written.
+            WeightsError: a file is missing, unreadable or has another hash.
         """
         return [self._read(graph + suffix) for suffix in FORMATS[self.format]]
 
     def check(self) -> None:
-        """Raise `WeightsError` unless all files are there and as they were written."""
+        """Raise `WeightsError` unless all files exist and have their hashes."""
         for name in self.files:
             self._read(name)
 
@@ -63,65 +68,69 @@ class Bundle:
         path = self.folder / name
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
-                raise WeightsError(f"{path} has more than {MAX_FILE_BYTES / 2**30:.0f} GiB: not a graph of masklet")
+                raise WeightsError(
+                    f"{path} has more than {MAX_FILE_BYTES / 2**30:.0f} GiB: too large for a graph of masklet"
+                )
             content = path.read_bytes()
         except OSError as error:
             raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
         if hashlib.sha256(content).hexdigest() != self.files.get(name):
-            raise WeightsError(f"{path} is not the file that {MANIFEST} describes (its SHA-256 differs): convert again")
+            raise WeightsError(f"{path} does not match its SHA-256 in {MANIFEST}: convert the weights again")
         return content
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a path is a folder of graphs."""
+    """Return whether a path is a folder of graphs."""
     return (path / MANIFEST).is_file()
 
 
+class _Manifest(msgspec.Struct):
+    """Content of `MANIFEST`; ``model`` is checked by `config_from_json`."""
+
+    format: Literal["onnx", "openvino"]
+    precision: Literal["float32", "int8"]
+    model: dict[str, Any]
+    weights: str
+    versions: dict[str, str]
+    files: dict[str, str]
+
+
 def read_bundle(folder: Path) -> Bundle:
-    """The manifest of a folder; its graphs are read, and checked, when they are needed.
+    """Read the manifest of a folder of graphs; the graphs are read and verified when they are used.
 
     Raises:
-        WeightsError: no such folder, a manifest that is unreadable, of another schema, or not one of ours.
+        WeightsError: no such folder, or a manifest that is unreadable, invalid or of another schema.
     """
     path = folder / MANIFEST
-    try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise WeightsError(f"{path} is too large for a manifest of masklet")
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise WeightsError(f"{path} is not JSON") from None
-    schema = values.get("schema") if isinstance(values, dict) else None
-    if schema != SCHEMA:
-        raise WeightsError(
-            f"{folder} has graphs of schema {str(schema)[:16]!r}, this masklet expects {SCHEMA!r}: convert again"
-        )
-    texts = {name: _text(path, values, name) for name in ("format", "precision", "weights")}
-    if texts["format"] not in FORMATS or texts["precision"] not in ("float32", "int8"):
-        raise WeightsError(f"{path}: unknown format {texts['format'][:32]!r} or precision {texts['precision'][:32]!r}")
+    document = read_json(path, dict[str, Any], what=WHAT, max_bytes=MAX_MANIFEST_BYTES, error=WeightsError)
+    if document.get("schema") != SCHEMA:
+        schema = reprlib.repr(document.get("schema"))
+        raise WeightsError(f"{folder} has graphs of schema {schema}, expected {SCHEMA!r}: convert the weights again")
+    manifest = read_json(path, _Manifest, what=WHAT, max_bytes=MAX_MANIFEST_BYTES, error=WeightsError)
     return Bundle(
         folder=folder,
-        config=config_from_json(json.dumps(values.get("model"))),
-        versions=_texts(path, values, "versions"),
-        files=_texts(path, values, "files"),
-        **texts,
+        format=manifest.format,
+        precision=manifest.precision,
+        config=config_from_json(json.dumps(manifest.model)),
+        weights=manifest.weights,
+        versions=manifest.versions,
+        files=manifest.files,
     )
 
 
 def write_bundle(bundle: Bundle, write: Callable[[Path], None], *, overwrite: bool = False) -> Bundle:
-    """Fill a folder that appears only when all is in it.
+    """Write a folder of graphs atomically.
 
     Args:
-        bundle: what its manifest will say; ``files`` are found.
-        write: puts the graphs into the folder it is given.
-        overwrite: take the place of a folder of graphs that is there already.
+        bundle: content of the manifest, without ``files``.
+        write: writes the graphs into the folder that it is given.
+        overwrite: replace an existing folder of graphs.
 
     Returns:
-        The same with the files' hashes.
+        The bundle with the hashes of its files.
 
     Raises:
-        OutputError: it cannot be written, or something is there already.
+        OutputError: the folder exists or cannot be written.
     """
     folder = bundle.folder
     check_target(folder, overwrite=overwrite)
@@ -152,7 +161,7 @@ def write_bundle(bundle: Bundle, write: Callable[[Path], None], *, overwrite: bo
 
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` unless a folder of graphs may be written there."""
+    """Raise `OutputError` unless a folder of graphs may be written at a path."""
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_dir() and not any(folder.iterdir()):
@@ -160,18 +169,4 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
     if not is_bundle(folder):
         raise OutputError(f"{folder} exists and is not a folder of graphs that masklet wrote")
     if not overwrite:
-        raise OutputError(f"{folder} exists already (--overwrite replaces it)")
-
-
-def _text(path: Path, values: dict[str, Any], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str):
-        raise WeightsError(f"{path}: {name} must be a text, got {type(value).__name__}")
-    return value
-
-
-def _texts(path: Path, values: dict[str, Any], name: str) -> dict[str, str]:
-    value = values.get(name)
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise WeightsError(f"{path}: {name} must be an object of texts")
-    return dict(value)
+        raise OutputError(f"{folder} already exists (use --overwrite to replace it)")

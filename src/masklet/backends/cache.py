@@ -1,4 +1,4 @@
-"""Graphs written once and kept on this machine, under the user's cache folder; whatever is damaged is written again."""
+"""Cache of converted graphs in the user's cache folder; damaged entries are written again."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from masklet.backends.bundle import SCHEMA, Bundle, read_bundle
 from masklet.errors import WeightsError
 
 CODE: Final = ("backends", "model", "geometry.py")
-"""What of masklet decides what is in a graph."""
+"""Source files of masklet that determine the content of graphs."""
 
 
 def cache_folder() -> Path:
-    """Where graphs are kept: ``$XDG_CACHE_HOME/masklet/graphs`` or its like on this system."""
+    """Return the folder of the cache: ``$XDG_CACHE_HOME/masklet/graphs`` or its equivalent on this system."""
     home = Path.home()
-    usual = {"Darwin": home / "Library" / "Caches", "Windows": home / "AppData" / "Local"}
-    base = os.environ.get("XDG_CACHE_HOME") or usual.get(platform.system(), home / ".cache")
+    defaults = {"Darwin": home / "Library" / "Caches", "Windows": home / "AppData" / "Local"}
+    base = os.environ.get("XDG_CACHE_HOME") or defaults.get(platform.system(), home / ".cache")
     return Path(base) / "masklet" / "graphs"
 
 
 def cached_path(wanted: Bundle, *more: str) -> Path:
-    """Where graphs like these are kept: a name for their model, form, number type, versions and our own code.
+    """Return the cache path for graphs; it depends on model, format, precision, versions and the code of masklet.
 
     Args:
-        wanted: what they are.
-        more: whatever else decides what is in them.
+        wanted: description of the graphs.
+        more: further strings on which the content of the graphs depends.
     """
-    parts = [SCHEMA, wanted.format, wanted.precision, wanted.weights, repr(wanted.config), _code(), *more]
+    parts = [SCHEMA, wanted.format, wanted.precision, wanted.weights, repr(wanted.config), _code_hash(), *more]
     parts += [f"{name} {version}" for name, version in sorted(wanted.versions.items())]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return cache_folder() / f"{wanted.config.full_name}-{wanted.config.image_size}-{wanted.format}-{key[:20]}"
 
 
 def read_intact_bundle(folder: Path) -> Bundle | None:
-    """The graphs kept in a folder, or None where there are none or any file of them is damaged."""
+    """Read and verify a folder of graphs; return None if it does not exist or a file is damaged."""
     try:
         bundle = read_bundle(folder)
         bundle.check()
@@ -49,18 +49,18 @@ def read_intact_bundle(folder: Path) -> Bundle | None:
 
 
 @lru_cache(maxsize=1)
-def _code() -> str:
-    """A hash of our own source."""
+def _code_hash() -> str:
+    """Return a hash of the source code that writes graphs."""
     package = Path(str(files("masklet")))
     sources = [path for name in CODE for path in sorted((package / name).rglob("*.py")) or [package / name]]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file.
+    """Compute the SHA-256 of a weight file.
 
     Raises:
-        WeightsError: it cannot be read.
+        WeightsError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:

@@ -1,8 +1,10 @@
-"""A model whose verbs are graphs that another run time computes: tensors to arrays and back, nothing more."""
+"""A model whose methods are graphs that another runtime executes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -15,16 +17,41 @@ from masklet.model.config import ModelConfig
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 
 Run = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]
-"""Computes a graph: its name and inputs to its outputs."""
+"""Runs a graph, given by name, on named inputs and returns its outputs in order."""
+
+RunGraph = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
+"""Runs one compiled graph on named inputs and returns its outputs in order."""
+
+
+class GraphRunner:
+    """Runs graphs by name: compiles each on first use, and runs it in one thread at a time.
+
+    Different graphs may run concurrently.
+
+    Args:
+        compile_graph: compiles the graph of a name.
+    """
+
+    def __init__(self, compile_graph: Callable[[str], RunGraph]) -> None:
+        self._compile = compile_graph
+        self._compiled: dict[str, RunGraph] = {}
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+
+    def __call__(self, graph: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run a graph."""
+        with self._locks[graph]:
+            if graph not in self._compiled:
+                self._compiled[graph] = self._compile(graph)
+            return self._compiled[graph](inputs)
 
 
 class GraphModel:
-    """Satisfies `masklet.backends.protocol.Model`. Tensors lie in main memory, and arrays share it with them.
+    """Model (`masklet.backends.protocol.Model`) on a runtime for graphs; its tensors are on the CPU, in float32.
 
     Attributes:
-        config: what the model is; its ``image_size`` is the only one.
-        backend: what computes it, such as "onnx" or "openvino int8".
-        run: computes a graph.
+        config: configuration of the model; ``image_size`` is fixed.
+        backend: runtime and precision, such as "onnx" or "openvino int8".
+        run: runs a graph.
     """
 
     device: Final = torch.device("cpu")
@@ -37,11 +64,11 @@ class GraphModel:
         self._signatures = signatures(config)
 
     def encode_image(self, pixels: Float[Tensor, "b 3 s s"]) -> ImageFeatures:
-        """See a picture."""
+        """Encode images; see `Sam2.encode_image`."""
         return ImageFeatures(*self._run("encode_image", pixels=pixels))
 
     def condition(self, features: ImageFeatures, memory: MemoryTokens | None) -> ImageFeatures:
-        """Look at a picture with the memory of ``b`` objects; None means that there is nothing to remember."""
+        """Condition features on the memories of ``b`` objects; see `Sam2.condition`."""
         if memory is None:
             return features.with_embedding(*self._run("condition_empty", embedding=features.embedding))
         count = memory.maps.shape[1]
@@ -60,7 +87,7 @@ class GraphModel:
         return features.with_embedding(*conditioned)
 
     def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
-        """Answer the prompts of ``b`` objects on a conditioned picture with four candidates each."""
+        """Predict four candidate masks for the prompts of ``b`` objects; see `Sam2.decode`."""
         points, labels, mask = prompts.points, prompts.labels, prompts.mask_logits
         count = max(len(points), len(features.embedding))
         if not points.shape[1]:
@@ -81,18 +108,18 @@ class GraphModel:
     def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
-        """As `decode`, with masks only for those prompts where one of candidates 1 to 3 promises ``min_iou``."""
-        answer = self.decode(features, prompts)
-        rows = (answer.iou[:, 1:] >= min_iou).any(dim=1).nonzero()[:, 0]
-        return rows, answer.logits[rows], answer.iou
+        """Predict masks only for prompts with a high predicted IoU; see `Sam2.decode_above_iou`."""
+        prediction = self.decode(features, prompts)
+        rows = (prediction.iou[:, 1:] >= min_iou).any(dim=1).nonzero()[:, 0]
+        return rows, prediction.logits[rows], prediction.iou
 
     def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
-        """Take the user's mask as the answer; only its object pointer is computed."""
+        """Return the user's mask as the output mask; see `Sam2.use_mask_as_output`."""
         skips = {"stride8": features.stride8, "stride4": features.stride4}
         return ChosenMask(*self._run("use_mask_as_output", embedding=features.embedding, **skips, mask=mask))
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
-        """Remember ``b`` masks on an unconditioned picture."""
+        """Encode the masks of ``b`` objects to spatial memories; see `Sam2.encode_memory`."""
         (memory,) = self._run(
             "encode_memory",
             embedding=features.embedding,
@@ -102,16 +129,16 @@ class GraphModel:
         )
         return memory
 
-    def _run(self, graph: str, **given: Tensor) -> list[Tensor]:
-        """Compute a graph; where objects are in pictures of their own, one row after the other."""
+    def _run(self, graph: str, **inputs: Tensor) -> list[Tensor]:
+        """Run a graph; if each object has its own image, run it row by row."""
         axes = self._signatures[graph].inputs
-        shared = [name for name in given if axes[name][0] == 1]
-        rows = max((len(given[name]) for name in shared), default=1)
+        shared = [name for name in inputs if axes[name][0] == 1]
+        rows = max((len(inputs[name]) for name in shared), default=1)
         if rows > 1:
             parts = [
-                self._run(graph, **{name: t[row : row + 1] if len(t) > 1 else t for name, t in given.items()})
+                self._run(graph, **{name: t[row : row + 1] if len(t) > 1 else t for name, t in inputs.items()})
                 for row in range(rows)
             ]
             return [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
-        arrays = {name: np.ascontiguousarray(t.numpy(force=True)) for name, t in given.items()}
+        arrays = {name: np.ascontiguousarray(t.numpy(force=True)) for name, t in inputs.items()}
         return [torch.from_numpy(array) for array in self.run(graph, arrays)]

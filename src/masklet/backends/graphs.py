@@ -1,7 +1,7 @@
-"""The five verbs as functions of plain tensors, ready to be written down as graphs: what each takes and gives.
+"""The methods of the model as modules on named tensors that can be exported as graphs, and their signatures.
 
-A graph knows no None and no lists: absent points are points with the label -1, an absent mask is one that `has_mask`
-denies, and "nothing is remembered" is a graph of its own.
+Graphs have no optional inputs: missing points have the label -1, a missing mask has ``has_mask`` False, and
+conditioning without memory is a separate graph.
 """
 
 from __future__ import annotations
@@ -20,155 +20,156 @@ from masklet.model.sam2 import MEMORY_BIAS, MEMORY_SCALE, Sam2
 from masklet.model.tensors import ImageFeatures, MemoryTokens
 
 NO_POINT: Final = -1
-"""Label of a point that is not there; a graph is given at least one point for each object."""
+"""Label of a missing point; a graph gets at least one point per object."""
 
 Axis = int | str
-"""A length, or the name of one that may vary."""
+"""Length of an axis, or the name of a dynamic axis."""
 
-LENGTHS: Final = {"pictures": 2, "objects": 3, "maps": 4, "pointers": 5, "points": 6}
-"""Axes that vary, with the lengths they have while a graph is written: all different, none 1, so that none is lost."""
+LENGTHS: Final = {"images": 2, "objects": 3, "maps": 4, "pointers": 5, "points": 6}
+"""Dynamic axes with their lengths during export: all different and none 1, so that the exporter merges none."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a graph takes and gives, by name and in order.
+    """Inputs and outputs of a graph, by name and in order.
 
     Attributes:
         inputs: axes of each input.
         outputs: names of the outputs.
-        number_types: of the inputs that are not float32.
+        dtypes: dtypes of inputs that are not float32.
     """
 
     inputs: dict[str, tuple[Axis, ...]]
     outputs: tuple[str, ...]
-    number_types: dict[str, torch.dtype]
+    dtypes: dict[str, torch.dtype]
 
     def example(self) -> dict[str, Tensor]:
-        """Inputs of the right shapes and number types, all zero."""
+        """Create example inputs of zeros."""
         return {
             name: torch.zeros(
                 [LENGTHS[axis] if isinstance(axis, str) else axis for axis in axes],
-                dtype=self.number_types.get(name, torch.float32),
+                dtype=self.dtypes.get(name, torch.float32),
             )
             for name, axes in self.inputs.items()
         }
 
 
-class Verb(nn.Module):
-    """A function from named tensors to a tuple of tensors."""
+class GraphModule(nn.Module):
+    """A method of the model as a function from named tensors to a tuple of tensors."""
 
     def __init__(self, model: Sam2) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
         raise NotImplementedError
 
 
-class EncodeImage(Verb):
-    """Pixels to features."""
+class EncodeImage(GraphModule):
+    """`Sam2.encode_image`."""
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        features = self.model.encode_image(given["pixels"])
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        features = self.model.encode_image(inputs["pixels"])
         return features.embedding, features.stride8, features.stride4
 
 
-class Condition(Verb):
-    """One picture, seen with the memory of each object."""
+class Condition(GraphModule):
+    """`Sam2.condition` of one image with the memory of each object."""
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        slots = given["map_slots"]
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        slots = inputs["map_slots"]
         slots = torch.where(slots < 0, slots + self.model.config.memory_frames, slots)
-        scale = torch.cat([given["map_scale"], given["pointer_scale"]], dim=1)
-        memory = MemoryTokens(given["maps"], slots, given["pointers"], given["pointer_times"], scale)
-        return (self.model.condition(_features(given), memory).embedding,)
+        scale = torch.cat([inputs["map_scale"], inputs["pointer_scale"]], dim=1)
+        memory = MemoryTokens(inputs["maps"], slots, inputs["pointers"], inputs["pointer_times"], scale)
+        return (self.model.condition(_features(inputs), memory).embedding,)
 
 
-class ConditionEmpty(Verb):
-    """Pictures, seen with nothing to remember."""
+class ConditionEmpty(GraphModule):
+    """`Sam2.condition` without memory."""
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        return (self.model.condition(_features(given), None).embedding,)
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        return (self.model.condition(_features(inputs), None).embedding,)
 
 
-class Decode(Verb):
-    """Four candidates for each object; a row of the embedding for each."""
+class Decode(GraphModule):
+    """`Sam2.decode` with one row of the embedding per object."""
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        features, labels = _features(given), given["labels"]
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        features, labels = _features(inputs), inputs["labels"]
         config, encoder = self.model.config, self.model.sam_prompt_encoder
-        mask = given["mask_logits"].clamp(-config.refine_limit, config.refine_limit)
-        has_mask = given["has_mask"][:, None, None, None]
+        mask = inputs["mask_logits"].clamp(-config.refine_limit, config.refine_limit)
+        has_mask = inputs["has_mask"][:, None, None, None]
         if config.draw_prompts:
-            over, fresh = (draw_prompts(given["points"], labels, start, features.image_size) for start in (mask, None))
-            mask = torch.where(has_mask, over, fresh)
+            with_mask, without_mask = (
+                draw_prompts(inputs["points"], labels, start, features.image_size) for start in (mask, None)
+            )
+            mask = torch.where(has_mask, with_mask, without_mask)
             has_mask = has_mask | (labels != NO_POINT).any(dim=1)[:, None, None, None]
         dense = torch.where(has_mask, encoder.dense(mask, features.grid), encoder.dense(None, features.grid))
-        sparse = encoder.sparse(given["points"], labels.clamp(min=0), features.image_size)
-        real = F.pad(labels != NO_POINT, (0, 1))[..., None]
-        sparse = torch.where(real, sparse, encoder.not_a_point_embed.weight)
-        image_code = encoder.pe_layer.grid(*features.grid)
+        sparse = encoder.sparse(inputs["points"], labels.clamp(min=0), features.image_size)
+        valid = F.pad(labels != NO_POINT, (0, 1))[..., None]
+        sparse = torch.where(valid, sparse, encoder.not_a_point_embed.weight)
+        image_pe = encoder.pe_layer.grid(*features.grid)
         skips = (features.stride8, features.stride4)
-        answer = self.model.answer(features.embedding + dense, image_code, sparse, skips)
-        return answer.logits, answer.iou, answer.pointers, answer.object_score
+        prediction = self.model.decode_encoded(features.embedding + dense, image_pe, sparse, skips)
+        return prediction.logits, prediction.iou, prediction.pointers, prediction.object_score
 
 
-class AdoptMask(Verb):
-    """The user's mask as logits, with its pointer and presence."""
+class UseMaskAsOutput(GraphModule):
+    """`Sam2.use_mask_as_output`."""
 
-    shrink: Tensor
+    downsample: Tensor
 
     def __init__(self, model: Sam2) -> None:
         super().__init__(model)
-        # Not every run time resizes with antialiasing; a product with what resizing makes of single pixels is the same.
+        # Not every runtime resizes with antialiasing; a product with the resized identity matrix is equivalent.
         size = model.config.image_size
         pixels = torch.eye(size)[None, None]
-        shrink = F.interpolate(pixels, (size // 4, size), mode="bilinear", antialias=True)[0, 0]
-        self.register_buffer("shrink", shrink)
+        downsample = F.interpolate(pixels, (size // 4, size), mode="bilinear", antialias=True)[0, 0]
+        self.register_buffer("downsample", downsample)
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        mask = given["mask"]
-        chosen = self.model.use_mask_as_output(_features(given, mask.shape[0]), mask)
-        logits = self.shrink @ (mask * MEMORY_SCALE + MEMORY_BIAS) @ self.shrink.T
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        mask = inputs["mask"]
+        chosen = self.model.use_mask_as_output(_features(inputs, mask.shape[0]), mask)
+        logits = self.downsample @ (mask * MEMORY_SCALE + MEMORY_BIAS) @ self.downsample.T
         return logits, chosen.iou, chosen.pointer, chosen.object_score
 
 
-class EncodeMemory(Verb):
-    """Masks on one picture to spatial memories."""
+class EncodeMemory(GraphModule):
+    """`Sam2.encode_memory` on one image."""
 
-    def forward(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        logits, prompted = given["logits"], given["prompted"][:, None, None, None]
-        features = _features(given, logits.shape[0])
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        logits, prompted = inputs["logits"], inputs["prompted"][:, None, None, None]
+        features = _features(inputs, logits.shape[0])
         full = logits_to_image(logits, (features.image_size, features.image_size))
         probability = torch.where(prompted, (full > 0).float(), full.sigmoid())
-        return (self.model.remember(features, probability, given["object_score"]),)
+        return (self.model.encode_memory_of_probability(features, probability, inputs["object_score"]),)
 
 
-def _features(given: dict[str, Tensor], count: int = -1) -> ImageFeatures:
-    """The features among the inputs; skip features that a verb is not given it does not look at.
+def _features(inputs: dict[str, Tensor], count: int = -1) -> ImageFeatures:
+    """Collect the image features among the inputs; missing skip features are unused.
 
     Args:
-        given: the inputs.
-        count: rows the embedding gets. OpenVINO (2026.4) adds one row to several wrongly where it fuses the sum into
-            a convolution.
+        count: number of rows to which the embedding is expanded. OpenVINO (2026.4) broadcasts wrongly in sums that it
+            fuses into a convolution.
     """
-    embedding = given["embedding"].expand(count, -1, -1, -1)
-    return ImageFeatures(embedding, given.get("stride8", embedding), given.get("stride4", embedding))
+    embedding = inputs["embedding"].expand(count, -1, -1, -1)
+    return ImageFeatures(embedding, inputs.get("stride8", embedding), inputs.get("stride4", embedding))
 
 
-VERBS: Final[dict[str, type[Verb]]] = {
+GRAPHS: Final[dict[str, type[GraphModule]]] = {
     "encode_image": EncodeImage,
     "condition": Condition,
     "condition_empty": ConditionEmpty,
     "decode": Decode,
-    "use_mask_as_output": AdoptMask,
+    "use_mask_as_output": UseMaskAsOutput,
     "encode_memory": EncodeMemory,
 }
 """Every graph by name."""
 
 
 def signatures(config: ModelConfig) -> dict[str, Signature]:
-    """What each graph of `VERBS` takes and gives for a model of this size."""
+    """What each graph of `GRAPHS` takes and gives for a model of this size."""
     side, dim = config.image_size, config.embed_dim
     grid, quarter = (side // 16, side // 16), (side // 4, side // 4)
     skips: dict[str, tuple[Axis, ...]] = {
@@ -200,9 +201,9 @@ def signatures(config: ModelConfig) -> dict[str, Signature]:
     answer = ("logits", "iou", "pointers", "object_score")
     chosen = ("logits", "iou", "pointer", "object_score")
     return {
-        "encode_image": Signature({"pixels": ("pictures", 3, side, side)}, ("embedding", "stride8", "stride4"), types),
+        "encode_image": Signature({"pixels": ("images", 3, side, side)}, ("embedding", "stride8", "stride4"), types),
         "condition": Signature(picture | memory, ("conditioned",), types),
-        "condition_empty": Signature({"embedding": ("pictures", dim, *grid)}, ("conditioned",), types),
+        "condition_empty": Signature({"embedding": ("images", dim, *grid)}, ("conditioned",), types),
         "decode": Signature(conditioned | skips | prompts, answer, types),
         "use_mask_as_output": Signature(picture | skips | {"mask": ("objects", 1, side, side)}, chosen, types),
         "encode_memory": Signature(picture | mask, ("memory",), types),

@@ -1,20 +1,18 @@
-"""Graphs on ONNX Runtime, with the execution providers that it has."""
+"""Models on ONNX Runtime with its execution providers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
 import torch
 
 from masklet.backends.bundle import Bundle
-from masklet.backends.graph_model import GraphModel
-from masklet.backends.sessions import Sessions
+from masklet.backends.graph_model import GraphModel, GraphRunner, RunGraph
 from masklet.errors import DeviceError, WeightsError, needs
 
 Provider = str | tuple[str, dict[str, Any]]
-"""An execution provider by ONNX Runtime's name or ours, alone or with its options."""
+"""Execution provider, by a name of ONNX Runtime or a short name, alone or with options."""
 
 SHORT_NAMES: Final = {
     "cpu": "CPUExecutionProvider",
@@ -28,17 +26,16 @@ SHORT_NAMES: Final = {
 
 
 def open_onnx(bundle: Bundle, providers: Sequence[Provider] = ()) -> GraphModel:
-    """A model on ONNX Runtime.
+    """Open a model on ONNX Runtime.
 
     Args:
-        bundle: graphs in the form ONNX.
-        providers: execution providers in the order of preference, the processor by default; what none of them can
-            compute, the processor does.
+        bundle: ONNX graphs.
+        providers: execution providers in order of preference, with the CPU as fallback.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
-        DeviceError: a provider that this installation does not have.
-        WeightsError: graphs that cannot be read.
+        DeviceError: a provider is not available in this installation.
+        WeightsError: a graph cannot be read.
     """
     with needs("onnx", 'backend="onnx"'):
         import onnxruntime  # noqa: PLC0415
@@ -47,17 +44,17 @@ def open_onnx(bundle: Bundle, providers: Sequence[Provider] = ()) -> GraphModel:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
 
-    def compile_graph(graph: str) -> Callable[[dict[str, np.ndarray]], list[np.ndarray]]:
+    def compile_graph(graph: str) -> RunGraph:
         (content,) = bundle.content(graph)
         try:
             session = onnxruntime.InferenceSession(content, options, providers=chosen)
         except Exception as error:
             line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WeightsError(f"ONNX Runtime cannot run {graph} of {bundle.folder}: {line}") from None
-        wanted = [node.name for node in session.get_inputs()]
-        return lambda given: session.run(None, {name: given[name] for name in wanted})
+        names = [node.name for node in session.get_inputs()]
+        return lambda inputs: session.run(None, {name: inputs[name] for name in names})
 
-    return GraphModel(bundle.config, Sessions(compile_graph), backend="onnx")
+    return GraphModel(bundle.config, GraphRunner(compile_graph), backend="onnx")
 
 
 def _providers(wanted: Sequence[Provider], available: Sequence[str]) -> list[Provider]:
@@ -67,8 +64,8 @@ def _providers(wanted: Sequence[Provider], available: Sequence[str]) -> list[Pro
         name = SHORT_NAMES.get(str(name).lower(), str(name))
         if name not in available:
             raise DeviceError(
-                f"ONNX Runtime has no {name[:64]} here (there is {', '.join(available)}): "
-                "install the build of onnxruntime that brings it"
+                f"ONNX Runtime has no {name[:64]} here (available: {', '.join(available)}): "
+                "install a build of onnxruntime that includes it"
             )
         chosen.append((name, *options) if options else name)  # type: ignore[arg-type]
     return [*chosen, SHORT_NAMES["cpu"]] if SHORT_NAMES["cpu"] not in chosen else chosen

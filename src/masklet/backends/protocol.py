@@ -1,4 +1,4 @@
-"""What tracking and segmenters need of a model, whatever runs it: a configuration and the five verbs."""
+"""Protocol of a model for tracking and segmentation: a configuration and five methods, on any runtime."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, Mem
 
 @runtime_checkable
 class Model(Protocol):
-    """Five pure verbs; see `masklet.model.sam2.Sam2`, which is one, for what each of them takes and gives."""
+    """Stateless model; see `masklet.model.sam2.Sam2`, which implements it, for arguments and results."""
 
     @property
     def config(self) -> ModelConfig:
-        """What the model is."""
+        """Configuration of the model."""
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors it takes and gives are."""
+        """Device of the input and output tensors."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number type of the features, memories and pointers it gives."""
+        """Dtype of features, memories and pointers."""
 
     def encode_image(self, pixels: Float[Tensor, "b 3 s s"]) -> ImageFeatures:
-        """See a picture."""
+        """Encode images."""
 
     def condition(self, features: ImageFeatures, memory: MemoryTokens | None) -> ImageFeatures:
-        """Look at a picture with the memory of ``b`` objects, or with none."""
+        """Condition the features of a frame on the memories of ``b`` objects, or on no memory."""
 
     def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
-        """Answer the prompts of ``b`` objects with four candidates each."""
+        """Predict four candidate masks for the prompts of ``b`` objects."""
 
     def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
-        """As `decode`, with masks only where one of candidates 1 to 3 promises ``min_iou``: rows, logits, all IoU."""
+        """Predict masks only for prompts with a high predicted IoU: their rows and logits, and the IoU of all."""
 
     def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
-        """Take the user's mask as the answer."""
+        """Return the user's mask as the output mask."""
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
-        """Remember ``b`` masks on a picture."""
+        """Encode the masks of ``b`` objects to spatial memories."""

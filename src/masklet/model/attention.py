@@ -1,4 +1,4 @@
-"""Attention between two sets of tokens, plain or with a rotary position code."""
+"""Multi-head attention, plain or with rotary position embedding (RoPE)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.cpu_attention import average
-from masklet.model.layers import dense, eager_cpu, matrix
-from masklet.model.position import rotary_table, rotate
+from masklet.model.cpu_attention import chunked_attention
+from masklet.model.layers import eager_cpu, fused_linear, linear
+from masklet.model.position import apply_rotary, rotary_table
 
-TURNED = 4096
-"""About so many tokens at a time get their rotary code, so that they stay in a processor's caches."""
+ROTARY_CHUNK_TOKENS = 4096
+"""Approximate number of tokens that are rotated at a time on a CPU, so that they stay in its caches."""
 
 
 class Attention(nn.Module):
     """Multi-head attention with separate projections of queries, keys and values.
 
     Args:
-        dim: features of queries and of the output.
-        num_heads: heads.
-        inner_dim: features inside, all heads together (default ``dim``).
-        key_dim: features of keys and values (default ``dim``).
+        dim: channels of queries and of the output.
+        num_heads: number of heads.
+        inner_dim: channels after projection, over all heads (default ``dim``).
+        key_dim: channels of keys and values (default ``dim``).
     """
 
     def __init__(self, dim: int, num_heads: int, *, inner_dim: int | None = None, key_dim: int | None = None) -> None:
@@ -39,23 +39,23 @@ class Attention(nn.Module):
         return rearrange(x, "b n (heads d) -> b heads n d", heads=self.num_heads)
 
     def merge(self, x: Float[Tensor, "b heads n d"]) -> Float[Tensor, "b n dim"]:
-        return dense(rearrange(x, "b heads n d -> b n (heads d)"), self.out_proj)
+        return linear(rearrange(x, "b heads n d -> b n (heads d)"), self.out_proj)
 
     def forward(
         self, q: Float[Tensor, "b n dim"], k: Float[Tensor, "b2 m key"], v: Float[Tensor, "b2 m key"]
     ) -> Float[Tensor, "b3 n dim"]:
-        """Attend; one set of queries serves several sets of keys, and the other way round."""
-        q, k, v = (self.heads(dense(x, layer)) for x, layer in ((q, self.q_proj), (k, self.k_proj), (v, self.v_proj)))
+        """Attend; a batch of 1 of queries or of keys is broadcast over the other."""
+        q, k, v = (self.heads(linear(x, layer)) for x, layer in ((q, self.q_proj), (k, self.k_proj), (v, self.v_proj)))
         count = max(q.shape[0], k.shape[0])
         q, k, v = (x.expand(count, -1, -1, -1) for x in (q, k, v))
         return self.merge(F.scaled_dot_product_attention(q, k, v))
 
 
 class RotaryAttention(Attention):
-    """Attention whose queries and keys carry the 2-D rotary code of a grid (paper section 4, RoPE).
+    """Attention with 2-D rotary position embedding of queries and keys (RoPE, paper section 4).
 
-    Keys may hold several grids one after the other, each turned by the same table, and then tokens without a place
-    (object pointers), which are not turned.
+    Keys may be several maps one after the other, each rotated by the same table, followed by tokens without a spatial
+    position (object pointers), which are not rotated.
     """
 
     def forward(  # type: ignore[override]
@@ -64,66 +64,73 @@ class RotaryAttention(Attention):
         k: Float[Tensor, "b2 m key"],
         v: Float[Tensor, "b2 m key"],
         grid: tuple[int, int],
-        placeless: int = 0,
+        num_unrotated: int = 0,
         key_scale: Float[Tensor, "b2 m"] | None = None,
     ) -> Float[Tensor, "b2 n dim"]:
-        """Attend; ``placeless`` keys at the end have no place. One set of queries serves several sets of keys.
+        """Attend; a batch of 1 of queries is broadcast over several sets of keys.
 
-        ``key_scale`` multiplies each key after its projection, and so every attention logit of it.
+        Args:
+            q: queries, one map.
+            k: keys: whole maps, then tokens without a position.
+            v: values.
+            grid: (height, width) of a map.
+            num_unrotated: number of keys at the end that have no position.
+            key_scale: factor on each projected key, and so on its attention logits.
         """
         if self.num_heads == 1 and eager_cpu(q):
-            return self._on_processor(q, k, v, grid, placeless, key_scale)
+            return self._forward_cpu(q, k, v, grid, num_unrotated, key_scale)
         q, k, v = self.heads(self.q_proj(q)), self.heads(self.k_proj(k)), self.heads(self.v_proj(v))
         table = rotary_table(q.shape[-1], *grid, q.device)
-        placed = k.shape[2] - placeless
-        maps = k[:, :, :placed].unflatten(2, (-1, grid[0] * grid[1]))
-        turned = rotate(maps, table).flatten(2, 3)
-        k = torch.cat([turned, k[:, :, placed:]], dim=2) if placeless else turned
+        num_rotated = k.shape[2] - num_unrotated
+        maps = k[:, :, :num_rotated].unflatten(2, (-1, grid[0] * grid[1]))
+        rotated = apply_rotary(maps, table).flatten(2, 3)
+        k = torch.cat([rotated, k[:, :, num_rotated:]], dim=2) if num_unrotated else rotated
         if key_scale is not None:
             k = k * key_scale[:, None, :, None]
-        q = rotate(q, table).expand(k.shape[0], -1, -1, -1)
+        q = apply_rotary(q, table).expand(k.shape[0], -1, -1, -1)
         return self.merge(F.scaled_dot_product_attention(q, k, v))
 
-    def _on_processor(
+    def _forward_cpu(
         self,
         q: Float[Tensor, "b n dim"],
         k: Float[Tensor, "b2 m key"],
         v: Float[Tensor, "b2 m key"],
         grid: tuple[int, int],
-        placeless: int,
+        num_unrotated: int,
         key_scale: Float[Tensor, "b2 m"] | None,
     ) -> Float[Tensor, "b2 n dim"]:
-        """The same for processors, where memories have fewer features than the attention between them and the picture.
+        """Compute the same on a CPU, projecting values after averaging them if that is less work.
 
-        The weights of attention sum to 1, so values may be projected after they are averaged: one product then has as
-        many columns as a memory has features.
+        Attention weights sum to 1, so the two orders are equivalent; memories have fewer channels than the projection.
         """
-        q = self._turned(q, self.q_proj, grid, 0).mul_(self.q_proj.out_features**-0.5)
-        late = v.shape[-1] < q.shape[-1]
-        v = v if late else dense(v, self.v_proj)
+        q = self._project_and_rotate(q, self.q_proj, grid, 0).mul_(self.q_proj.out_features**-0.5)
+        project_late = v.shape[-1] < q.shape[-1]
+        v = v if project_late else linear(v, self.v_proj)
         out = q.new_empty(len(k), q.shape[1], v.shape[-1])
-        for row, answers in enumerate(out):
-            keys = self._turned(k[row], self.k_proj, grid, placeless)
+        for row, output in enumerate(out):
+            keys = self._project_and_rotate(k[row], self.k_proj, grid, num_unrotated)
             if key_scale is not None:
                 keys *= key_scale[row, :, None]
-            average(q[row if len(q) > 1 else 0], keys, v[row], out=answers)
-        return dense(dense(out, self.v_proj) if late else out, self.out_proj)
+            chunked_attention(q[row if len(q) > 1 else 0], keys, v[row], out=output)
+        return linear(linear(out, self.v_proj) if project_late else out, self.out_proj)
 
-    def _turned(
-        self, x: Float[Tensor, "*b n c"], layer: nn.Linear, grid: tuple[int, int], placeless: int
+    def _project_and_rotate(
+        self, x: Float[Tensor, "*b n c"], layer: nn.Linear, grid: tuple[int, int], num_unrotated: int
     ) -> Float[Tensor, "*b n inner"]:
-        """Projected and turned. The first features of all pairs come before the second ones.
+        """Project and rotate tokens, with the first channels of all pairs before the second ones.
 
-        Side by side they are turned faster, and products of queries and keys are the same in any order of features.
+        That order is faster to rotate, and dot products of queries and keys do not depend on it.
         """
         weight, bias = (rearrange(t, "(pairs two) ... -> (two pairs) ...", two=2) for t in (layer.weight, layer.bias))
-        out, placed = x.new_empty(*x.shape[:-1], len(weight)), x.shape[-2] - placeless
-        if placeless:
-            out[..., placed:, :] = matrix(x[..., placed:, :], weight, bias)
+        out, num_rotated = x.new_empty(*x.shape[:-1], len(weight)), x.shape[-2] - num_unrotated
+        if num_unrotated:
+            out[..., num_rotated:, :] = fused_linear(x[..., num_rotated:, :], weight, bias)
         cos, sin = rotary_table(len(weight), *grid, x.device, x.dtype)
-        maps = (t[..., :placed, :].unflatten(-2, (-1, len(cos))) for t in (x, out))
-        for some, turned in zip(*(t.split(max(TURNED // len(cos), 1), dim=-3) for t in maps), strict=True):
-            (a, b), (first, second) = (t.chunk(2, dim=-1) for t in (matrix(some, weight, bias), turned))
+        maps = (t[..., :num_rotated, :].unflatten(-2, (-1, len(cos))) for t in (x, out))
+        for chunk, target in zip(
+            *(t.split(max(ROTARY_CHUNK_TOKENS // len(cos), 1), dim=-3) for t in maps), strict=True
+        ):
+            (a, b), (first, second) = (t.chunk(2, dim=-1) for t in (fused_linear(chunk, weight, bias), target))
             torch.mul(a, cos, out=first).addcmul_(b, sin, value=-1)
             torch.mul(a, sin, out=second).addcmul_(b, cos)
         return out

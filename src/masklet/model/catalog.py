@@ -1,4 +1,4 @@
-"""The models known by name: what they are, where their weights come from, and whether those are here already."""
+"""Catalog of named models: parameters, license, source of the weights, and whether they are on this machine."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from masklet.model.load import count_parameters
 from masklet.model.presets import NANO, PRESETS
 
 EMBEDDED: Final = NANO.full_name
-"""The model whose weights come with the package."""
+"""Name of the model whose weights are part of the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
-    """One known model.
+    """One named model.
 
     Attributes:
-        name: as `masklet.load` takes it.
-        parameters: trained numbers.
-        image_size: side of its square input by default, in pixels.
+        name: name for `masklet.load`.
+        parameters: number of trainable parameters.
+        image_size: default side of the square input in pixels.
         license: of the weights.
         hub_id: repository on the Hugging Face Hub, or None for the embedded model.
-        files: names under which the weights may be there, in the order they are tried.
-        local: the weights on this machine, or None where they would be downloaded first.
+        files: possible file names of the weights, in the order in which they are tried.
+        local: path of the weights on this machine, or None if they must be downloaded.
     """
 
     name: str
@@ -41,7 +41,7 @@ class CatalogEntry:
 
 
 def catalog() -> tuple[CatalogEntry, ...]:
-    """All known models, the default first. Looks at the disk, never at the network."""
+    """List all named models, the default first, without network access."""
     return tuple(_entry(name, config) for name, config in PRESETS.items())
 
 
@@ -60,22 +60,22 @@ def _entry(name: str, config: ModelConfig) -> CatalogEntry:
 
 
 def embedded_weights() -> Path:
-    """The weights that come with the package."""
+    """Return the path of the weights that are part of the package."""
     return Path(str(files("masklet") / "weights" / f"{EMBEDDED}.safetensors"))
 
 
 def hub_id(name: str) -> str | None:
-    """Repository of a released model: "sam2.1-tiny" is at "facebook/sam2.1-hiera-tiny"."""
+    """Return the Hub repository of a released model, such as "facebook/sam2.1-hiera-tiny" for "sam2.1-tiny"."""
     return None if name == EMBEDDED else "facebook/{}-hiera-{}".format(*name.split("-", maxsplit=1))
 
 
 def hub_files(repository: str) -> tuple[str, ...]:
-    """Names of weight files to try in a repository: safetensors first, then the original checkpoint."""
+    """List the weight files to try in a repository: safetensors first, then the original checkpoint."""
     name = repository.rpartition("/")[2]
     return ("model.safetensors", f"{name.replace('-', '_')}.pt")
 
 
 def cached_weights(repository: str) -> Path | None:
-    """The weights of a repository if they were downloaded before; never asks the network."""
+    """Return the weights of a repository if they are in the local cache, without network access."""
     found = (try_to_load_from_cache(repository, file) for file in hub_files(repository))
     return next((Path(path) for path in found if isinstance(path, str)), None)

@@ -1,4 +1,4 @@
-"""Weight files to named tensors: torch checkpoints and safetensors, read as if an enemy had written them."""
+"""Reading of weight files: torch checkpoints and safetensors, treated as untrusted input."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from torch import Tensor
 
 from masklet.errors import WeightsError
 from masklet.model.config import ModelConfig
-from masklet.model.key_mapping import recognize, released_names
+from masklet.model.key_mapping import infer_config, to_released_keys
 from masklet.model.metadata import SCHEMA, config_from_json
 
 MAX_FILE_BYTES: Final = 16 * 2**30
 MAX_PICKLE_BYTES: Final = 64 * 2**20
 CONFIG_KEY, SCHEMA_KEY = "masklet.config", "masklet.schema"
-"""Entries of a safetensors file's metadata that make it one of ours."""
+"""Metadata keys of safetensors files that masklet wrote."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a weight file holds.
+    """Content of a weight file.
 
     Attributes:
-        source: the file's name, for messages.
-        tensors: by the released checkpoints' names; they may be views of the file.
-        stored_config: the configuration that the file itself carries, or None.
+        source: name of the file, for error messages.
+        tensors: tensors by the keys of the released checkpoints; they may be views of the file.
+        stored_config: configuration in the metadata of the file, or None.
     """
 
     source: str
@@ -40,22 +40,22 @@ class Checkpoint:
 
     @property
     def config(self) -> ModelConfig:
-        """The configuration the file carries, or else the one that its tensors show (`recognize`)."""
+        """The stored configuration, or else the one inferred from the tensors (`infer_config`)."""
         if self.stored_config is not None:
             return self.stored_config
         try:
-            return recognize(self.tensors)
+            return infer_config(self.tensors)
         except WeightsError as error:
             raise WeightsError(f"{self.source}: {error}") from None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a released ``.pt`` file, a transformers ``model.safetensors`` or a safetensors file of ours.
+    """Read a released ``.pt`` file, a transformers ``model.safetensors`` or a safetensors file of masklet.
 
-    The form is told by the content, not by the name. No code in the file is ever run.
+    The format is detected from the content, not the name. No code in the file is executed.
 
     Raises:
-        WeightsError: missing, unreadable, damaged, too large, or something else than named tensors.
+        WeightsError: the file is missing, unreadable, damaged, too large, or does not hold named tensors.
     """
     try:
         size = path.stat().st_size
@@ -67,12 +67,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise WeightsError(f"{path.name} has {size / 2**30:.1f} GiB: too large for a SAM 2 checkpoint")
     try:
         if head.startswith(b"PK\x03\x04"):
-            return Checkpoint(path.name, released_names(_read_torch(path, size)))
+            return Checkpoint(path.name, to_released_keys(_read_torch(path, size)))
         if head[8:9] == b"{":
             return _read_safetensors(path)
     except WeightsError as error:
         raise WeightsError(f"{path.name}: {error}") from None
-    raise WeightsError(f"{path.name} is neither a torch checkpoint (zip form) nor a safetensors file")
+    raise WeightsError(f"{path.name} is neither a torch checkpoint (zip format) nor a safetensors file")
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -81,14 +81,14 @@ def _read_safetensors(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"damaged safetensors file ({one_line(error)})") from None
+        raise WeightsError(f"damaged safetensors file ({first_line(error)})") from None
     if CONFIG_KEY not in metadata:
-        return Checkpoint(path.name, released_names(_checked(tensors)))
+        return Checkpoint(path.name, to_released_keys(_checked(tensors)))
     if metadata.get(SCHEMA_KEY) != SCHEMA:
         raise WeightsError(
             f"expected schema {SCHEMA} of masklet weights, got {metadata.get(SCHEMA_KEY, 'none')[:16]!r}"
         )
-    return Checkpoint(path.name, released_names(_checked(tensors)), config_from_json(metadata[CONFIG_KEY]))
+    return Checkpoint(path.name, to_released_keys(_checked(tensors)), config_from_json(metadata[CONFIG_KEY]))
 
 
 def _read_torch(path: Path, size: int) -> dict[str, Tensor]:
@@ -96,17 +96,17 @@ def _read_torch(path: Path, size: int) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"damaged or truncated torch checkpoint ({one_line(error)})") from None
-    packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+        raise WeightsError(f"damaged or truncated torch checkpoint ({first_line(error)})") from None
+    compressed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     pickled = max((record.file_size for record in records if record.filename.endswith(".pkl")), default=0)
-    if packed or pickled > MAX_PICKLE_BYTES or sum(record.file_size for record in records) > size:
+    if compressed or pickled > MAX_PICKLE_BYTES or sum(record.file_size for record in records) > size:
         raise WeightsError("not written by torch.save: compressed or overlapping records")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError:
         raise WeightsError("holds pickled objects besides tensors, which are never loaded") from None
     except Exception as error:
-        raise WeightsError(f"not a torch checkpoint ({one_line(error)})") from None
+        raise WeightsError(f"not a torch checkpoint ({first_line(error)})") from None
     return _checked(content.get("model", content) if isinstance(content, dict) else content)
 
 
@@ -115,20 +115,20 @@ def _checked(content: object) -> dict[str, Tensor]:
         raise WeightsError(f"expected named tensors, got {type(content).__name__}")
     for name, tensor in content.items():
         if not isinstance(name, str) or type(tensor) not in (Tensor, torch.nn.Parameter):
-            raise WeightsError(f"expected named tensors, got {few([str(name)])} of type {type(tensor).__name__}")
+            raise WeightsError(f"expected named tensors, got {abbreviate([str(name)])} of type {type(tensor).__name__}")
         if tensor.layout != torch.strided or tensor.device.type != "cpu":
-            raise WeightsError(f"{few([name])} is not an ordinary tensor")
+            raise WeightsError(f"{abbreviate([name])} is not an ordinary tensor")
     return {name: tensor.detach() for name, tensor in content.items()}
 
 
-def few(names: Iterable[str], limit: int = 3) -> str:
-    """The first few names on one line, cut where they are long, and how many more there are."""
+def abbreviate(names: Iterable[str], limit: int = 3) -> str:
+    """Join the first names on one line, truncated, with the number of remaining ones."""
     listed = list(names)
     short = ["".join(c if c.isprintable() else "?" for c in name[:120]) for name in listed[:limit]]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(short) + more
 
 
-def one_line(error: Exception) -> str:
-    """The first line of somebody else's message."""
-    return few([(str(error).strip() or type(error).__name__).splitlines()[0]])
+def first_line(error: Exception) -> str:
+    """Return the first line of the message of a third-party error."""
+    return abbreviate([(str(error).strip() or type(error).__name__).splitlines()[0]])

@@ -1,4 +1,4 @@
-"""What a model is made of: size, revision and the numbers that follow from them."""
+"""Configuration of a model: trunk, sizes and revision."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class HieraConfig:
         embed_dim: channels of the first stage; doubled at each of the next three.
         num_heads: attention heads of the first stage; doubled with the channels.
         stages: blocks in each of the four stages.
-        global_blocks: blocks that attend to the whole picture rather than within windows.
+        global_blocks: blocks with global attention instead of windowed attention.
         window_sizes: side of the attention windows in each stage, in tokens.
-        position_size: side of the learned position code, which is stretched to the picture (bicubic).
+        position_size: side of the learned positional embedding, which is resized to the feature map (bicubic).
     """
 
     embed_dim: int
@@ -40,33 +40,33 @@ class HieraConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetConfig:
-    """EfficientNet-Lite0, the trunk of the embedded model: a convolution network made for small processors."""
+    """EfficientNet-Lite0 (Tan and Le 2019), the convolutional trunk of the embedded model."""
 
     channels: tuple[int, int, int, int] = (24, 40, 112, 320)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """One model: its size, its revision, and the numbers that follow (reference: paper appendix C).
+    """Architecture of a model (paper section 4 and appendix C).
 
     Attributes:
-        name: "tiny", "small", "base-plus", "large", "nano" or a name of your own.
-        revision: "2.0" or "2.1"; 2.1 adds time codes to object pointers and a spatial code for absent objects.
-        trunk: the image encoder's backbone.
-        image_size: side of the square input in pixels by default, a multiple of 32.
+        name: "tiny", "small", "base-plus", "large", "nano" or a custom name.
+        revision: "2.0" or "2.1"; 2.1 adds temporal encodings of pointers and a spatial embedding for absent objects.
+        trunk: backbone of the image encoder.
+        image_size: default side of the square input in pixels, a multiple of 32.
         embed_dim: channels of image features and tokens.
-        memory_dim: channels of a spatial memory.
-        memory_layers: layers of memory attention.
-        memory_ffn: hidden channels of their feed-forward part.
-        memory_frames: spatial memories that have a learned time code: 1 prompted + the recent ones.
-        max_pointers: object pointers read at most.
-        max_maps: spatial memories read at most, where that is fewer than ``memory_frames``.
-        draw_prompts: clicks and boxes are also drawn into the dense mask prompt (nano only).
-        min_stability: candidate 0 answers an unambiguous prompt while its stability is at least this, else the best of
-            the others does; 0 for a model whose soft masks are never that stable (nano).
-        ranked_clicks: a single click is answered by the best of candidates 1 to 3 by predicted IoU, as in SAM 2; False:
-            by candidate 0, for a model that cannot tell well which reading is meant (nano).
-        refine_limit: previous logits are clamped to +- this before they go in as a mask prompt.
+        memory_dim: channels of spatial memories.
+        memory_layers: number of memory attention layers.
+        memory_ffn: hidden channels of their feed-forward network.
+        memory_frames: learned temporal encodings of spatial memories: 1 for prompted ones + the recent ones.
+        max_pointers: maximum number of object pointers that a frame attends to.
+        max_maps: maximum number of spatial memories that a frame attends to, if below ``memory_frames``.
+        draw_prompts: whether clicks and boxes are also rasterized into the dense mask prompt (nano only).
+        min_stability: minimum stability score of candidate 0 for an unambiguous prompt; below it, the best of the
+            others is selected. 0 for a model whose soft masks never reach it (nano).
+        ranked_clicks: whether a single click selects the candidate among 1 to 3 with the highest predicted IoU, as in
+            SAM 2; False selects candidate 0, for a model that ranks ambiguous candidates poorly (nano).
+        refine_limit: previous logits are clamped to +- this before they are used as a mask prompt.
         pixel_mean, pixel_std: normalization of RGB in [0, 1].
     """
 
@@ -90,12 +90,12 @@ class ModelConfig:
 
     @property
     def guided_corrections(self) -> bool:
-        """Whether clicks that correct a mask are helped (`predict.corrections`): of a model unsure what clicks mean."""
+        """Whether corrective clicks use the heuristics of `masklet.predict.click_refinement` (nano)."""
         return not self.ranked_clicks
 
     @property
     def full_name(self) -> str:
-        """Name with family and revision, as `masklet.load` takes it: "sam2.1-tiny", "nano"."""
+        """Name with family and revision that `masklet.load` accepts: "sam2.1-tiny", "nano"."""
         if isinstance(self.trunk, EfficientNetConfig):
             return self.name
         return f"sam{'2' if self.revision == '2.0' else '2.1'}-{self.name}"

@@ -1,4 +1,4 @@
-"""Write weights in our own form: safetensors with the model's configuration in the file's metadata."""
+"""Writing of weights: safetensors with the configuration of the model in the metadata."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from masklet.errors import OutputError, WeightsError
-from masklet.model.checkpoint import CONFIG_KEY, SCHEMA_KEY, few, one_line, read_checkpoint
+from masklet.model.checkpoint import CONFIG_KEY, SCHEMA_KEY, abbreviate, first_line, read_checkpoint
 from masklet.model.config import ModelConfig
-from masklet.model.load import FLOAT32_MODULE, check_fit
+from masklet.model.load import FLOAT32_MODULE, check_compatible
 from masklet.model.metadata import SCHEMA, config_to_json
 from masklet.model.sam2 import Sam2
 
@@ -22,39 +22,39 @@ from masklet.model.sam2 import Sam2
 def convert_weights(
     source: Path, target: Path, *, config: ModelConfig | None = None, dtype: torch.dtype | None = None
 ) -> ModelConfig:
-    """Read weights in any form we know and write them as ours.
+    """Convert a weight file of any supported format to masklet's safetensors format.
 
     Args:
-        source: a released ``.pt`` file, a transformers ``model.safetensors``, or a file of ours.
-        target: a ``.safetensors`` file; replaced only once all is written.
-        config: what the model is; by default what the file says or its tensors show.
-        dtype: floating type to store; by default each tensor's own. Loading casts again.
+        source: a released ``.pt`` file, a transformers ``model.safetensors``, or a file of masklet.
+        target: a ``.safetensors`` file, written atomically.
+        config: configuration of the model; by default that of the source.
+        dtype: dtype to store; by default that of each tensor. Loading casts again.
 
     Returns:
         The configuration that was written.
 
     Raises:
-        WeightsError: the source is unreadable, does not fit, or does not fit into ``dtype``.
+        WeightsError: the source is unreadable, does not match ``config``, or overflows ``dtype``.
         OutputError: the target cannot be written.
     """
     checkpoint = read_checkpoint(source)
     config = config or checkpoint.config
-    check_fit(config, checkpoint)
+    check_compatible(config, checkpoint)
     write_weights(config, {name: _cast(name, t, dtype) for name, t in checkpoint.tensors.items()}, target)
     return config
 
 
 def save_model(model: Sam2, target: Path) -> None:
-    """Write a model's weights as they are; `load_model` gives the same model back."""
+    """Write the weights of a model so that `load_model` restores it exactly."""
     state = model.state_dict()
     write_weights(model.config, {name: t for name, t in state.items() if t.is_floating_point()}, target)
 
 
 def write_weights(config: ModelConfig, tensors: Mapping[str, Tensor], target: Path) -> None:
-    """Write named tensors and their configuration to a file that appears only when it is complete.
+    """Write named tensors and their configuration to a file atomically.
 
     Raises:
-        OutputError: not a ``.safetensors`` name, no such folder, no permission, no space.
+        OutputError: the name does not end with ``.safetensors``, or the file cannot be written.
     """
     if target.suffix != ".safetensors":
         raise OutputError(f"weights are written as .safetensors, got {target.name}")
@@ -64,12 +64,12 @@ def write_weights(config: ModelConfig, tensors: Mapping[str, Tensor], target: Pa
     metadata = {SCHEMA_KEY: SCHEMA, CONFIG_KEY: config_to_json(config)}
     try:
         partial.touch()
-        mode = partial.stat().st_mode  # safetensors would leave a file that only its owner can read
+        mode = partial.stat().st_mode  # safetensors creates files that only the owner can read
         save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
         partial.chmod(mode)
         partial.replace(target)
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"cannot write {target}: {one_line(error)}") from None
+        raise OutputError(f"cannot write {target}: {first_line(error)}") from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -79,5 +79,5 @@ def _cast(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
         return tensor
     cast = tensor.to(dtype)
     if not torch.isfinite(cast).all():
-        raise WeightsError(f"{few([name])} does not fit into {str(dtype).removeprefix('torch.')}")
+        raise WeightsError(f"{abbreviate([name])} does not fit into {str(dtype).removeprefix('torch.')}")
     return cast

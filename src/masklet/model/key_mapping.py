@@ -1,4 +1,4 @@
-"""Names of tensors in other people's files: which we drop, which are called otherwise, and what model they make."""
+"""Checkpoint key mapping: unused keys, keys of the transformers library, and the configuration that keys imply."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from masklet.errors import WeightsError
 from masklet.model.config import HieraConfig, ModelConfig
 from masklet.model.presets import NANO, PRESETS
 
-DROPPED: Final = frozenset({"no_mem_pos_enc"})
-"""In every released file and never used: the position code of the dummy token that stood for "no memory" before the
-released models, which add ``no_mem_embed`` to the image embedding instead."""
+UNUSED_KEYS: Final = frozenset({"no_mem_pos_enc"})
+"""Present in every released file and never used: the positional encoding of a "no memory" token; the released models
+add ``no_mem_embed`` to the image embedding instead."""
 
-COUNTER: Final = "num_batches_tracked"
-"""Last part of the names of batch norm's counters, which only training without momentum would read."""
+COUNTER_SUFFIX: Final = "num_batches_tracked"
+"""Suffix of the counters of batch norm, which are only used by training without momentum."""
 
 
-def released_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Any layout we know to the names of the released checkpoints, which are ours.
+def to_released_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Map the keys of any supported layout to those of the released checkpoints, which are the parameter names.
 
     Raises:
-        WeightsError: the transformers layout holds two different position codes where there is one.
+        WeightsError: a file of the transformers library whose two shared positional embeddings differ.
     """
     if any(name.startswith("vision_encoder.") for name in tensors):
         tensors = _from_transformers(tensors)
-    return {name: t for name, t in tensors.items() if name not in DROPPED and not name.endswith(COUNTER)}
+    return {name: t for name, t in tensors.items() if name not in UNUSED_KEYS and not name.endswith(COUNTER_SUFFIX)}
 
 
-def recognize(tensors: Mapping[str, Tensor]) -> ModelConfig:
-    """Size and revision from the tensors alone, in the released names.
+def infer_config(tensors: Mapping[str, Tensor]) -> ModelConfig:
+    """Infer size and revision from tensors by the keys of the released checkpoints.
 
     Raises:
-        WeightsError: not SAM 2, or of none of the sizes we know.
+        WeightsError: the tensors are not of SAM 2, or not of a released size.
     """
     if "image_encoder.trunk.conv_stem.weight" in tensors:
         return NANO
@@ -51,14 +51,14 @@ def recognize(tensors: Mapping[str, Tensor]) -> ModelConfig:
             size = (config.trunk.embed_dim, sum(config.trunk.stages))
             if size == (width, len(blocks)):
                 return config
-    raise WeightsError(f"a trunk of width {width} with {len(blocks)} blocks is none of the released SAM 2 sizes")
+    raise WeightsError(f"a trunk of width {width} with {len(blocks)} blocks is not one of the released SAM 2 sizes")
 
 
 Rename = str | Callable[[re.Match[str]], str]
 
 
-def _place(template: str, factor: int, offset: int) -> Callable[[re.Match[str]], str]:
-    """The number that a pattern found, as a place in a sequence where each step takes ``factor`` layers."""
+def _index(template: str, factor: int, offset: int) -> Callable[[re.Match[str]], str]:
+    """Format the matched number n as the index factor * n + offset of an `nn.Sequential`."""
     return lambda match: template.format(factor * int(match[1]) + offset)
 
 
@@ -78,16 +78,16 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"^vision_encoder\.neck\.convs\.(\d)", r"image_encoder.neck.convs.\1.conv"),
         (r"patch_embed\.projection", "patch_embed.proj"),
         # Prompts
-        (r"^prompt_encoder\.mask_embed\.conv(\d)", _place("sam_prompt_encoder.mask_downscaling.{}", 3, -3)),
-        (r"^prompt_encoder\.mask_embed\.layer_norm(\d)", _place("sam_prompt_encoder.mask_downscaling.{}", 3, -2)),
+        (r"^prompt_encoder\.mask_embed\.conv(\d)", _index("sam_prompt_encoder.mask_downscaling.{}", 3, -3)),
+        (r"^prompt_encoder\.mask_embed\.layer_norm(\d)", _index("sam_prompt_encoder.mask_downscaling.{}", 3, -2)),
         (r"^prompt_encoder\.", "sam_prompt_encoder."),
         # Mask decoder
-        (r"^mask_decoder\.upscale_conv(\d)", _place("sam_mask_decoder.output_upscaling.{}", 3, -3)),
+        (r"^mask_decoder\.upscale_conv(\d)", _index("sam_mask_decoder.output_upscaling.{}", 3, -3)),
         (r"^mask_decoder\.upscale_layer_norm", "sam_mask_decoder.output_upscaling.1"),
         (r"^mask_decoder\.", "sam_mask_decoder."),
         # Memory
-        (r"mask_downsampler\.layers\.(\d)\.conv", _place("mask_downsampler.encoder.{}", 3, 0)),
-        (r"mask_downsampler\.layers\.(\d)\.layer_norm", _place("mask_downsampler.encoder.{}", 3, 1)),
+        (r"mask_downsampler\.layers\.(\d)\.conv", _index("mask_downsampler.encoder.{}", 3, 0)),
+        (r"mask_downsampler\.layers\.(\d)\.layer_norm", _index("mask_downsampler.encoder.{}", 3, 1)),
         (r"mask_downsampler\.final_conv", "mask_downsampler.encoder.12"),
         (r"^memory_encoder\.feature_projection", "memory_encoder.pix_feat_proj"),
         (r"^memory_encoder\.projection", "memory_encoder.out_proj"),
@@ -95,7 +95,7 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"\.depthwise_conv\.", ".dwconv."),
         (r"\.pointwise_conv(\d)\.", r".pwconv\1."),
         (r"\.scale$", ".gamma"),
-        # Everywhere: an MLP's first, middle and last layer, projections, norms
+        # Everywhere: first, middle and last layers of MLPs, projections, norms
         (_HEADS + r"\.layers\.0\.", r"\1.layers.1."),
         (_HEADS + r"\.proj_out\.", r"\1.layers.2."),
         (r"\.proj_in\.", ".layers.0."),
@@ -104,7 +104,7 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"layer_norm(\d|_final_attn)?\.", lambda m: f"norm{m[1] or ''}."),
     )
 )
-"""Applied in this order to each name of the transformers library's Sam2VideoModel."""
+"""Substitutions applied in this order to each key of Sam2VideoModel of the transformers library."""
 
 _FOURIER: Final = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 _SHARED: Final = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
@@ -112,11 +112,11 @@ _SHARED: Final = ("shared_image_embedding.positional_embedding", "prompt_encoder
 
 def _from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed: dict[str, Tensor] = {}
-    codes = [tensors[name] for name in _SHARED if name in tensors]
-    if codes:  # the library ties the two, so a file may hold either or both
-        if not all(code.shape == codes[0].shape and torch.equal(code, codes[0]) for code in codes):
-            raise WeightsError(f"{_SHARED[0]} and {_SHARED[1]} must be the same tensor, and differ")
-        renamed[_FOURIER] = codes[0]
+    embeddings = [tensors[name] for name in _SHARED if name in tensors]
+    if embeddings:  # the library ties the two, so a file may hold either or both
+        if not all(one.shape == embeddings[0].shape and torch.equal(one, embeddings[0]) for one in embeddings):
+            raise WeightsError(f"{_SHARED[0]} and {_SHARED[1]} must be equal, but differ")
+        renamed[_FOURIER] = embeddings[0]
     for name, tensor in tensors.items():
         if name == "prompt_encoder.point_embed.weight" and tensor.ndim == 2:
             rows = {f"sam_prompt_encoder.point_embeddings.{i}.weight": tensor[i : i + 1] for i in range(len(tensor))}

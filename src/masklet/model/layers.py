@@ -1,4 +1,4 @@
-"""Small layers several parts of the model share."""
+"""Layers shared by several parts of the model, with operations fused by oneDNN on CPUs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Activation = Literal["none", "relu", "relu6", "gelu"]
 ACTIVATIONS: Final[dict[Activation, Callable[[Tensor], Tensor]]] = {
     "none": lambda x: x,
     "relu": F.relu,
-    # In place where the values lie together: nobody needs those before it, also not for gradients.
+    # In place for channels-last inputs: the input is not needed, not even for gradients.
     "relu6": lambda x: F.relu6(x, inplace=x.is_contiguous(memory_format=torch.channels_last)),
     "gelu": F.gelu,
 }
@@ -40,56 +40,49 @@ KERNELS: Final[dict[Activation, tuple[str, list[float], str]]] = {
     "relu6": ("hardtanh", [0.0, 6.0], "none"),
     "gelu": ("gelu", [], "none"),
 }
-"""What oneDNN calls them: name, limits, algorithm."""
+"""Arguments of oneDNN kernels: name, limits, algorithm."""
 
 ONEDNN: Final = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-"""Whether torch was built with oneDNN, whose products of matrices add the bias and apply the activation on the way."""
+"""Whether torch was built with oneDNN, which fuses bias and activation into matrix products."""
 
 
 def eager_cpu(x: Tensor) -> bool:
-    """Whether what is computed of ``x`` runs now, on a processor, and nobody asks for its gradient.
+    """Whether computation on ``x`` is eager, on a CPU, and without gradients.
 
-    Then values may be written over, and kernels may be used that compilers, exporters and training do not know.
+    Then in-place operations and kernels without support in compilers, exporters and autograd may be used.
     """
     return not (
         x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
 
 
-def dense(
+def linear(
     x: Float[Tensor, "*b i"],
     layer: nn.Linear,
     activation: Activation = "none",
     *,
-    plus: Float[Tensor, "*b o"] | None = None,
+    residual: Float[Tensor, "*b o"] | None = None,
 ) -> Float[Tensor, "*b o"]:
-    """A linear layer, and its activation or a sum; on a processor in one pass over the result in place of three.
-
-    Args:
-        x: what goes in.
-        layer: the layer.
-        activation: applied to what comes out.
-        plus: added to what comes out, in place of an activation.
-    """
+    """Apply a linear layer and an activation, or add a residual instead; fused into one kernel on a CPU."""
     if type(layer) is nn.Linear:
-        return matrix(x, layer.weight, layer.bias, activation, plus=plus)
+        return fused_linear(x, layer.weight, layer.bias, activation, residual=residual)
     out = ACTIVATIONS[activation](layer(x))
-    return out if plus is None else plus + out
+    return out if residual is None else residual + out
 
 
-def matrix(
+def fused_linear(
     x: Float[Tensor, "*b i"],
     weight: Float[Tensor, "o i"],
     bias: Float[Tensor, " o"] | None,
     activation: Activation = "none",
     *,
-    plus: Float[Tensor, "*c o"] | None = None,
+    residual: Float[Tensor, "*c o"] | None = None,
 ) -> Float[Tensor, "*b o"]:
-    """`dense` with a matrix in the place of a layer."""
-    if _fusible(x, weight) and (plus is None or plus.dtype == x.dtype):
-        return _product(x, weight, bias, activation, plus)
+    """Apply `linear` with the given weights."""
+    if _fusible(x, weight) and (residual is None or residual.dtype == x.dtype):
+        return _product(x, weight, bias, activation, residual)
     out = ACTIVATIONS[activation](F.linear(x, weight, bias))
-    return out if plus is None else plus + out
+    return out if residual is None else residual + out
 
 
 def pointwise(
@@ -98,21 +91,21 @@ def pointwise(
     bias: Float[Tensor, " d"] | None,
     activation: Activation = "none",
 ) -> Float[Tensor, "b d h w"]:
-    """A 1 x 1 convolution; where nothing is trained, one product of matrices, channels side by side.
+    """Apply a 1 x 1 convolution, without gradients as a channels-last matrix product.
 
-    On processors that is twice as fast as the convolution that torch chooses for a single picture.
+    On CPUs that is twice as fast as the convolution that torch chooses for a single image.
     """
     if torch.is_grad_enabled():
         return ACTIVATIONS[activation](F.conv2d(x, weight, bias))
-    last, matrix = x.permute(0, 2, 3, 1), weight[:, :, 0, 0]
+    channels_last, matrix = x.permute(0, 2, 3, 1), weight[:, :, 0, 0]
     if _fusible(x, weight):
-        out = _product(last, matrix, bias, activation)
+        out = _product(channels_last, matrix, bias, activation)
     else:
-        out = ACTIVATIONS[activation](F.linear(last, matrix, bias))
+        out = ACTIVATIONS[activation](F.linear(channels_last, matrix, bias))
     return out.permute(0, 3, 1, 2)
 
 
-def convolve(
+def fused_conv2d(
     x: Float[Tensor, "b c h w"],
     conv: nn.Conv2d,
     weight: Float[Tensor, "d g k k"],
@@ -120,7 +113,7 @@ def convolve(
     padding: tuple[int, int],
     activation: Activation = "none",
 ) -> Float[Tensor, "b d h2 w2"]:
-    """A convolution with the stride and groups of a layer, and its activation in the same pass on a processor."""
+    """Apply a convolution with the stride and groups of ``conv``, and an activation, fused into one kernel on a CPU."""
     if _fusible(x, weight):
         kernel, stride = torch.ops.mkldnn._convolution_pointwise, list(conv.stride)
         fused: Tensor = kernel(x, weight, bias, list(padding), stride, [1, 1], conv.groups, *KERNELS[activation])
@@ -129,23 +122,23 @@ def convolve(
 
 
 def _fusible(x: Tensor, weight: Tensor) -> bool:
-    known = x.dtype == weight.dtype in (torch.float32, torch.bfloat16)
-    return ONEDNN and known and x.numel() > 0 and eager_cpu(x)
+    supported = x.dtype == weight.dtype in (torch.float32, torch.bfloat16)
+    return ONEDNN and supported and x.numel() > 0 and eager_cpu(x)
 
 
 def _product(
-    x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none", plus: Tensor | None = None
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none", residual: Tensor | None = None
 ) -> Tensor:
     kernel = torch.ops.mkldnn._linear_pointwise
-    if plus is None:
+    if residual is None:
         fused: Tensor = kernel(x, weight, bias, *KERNELS[activation])
     else:
-        fused = kernel.binary(x, plus, weight, bias, "add")
+        fused = kernel.binary(x, residual, weight, bias, "add")
     return fused
 
 
 class Pointwise(nn.Conv2d):
-    """A 1 x 1 convolution by `pointwise`."""
+    """1 x 1 convolution computed by `pointwise`."""
 
     def __init__(self, channels: int, channels_out: int) -> None:
         super().__init__(channels, channels_out, 1)
@@ -153,25 +146,25 @@ class Pointwise(nn.Conv2d):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return pointwise(x, self.weight, self.bias)
 
-    def after(self, first: Pointwise, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        """Convolve what ``first`` makes of ``x``, with both as one whose weights are the product of both.
+    def fused_after(self, first: Pointwise, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        """Apply ``first`` and then this convolution, fused into one whose weights are the product of both.
 
-        What lies between, which can be many times larger, is never made.
+        The intermediate map, which can be many times larger, is not computed.
         """
         weight, bias = first.weight.flatten(1).float(), first.bias
-        mine = self.weight.flatten(1).float()
+        own = self.weight.flatten(1).float()
         assert bias is not None
         assert self.bias is not None
-        moved = self.bias.float() + mine @ bias.float()
-        return pointwise(x, (mine @ weight).to(x.dtype)[..., None, None], moved.to(x.dtype))
+        shift = self.bias.float() + own @ bias.float()
+        return pointwise(x, (own @ weight).to(x.dtype)[..., None, None], shift.to(x.dtype))
 
 
 class Mlp(nn.Module):
-    """Linear layers with an activation between them.
+    """Multi-layer perceptron.
 
     Args:
-        widths: features of the input, of each hidden layer, and of the output.
-        activation: applied between the layers.
+        widths: channels of the input, of each hidden layer, and of the output.
+        activation: activation between the layers.
     """
 
     def __init__(self, widths: Sequence[int], activation: Activation = "relu") -> None:
@@ -182,5 +175,5 @@ class Mlp(nn.Module):
     def forward(self, x: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
         *hidden, last = cast("list[nn.Linear]", list(self.layers))
         for layer in hidden:
-            x = dense(x, layer, self.activation)
-        return dense(x, last)
+            x = linear(x, layer, self.activation)
+        return linear(x, last)

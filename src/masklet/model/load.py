@@ -1,4 +1,4 @@
-"""Fill a torch model from named tensors: strictly, without a wasted initialization, in one number type."""
+"""Loading of checkpoints into a torch model: strict, without redundant initialization, in one dtype."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from masklet.errors import WeightsError
-from masklet.model.checkpoint import Checkpoint, few, read_checkpoint
+from masklet.model.checkpoint import Checkpoint, abbreviate, read_checkpoint
 from masklet.model.config import ModelConfig
 from masklet.model.malloc import retain_freed_memory
 from masklet.model.sam2 import Sam2
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""Number types of weights by name."""
+"""Supported dtypes of weights by name."""
 
 FLOAT32_MODULE: Final = "sam_prompt_encoder.pe_layer"
-"""Stays float32 in every number type: its frequencies multiply positions, and rounding them moves clicks."""
+"""Submodule that is float32 for every dtype: rounding its frequencies would move clicks."""
 
 
 def load_model(
@@ -29,16 +29,16 @@ def load_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Sam2:
-    """A model in eval mode from a weight file.
+    """Load a model in eval mode from a weight file.
 
     Args:
-        path: any form that `read_checkpoint` knows.
-        config: what the model is; by default what the file says or its tensors show.
-        device: where the weights go.
-        dtype: number type they are cast to.
+        path: a file in any format that `read_checkpoint` supports.
+        config: configuration of the model; by default that of the file.
+        device: device of the weights.
+        dtype: dtype to which the weights are cast.
 
     Raises:
-        WeightsError: the file is unreadable or does not fit.
+        WeightsError: the file is unreadable or does not match the configuration.
     """
     checkpoint = read_checkpoint(path)
     return build_model(config or checkpoint.config, checkpoint, device=device, dtype=dtype)
@@ -51,14 +51,14 @@ def build_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Sam2:
-    """A model in eval mode that holds copies of a checkpoint's tensors, cast to ``dtype``.
+    """Build a model in eval mode with copies of the tensors of a checkpoint, cast to ``dtype``.
 
-    On a processor the heap keeps freed memory from now on (`heap.retain_freed_memory`).
+    On a CPU, also let the heap retain freed memory (`masklet.model.malloc.retain_freed_memory`).
 
     Raises:
-        WeightsError: see `check_fit`.
+        WeightsError: the checkpoint does not match the configuration (`check_compatible`).
     """
-    check_fit(config, checkpoint)
+    check_compatible(config, checkpoint)
     model, tensors = _skeleton(config), checkpoint.tensors
     model.to(dtype)
     model.get_submodule(FLOAT32_MODULE).float()
@@ -74,11 +74,11 @@ def build_model(
     return model.eval()
 
 
-def check_fit(config: ModelConfig, checkpoint: Checkpoint) -> None:
-    """Compare names, shapes and types before anything is allocated.
+def check_compatible(config: ModelConfig, checkpoint: Checkpoint) -> None:
+    """Compare names, shapes and dtypes before memory is allocated.
 
     Raises:
-        WeightsError: tensors are missing, unexpected, of another shape or not of a floating type; one error tells all.
+        WeightsError: tensors are missing, unexpected, of another shape or not floating-point; the error lists all.
     """
     tensors = checkpoint.tensors
     wanted = {name: t for name, t in _skeleton(config).state_dict().items() if t.is_floating_point()}
@@ -93,23 +93,23 @@ def check_fit(config: ModelConfig, checkpoint: Checkpoint) -> None:
         ],
         "not of a floating type": [name for name in shared if not tensors[name].is_floating_point()],
     }
-    found = [f"{len(names)} {fault} ({few(names)})" for fault, names in faults.items() if names]
+    found = [f"{len(names)} {fault} ({abbreviate(names)})" for fault, names in faults.items() if names]
     if found:
         raise WeightsError(f"{checkpoint.source} does not fit {config.full_name}: {'; '.join(found)}")
 
 
 def count_parameters(config: ModelConfig) -> int:
-    """Trained numbers of a model, without building it in memory."""
+    """Count the parameters of a model without allocating them."""
     return sum(parameter.numel() for parameter in _skeleton(config).parameters())
 
 
 def _skeleton(config: ModelConfig) -> Sam2:
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), _SkipInit():
         return Sam2(config)
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves weights as they are: to fill those of the meta device, torch would load its compiler, a second's work."""
+class _SkipInit(TorchFunctionMode):
+    """Skips weight initialization, for which torch would load its compiler on the meta device (about 1 s)."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

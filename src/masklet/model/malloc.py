@@ -1,4 +1,4 @@
-"""What the process's heap does with freed memory, where that is glibc: keep it for the next step, give it back."""
+"""Settings of glibc's malloc: retain freed memory between steps, or release it to the system."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from functools import cache
 from typing import Final
 
 TRIM_THRESHOLD: Final = -1
-"""glibc's number for: how much free memory at its end a heap keeps."""
+"""M_TRIM_THRESHOLD of `mallopt`: free memory at the end of the heap beyond this is released."""
 MMAP_THRESHOLD: Final = -3
-"""glibc's number for: blocks so large are not of the heap."""
-KEPT: Final = 256 << 20
-LARGEST: Final = 64 << 20
-OWN_WILL: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_MAX_")
-"""Settings by which people say themselves what the heap does."""
+"""M_MMAP_THRESHOLD of `mallopt`: larger blocks are mapped outside the heap."""
+RETAINED_BYTES: Final = 256 << 20
+LARGEST_BLOCK_BYTES: Final = 64 << 20
+ENVIRONMENT: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_MAX_")
+"""Environment variables that take precedence over our settings."""
 
 
 @cache
 def retain_freed_memory() -> bool:
-    """Let the heap keep up to 256 MB of freed memory, blocks up to 64 MB; whether it does so now.
+    """Let the heap retain up to 256 MB of freed memory, in blocks of up to 64 MB; return whether that succeeded.
 
-    A step of a model asks for the same memory again and again. Where nothing lives above it, glibc gives it back each
-    time, and the system clears every page of it anew: a third of the time in which the embedded model sees a picture.
-    Who sets glibc's tunables in the environment is obeyed.
+    Every step of a model allocates the same memory again. By default glibc returns it to the system each time, which
+    then zeroes every page anew: a third of the embedded model's image encoding time. Malloc settings in the environment
+    take precedence.
     """
-    if any(name in os.environ for name in OWN_WILL) or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+    if any(name in os.environ for name in ENVIRONMENT) or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
     change = _from_libc("mallopt")
-    return change is not None and all([change(MMAP_THRESHOLD, LARGEST), change(TRIM_THRESHOLD, KEPT)])
+    return change is not None and all(
+        [change(MMAP_THRESHOLD, LARGEST_BLOCK_BYTES), change(TRIM_THRESHOLD, RETAINED_BYTES)]
+    )
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the system."""
+    """Release freed memory to the system."""
     gc.collect()
     trim = _from_libc("malloc_trim")
     if trim is not None:
@@ -43,5 +45,5 @@ def release_freed_memory() -> None:
 
 
 def _from_libc(name: str) -> Callable[..., int] | None:
-    """A function of glibc, or None where there is none."""
+    """Return a function of glibc, or None on other systems."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

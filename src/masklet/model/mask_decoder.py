@@ -1,4 +1,4 @@
-"""Mask decoder: image features and prompt tokens to four candidate masks, their scores, and object pointers."""
+"""Mask decoder: four candidate masks, their predicted IoU, and object presence (paper section 4, figure 9)."""
 
 from __future__ import annotations
 
@@ -9,71 +9,73 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import Attention
-from masklet.model.cpu_cross_attention import PictureToTokens, TokensToPicture
-from masklet.model.layers import LayerNorm2d, Mlp, Pointwise, eager_cpu, matrix
+from masklet.model.cpu_cross_attention import ImageToTokenAttention, TokenToImageAttention
+from masklet.model.layers import LayerNorm2d, Mlp, Pointwise, eager_cpu, fused_linear
 
 NUM_CANDIDATES = 4
 
 
 class TwoWayBlock(nn.Module):
-    """Tokens attend to themselves and to the image, then the image attends to the tokens."""
+    """Two-way block: self-attention of tokens, cross-attention to the image, MLP, and image-to-token attention."""
 
     def __init__(self, dim: int, num_heads: int, mlp_dim: int, *, first: bool) -> None:
         super().__init__()
         self.first = first
         self.self_attn = Attention(dim, num_heads)
         self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = TokensToPicture(dim, num_heads, inner_dim=dim // 2)
+        self.cross_attn_token_to_image = TokenToImageAttention(dim, num_heads, inner_dim=dim // 2)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp((dim, mlp_dim, dim))
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = PictureToTokens(dim, num_heads, inner_dim=dim // 2)
+        self.cross_attn_image_to_token = ImageToTokenAttention(dim, num_heads, inner_dim=dim // 2)
 
     def forward(
         self,
         tokens: Float[Tensor, "b n c"],
         image: Float[Tensor, "p hw c"],
-        token_code: Float[Tensor, "b n c"],
-        image_code: Float[Tensor, "1 hw c"],
+        token_pe: Float[Tensor, "b n c"],
+        image_pe: Float[Tensor, "1 hw c"],
     ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b hw c"]]:
-        if self.first:  # the tokens are still their own code, so there is nothing to add it to
+        if self.first:  # the tokens are equal to their positional encoding, which is not added twice
             tokens = self.self_attn(tokens, tokens, tokens)
         else:
-            coded = tokens + token_code
-            tokens = tokens + self.self_attn(coded, coded, tokens)
+            queries = tokens + token_pe
+            tokens = tokens + self.self_attn(queries, queries, tokens)
         tokens = self.norm1(tokens)
-        placed = image + image_code
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_code, placed, image))
+        image_keys = image + image_pe
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pe, image_keys, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(self.cross_attn_image_to_token.added(image, placed, tokens + token_code, tokens))
+        image = self.norm4(
+            self.cross_attn_image_to_token.forward_residual(image, image_keys, tokens + token_pe, tokens)
+        )
         return tokens, image
 
 
 class TwoWayTransformer(nn.Module):
-    """Two blocks and a last look of the tokens at the image."""
+    """Two-way blocks and a final token-to-image attention."""
 
     def __init__(self, dim: int, *, depth: int = 2, num_heads: int = 8, mlp_dim: int = 2048) -> None:
         super().__init__()
         self.layers = nn.ModuleList(TwoWayBlock(dim, num_heads, mlp_dim, first=index == 0) for index in range(depth))
-        self.final_attn_token_to_image = TokensToPicture(dim, num_heads, inner_dim=dim // 2)
+        self.final_attn_token_to_image = TokenToImageAttention(dim, num_heads, inner_dim=dim // 2)
         self.norm_final_attn = nn.LayerNorm(dim)
 
     def forward(
-        self, image: Float[Tensor, "p hw c"], image_code: Float[Tensor, "1 hw c"], token_code: Float[Tensor, "b n c"]
+        self, image: Float[Tensor, "p hw c"], image_pe: Float[Tensor, "1 hw c"], token_pe: Float[Tensor, "b n c"]
     ) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b hw c"]]:
-        tokens = token_code
+        tokens = token_pe
         for layer in self.layers:
-            tokens, image = layer(tokens, image, token_code, image_code)
-        tokens = tokens + self.final_attn_token_to_image(tokens + token_code, image + image_code, image)
+            tokens, image = layer(tokens, image, token_pe, image_pe)
+        tokens = tokens + self.final_attn_token_to_image(tokens + token_pe, image + image_pe, image)
         return self.norm_final_attn(tokens), image
 
 
 class MaskDecoder(nn.Module):
-    """Paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks.
+    """Mask decoder of paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks.
 
-    The skip features depend on the picture alone, so the image encoder makes them, once, with ``conv_s0`` and
-    ``conv_s1`` (`Neck`).
+    Its skip features depend only on the image, so the image encoder computes them once, with ``conv_s0`` and
+    ``conv_s1`` (see `Neck`).
     """
 
     def __init__(self, dim: int) -> None:
@@ -95,17 +97,17 @@ class MaskDecoder(nn.Module):
         self.iou_prediction_head = Mlp((dim, 256, 256, NUM_CANDIDATES))
         self.pred_obj_score_head = Mlp((dim, dim, dim, 1))
 
-    def draw(
+    def predict_masks(
         self,
         image: Float[Tensor, "b hw c"],
         mask_tokens: Float[Tensor, "b 4 c"],
         skips: tuple[Float[Tensor, "p c8 h8 w8"], Float[Tensor, "p c4 h4 w4"]],
     ) -> Float[Tensor, "b 4 h4 w4"]:
-        """The logits of all candidates, from what `answer` gives.
+        """Compute the mask logits of all candidates from the outputs of `predict_tokens`.
 
-        A transposed convolution of stride 2 writes four pixels for each one, so that it is one product of matrices;
-        channels stay last, and only the logits of the end are put in the order of a picture. On a processor that is
-        several times as fast as convolutions over maps, and one prompt at a time stays in its caches.
+        A transposed convolution of stride 2 writes four pixels for each input pixel, so it is one matrix product.
+        Channels stay last, and only the final logits are rearranged to image order. On a CPU that is several times as
+        fast as convolutions, and one prompt at a time stays in its caches.
         """
         stride8 = rearrange(skips[0], "p c (h dy) (w dx) -> p (h w) (dy dx) c", dy=2, dx=2)
         stride4 = rearrange(skips[1], "p c (h dy ey) (w dx ex) -> p (h w dy dx) (ey ex) c", dy=2, dx=2, ey=2, ex=2)
@@ -116,68 +118,68 @@ class MaskDecoder(nn.Module):
             logits = image.new_empty(len(image), stride4.shape[1] * stride4.shape[2], NUM_CANDIDATES)
             for row, out in enumerate(logits):
                 own = slice(row, row + 1) if len(stride8) > 1 else slice(1)
-                torch.mm(self._finest(image[row : row + 1], stride8[own], stride4[own])[0], kernels[row].mT, out=out)
+                torch.mm(self._upsample(image[row : row + 1], stride8[own], stride4[own])[0], kernels[row].mT, out=out)
         else:
-            logits = self._finest(image, stride8, stride4) @ kernels.mT
+            logits = self._upsample(image, stride8, stride4) @ kernels.mT
         order = "b (h w dy dx ey ex) k -> b k (h dy ey) (w dx ex)"
         height = skips[0].shape[-2] // 2
-        drawn: Tensor = rearrange(logits, order, h=height, dy=2, dx=2, ey=2, ex=2)
-        return drawn
+        masks: Tensor = rearrange(logits, order, h=height, dy=2, dx=2, ey=2, ex=2)
+        return masks
 
-    def _finest(
+    def _upsample(
         self,
         image: Float[Tensor, "b hw c"],
         stride8: Float[Tensor, "p hw 4 c8"],
         stride4: Float[Tensor, "p hw4 4 c4"],
     ) -> Float[Tensor, "b hw16 c4"]:
-        """The picture at a quarter of the input size, as each prompt sees it, with the fine features."""
+        """Upsample the image embedding of each prompt to stride 4, adding the skip features."""
         up1, norm, act1, up2, act2 = self.output_upscaling
         assert isinstance(up1, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
         assert isinstance(up2, nn.ConvTranspose2d)
-        fine = _doubled(image, up1, stride8)
+        fine = _upsample_2x(image, up1, stride8)
         fine = act1(F.layer_norm(fine, fine.shape[-1:], norm.weight, norm.bias, norm.eps)).flatten(1, 2)
-        finest: Tensor = act2(_doubled(fine, up2, stride4)).flatten(1, 2)
+        finest: Tensor = act2(_upsample_2x(fine, up2, stride4)).flatten(1, 2)
         return finest
 
-    def answer(
+    def predict_tokens(
         self,
         image: Float[Tensor, "p c h w"],
-        image_code: Float[Tensor, "1 c h w"],
+        image_pe: Float[Tensor, "1 c h w"],
         prompt_tokens: Float[Tensor, "b n c"],
     ) -> tuple[Float[Tensor, "b hw c"], Float[Tensor, "b 4 c"], Float[Tensor, "b 4"], Float[Tensor, " b"]]:
-        """Everything but the masks: the picture as each prompt sees it, mask tokens, predicted IoU, presence logit."""
+        """Compute the image embedding after attention, mask tokens, predicted IoU and presence logit of each prompt."""
         own = torch.cat([self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight])
-        token_code = torch.cat([own.expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
-        tokens, seen = self.transformer(image.flatten(2).mT, image_code.flatten(2).mT, token_code)
+        token_pe = torch.cat([own.expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
+        tokens, attended = self.transformer(image.flatten(2).mT, image_pe.flatten(2).mT, token_pe)
         iou = F.sigmoid(self.iou_prediction_head(tokens[:, 1]))
-        return seen, tokens[:, 2 : 2 + NUM_CANDIDATES], iou, self.pred_obj_score_head(tokens[:, 0])[:, 0]
+        return attended, tokens[:, 2 : 2 + NUM_CANDIDATES], iou, self.pred_obj_score_head(tokens[:, 0])[:, 0]
 
     def forward(
         self,
         image: Float[Tensor, "p c h w"],
-        image_code: Float[Tensor, "1 c h w"],
+        image_pe: Float[Tensor, "1 c h w"],
         prompt_tokens: Float[Tensor, "b n c"],
         skips: tuple[Tensor, Tensor],
     ) -> tuple[Float[Tensor, "b 4 h4 w4"], Float[Tensor, "b 4"], Float[Tensor, "b 4 c"], Float[Tensor, " b"]]:
-        """Mask logits, predicted IoU, mask tokens and presence logit of all candidates.
+        """Compute mask logits, predicted IoU, mask tokens and presence logit of all candidates.
 
         Args:
-            image: embedding plus the dense prompt code; one picture (p = 1) serves all prompts, and what depends on
-                it alone is computed once.
-            image_code: position code of the grid.
-            prompt_tokens: from the prompt encoder.
-            skips: from `skips`; one picture (p = 1) or as many as prompts.
+            image: image embedding plus dense prompt embedding; one image (p = 1) is shared by all prompts, and what
+                depends only on it is computed once.
+            image_pe: positional encoding of the embedding.
+            prompt_tokens: sparse embeddings from the prompt encoder.
+            skips: features at strides 8 and 4 of one image (p = 1) or of one image per prompt.
         """
-        seen, mask_tokens, iou, score = self.answer(image, image_code, prompt_tokens)
-        return self.draw(seen, mask_tokens, skips), iou, mask_tokens, score
+        attended, mask_tokens, iou, score = self.predict_tokens(image, image_pe, prompt_tokens)
+        return self.predict_masks(attended, mask_tokens, skips), iou, mask_tokens, score
 
 
-def _doubled(
-    x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d, plus: Float[Tensor, "p n 4 d"]
+def _upsample_2x(
+    x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d, residual: Float[Tensor, "p n 4 d"]
 ) -> Float[Tensor, "b n 4 d"]:
-    """Each pixel as the four (2 x 2, row by row) that a transposed convolution of stride 2 makes of it, and a sum."""
+    """Apply a transposed convolution of stride 2, giving 2 x 2 pixels (row by row) for each, and add a residual."""
     assert up.bias is not None
     weight = rearrange(up.weight, "c d dy dx -> (dy dx d) c")
-    four: Tensor = matrix(x, weight, up.bias.repeat(4), plus=plus.flatten(2)).unflatten(-1, (4, -1))
+    four: Tensor = fused_linear(x, weight, up.bias.repeat(4), residual=residual.flatten(2)).unflatten(-1, (4, -1))
     return four

@@ -1,4 +1,4 @@
-"""Memory attention: the picture's features look at what is remembered of an object (paper section 4)."""
+"""Memory attention: conditions the features of a frame on memories of an object (paper section 4)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import RotaryAttention
-from masklet.model.layers import dense
-from masklet.model.position import sine_grid
+from masklet.model.layers import linear
+from masklet.model.position import sine_encoding_2d
 
 
 class MemoryAttentionLayer(nn.Module):
-    """Self-attention over the picture, cross-attention to the memories, feed-forward; normalized before each."""
+    """Pre-norm transformer layer: self-attention, cross-attention to the memories, feed-forward network."""
 
     def __init__(self, dim: int, memory_dim: int, ffn: int) -> None:
         super().__init__()
@@ -35,11 +35,11 @@ class MemoryAttentionLayer(nn.Module):
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, normed, grid)
         x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, num_pointer_tokens, key_scale)
-        return dense(dense(self.norm3(x), self.linear1, "relu"), self.linear2, plus=x)
+        return linear(linear(self.norm3(x), self.linear1, "relu"), self.linear2, residual=x)
 
 
 class MemoryAttention(nn.Module):
-    """A stack of layers; objects share everything up to the first look at a memory."""
+    """Stack of layers; the first self-attention is shared by all objects."""
 
     def __init__(self, dim: int, memory_dim: int, num_layers: int, ffn: int) -> None:
         super().__init__()
@@ -54,18 +54,18 @@ class MemoryAttention(nn.Module):
         num_pointer_tokens: int,
         key_scale: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b c h w"]:
-        """Condition an embedding.
+        """Condition the embedding of a frame on memories.
 
         Args:
-            embedding: of one picture (p = 1) or of as many as there are memories.
-            keys: memory tokens with their position codes.
-            values: the same tokens without.
-            num_pointer_tokens: how many tokens at the end come from pointers and have no place in the picture.
-            key_scale: a factor for each memory token's keys, or None for 1.
+            embedding: of one image (p = 1), shared by all objects, or of one image per object.
+            keys: memory tokens with positional encodings.
+            values: memory tokens without positional encodings.
+            num_pointer_tokens: number of tokens at the end that come from object pointers and have no position.
+            key_scale: factor on the keys of each memory token, or None for 1.
         """
         grid = (embedding.shape[-2], embedding.shape[-1])
-        code = sine_grid(embedding.shape[1], *grid, embedding.device).to(embedding.dtype)
-        x = (embedding + 0.1 * code).flatten(2).mT
+        encoding = sine_encoding_2d(embedding.shape[1], *grid, embedding.device).to(embedding.dtype)
+        x = (embedding + 0.1 * encoding).flatten(2).mT
         for layer in self.layers:
             x = layer(x, keys, values, grid, num_pointer_tokens, key_scale)
         conditioned: Tensor = self.norm(x).mT.unflatten(2, grid)

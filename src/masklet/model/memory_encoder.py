@@ -1,4 +1,4 @@
-"""Memory encoder: a mask and the picture's features to one spatial memory (paper section 4)."""
+"""Memory encoder: fuses a mask with image features to a spatial memory (paper section 4)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.layers import LayerNorm2d, Pointwise, dense
+from masklet.model.layers import LayerNorm2d, Pointwise, linear
 
 
 class MaskDownsampler(nn.Module):
-    """A mask at full size to features at stride 16: four strided convolutions and a 1 x 1."""
+    """Downsample a mask to features at stride 16 with four strided convolutions and a 1 x 1 convolution."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class MaskDownsampler(nn.Module):
 
 
 class FuserBlock(nn.Module):
-    """ConvNeXt block: depthwise 7 x 7, then two pointwise layers, scaled and added."""
+    """ConvNeXt block: depthwise 7 x 7 convolution and two pointwise layers, scaled, with a residual connection."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class FuserBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         out = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
-        out = self.gamma * dense(dense(out, self.pwconv1, "gelu"), self.pwconv2)
+        out = self.gamma * linear(linear(out, self.pwconv1, "gelu"), self.pwconv2)
         mixed: Tensor = x + out.permute(0, 3, 1, 2)
         return mixed
 
@@ -60,7 +60,7 @@ class Fuser(nn.Module):
 
 
 class MemoryEncoder(nn.Module):
-    """Unconditioned picture features and a scaled mask to a memory of ``memory_dim`` channels."""
+    """Encode unconditioned image features and a scaled mask to a memory of ``memory_dim`` channels."""
 
     def __init__(self, dim: int, memory_dim: int) -> None:
         super().__init__()

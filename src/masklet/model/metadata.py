@@ -1,16 +1,20 @@
-"""A model's configuration as JSON and back: what our weight files carry in their metadata. What is read is hostile."""
+"""JSON of a model configuration, as in the metadata of weight files, which is untrusted input."""
 
 from __future__ import annotations
 
 import json
+import math
+import reprlib
 from dataclasses import asdict, fields
-from types import UnionType
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_type_hints
+
+import msgspec
 
 from masklet.errors import WeightsError
 from masklet.model.config import EfficientNetConfig, HieraConfig, ModelConfig
 
 SCHEMA: Final = "1"
+MAX_ITEMS: Final = 512
 TRUNKS: Final = {"hiera": HieraConfig, "efficientnet-lite0": EfficientNetConfig}
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "image_size": (32, 4096),
@@ -32,20 +36,20 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "position_size": (1, 256),
     "channels": (1, 4096),
 }
-"""Least and greatest value of every number, so that nobody's metadata makes us build a model of gigabytes."""
+"""Minimum and maximum of every number, so that metadata cannot demand a model of gigabytes."""
 
 
 def config_to_json(config: ModelConfig) -> str:
-    """The whole configuration as one JSON object; ``trunk`` says its ``kind``."""
+    """Serialize a configuration to a JSON object; ``trunk`` has a ``kind``."""
     kind = next(kind for kind, trunk in TRUNKS.items() if isinstance(config.trunk, trunk))
     return json.dumps({**asdict(config), "trunk": {"kind": kind, **asdict(config.trunk)}})
 
 
 def config_from_json(text: str) -> ModelConfig:
-    """Read what `config_to_json` wrote; a field that has a default may be absent.
+    """Parse the output of `config_to_json`; fields with a default may be absent.
 
     Raises:
-        WeightsError: not JSON, an unknown or missing field, a value of another type or out of bounds.
+        WeightsError: not JSON, an unknown or missing field, or a value of another type or out of bounds.
     """
     try:
         values = json.loads(text)
@@ -57,7 +61,7 @@ def config_from_json(text: str) -> ModelConfig:
 
 
 def check_config(config: ModelConfig) -> None:
-    """Raise `WeightsError` unless the numbers fit each other."""
+    """Raise `WeightsError` unless the numbers are consistent with each other."""
     check_image_size(config.image_size)
     rules = [
         (config.embed_dim % 16 == 0, f"embed_dim must be a multiple of 16, got {config.embed_dim}"),
@@ -79,7 +83,7 @@ def check_config(config: ModelConfig) -> None:
 
 
 def check_image_size(image_size: int) -> None:
-    """Raise `WeightsError` unless it can be the side of a model's input."""
+    """Raise `WeightsError` unless the side of the model's input is a multiple of 32 within bounds."""
     low, high = BOUNDS["image_size"]
     if image_size % 32 or not low <= image_size <= high:
         raise WeightsError(f"image_size must be a multiple of 32 from {low} to {high}, got {image_size}")
@@ -87,10 +91,9 @@ def check_image_size(image_size: int) -> None:
 
 def _read(kind: type, values: object) -> Any:
     if not isinstance(values, dict):
-        raise _wrong(kind.__name__, "an object", values)
+        raise _invalid(kind.__name__, "an object", values)
     hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
-    if unknown := sorted(set(values) - known):
+    if unknown := sorted(set(values) - {field.name for field in fields(kind)}):
         raise WeightsError(f"model configuration: unknown field {unknown[0][:64]!r}")
     given = {name: _value(name, hints[name], value) for name, value in values.items()}
     try:
@@ -100,43 +103,24 @@ def _read(kind: type, values: object) -> Any:
 
 
 def _value(name: str, hint: Any, value: object) -> object:
-    if isinstance(hint, UnionType):
+    if name == "trunk":
         trunk = dict(value) if isinstance(value, dict) else {}
         kind = trunk.pop("kind", None)
         if not isinstance(kind, str) or kind not in TRUNKS:
-            raise _wrong(name, f"an object whose kind is one of {', '.join(TRUNKS)}", value)
+            raise _invalid(name, f"an object whose kind is one of {', '.join(TRUNKS)}", value)
         return _read(TRUNKS[kind], trunk)
-    if get_origin(hint) is tuple:
-        return _items(name, get_args(hint), value)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise _wrong(name, " or ".join(get_args(hint)), value)
-        return value
-    if hint is bool:
-        if not isinstance(value, bool):
-            raise _wrong(name, "true or false", value)
-        return value
-    if hint is str:
-        if not (isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()):
-            raise _wrong(name, "a name of up to 64 characters", value)
-        return value
-    return _number(name, hint, value)
+    try:
+        read = msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        raise _invalid(name, str(error).partition(",")[0].removeprefix("Expected ").replace("`", ""), value) from None
+    low, high = BOUNDS.get(name, (-math.inf, math.inf))
+    items = read if isinstance(read, tuple) else (read,)
+    if len(items) > MAX_ITEMS or any(type(item) in (int, float) and not low <= item <= high for item in items):
+        raise _invalid(name, f"from {low:g} to {high:g}", value)
+    if isinstance(read, str) and not (0 < len(read) <= 64 and read.isprintable()):
+        raise _invalid(name, "a name of up to 64 characters", value)
+    return read
 
 
-def _items(name: str, hints: tuple[Any, ...], value: object) -> tuple[object, ...]:
-    variadic = hints[-1] is Ellipsis
-    if not isinstance(value, list) or (len(value) > 512 if variadic else len(value) != len(hints)):
-        raise _wrong(name, "a list of numbers" if variadic else f"a list of {len(hints)} numbers", value)
-    return tuple(_value(name, hints[0], item) for item in value)
-
-
-def _number(name: str, hint: type[int] | type[float], value: object) -> float:
-    low, high = BOUNDS[name]
-    if not isinstance(value, int | hint) or isinstance(value, bool) or not low <= value <= high:
-        raise _wrong(name, f"{'a whole' if hint is int else 'a'} number from {low:g} to {high:g}", value)
-    return hint(value)
-
-
-def _wrong(name: str, expected: str, value: object) -> WeightsError:
-    came = repr(value)
-    return WeightsError(f"model configuration: {name} must be {expected}, got {came[:40] + '…' * (len(came) > 40)}")
+def _invalid(name: str, expected: str, value: object) -> WeightsError:
+    return WeightsError(f"model configuration: {name} must be {expected}, got {reprlib.repr(value)}")

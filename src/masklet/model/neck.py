@@ -1,4 +1,4 @@
-"""Trunk and feature pyramid: pixels to three feature maps of the model's width."""
+"""Image encoder: trunk and feature pyramid neck (paper section 4)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from masklet.model.trunks.hiera import Hiera
 
 
 class Neck(nn.Module):
-    """1 x 1 convolutions of the trunk's features; the coarsest map is added to the next one and then dropped.
+    """Feature pyramid: 1 x 1 convolutions of the trunk's features, with the stride-32 map added to the stride-16 map.
 
-    The two finest maps serve the mask decoder alone, whose own convolutions of them are computed in the same step.
+    The maps at strides 4 and 8 are used only by the mask decoder, whose convolutions of them are fused in here.
     """
 
     def __init__(self, channels: tuple[int, int, int, int], dim: int) -> None:
@@ -28,15 +28,17 @@ class Neck(nn.Module):
     def forward(
         self, features: list[Tensor], skips: tuple[Pointwise, Pointwise]
     ) -> tuple[Float[Tensor, "b c4 h4 w4"], Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c h w"]]:
-        """Features at strides 4, 8 and 16 of those at 4, 8, 16 and 32; ``skips`` follow the first two."""
+        """Combine features at strides 4, 8, 16 and 32 to those at 4, 8 and 16; apply ``skips`` to the first two."""
         convs = [cast("Pointwise", stage[0]) for stage in reversed(cast("list[nn.Sequential]", list(self.convs)))]
-        stride4, stride8 = (skip.after(conv, x) for skip, conv, x in zip(skips, convs[:2], features[:2], strict=True))
+        stride4, stride8 = (
+            skip.fused_after(conv, x) for skip, conv, x in zip(skips, convs[:2], features[:2], strict=True)
+        )
         stride16, stride32 = (conv(x) for conv, x in zip(convs[2:], features[2:], strict=True))
         return stride4, stride8, stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
 
 
 class ImageEncoder(nn.Module):
-    """Pixels (b, 3, s, s) to features at strides 4, 8 and 16, the first two as the mask decoder takes them."""
+    """Encode pixels (b, 3, s, s) to features at strides 4, 8 and 16, the first two as inputs of the mask decoder."""
 
     def __init__(self, trunk: HieraConfig | EfficientNetConfig, dim: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Position codes: sine codes of grids and times, rotary codes, and the random Fourier code of clicks.
+"""Positional encodings: sine encodings of grids and times, rotary embeddings, and random Fourier features of points.
 
-Tables that depend on sizes alone are computed once for each size and device.
+Tables that depend only on sizes are cached per size and device.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ T = TypeVar("T")
 
 
 def _table(compute: Callable[P, T]) -> Callable[P, T]:
-    """Keep the results of the last few sizes, as ordinary tensors even when first asked for in inference mode."""
+    """Cache the results of the last 32 calls, as normal tensors even if first computed in inference mode."""
 
     @wraps(compute)
     def computed(*args: P.args, **kwargs: P.kwargs) -> T:
         with torch.inference_mode(False), torch.no_grad():
             return compute(*args, **kwargs)
 
-    kept = cast("Callable[P, T]", lru_cache(maxsize=32)(computed))
+    cached = cast("Callable[P, T]", lru_cache(maxsize=32)(computed))
 
     @wraps(compute)
-    def looked_up(*args: P.args, **kwargs: P.kwargs) -> T:
-        # A compiler cannot look into the cache and need not: it folds the table into its program.
-        return compute(*args, **kwargs) if torch.compiler.is_compiling() else kept(*args, **kwargs)
+    def lookup(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A compiler cannot trace the cache and need not: it folds the table into its program.
+        return compute(*args, **kwargs) if torch.compiler.is_compiling() else cached(*args, **kwargs)
 
-    return looked_up
+    return lookup
 
 
 @_table
-def sine_grid(dim: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 dim h w"]:
-    """Sine code of a grid, first half of the channels for y, second for x, each axis scaled to (0, 2 pi]."""
+def sine_encoding_2d(dim: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 dim h w"]:
+    """Sine encoding of a grid: first half of the channels for y, second for x, each axis scaled to (0, 2 pi]."""
     half = dim // 2
     steps = torch.arange(half, device=device)
     wavelength = 10000.0 ** (2 * steps.div(2, rounding_mode="floor") / half)
@@ -53,8 +53,8 @@ def sine_grid(dim: int, height: int, width: int, device: torch.device) -> Float[
     return torch.cat([y, x])[None].contiguous()
 
 
-def sine_times(times: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
-    """Sine code of scalar times: first half of the features sines, second half cosines."""
+def sine_encoding_1d(times: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
+    """Sine encoding of scalar times: sines in the first half of the channels, cosines in the second."""
     half = dim // 2
     wavelength = 10000.0 ** (2 * torch.arange(half, device=times.device).div(2, rounding_mode="floor") / half)
     angle = times[..., None] / wavelength
@@ -65,31 +65,31 @@ def sine_times(times: Float[Tensor, "*n"], dim: int) -> Float[Tensor, "*n dim"]:
 def rotary_table(
     dim: int, height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]:
-    """Cosines and sines of the 2-D rotary code (RoPE, theta 10,000) of a grid in row-major order.
+    """Cosines and sines of the 2-D rotary embedding (RoPE, theta 10,000) of a grid in row-major order.
 
-    The first half of the feature pairs turns with x, the second with y.
+    The first half of the channel pairs rotates with x, the second with y.
     """
-    rate = 10000.0 ** -(torch.arange(0, dim, 4, device=device)[: dim // 4].float() / dim)
+    frequency = 10000.0 ** -(torch.arange(0, dim, 4, device=device)[: dim // 4].float() / dim)
     place = torch.arange(height * width, device=device)
     x = (place % width).float()
     y = place.div(width, rounding_mode="floor").float()
-    angle = torch.cat([torch.outer(x, rate), torch.outer(y, rate)], dim=-1)
+    angle = torch.cat([torch.outer(x, frequency), torch.outer(y, frequency)], dim=-1)
     return angle.cos().to(dtype), angle.sin().to(dtype)
 
 
-def rotate(
+def apply_rotary(
     x: Float[Tensor, "*b n dim"], table: tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]
 ) -> Float[Tensor, "*b n dim"]:
-    """Turn neighboring feature pairs by the angles of a rotary table, in real arithmetic."""
+    """Rotate adjacent channel pairs by the angles of a rotary table, in real arithmetic."""
     cos, sin = (t.to(x.dtype) for t in table)
     a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
 
 
-class RandomFourier(nn.Module):
-    """Fourier code of places in the picture with fixed random frequencies (Tancik et al. 2020).
+class RandomFourierEncoding(nn.Module):
+    """Random Fourier features of points in the image (Tancik et al. 2020).
 
-    Computed in float32 whatever the model's number type: bfloat16 could not tell two neighboring pixels apart.
+    They are computed in float32 whatever the model's dtype: bfloat16 cannot distinguish two adjacent pixels.
     """
 
     positional_encoding_gaussian_matrix: Tensor
@@ -98,16 +98,16 @@ class RandomFourier(nn.Module):
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, dim // 2))
 
-    def forward(self, places: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n dim"]:
-        """Code of (x, y) places, each coordinate in [0, 1]."""
-        angle = 2 * math.pi * ((2 * places.float() - 1) @ self.positional_encoding_gaussian_matrix.float())
+    def forward(self, points: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n dim"]:
+        """Encode (x, y) points, each coordinate in [0, 1]."""
+        angle = 2 * math.pi * ((2 * points.float() - 1) @ self.positional_encoding_gaussian_matrix.float())
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
     def grid(self, height: int, width: int) -> Float[Tensor, "1 dim h w"]:
-        """Code of the cell centers of a grid."""
+        """Encode the cell centers of a grid."""
         device = self.positional_encoding_gaussian_matrix.device
         y = (torch.arange(height, device=device) + 0.5) / height
         x = (torch.arange(width, device=device) + 0.5) / width
-        places = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
-        code: Tensor = self(places)
-        return code.permute(2, 0, 1)[None]
+        points = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
+        encoding: Tensor = self(points)
+        return encoding.permute(2, 0, 1)[None]

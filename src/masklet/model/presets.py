@@ -1,4 +1,4 @@
-"""The models we know by name: the eight released checkpoints, the embedded one, and a tiny one for tests."""
+"""Configurations of the eight released checkpoints, the embedded model, and a tiny model for tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TEST_TINY: Final = ModelConfig(
 
 
 def released(size: str, revision: Revision) -> ModelConfig:
-    """The configuration of a released checkpoint."""
+    """Return the configuration of a released checkpoint."""
     return ModelConfig(name=size, revision=revision, trunk=HIERA[size])
 
 

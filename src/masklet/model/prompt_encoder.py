@@ -1,4 +1,4 @@
-"""Prompt encoder: clicks and box corners to tokens, a previous mask to a dense code (paper section 4)."""
+"""Prompt encoder: clicks and box corners to tokens, a previous mask to a dense embedding (paper section 4)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from masklet.model.layers import LayerNorm2d
-from masklet.model.position import RandomFourier
+from masklet.model.position import RandomFourierEncoding
 
 
 class PromptEncoder(nn.Module):
-    """Prompts in the model's square frame to sparse tokens (b, n, c) and a dense code (b, c, h, w)."""
+    """Encode prompts in pixels of the model's input to sparse tokens (b, n, c) and a dense embedding (b, c, h, w)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.pe_layer = RandomFourier(dim)
+        self.pe_layer = RandomFourierEncoding(dim)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.no_mask_embed = nn.Embedding(1, dim)
@@ -32,18 +32,18 @@ class PromptEncoder(nn.Module):
     def sparse(
         self, points: Float[Tensor, "b n 2"], labels: Int[Tensor, "b n"], image_size: int
     ) -> Float[Tensor, "b n2 c"]:
-        """A token for each point, then one that says "no more points"; without points, two of those."""
+        """Encode each point to a token, followed by one padding token; without points, return two padding tokens."""
         kinds = torch.cat(list(self.point_embeddings.parameters()))
         tokens = self.pe_layer((points + 0.5) / image_size).to(kinds.dtype) + kinds[labels]
-        filler = self.not_a_point_embed.weight.expand(points.shape[0], 1 if points.shape[1] else 2, -1)
-        return torch.cat([tokens, filler], dim=1)
+        padding = self.not_a_point_embed.weight.expand(points.shape[0], 1 if points.shape[1] else 2, -1)
+        return torch.cat([tokens, padding], dim=1)
 
     def dense(self, mask_logits: Float[Tensor, "b 1 s s"] | None, grid: tuple[int, int]) -> Float[Tensor, "b2 c h w"]:
-        """The dense code of a mask prompt, or of its absence (batch of 1)."""
+        """Embed a mask prompt, or return the learned "no mask" embedding (batch of 1)."""
         if mask_logits is None:
             return self.no_mask_embed.weight[:, :, None, None].expand(-1, -1, *grid)
-        code: Tensor = self.mask_downscaling(mask_logits.to(self.no_mask_embed.weight.dtype))
-        return code
+        embedding: Tensor = self.mask_downscaling(mask_logits.to(self.no_mask_embed.weight.dtype))
+        return embedding
 
 
 def draw_prompts(
@@ -52,16 +52,16 @@ def draw_prompts(
     previous: Float[Tensor, "b 1 s s"] | None,
     image_size: int,
 ) -> Float[Tensor, "b 1 s s"]:
-    """Clicks and boxes drawn into a dense mask prompt at stride 4 (nano only).
+    """Rasterize clicks and boxes into a dense mask prompt at stride 4 (nano only).
 
-    A box without a previous answer is +2 inside and -2 outside; its corners are the first two points. Then each click,
-    in order, writes a disc of +12 or -12 with a radius of 1/160 of the picture, at least 1.5 cells.
+    A box, whose corners are the first two points, is +2 inside and -2 outside unless there are previous logits. Then
+    each click, in order, writes a disc of +12 or -12 with a radius of 1/160 of the image, at least 1.5 cells.
     """
     side = image_size // 4
     center = torch.arange(side, device=points.device, dtype=torch.float32) + 0.5
     x, y = (points / 4).unbind(-1)
     labels = labels[:, :, None, None]
-    if previous is None:  # the second corner is the point of label 3, so that a graph of any number of points finds it
+    if previous is None:  # find the second corner by its label, which also works in graphs with any number of points
         second = torch.where(labels[..., 0] == 3, points, 0.0).sum(dim=1) / 4
         inside_x = (center >= x[:, :1]) & (center <= second[:, :1])
         inside_y = (center >= y[:, :1]) & (center <= second[:, 1:])

@@ -1,4 +1,4 @@
-"""SAM 2 as five pure verbs: encode_image, condition, decode, use_mask_as_output, encode_memory. It keeps nothing."""
+"""SAM 2 as five stateless methods: encode_image, condition, decode, use_mask_as_output and encode_memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from masklet.model.mask_decoder import MaskDecoder
 from masklet.model.memory_attention import MemoryAttention
 from masklet.model.memory_encoder import MemoryEncoder
 from masklet.model.neck import ImageEncoder
-from masklet.model.position import sine_grid, sine_times
+from masklet.model.position import sine_encoding_1d, sine_encoding_2d
 from masklet.model.prompt_encoder import PromptEncoder, draw_prompts
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0
-"""Mask probabilities are stretched to [-10, 10] on their way into a memory."""
+"""Scale and bias that map mask probabilities to [-10, 10], the input range of the memory encoder."""
 
 
 class Sam2(nn.Module):
     """Segment Anything Model 2 (Ravi et al. 2024, arXiv 2408.00714).
 
-    Parameter names are those of the released checkpoints. In every verb one picture (batch of 1) serves any number of
-    objects. All sizes follow the input: a square whose side is a multiple of 32.
+    Parameter names are those of the released checkpoints. In every method, the features of one image (batch of 1) are
+    shared by any number of objects. All sizes follow from the input: a square whose side is a multiple of 32.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -49,19 +49,19 @@ class Sam2(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.no_mem_embed.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number type of the weights."""
+        """Dtype of the weights."""
         return self.no_mem_embed.dtype
 
     def encode_image(self, pixels: Float[Tensor, "b 3 s s"]) -> ImageFeatures:
-        """See a picture.
+        """Encode images with the image encoder (paper section 4).
 
         Args:
-            pixels: RGB in [0, 1] stretched to a square whose side is a multiple of 32.
+            pixels: RGB in [0, 1], resized to a square whose side is a multiple of 32.
         """
         mean = pixels.new_tensor(self.config.pixel_mean)[:, None, None]
         std = pixels.new_tensor(self.config.pixel_std)[:, None, None]
@@ -72,64 +72,67 @@ class Sam2(nn.Module):
         return ImageFeatures(embedding, stride8, stride4)
 
     def condition(self, features: ImageFeatures, memory: MemoryTokens | None) -> ImageFeatures:
-        """Look at a picture with the memory of ``b`` objects; None means that there is nothing to remember."""
+        """Condition the features of a frame on the memories of ``b`` objects (memory attention, paper section 4).
+
+        Without memory, the learned "no memory" embedding is added instead.
+        """
         if memory is None:
             return features.with_embedding(features.embedding + self.no_mem_embed.view(1, -1, 1, 1))
         grid = features.grid
-        place = sine_grid(self.config.memory_dim, *grid, self.device).to(self.dtype)
-        time = self._time_codes(memory.map_slots)[..., None, None]
+        space = sine_encoding_2d(self.config.memory_dim, *grid, self.device).to(self.dtype)
+        time = self._temporal_encodings(memory.map_slots)[..., None, None]
         maps = rearrange(memory.maps, "b m d h w -> b d (m h w)")
-        map_codes = rearrange(place + time, "b m d h w -> b d (m h w)")
+        map_encodings = rearrange(space + time, "b m d h w -> b d (m h w)")
         parts = self.config.embed_dim // self.config.memory_dim
         pointers = rearrange(memory.pointers, "b p (parts d) -> b d (p parts)", parts=parts)
-        pointer_codes = self._pointer_codes(memory.pointer_times).repeat_interleave(parts, dim=1).mT
+        pointer_encodings = self._pointer_encodings(memory.pointer_times).repeat_interleave(parts, dim=1).mT
         values = torch.cat([maps, pointers], dim=2)
-        keys = values + torch.cat([map_codes, pointer_codes], dim=2)
+        keys = values + torch.cat([map_encodings, pointer_encodings], dim=2)
         scale = memory.key_scale
         if scale is not None:
             count = memory.maps.shape[1]
             whole = scale[:, :count].repeat_interleave(grid[0] * grid[1], dim=1)
             scale = torch.cat([whole, scale[:, count:].repeat_interleave(parts, dim=1)], dim=1).to(self.dtype)
-        looked = self.memory_attention(features.embedding, keys.mT, values.mT, pointers.shape[2], scale)
-        return features.with_embedding(looked)
+        conditioned = self.memory_attention(features.embedding, keys.mT, values.mT, pointers.shape[2], scale)
+        return features.with_embedding(conditioned)
 
-    def _time_codes(self, slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
-        """The learned code of each slot; between two slots, a mixture of theirs."""
-        codes = self.maskmem_tpos_enc[:, 0, 0]
+    def _temporal_encodings(self, slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """Look up the learned temporal encoding of each slot, interpolating for fractional slots."""
+        encodings = self.maskmem_tpos_enc[:, 0, 0]
         if not slots.is_floating_point():
-            return codes[slots]
+            return encodings[slots]
         below = slots.floor()
-        part = (slots - below).to(codes.dtype)[..., None]
-        return torch.lerp(codes[below.long()], codes[slots.ceil().long()], part)
+        part = (slots - below).to(encodings.dtype)[..., None]
+        return torch.lerp(encodings[below.long()], encodings[slots.ceil().long()], part)
 
-    def _pointer_codes(self, times: Float[Tensor, "b p"]) -> Float[Tensor, "b p d"]:
-        if self.config.revision == "2.0":  # pointers carry no time there
+    def _pointer_encodings(self, times: Float[Tensor, "b p"]) -> Float[Tensor, "b p d"]:
+        if self.config.revision == "2.0":  # pointers have no temporal encoding in 2.0
             return torch.zeros(*times.shape, self.config.memory_dim, dtype=self.dtype, device=self.device)
-        codes: Tensor = self.obj_ptr_tpos_proj(sine_times(times, self.config.embed_dim).to(self.dtype))
-        return codes
+        encodings: Tensor = self.obj_ptr_tpos_proj(sine_encoding_1d(times, self.config.embed_dim).to(self.dtype))
+        return encodings
 
     def decode(self, features: ImageFeatures, prompts: PromptTensors) -> MaskPrediction:
-        """Answer the prompts of ``b`` objects on a conditioned picture with four candidates each."""
+        """Predict four candidate masks for the prompts of ``b`` objects on conditioned features (paper section 4)."""
         return self._decode(features, prompts, self._dense(features, prompts))
 
     def decode_above_iou(
         self, features: ImageFeatures, prompts: PromptTensors, min_iou: float
     ) -> tuple[Int[Tensor, " k"], Float[Tensor, "k 4 s s"], Float[Tensor, "b 4"]]:
-        """As `decode`, with masks only for those prompts where one of candidates 1 to 3 promises ``min_iou``.
+        """Predict masks only for prompts with a predicted IoU of at least ``min_iou`` for one of candidates 1 to 3.
 
-        Masks are drawn after scores are known, and drawing them is much of the work.
+        Scores are known before masks are upsampled, which is much of the work of `decode`.
 
         Returns:
-            The rows of these prompts, their logits, and the predicted IoU of all candidates of all prompts.
+            The rows of these prompts, their mask logits, and the predicted IoU of all candidates of all prompts.
         """
-        image, image_code, sparse = self._inputs(features, prompts, self._dense(features, prompts))
-        seen, tokens, iou, _ = self.sam_mask_decoder.answer(image, image_code, sparse)
+        image, image_pe, sparse = self._inputs(features, prompts, self._dense(features, prompts))
+        seen, tokens, iou, _ = self.sam_mask_decoder.predict_tokens(image, image_pe, sparse)
         rows = (iou[:, 1:].float() >= min_iou).any(dim=1).nonzero()[:, 0]
-        logits = self.sam_mask_decoder.draw(seen[rows], tokens[rows], (features.stride8, features.stride4))
+        logits = self.sam_mask_decoder.predict_masks(seen[rows], tokens[rows], (features.stride8, features.stride4))
         return rows, logits.float(), iou.float()
 
     def _dense(self, features: ImageFeatures, prompts: PromptTensors) -> Float[Tensor, "b 1 s s"] | None:
-        """The mask prompt: the answer before, and what is drawn into it."""
+        """Return the dense mask prompt: the previous logits, clamped, with rasterized clicks and boxes (nano)."""
         previous = prompts.mask_logits
         if previous is not None:
             previous = previous.clamp(-self.config.refine_limit, self.config.refine_limit)
@@ -140,32 +143,39 @@ class Sam2(nn.Module):
     def _inputs(
         self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None
     ) -> tuple[Float[Tensor, "p c h w"], Float[Tensor, "1 c h w"], Float[Tensor, "b n c"]]:
-        """What the mask decoder takes: the picture with the dense code, its position code, prompt tokens."""
+        """Return the inputs of the mask decoder: image embedding, its positional encoding, and prompt tokens."""
         encoder = self.sam_prompt_encoder
         image = features.embedding + encoder.dense(dense, features.grid)
-        image_code = encoder.pe_layer.grid(*features.grid).to(self.dtype)
-        return image, image_code, encoder.sparse(prompts.points, prompts.labels, features.image_size)
+        image_pe = encoder.pe_layer.grid(*features.grid).to(self.dtype)
+        return image, image_pe, encoder.sparse(prompts.points, prompts.labels, features.image_size)
 
     def _decode(self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None) -> MaskPrediction:
-        return self.answer(*self._inputs(features, prompts, dense), (features.stride8, features.stride4))
+        return self.decode_encoded(*self._inputs(features, prompts, dense), (features.stride8, features.stride4))
 
-    def answer(
+    def decode_encoded(
         self,
         image: Float[Tensor, "p c h w"],
-        image_code: Float[Tensor, "1 c h w"],
+        image_pe: Float[Tensor, "1 c h w"],
         sparse: Float[Tensor, "b n c"],
         skips: tuple[Tensor, Tensor],
     ) -> MaskPrediction:
-        """Decode prompts that are encoded already."""
-        logits, iou, tokens, score = self.sam_mask_decoder(image, image_code, sparse, skips)
+        """Decode encoded prompts.
+
+        Args:
+            image: embedding plus dense prompt embedding.
+            image_pe: positional encoding of the embedding.
+            sparse: prompt tokens.
+            skips: features at strides 8 and 4.
+        """
+        logits, iou, tokens, score = self.sam_mask_decoder(image, image_pe, sparse, skips)
         pointers = torch.where((score > 0)[:, None, None], self.obj_ptr_proj(tokens), self.no_obj_ptr)
         return MaskPrediction(logits.float(), iou.float(), pointers, score.float())
 
     def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
-        """Take the user's mask as the answer; only its object pointer is computed.
+        """Return the user's mask as the output mask; only its object pointer is predicted.
 
         Args:
-            features: unconditioned.
+            features: unconditioned features.
             mask: 1 inside, 0 outside, at the size of the model's input.
         """
         full = mask * MEMORY_SCALE + MEMORY_BIAS
@@ -178,18 +188,20 @@ class Sam2(nn.Module):
         return ChosenMask(logits, torch.ones_like(score), pointer, score)
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
-        """Remember ``b`` masks on an unconditioned picture.
+        """Encode the masks of ``b`` objects on unconditioned features to spatial memories (paper section 4).
 
-        Masks that a person prompted go in as certain (0 or 1), tracked ones as probabilities.
+        Masks of prompted frames are binarized; those of tracked frames enter as probabilities.
         """
         size = features.image_size
         full = logits_to_image(chosen.logits, (size, size))
-        return self.remember(features, (full > 0).float() if prompted else full.sigmoid(), chosen.object_score)
+        return self.encode_memory_of_probability(
+            features, (full > 0).float() if prompted else full.sigmoid(), chosen.object_score
+        )
 
-    def remember(
+    def encode_memory_of_probability(
         self, features: ImageFeatures, probability: Float[Tensor, "b 1 s2 s2"], object_score: Float[Tensor, " b"]
     ) -> Float[Tensor, "b d h w"]:
-        """Remember masks that have the size of the model's input."""
+        """Encode mask probabilities at the size of the model's input to spatial memories."""
         scaled = probability * MEMORY_SCALE + MEMORY_BIAS
         memory: Tensor = self.memory_encoder(features.embedding, scaled.to(self.dtype))
         if self.config.revision == "2.1":

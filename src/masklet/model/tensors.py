@@ -1,4 +1,4 @@
-"""Named tensors that travel between the model's verbs. Batch first; a batch of 1 serves any number of objects."""
+"""Named tensors that the methods of the model take and return, batch first; a batch of 1 is shared by all objects."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ B = TypeVar("B", bound="_Batch")
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Tensors that all have one row for each object."""
+    """Tensors with one row per object."""
 
     def rows(self: B, index: slice | list[int]) -> B:
-        """Some of the objects."""
+        """Select objects."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @classmethod
     def cat(cls: type[B], parts: Sequence[B]) -> B:
-        """Several batches as one."""
+        """Concatenate batches."""
         if len(parts) == 1:
             return parts[0]
         return cls(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)})
@@ -34,12 +34,12 @@ class _Batch:
 
 @dataclass(frozen=True, eq=False)
 class ImageFeatures:
-    """What the image encoder sees in one or several pictures.
+    """Features of one or several images from the image encoder (paper section 4).
 
     Attributes:
-        embedding: stride 16, the model's width; conditioned on memory once it went through `condition`.
-        stride8: skip features for the mask decoder.
-        stride4: skip features for the mask decoder.
+        embedding: features at stride 16 with ``embed_dim`` channels; conditioned on memory after `Sam2.condition`.
+        stride8: skip features of the mask decoder at stride 8.
+        stride4: skip features of the mask decoder at stride 4.
     """
 
     embedding: Float[Tensor, "b c h w"]
@@ -53,11 +53,11 @@ class ImageFeatures:
 
     @property
     def image_size(self) -> int:
-        """Side of the square input these came from, in pixels."""
+        """Side of the square input image in pixels."""
         return 16 * self.embedding.shape[-1]
 
     def rows(self, index: list[int]) -> ImageFeatures:
-        """For some of the objects, as they come; maps that serve all objects stay as they are."""
+        """Select the features of some objects; maps that are shared by all objects are unchanged."""
         maps = (self.embedding, self.stride8, self.stride4)
         counts = [len(m) for m in maps]
         if index == list(range(max(counts))):
@@ -66,7 +66,7 @@ class ImageFeatures:
         return ImageFeatures(*(m.index_select(0, place) if n > 1 else m for m, n in zip(maps, counts, strict=True)))
 
     def with_embedding(self, embedding: Float[Tensor, "n c h w"]) -> ImageFeatures:
-        """The same skip features with another embedding."""
+        """Replace the embedding."""
         return replace(self, embedding=embedding)
 
 
@@ -75,9 +75,9 @@ class PromptTensors:
     """Prompts of ``b`` objects, all with the same number of points.
 
     Attributes:
-        points: (x, y) in pixels of the model's square frame.
-        labels: 1 positive click, 0 negative click, 2 and 3 a box's corners (top-left, bottom-right).
-        mask_logits: a previous answer at stride 4, or None.
+        points: (x, y) in pixels of the model's square input.
+        labels: 1 positive click, 0 negative click, 2 and 3 the top-left and bottom-right corners of a box.
+        mask_logits: logits of a previous prediction at stride 4, or None.
     """
 
     points: Float[Tensor, "b n 2"]
@@ -86,12 +86,12 @@ class PromptTensors:
 
     @property
     def kind(self) -> tuple[int, bool]:
-        """Number of points and whether there is a mask; prompts of one kind run as one batch."""
+        """Number of points and whether there is a mask; prompts of the same kind can be batched."""
         return self.points.shape[1], self.mask_logits is not None
 
     @staticmethod
     def cat(parts: Sequence[PromptTensors]) -> PromptTensors:
-        """Prompts of one kind as one batch."""
+        """Concatenate prompts of the same kind."""
         masks = [p.mask_logits for p in parts if p.mask_logits is not None]
         return PromptTensors(
             torch.cat([p.points for p in parts]),
@@ -101,13 +101,13 @@ class PromptTensors:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether several answers are sensible: a single click, or nothing at all (a tracked frame)."""
+        """Whether several masks are plausible: a single click, or no prompts (a tracked frame); paper section 4."""
         count = self.points.shape[1]
         return count == 1 or (count == 0 and self.mask_logits is None)
 
     @staticmethod
     def none(count: int, device: torch.device) -> PromptTensors:
-        """No prompts at all for ``count`` objects, as on a tracked frame."""
+        """Create empty prompts for ``count`` objects, as on a tracked frame."""
         return PromptTensors(
             torch.zeros(count, 0, 2, device=device), torch.zeros(count, 0, dtype=torch.long, device=device)
         )
@@ -115,13 +115,13 @@ class PromptTensors:
 
 @dataclass(frozen=True, eq=False)
 class MaskPrediction(_Batch):
-    """All four candidates of the mask decoder. Candidate 0 is for unambiguous prompts, 1 to 3 for ambiguous ones.
+    """The four candidate masks of the mask decoder: candidate 0 for unambiguous prompts, 1 to 3 for ambiguous ones.
 
     Attributes:
         logits: mask logits at stride 4, float32.
         iou: predicted IoU in [0, 1], float32.
-        pointers: object pointers; that of "no object" where the object is absent.
-        object_score: logit of the presence head, float32; the object is visible where it is above 0.
+        pointers: object pointers; the learned "no object" pointer where the object is absent.
+        object_score: logit of the presence head, float32; the object is visible if it is above 0.
     """
 
     logits: Float[Tensor, "b 4 s s"]
@@ -132,7 +132,7 @@ class MaskPrediction(_Batch):
 
 @dataclass(frozen=True, eq=False)
 class ChosenMask(_Batch):
-    """One mask for each object, with what its memory needs.
+    """The selected mask of each object, with the inputs of the memory encoder.
 
     Attributes:
         logits: mask logits at stride 4, float32.
@@ -149,15 +149,15 @@ class ChosenMask(_Batch):
 
 @dataclass(frozen=True, eq=False)
 class MemoryTokens:
-    """What ``b`` objects remember, all with the same numbers of maps and pointers.
+    """Memories of ``b`` objects, all with the same numbers of spatial memories and object pointers.
 
     Attributes:
         maps: spatial memories.
-        map_slots: which learned time code each map carries: frames back minus 1 for a recent memory,
-            -1, the last one, for a prompted memory. A fraction lies between two codes.
+        map_slots: index of the learned temporal encoding of each map: frames back minus 1 for a recent memory,
+            -1 (the last one) for a prompted memory. A fractional index interpolates between two encodings.
         pointers: object pointers.
-        pointer_times: their distance in time as a fraction of the longest, signed (paper section 4).
-        key_scale: a factor for how strongly each map, then each pointer, answers a look (its keys, not its values);
+        pointer_times: signed distance in time as a fraction of the largest distance (paper section 4).
+        key_scale: factor on the keys (not the values) of each map, then of each pointer, in memory attention;
             None for 1.
     """
 

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 
 from masklet.errors import UnknownModelError, WeightsError
 from masklet.model.catalog import cached_weights, hub_files
-from masklet.model.checkpoint import one_line
+from masklet.model.checkpoint import first_line
 
 
 def download(repository: str) -> Path:
@@ -46,5 +46,7 @@ def download(repository: str) -> Path:
         except EntryNotFoundError:
             continue
         except Exception as error:  # which HTTP library speaks here, and so its errors, depends on the client's version
-            raise WeightsError(f"cannot download {repository}/{name}, run again to resume: {one_line(error)}") from None
+            raise WeightsError(
+                f"cannot download {repository}/{name}, run again to resume: {first_line(error)}"
+            ) from None
     raise WeightsError(f"{repository} holds none of {', '.join(hub_files(repository))}")

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.layers import ACTIVATIONS, Activation, convolve, pointwise
+from masklet.model.layers import ACTIVATIONS, Activation, fused_conv2d, pointwise
 
 
 class Stage(NamedTuple):
-    """One row of the network's table."""
+    """One stage: kernel size, stride, expansion factor, output channels, number of blocks."""
 
     kernel: int
     stride: int
@@ -31,11 +31,11 @@ STAGES = (
     Stage(3, 1, 6, 320, 1),
 )
 OUTPUT_STAGES = (1, 2, 4, 6)
-"""Stages whose features leave the network, at strides 4, 8, 16 and 32."""
+"""Stages whose features are outputs, at strides 4, 8, 16 and 32."""
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding: ceil(n / stride) outputs, the smaller half of the padding first."""
+    """Convolution with TensorFlow's "same" padding: ceil(n / stride) outputs, the smaller part of the padding first."""
 
     def __init__(self, channels: int, channels_out: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__(channels, channels_out, kernel, stride=stride, groups=groups, bias=False)
@@ -46,26 +46,26 @@ class SameConv2d(nn.Conv2d):
     def convolve(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none"
     ) -> Float[Tensor, "b d h2 w2"]:
-        """Convolve with other weights in place of the layer's own."""
+        """Convolve with the given weights and bias instead of the layer's own."""
         stride, kernel = self.stride[0], self.kernel_size[0]
         if kernel == 1:
             return pointwise(x, weight, bias, activation)
         total_y, total_x = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
         if total_y == total_x and total_y % 2 == 0:
-            return convolve(x, self, weight, bias, (total_y // 2, total_y // 2), activation)
-        # Where one side gets more, both get a stride too much, and the outputs that begin too early are left out: that
-        # costs less than a padded copy of the picture.
+            return fused_conv2d(x, self, weight, bias, (total_y // 2, total_y // 2), activation)
+        # For asymmetric padding, pad both sides by one stride more and drop the extra outputs: that costs less than a
+        # padded copy of the image.
         before = (total_y // 2 + stride, total_x // 2 + stride)
         rows, columns = (-(-n // stride) + 1 for n in x.shape[-2:])
-        return convolve(x, self, weight, bias, before, activation)[..., 1:rows, 1:columns]
+        return fused_conv2d(x, self, weight, bias, before, activation)[..., 1:rows, 1:columns]
 
 
 def _normed(
     conv: SameConv2d, norm: nn.BatchNorm2d, x: Float[Tensor, "b c h w"], activation: Activation = "none"
 ) -> Float[Tensor, "b d h2 w2"]:
-    """Convolution, batch norm and activation; as one convolution where the statistics stand still.
+    """Apply convolution, batch norm and activation; in eval mode, with the norm folded into the weights.
 
-    Folding a norm into the weights costs a pass over them at each call, a hundredth of the convolution's work.
+    Folding at each call costs a pass over the weights, about 1 % of the work of the convolution.
     """
     if norm.training:
         out: Tensor = norm(conv(x))
@@ -82,7 +82,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise convolution, then 1 x 1 (the first stage)."""
+    """Depthwise separable convolution (the first stage)."""
 
     def __init__(self, channels: int, channels_out: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class SeparableBlock(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """1 x 1 to more channels, depthwise convolution, 1 x 1 to fewer; a residual where shapes agree."""
+    """Inverted residual: 1 x 1 expansion, depthwise convolution, 1 x 1 projection; a residual if shapes match."""
 
     def __init__(self, channels: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Pixels to features at strides 4, 8, 16 and 32 (24, 40, 112 and 320 channels)."""
+    """EfficientNet-Lite0 trunk: pixels to features at strides 4, 8, 16 and 32 (24, 40, 112 and 320 channels)."""
 
     def __init__(self) -> None:
         super().__init__()

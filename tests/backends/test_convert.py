@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from masklet.backends.export import OPSET
 
 from masklet.backends.bundle import Bundle
-from masklet.backends.export import OPSET
-from masklet.backends.graphs import LENGTHS, VERBS, signatures
+from masklet.backends.graphs import GRAPHS, LENGTHS, signatures
 
 
-@pytest.mark.parametrize("graph", VERBS)
+@pytest.mark.parametrize("graph", GRAPHS)
 def test_graphs_say_what_they_take(onnx_bundle: Bundle, graph: str) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
     (content,) = onnx_bundle.content(graph)
