@@ -177,72 +177,67 @@ def test_prompts_do_not_change_with_the_callers_arrays() -> None:
     np.testing.assert_array_equal(drawn.mask, MASK)
 
 
-REFUSED: list[tuple[Callable[[], object], str]] = [
-    (Prompts, "expected a click, a box or a mask, got none of them"),
-    (lambda: Prompts.click(float("nan"), 1), "points must be finite numbers, got [[nan, 1.0]]"),
-    (lambda: Prompts.click(1, float("inf")), "points must be finite numbers"),
-    (lambda: Prompts(points=np.array([["a", "b"]]), labels=np.array([1])), "points must be numbers"),
-    (lambda: Prompts(points=np.zeros((2, 2), np.float32), labels=np.array([1])), "got 2 points and 1 labels"),
-    (lambda: Prompts(points=np.zeros((1, 2), np.float32), labels=np.array([2])), "labels must be 1"),
-    (lambda: Prompts.from_box(5, 1, 3, 4), "expected a box with x0 < x1 and y0 < y1, got (5, 1, 3, 4)"),
-    (lambda: Prompts.from_box(1, 4, 3, 4), "expected a box with x0 < x1"),
-    (lambda: Prompts.from_box(1, float("nan"), 3, 4), "box must be finite numbers"),
-    (lambda: Prompts(box=np.zeros(3, np.float32)), "expected a box of 4 numbers (x0, y0, x1, y1), got shape (3,)"),
-    (lambda: Prompts.from_mask(np.zeros((3, 3), bool)), "mask is empty"),
-    (lambda: Prompts.from_mask(np.ones((1, 3, 3), bool)), "expected a mask of shape (height, width), got (1, 3, 3)"),
-    (lambda: Prompts.from_mask(np.full((3, 3), np.nan)), "mask must hold finite numbers"),
-    (lambda: Prompts.from_mask(MASK.astype(str)), "mask must hold numbers, got <U5"),
-    (lambda: Prompts.from_mask([[1, 0], [1]]), "expected a mask of shape (height, width), got rows of several lengths"),  # type: ignore[arg-type]
-    (lambda: Prompts.from_mask(MASK).and_click(1, 1), "a mask stands alone"),
-    (
-        lambda: Prompts(np.zeros((2, 3), np.float32), np.ones(3, int)),
-        "expected points of shape (n, 2), x and y of each",
-    ),
-    (
-        lambda: Prompts(np.array([1, 2, 3], np.float32), np.array([1])),
-        "points of shape (n, 2), x and y of each, got (3,)",
-    ),
-    (lambda: Prompts(np.zeros((1, 1, 2), np.float32), np.array([1])), "points of shape (n, 2)"),
-    (lambda: Prompts([[1, 2], [3]], [1, 1]), "points must be numbers"),  # type: ignore[arg-type]
-    (lambda: Prompts([1, 2], "left"), "labels must be numbers"),  # type: ignore[arg-type]
-    (lambda: Prompts([1, 2], [0.5]), "labels must be 1 (positive) or 0 (negative), got [0.5]"),  # type: ignore[arg-type]
-    (lambda: Prompts.absent((-1, 5)), "expected a size (height, width) in whole pixels, got (-1, 5)"),
-    (lambda: Prompts.absent((4.0, 5.0)), "in whole pixels, got (4.0, 5.0)"),  # type: ignore[arg-type]
-    (lambda: Prompts.absent(4), "in whole pixels, got 4"),  # type: ignore[arg-type]
-    (lambda: Prompts.absent((4, 5, 3)), "in whole pixels, got (4, 5, 3)"),  # type: ignore[arg-type]
-    (lambda: Prompts(box=np.array([0, 0, 1, 1], np.float32), mask=MASK), "a mask stands alone"),
+REFUSED: list[tuple[Callable[[], object], str]] = [  # what is built, and the value that the error shows
+    (Prompts, ""),
+    (lambda: Prompts.click(float("nan"), 1), "[[nan, 1.0]]"),
+    (lambda: Prompts.click(1, float("inf")), "[[1.0, inf]]"),
+    (lambda: Prompts(points=np.array([["a", "b"]]), labels=np.array([1])), "'a'"),
+    (lambda: Prompts(points=np.zeros((2, 2), np.float32), labels=np.array([1])), "2 points and 1 labels"),
+    (lambda: Prompts(points=np.zeros((1, 2), np.float32), labels=np.array([2])), "[2]"),
+    (lambda: Prompts.from_box(5, 1, 3, 4), "(5, 1, 3, 4)"),
+    (lambda: Prompts.from_box(1, 4, 3, 4), "(1, 4, 3, 4)"),
+    (lambda: Prompts.from_box(1, float("nan"), 3, 4), "nan"),
+    (lambda: Prompts(box=np.zeros(3, np.float32)), "(3,)"),
+    (lambda: Prompts.from_mask(np.zeros((3, 3), bool)), ""),
+    (lambda: Prompts.from_mask(np.ones((1, 3, 3), bool)), "(1, 3, 3)"),
+    (lambda: Prompts.from_mask(np.full((3, 3), np.nan)), "NaN"),
+    (lambda: Prompts.from_mask(MASK.astype(str)), "<U5"),
+    (lambda: Prompts.from_mask([[1, 0], [1]]), ""),  # type: ignore[arg-type]
+    (lambda: Prompts.from_mask(MASK).and_click(1, 1), ""),
+    (lambda: Prompts(np.zeros((2, 3), np.float32), np.ones(3, int)), "(2, 3)"),
+    (lambda: Prompts(np.array([1, 2, 3], np.float32), np.array([1])), "(3,)"),
+    (lambda: Prompts(np.zeros((1, 1, 2), np.float32), np.array([1])), "(1, 1, 2)"),
+    (lambda: Prompts([[1, 2], [3]], [1, 1]), "[[1, 2], [3]]"),  # type: ignore[arg-type]
+    (lambda: Prompts([1, 2], "left"), "'left'"),  # type: ignore[arg-type]
+    (lambda: Prompts([1, 2], [0.5]), "[0.5]"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent((-1, 5)), "(-1, 5)"),
+    (lambda: Prompts.absent((4.0, 5.0)), "(4.0, 5.0)"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent(4), "got 4"),  # type: ignore[arg-type]
+    (lambda: Prompts.absent((4, 5, 3)), "(4, 5, 3)"),  # type: ignore[arg-type]
+    (lambda: Prompts(box=np.array([0, 0, 1, 1], np.float32), mask=MASK), ""),
 ]
 
 
 @pytest.mark.usefixtures("untyped_caller")
-@pytest.mark.parametrize(("build", "message"), REFUSED)
-def test_prompts_refuse(build: Callable[[], object], message: str) -> None:
-    with pytest.raises(PromptError, match=re.escape(message)) as caught:
+@pytest.mark.parametrize(("build", "shown"), REFUSED)
+def test_prompts_are_validated(build: Callable[[], object], shown: str) -> None:
+    with pytest.raises(PromptError, match=re.escape(shown)) as caught:
         build()
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("prompts", "message"),
+    ("prompts", "shown"),
     [
         (Prompts.click(0, 0), None),
         (Prompts.click(3, 2), None),  # the far corner of the last pixel
-        (Prompts.click(3.5, 1), "click (3.5, 1) is outside the picture of 3x2 pixels"),
-        (Prompts.click(1, -1), "click (1, -1) is outside"),
-        (Prompts.click(1, 1).and_click(1, 9), "click (1, 9) is outside"),
+        (Prompts.click(3.5, 1), "(3.5, 1)"),
+        (Prompts.click(1, -1), "(1, -1)"),
+        (Prompts.click(1, 1).and_click(1, 9), "(1, 9)"),
         (Prompts.from_box(0, 0, 3, 2), None),
-        (Prompts.from_box(0, 0, 4, 2), "box (0, 0, 4, 2) is not inside the picture of 3x2 pixels"),
-        (Prompts.from_box(-1, 0, 2, 2), "box (-1, 0, 2, 2) is not inside"),
+        (Prompts.from_box(0, 0, 4, 2), "(0, 0, 4, 2)"),
+        (Prompts.from_box(-1, 0, 2, 2), "(-1, 0, 2, 2)"),
         (Prompts.from_mask(MASK), None),
-        (Prompts.from_mask(MASK.T), "expected a mask of 3x2 pixels (the picture's size), got 2x3"),
+        (Prompts.from_mask(MASK.T), "2x3"),
     ],
 )
-def test_check_inside(prompts: Prompts, message: str | None) -> None:
-    if message is None:
+def test_check_inside(prompts: Prompts, shown: str | None) -> None:
+    if shown is None:
         prompts.check_inside((2, 3))
     else:
-        with pytest.raises(PromptError, match=re.escape(message)):
+        with pytest.raises(PromptError, match=re.escape(shown)) as caught:
             prompts.check_inside((2, 3))
+        assert "3x2" in str(caught.value)
 
 
 def as_lists(prompts: Prompts) -> tuple[object, ...]:
@@ -418,7 +413,7 @@ def test_frame_masks_by_object() -> None:
     assert masks.position(3) == 1
     np.testing.assert_array_equal(masks[7], MASK)
     assert masks.rles() == {7: Rle.from_mask(MASK), 3: Rle.from_mask(masks[3])}
-    with pytest.raises(UnknownObjectError, match=re.escape("frame 4 has no object 5 (objects here: 7, 3)")):
+    with pytest.raises(UnknownObjectError, match=r"4.*5.*7, 3"):
         masks[5]
 
 
@@ -439,7 +434,7 @@ def test_label_map(object_ids: tuple[int, ...], labels: list[list[int]], dtype: 
 
 def test_a_label_map_does_not_hold_every_id() -> None:
     assert frame(65535).label_map().max() == 65535
-    with pytest.raises(FormatError, match="label maps hold object ids up to 65535, got 65536"):
+    with pytest.raises(FormatError, match=r"65535.*65536"):
         frame(65536, 1).label_map()
 
 

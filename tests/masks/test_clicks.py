@@ -48,9 +48,9 @@ def test_every_pixel_is_drawn() -> None:
 
 def test_nothing_to_click_on() -> None:
     empty = np.zeros((3, 3), bool)
-    with pytest.raises(PromptError, match="at least one pixel to click on"):
+    with pytest.raises(PromptError):
         center_click(empty)
-    with pytest.raises(PromptError, match="at least one pixel to click on"):
+    with pytest.raises(PromptError):
         sample_click(empty, np.random.default_rng(0))
 
 

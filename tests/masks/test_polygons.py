@@ -88,5 +88,5 @@ def test_what_lies_outside_the_picture_is_cut() -> None:
 
 def test_polygons_beyond_reason_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CROSSINGS", 10)
-    with pytest.raises(FormatError, match="at most 10 rows in total, got 40"):
+    with pytest.raises(FormatError, match=r"10.*40"):
         fill_polygons([Polygon(np.array([[0.0, 0], [5, 0], [5, 20], [0, 20]]))], (30, 30))

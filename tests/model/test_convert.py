@@ -61,7 +61,7 @@ def test_refuses_to_lose_numbers(tmp_path: Path) -> None:
     with torch.no_grad():
         model.no_obj_ptr.fill_(1e6)
     save_model(model, tmp_path / "big.safetensors")
-    with pytest.raises(WeightsError, match="no_obj_ptr does not fit into float16"):
+    with pytest.raises(WeightsError, match=r"no_obj_ptr .*float16"):
         convert_weights(tmp_path / "big.safetensors", tmp_path / "half.safetensors", dtype=torch.float16)
     assert contents(tmp_path) == ["big.safetensors"]
 
@@ -74,25 +74,25 @@ def test_readable_by_others(released: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "message"),
+    ("target", "shown"),
     [
-        ("a.pt", "written as .safetensors, got a.pt"),
-        ("none/a.safetensors", "there is no folder"),
-        ("taken.safetensors", "cannot write"),
+        ("a.pt", "a.pt"),
+        ("none/a.safetensors", "none"),
+        ("taken.safetensors", "taken"),
     ],
 )
-def test_bad_target_leaves_nothing(target: str, message: str, released: Path, tmp_path: Path) -> None:
+def test_bad_target_leaves_nothing(target: str, shown: str, released: Path, tmp_path: Path) -> None:
     (tmp_path / "taken.safetensors").mkdir()
     before = contents(tmp_path)
-    with pytest.raises(OutputError, match=message) as raised:
+    with pytest.raises(OutputError, match=shown) as raised:
         convert_weights(released, tmp_path / target, config=TEST_TINY)
     assert "\n" not in str(raised.value)
     assert contents(tmp_path) == before
 
 
 def test_unfit_source_leaves_nothing(released: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"tiny\.pt does not fit sam2.1-mini"):
+    with pytest.raises(WeightsError, match=r"tiny\.pt .*sam2.1-mini"):
         convert_weights(released, tmp_path / "a.safetensors", config=MINI)
-    with pytest.raises(WeightsError, match=r"tiny\.pt: a trunk of width 8"):
+    with pytest.raises(WeightsError, match=r"tiny\.pt.* 8 "):
         convert_weights(released, tmp_path / "a.safetensors")
     assert contents(tmp_path) == ["tiny.pt"]

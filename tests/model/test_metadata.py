@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -25,54 +26,54 @@ def test_a_field_with_a_default_may_be_absent() -> None:
 
 
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown field": ({"color": 1}, "unknown field 'color'"),
-    "unknown trunk": ({"trunk": {"kind": "vit"}}, "kind is one of hiera, efficientnet-lite0"),
-    "trunk is a number": ({"trunk": 3}, "kind is one of"),
-    "trunk without fields": ({"trunk": {"kind": "hiera"}}, "a field of HieraConfig is missing"),
+    "unknown field": ({"color": 1}, "'color'"),
+    "unknown trunk": ({"trunk": {"kind": "vit"}}, "hiera, efficientnet-lite0"),
+    "trunk is a number": ({"trunk": 3}, "got 3"),
+    "trunk without fields": ({"trunk": {"kind": "hiera"}}, "HieraConfig"),
     "trunk of other channels": (
         {"trunk": {"kind": "efficientnet-lite0", "channels": [1, 2, 3, 4]}},
-        "other channels",
+        "(1, 2, 3, 4)",
     ),
-    "size of a planet": ({"image_size": 10**9}, "a whole number from 32 to 4096, got 1000000000"),
-    "size between steps": ({"image_size": 100}, "a multiple of 32"),
-    "size as text": ({"image_size": "64"}, "a whole number"),
-    "true is no number": ({"memory_layers": True}, "a whole number"),
-    "fraction": ({"memory_layers": 1.5}, "a whole number"),
+    "size of a planet": ({"image_size": 10**9}, "from 32 to 4096, got 1000000000"),
+    "size between steps": ({"image_size": 100}, "got 100"),
+    "size as text": ({"image_size": "64"}, "got '64'"),
+    "true is no number": ({"memory_layers": True}, "got True"),
+    "fraction": ({"memory_layers": 1.5}, "got 1.5"),
     "many layers": ({"memory_layers": 10**6}, "from 1 to 32"),
-    "endless number": ({"refine_limit": float("inf")}, "a number from 0 to"),
-    "not a number": ({"refine_limit": float("nan")}, "a number from 0 to"),
-    "revision": ({"revision": "3.0"}, "2.0 or 2.1"),
-    "not a flag": ({"draw_prompts": 1}, "true or false"),
-    "two colors": ({"pixel_mean": [0.5, 0.5]}, "a list of 3 numbers"),
-    "long name": ({"name": "x" * 65}, "up to 64 characters"),
-    "name in two lines": ({"name": "a\nb"}, "up to 64 characters"),
-    "odd width": ({"embed_dim": 33, "memory_dim": 33}, "embed_dim must be a multiple of 16"),
-    "widths that do not divide": ({"embed_dim": 32, "memory_dim": 12}, "memory_dim 12 must divide 32"),
+    "endless number": ({"refine_limit": float("inf")}, "got inf"),
+    "not a number": ({"refine_limit": float("nan")}, "got nan"),
+    "revision": ({"revision": "3.0"}, "'3.0'"),
+    "not a flag": ({"draw_prompts": 1}, "got 1"),
+    "two colors": ({"pixel_mean": [0.5, 0.5]}, "[0.5, 0.5]"),
+    "long name": ({"name": "x" * 65}, "xxx"),
+    "name in two lines": ({"name": "a\nb"}, r"'a\nb'"),
+    "odd width": ({"embed_dim": 33, "memory_dim": 33}, "got 33"),
+    "widths that do not divide": ({"embed_dim": 32, "memory_dim": 12}, "12 must divide 32"),
 }
 
 
-@pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
-def test_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(WeightsError, match=message) as raised:
+@pytest.mark.parametrize(("change", "shown"), HOSTILE.values(), ids=HOSTILE)
+def test_refused(change: dict[str, Any], shown: str) -> None:
+    with pytest.raises(WeightsError, match=re.escape(shown)) as raised:
         config_from_json(json.dumps({**json.loads(config_to_json(TEST_TINY)), **change}))
     assert "\n" not in str(raised.value)
 
 
 HOSTILE_TRUNK: dict[str, tuple[dict[str, Any], str]] = {
     "endless stages": ({"stages": [1, 1, 10**9, 1]}, "from 1 to 128"),
-    "three stages": ({"stages": [1, 1, 1]}, "a list of 4 numbers"),
-    "many global blocks": ({"global_blocks": [0] * 1000}, "a list of numbers"),
-    "no such block": ({"global_blocks": [5]}, "no such global blocks"),
-    "windows beside the grid": ({"window_sizes": [7, 4, 14, 7]}, "must divide 8"),
-    "heads": ({"num_heads": 3}, "3 heads must divide 8 channels"),
+    "three stages": ({"stages": [1, 1, 1]}, "[1, 1, 1]"),
+    "many global blocks": ({"global_blocks": [0] * 1000}, "[0, 0, 0"),
+    "no such block": ({"global_blocks": [5]}, "(5,)"),
+    "windows beside the grid": ({"window_sizes": [7, 4, 14, 7]}, "got 7"),
+    "heads": ({"num_heads": 3}, "3 heads must divide 8"),
 }
 
 
-@pytest.mark.parametrize(("change", "message"), HOSTILE_TRUNK.values(), ids=HOSTILE_TRUNK)
-def test_refused_trunk(change: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(("change", "shown"), HOSTILE_TRUNK.values(), ids=HOSTILE_TRUNK)
+def test_refused_trunk(change: dict[str, Any], shown: str) -> None:
     values = json.loads(config_to_json(TEST_TINY))
     values["trunk"].update(change)
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(WeightsError, match=re.escape(shown)):
         config_from_json(json.dumps(values))
 
 
