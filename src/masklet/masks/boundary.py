@@ -1,4 +1,4 @@
-"""Boundaries: the line of pixels where a mask ends, and how well the boundaries of two masks agree."""
+"""Boundaries of masks, and the boundary F-measure of DAVIS."""
 
 from __future__ import annotations
 
@@ -10,48 +10,43 @@ import numpy as np
 from jaxtyping import Bool
 
 TOLERANCE = 0.008
-"""How far two boundaries may lie apart and still agree, as a share of the picture's diagonal (DAVIS)."""
+"""Default distance within which boundaries match, as a fraction of the image diagonal (DAVIS)."""
 
 Window = tuple[slice, slice]
-"""Rows and columns of a part of a picture."""
+"""Rows and columns of a part of an image."""
 
 
 def boundary(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The pixels where a mask begins or ends, one pixel wide.
+    """Compute the one-pixel wide boundary of a mask.
 
-    A pixel is one of them where it and its neighbors to the right, below, and below to the right are neither all
-    inside nor all outside, so the line lies half a pixel towards the top left. Beyond its border the picture goes on
-    as it ends: a mask that fills the picture has no boundary (DAVIS 2017, after Martin's Berkeley benchmark).
+    A pixel is on the boundary if it and its neighbors to the right, below, and below right are neither all inside nor
+    all outside, so the line is shifted by half a pixel to the top left. The image is continued beyond its border, so a
+    mask that fills the image has no boundary (DAVIS 2017, after Martin's Berkeley benchmark).
     """
     height, width = mask.shape
-    seen = np.empty((height + 1, width + 1), bool)
-    seen[:-1, :-1] = mask
-    seen[:-1, -1] = mask[:, -1]
-    seen[-1] = seen[-2]
-    sideways = seen[:, :-1] ^ seen[:, 1:]
-    downward = seen[:-1, :-1] ^ seen[1:, :-1]
-    return np.asarray(sideways[:-1] | sideways[1:] | downward)
+    extended = np.empty((height + 1, width + 1), bool)
+    extended[:-1, :-1] = mask
+    extended[:-1, -1] = mask[:, -1]
+    extended[-1] = extended[-2]
+    horizontal = extended[:, :-1] ^ extended[:, 1:]
+    vertical = extended[:-1, :-1] ^ extended[1:, :-1]
+    return np.asarray(horizontal[:-1] | horizontal[1:] | vertical)
 
 
 def boundary_radius(size: tuple[int, int], tolerance: float = TOLERANCE) -> float:
-    """How many pixels boundaries may lie apart in a picture of ``size`` (height, width).
+    """Convert a tolerance to pixels for an image of ``size`` (height, width).
 
-    ``tolerance`` below 1 is a share of the diagonal, rounded up to whole pixels; from 1 on it is pixels already.
+    A ``tolerance`` below 1 is a fraction of the diagonal, rounded up to whole pixels; otherwise it is in pixels.
     """
     return float(tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*size)))
 
 
 def boundary_f(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"], radius: float) -> float:
-    """F, the boundary measure (Perazzi et al. 2016, section 4): harmonic mean of precision and recall, 0 to 1.
+    """Compute the boundary F-measure (Perazzi et al. 2016, section 4): harmonic mean of precision and recall, 0 to 1.
 
-    Precision is the share of the prediction's boundary pixels with a pixel of the truth's boundary within ``radius``,
-    recall the share of the truth's with one of the prediction's. Where neither mask has a boundary F is 1, where only
-    one has it is 0. Only the window that holds both masks is looked at; the result is that of the whole picture.
-
-    Args:
-        prediction: the mask to judge.
-        truth: the mask it should be.
-        radius: in pixels, 0 or more (see `boundary_radius`).
+    Precision is the fraction of the prediction's boundary pixels within ``radius`` pixels of the truth's boundary (see
+    `boundary_radius`), recall the converse. F is 1 if neither mask has a boundary, 0 if only one has. Only the common
+    bounding window is processed, which does not change the result.
     """
     window = bounding_window(prediction | truth, margin=1)
     found, wanted = boundary(prediction[window]), boundary(truth[window])
@@ -66,9 +61,9 @@ def boundary_f(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w
 
 
 def bounding_window(mask: Bool[np.ndarray, "h w"], margin: int = 0) -> Window:
-    """The smallest window that holds the mask and ``margin`` pixels around it, as far as the picture goes.
+    """Return the bounding window of a mask, extended by ``margin`` pixels within the image.
 
-    An empty mask has the window of the top-left pixel.
+    The window of an empty mask is the top-left pixel.
     """
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
@@ -79,9 +74,9 @@ def bounding_window(mask: Bool[np.ndarray, "h w"], margin: int = 0) -> Window:
     return slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
 
 
-# A picture as one integer: pixel (x, y) is bit y * stride + x. One shift moves every pixel, one `or` joins two
-# pictures. A stride wider than the picture by the radius leaves room on the right of each row, so that what is moved
-# sideways never enters the next row.
+# A mask as one integer: pixel (x, y) is bit y * stride + x. One shift moves all pixels, one `or` merges two masks. A
+# stride that exceeds the width by the radius leaves room on the right of each row, so that horizontally shifted pixels
+# never enter the next row.
 
 
 def _bits(mask: Bool[np.ndarray, "h w"], stride: int) -> int:
@@ -91,7 +86,7 @@ def _bits(mask: Bool[np.ndarray, "h w"], stride: int) -> int:
 
 
 def _dilate(bits: int, stride: int, radius: float) -> int:
-    """Every pixel within the radius of one that is set."""
+    """Dilate by a disk."""
     smeared, length = bits, 1  # each pixel and the length - 1 to its right
     origin = math.ceil(radius) * (stride + 1)  # keeps shifts positive where the disk reaches up and left
     near = 0
@@ -104,7 +99,7 @@ def _dilate(bits: int, stride: int, radius: float) -> int:
 
 
 class _Run(NamedTuple):
-    """Part of a disk: ``length`` pixels to the right of (x, y), counted from its center."""
+    """Part of a disk: ``length`` pixels to the right from (x, y), relative to its center."""
 
     length: int
     x: int
@@ -113,10 +108,10 @@ class _Run(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _disk(radius: float) -> tuple[_Run, ...]:
-    """The rows of a disk, the shortest first.
+    """Return the rows of a disk, the shortest first.
 
-    Where the radius is not whole, the public evaluators count the grid from the edge of the disk and not from its
-    center. So do we: all distances are then measured from a point below and to the right of the pixel.
+    For a fractional radius, the public evaluators align the grid with the edge of the disk instead of its center. This
+    function does the same: distances are then measured from a point below and to the right of the pixel.
     """
     reach = math.ceil(radius)
     grid = np.arange(-reach, reach + 1) - (reach - radius)

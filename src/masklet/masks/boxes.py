@@ -1,4 +1,4 @@
-"""Boxes (x0, y0, x1, y1) in pixels, half-open: of masks, their overlap, and the best among many that overlap."""
+"""Boxes (x0, y0, x1, y1) in pixels, half-open: bounding boxes of masks, IoU, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from jaxtyping import Bool, Float32, Int64
 
 
 def boxes_of_masks(masks: Bool[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n 4"]:
-    """The tightest box of each mask: a mask of the one pixel (x, y) has (x, y, x + 1, y + 1), an empty one zeros."""
+    """Compute the bounding box of each mask; a single pixel (x, y) has (x, y, x + 1, y + 1), an empty mask zeros."""
     x0, x1 = _extent(np.asarray(masks.any(axis=1)))
     y0, y1 = _extent(np.asarray(masks.any(axis=2)))
     return np.stack([x0, y0, x1, y1], axis=1).astype(np.float32)
 
 
 def _extent(hit: Bool[np.ndarray, "n k"]) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """First True and one past the last True of each row, zeros where there is none."""
+    """Find the first True and one past the last True of each row; zeros if there is none."""
     if not hit.size:
         return np.zeros(len(hit), np.int64), np.zeros(len(hit), np.int64)
     some = hit.any(axis=1)
@@ -22,13 +22,13 @@ def _extent(hit: Bool[np.ndarray, "n k"]) -> tuple[Int64[np.ndarray, " n"], Int6
 
 
 def box_areas(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
-    """Width times height, 0 for a box that is turned inside out."""
+    """Compute the area of each box; 0 for an inverted box."""
     sides: Float32[np.ndarray, "n 2"] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.asarray(sides.prod(axis=1))
 
 
 def box_iou(boxes: Float32[np.ndarray, "n 4"], others: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, "n m"]:
-    """Intersection over union of every box with every other, 0 to 1; 0 where both are empty."""
+    """Compute the IoU of every box with every other, 0 to 1; 0 if both are empty."""
     corner0 = np.maximum(boxes[:, None, :2], others[None, :, :2])
     corner1 = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared: Float32[np.ndarray, "n m"] = np.maximum(corner1 - corner0, 0).prod(axis=2)
@@ -40,9 +40,9 @@ def box_iou(boxes: Float32[np.ndarray, "n 4"], others: Float32[np.ndarray, "m 4"
 def nms(
     boxes: Float32[np.ndarray, "n 4"], scores: Float32[np.ndarray, " n"], threshold: float
 ) -> Int64[np.ndarray, " k"]:
-    """Which boxes to keep, best first: each one that no better kept box overlaps by an IoU above the threshold.
+    """Apply non-maximum suppression: return the indices of boxes to keep, by descending score.
 
-    Equal scores keep the order they came in.
+    A box is suppressed if its IoU with a kept box of higher score exceeds the threshold. Sorting is stable.
     """
     waiting = np.argsort(-scores, kind="stable")
     kept: list[int] = []

@@ -1,4 +1,4 @@
-"""Where a careful person would click: the middle of a region, a random pixel of it, the next correction."""
+"""Simulated clicks: the center of a region, a random pixel, and the next corrective click."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from masklet.errors import PromptError
 
 
 class Click(NamedTuple):
-    """A click on the pixel (x, y): positive says "this too", negative "not this"."""
+    """A positive (include) or negative (exclude) click on the pixel (x, y)."""
 
     x: int
     y: int
@@ -20,32 +20,32 @@ class Click(NamedTuple):
 
 
 def center_click(region: Bool[np.ndarray, "h w"]) -> tuple[int, int]:
-    """(x, y) of the pixel deepest inside a region, the first such in reading order.
+    """Return (x, y) of the pixel farthest from the outside of a region, the first one in reading order.
 
-    Depth is the Euclidean distance to the nearest pixel outside; beyond the border of the picture is outside.
+    Distances are Euclidean; beyond the image border is outside.
 
     Raises:
         PromptError: the region is empty.
     """
-    return _deepest(_depth(_some(region)))
+    return _deepest(_depth(_non_empty(region)))
 
 
 def sample_click(region: Bool[np.ndarray, "h w"], generator: np.random.Generator) -> tuple[int, int]:
-    """(x, y) of a pixel drawn from a region, all alike.
+    """Return (x, y) of a pixel drawn uniformly from a region.
 
     Raises:
         PromptError: the region is empty.
     """
-    inside = np.flatnonzero(_some(region))
+    inside = np.flatnonzero(_non_empty(region))
     y, x = divmod(int(generator.choice(inside)), region.shape[1])
     return x, y
 
 
 def next_click(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"]) -> Click | None:
-    """The click that corrects the largest error, at its center; None where the prediction is perfect.
+    """Return the click at the center of the largest error region; None if the prediction is correct.
 
-    Errors are what is missing (positive click) and what is too much (negative click). The largest error is the one
-    that reaches deepest, as in SAM 2's evaluation; of two that reach equally deep the positive click comes first.
+    False negatives get a positive click, false positives a negative one. The largest region is the one with the
+    largest distance to its outside, as in SAM 2's evaluation; on ties the click is positive.
     """
     missing, surplus = _depth(truth & ~prediction), _depth(prediction & ~truth)
     positive = bool(missing.max(initial=0) >= surplus.max(initial=0))
@@ -53,9 +53,9 @@ def next_click(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w
     return Click(*_deepest(depth), positive) if depth.any() else None
 
 
-def _some(region: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+def _non_empty(region: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     if not region.any():
-        raise PromptError("expected a region with at least one pixel to click on, got an empty one")
+        raise PromptError("expected a region with at least one pixel, got an empty one")
     return region
 
 

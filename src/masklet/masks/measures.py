@@ -13,14 +13,14 @@ from masklet.masks.boundary import bounding_window
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of a region that is not empty; lengths in the unit of the pixel size.
+    """Measurements of a non-empty region; lengths in the unit of the pixel size.
 
     Attributes:
         area: number of pixels times the area of one.
         centroid: (x, y), the mean of all pixels' centers; the center of the top-left pixel is (0, 0).
         box: (x0, y0, x1, y1) along the edges of pixels; the outer corner of the top-left pixel is (0, 0).
-        perimeter: length of the outline with that of holes, by Crofton's formula (see `perimeter`).
-        circularity: 4 pi area / perimeter squared: 1 for a disk, less for all else, up to rounding by pixels.
+        perimeter: length of the outline including holes, by Crofton's formula (see `perimeter`).
+        circularity: 4 pi area / perimeter squared: 1 for a disk, less for other shapes, up to discretization.
     """
 
     area: float
@@ -34,12 +34,7 @@ class Measures:
 
 
 def measure(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (1.0, 1.0)) -> Measures | None:
-    """Measure a mask; None where it is empty.
-
-    Args:
-        mask: the region.
-        pixel_size: (height, width) of a pixel.
-    """
+    """Measure a mask with pixels of the given (height, width); return None if it is empty."""
     if not mask.any():
         return None
     rows, columns = bounding_window(mask)
@@ -58,11 +53,11 @@ def measure(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (1.
 
 
 def perimeter(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (1.0, 1.0)) -> float:
-    """Length of a mask's outline, without the staircase of pixels; the border of the picture counts as outside.
+    """Compute the length of a mask's outline, corrected for the pixel grid; beyond the image border is outside.
 
-    Crofton's formula: half the integral, over all directions, of how often parallel lines cross the outline times their
-    distance. Lines along rows, columns and both diagonals stand for the directions nearest to them (Legland et al.
-    2007, section 2.2); a disk of radius 10 pixels comes out within one percent.
+    Crofton's formula: half the integral, over all directions, of the number of crossings of parallel lines with the
+    outline times their distance, approximated by rows, columns and both diagonals (Legland et al. 2007, section 2.2).
+    The error for a disk of radius 10 pixels is below 1 %.
     """
     dy, dx = pixel_size
     inside = np.pad(mask, 1)
@@ -77,7 +72,7 @@ def perimeter(mask: Bool[np.ndarray, "h w"], pixel_size: tuple[float, float] = (
 
 
 def mean_values(values: Shaped[np.ndarray, "h w c"], mask: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, " c"]:
-    """Mean of each channel inside a mask, pixels without a value (NaN) left out; NaN where there is none."""
+    """Compute the mean of each channel inside a mask, ignoring NaN; NaN if there is no value."""
     window = bounding_window(mask)
     found = values[window][mask[window]].astype(np.float64)
     known = np.isfinite(found)

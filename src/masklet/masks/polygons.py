@@ -1,4 +1,4 @@
-"""Polygons of masks and masks of polygons: exact along the edges of pixels, or with fewer points within a tolerance."""
+"""Conversion between masks and polygons: exact along pixel edges, or simplified within a tolerance."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from masklet.errors import FormatError
 from masklet.types import Size
 
 MAX_CROSSINGS = 2**24
-"""Polygons that cross more rows than this in total are refused: a few hostile bytes must not cost minutes."""
+"""Maximum number of row crossings of polygons in total: a few bytes must not cost minutes."""
 
 Ring = Float64[np.ndarray, "_ 2"]
-"""Corners (x, y) of a closed line, each once; the picture reaches from (0, 0) to (width, height)."""
+"""Corners (x, y) of a closed line, each once; the image extends from (0, 0) to (width, height)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Polygon:
-    """One region: its outer ring and the rings of its holes.
+    """A region: its outer ring and the rings of its holes.
 
     Attributes:
-        outer: at least 3 corners.
+        outer: ring of at least 3 corners.
         holes: rings inside the outer one.
     """
 
@@ -38,12 +38,12 @@ class Polygon:
 
 
 def polygons_of_mask(mask: Bool[np.ndarray, "h w"], *, tolerance: float = 0.0) -> list[Polygon]:
-    """The regions of a mask (pixels that touch at a side), traced along the edges of pixels.
+    """Trace the 4-connected regions of a mask along pixel edges.
 
     Args:
-        mask: what to trace.
-        tolerance: how far the line may stray, in pixels, to save corners. With 0, `fill_polygons` gives the very mask
-            back; with more, regions that would vanish keep their corners.
+        mask: the mask.
+        tolerance: maximum deviation of simplified lines in pixels. With 0, `fill_polygons` restores the mask exactly;
+            otherwise, regions that would vanish are not simplified.
     """
     corners, following = _outline(mask)
     labels: Int64[np.ndarray, "h w"] = np.empty(mask.shape, np.int64)
@@ -63,12 +63,12 @@ def polygons_of_mask(mask: Bool[np.ndarray, "h w"], *, tolerance: float = 0.0) -
 
 
 def fill_polygons(polygons: Sequence[Polygon], size: Size) -> Bool[np.ndarray, "h w"]:
-    """The pixels of a picture of ``size`` (height, width) whose center is inside any of the polygons.
+    """Rasterize polygons to a mask of ``size`` (height, width): the pixels whose centers are inside any polygon.
 
-    Inside a ring is what an odd number of its turns goes round, so holes are simply further rings.
+    Rings are filled by the even-odd rule, so holes are further rings.
 
     Raises:
-        FormatError: the polygons are long beyond reason.
+        FormatError: the polygons have more than `MAX_CROSSINGS` row crossings.
     """
     mask = np.zeros(size, bool)
     for polygon in polygons:
@@ -78,9 +78,9 @@ def fill_polygons(polygons: Sequence[Polygon], size: Size) -> Bool[np.ndarray, "
 
 
 def joined(polygons: Sequence[Polygon]) -> Ring:
-    """All rings as one ring, for forms that know nothing else: bridges of no width lead there and back.
+    """Join all rings to one ring by zero-width bridges, for formats that store a single ring.
 
-    Filled by `fill_polygons` it gives the same mask if the polygons do not overlap; (0, 2) for no polygons.
+    If the polygons do not overlap, `fill_polygons` gives the same mask; no polygons give shape (0, 2).
     """
     rings = [ring for polygon in polygons for ring in polygon.rings]
     if not rings:
@@ -94,10 +94,7 @@ def joined(polygons: Sequence[Polygon]) -> Ring:
 
 
 def simplified(ring: Ring, tolerance: float) -> Ring:
-    """The ring with only those corners that are needed to stay within ``tolerance`` pixels of it (Douglas and Peucker).
-
-    A ring that would shrink to a line stays as it is.
-    """
+    """Simplify a ring to within ``tolerance`` pixels (Douglas-Peucker); a ring that would collapse is unchanged."""
     if tolerance <= 0 or len(ring) < 4:
         return ring
     far = int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1)))
@@ -115,16 +112,16 @@ def simplified(ring: Ring, tolerance: float) -> Ring:
             middle = first + 1 + place
             keep[middle] = True
             open_spans += [(first, middle), (middle, last)]
-    few = closed[:-1][keep[:-1]]
-    return few if len(few) > 2 and abs(_signed_area(few)) > 0 else ring
+    kept = closed[:-1][keep[:-1]]
+    return kept if len(kept) > 2 and abs(_signed_area(kept)) > 0 else ring
 
 
 def _outline(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, "n 2"], Int64[np.ndarray, " n"]]:
-    """All corners (x, y) of the mask's outline, and for each the place of the next one, mask on the right hand.
+    """Find all corners (x, y) of the outline and, for each, the index of the next one, with the mask on the right.
 
-    The outline's lines are horizontal and vertical in turn: sorted by row, corners 2k and 2k + 1 are the ends of a
-    horizontal line, sorted by column those of a vertical one. Where two pixels touch at a corner only, that corner is
-    there twice, and the order of the twins decides that the pixels stay apart.
+    Lines alternate between horizontal and vertical: sorted by row, corners 2k and 2k + 1 are the ends of a horizontal
+    line; sorted by column, those of a vertical one. Where two pixels touch only at a corner, that corner occurs twice,
+    and the order of the two separates the pixels.
     """
     padded = np.pad(mask, 1)
     top_left, top_right = padded[:-1, :-1], padded[:-1, 1:]
@@ -136,8 +133,8 @@ def _outline(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, "n 2"], I
     y, x = np.repeat(y, 1 + twice), np.repeat(x, 1 + twice)
     second = np.zeros(len(y), np.int64)
     second[1:] = (y[1:] == y[:-1]) & (x[1:] == x[:-1])
-    rising = saddle[y, x] & top_right[y, x]  # the inside pixels are the top right and the bottom left one
-    upper = np.where(rising, 1 - second, second)  # whether a twin ends the line above or begins the one below
+    rising = saddle[y, x] & top_right[y, x]  # the pixels inside are at the top right and the bottom left
+    upper = np.where(rising, 1 - second, second)  # whether the duplicate ends the line above or starts the one below
     by_row = np.lexsort((second, x, y))
     by_column = np.lexsort((upper, y, x))
     across, along = np.empty(len(y), np.int64), np.empty(len(y), np.int64)
@@ -153,7 +150,7 @@ def _outline(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, "n 2"], I
 
 
 def _rings(corners: Int64[np.ndarray, "n 2"], following: Int64[np.ndarray, " n"]) -> Iterator[Int64[np.ndarray, "k 2"]]:
-    """Every closed line, from the start of a horizontal edge on."""
+    """Yield every closed line, starting with a horizontal edge."""
     steps = following.tolist()
     waiting = [True] * len(steps)
     horizontal = (corners[:, 1] == corners[following, 1]).tolist()
@@ -168,7 +165,7 @@ def _rings(corners: Int64[np.ndarray, "n 2"], following: Int64[np.ndarray, " n"]
 
 
 def _signed_area(ring: Float64[np.ndarray, "n 2"] | Int64[np.ndarray, "n 2"]) -> float:
-    """Positive for a ring that has its inside on the right hand (y grows downward)."""
+    """Compute the signed area of a ring, positive if its inside is on the right (y points down)."""
     x, y = ring.astype(np.float64).T
     return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
 
@@ -176,7 +173,7 @@ def _signed_area(ring: Float64[np.ndarray, "n 2"] | Int64[np.ndarray, "n 2"]) ->
 def _distances(
     points: Ring, start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"]
 ) -> Float64[np.ndarray, " n"]:
-    """How far points lie from the line between two others."""
+    """Compute the distances of points from the line between two others."""
     along = end - start
     length = float(np.hypot(*along))
     offset = points - start
@@ -186,20 +183,20 @@ def _distances(
 
 
 def _nearest(chain: Ring, ring: Ring) -> tuple[int, int]:
-    """Places of two corners: the chain's nearest to the ring's first one, and the ring's nearest to that."""
+    """Return the index of the chain's corner nearest to the ring's first one, and of the ring's nearest to that."""
     here = int(((chain - ring[0]) ** 2).sum(axis=1).argmin())
     return here, int(((ring - chain[here]) ** 2).sum(axis=1).argmin())
 
 
 def _window(ring: Ring, size: Size) -> tuple[slice, slice]:
-    """Rows and columns of the part of the picture about a ring."""
+    """Return the rows and columns of the image that a ring covers."""
     low = np.clip(np.floor(ring.min(axis=0)), 0, size[::-1]).astype(int).tolist()
     high = np.clip(np.ceil(ring.max(axis=0)), 0, size[::-1]).astype(int).tolist()
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
 def _filled(rings: Sequence[Ring], window: tuple[slice, slice]) -> Bool[np.ndarray, "h w"]:
-    """Each row's center line meets edges; every meeting turns the pixels to its right over."""
+    """Fill rings by the even-odd rule along the center line of each row."""
     rows, columns = window
     height, width = rows.stop - rows.start, columns.stop - columns.start
     shift = np.array([columns.start, rows.start]) + 0.5
@@ -211,7 +208,7 @@ def _filled(rings: Sequence[Ring], window: tuple[slice, slice]) -> Bool[np.ndarr
     crossed = np.maximum(np.clip(np.ceil(lower[:, 1]), 0, height).astype(np.int64) - first, 0)
     total = int(crossed.sum())
     if total > MAX_CROSSINGS:
-        raise FormatError(f"expected polygons that cross at most {MAX_CROSSINGS} rows in total, got {total}")
+        raise FormatError(f"expected polygons with at most {MAX_CROSSINGS} row crossings, got {total}")
     edge = np.repeat(np.arange(len(crossed)), crossed)
     row = np.arange(total) - np.repeat(np.cumsum(crossed) - crossed, crossed) + first[edge]
     slope = (lower[edge, 0] - upper[edge, 0]) / (lower[edge, 1] - upper[edge, 1])

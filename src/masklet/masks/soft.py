@@ -1,4 +1,4 @@
-"""Soft edges: from masks to alpha, for compositing and for tools that find fine detail themselves."""
+"""Soft edges: alpha mattes and trimaps from masks, for compositing and matting tools."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from scipy import ndimage
 from masklet.masks.boundary import bounding_window
 
 UNKNOWN = 128
-"""What a trimap holds where it does not say."""
+"""Value of unknown pixels in a trimap."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """How the edge of a mask becomes alpha; all widths in pixels.
+    """Options for converting the edge of a mask to alpha; all widths in pixels.
 
     Attributes:
         soften: half the width of the ramp from outside to inside; 0 keeps the edge hard.
-        detail: how far from the edge alpha follows the picture (hair, leaves); 0 does not look at it.
-        trimap: half the width of the band that is left open (alpha one half) for a matting tool; instead of the others.
+        detail: distance from the edge within which alpha follows the image (hair, leaves); 0 ignores the image.
+        trimap: half the width of the unknown band (alpha 0.5) for a matting tool; replaces the other options.
     """
 
     soften: float = 0.0
@@ -32,10 +32,10 @@ class Edge:
 Gray = Float32[np.ndarray, "h w"]
 
 
-def alpha_of(mask: Bool[np.ndarray, "h w"], edge: Edge, picture: UInt8[np.ndarray, "h w 3"] | None = None) -> Gray:
-    """Alpha of a mask, 0 to 1; ``picture`` is needed for detail only.
+def alpha_of(mask: Bool[np.ndarray, "h w"], edge: Edge, image: UInt8[np.ndarray, "h w 3"] | None = None) -> Gray:
+    """Compute the alpha matte of a mask, 0 to 1; ``image`` is only needed for detail.
 
-    Only the window about the mask is worked on, so that small objects cost little.
+    Only the bounding window of the mask is processed, so small objects are cheap.
     """
     if not (edge.soften or edge.detail or edge.trimap) or not mask.any():
         return mask.astype(np.float32)
@@ -47,16 +47,16 @@ def alpha_of(mask: Bool[np.ndarray, "h w"], edge: Edge, picture: UInt8[np.ndarra
         alpha[window] = trimap(inside, edge.trimap) / np.float32(255)
         return alpha
     soft = softened(inside, edge.soften)
-    if edge.detail and picture is not None:
-        soft = guided(soft, picture[window].mean(axis=2, dtype=np.float32) / 255, edge.detail)
+    if edge.detail and image is not None:
+        soft = guided(soft, image[window].mean(axis=2, dtype=np.float32) / 255, edge.detail)
     alpha[window] = soft
     return alpha
 
 
 def softened(mask: Bool[np.ndarray, "h w"], width: float) -> Gray:
-    """A ramp across the edge of a mask: one half on the edge, 0 and 1 from ``width`` pixels outside and inside on.
+    """Compute a smooth ramp across the edge of a mask: 0.5 on the edge, 0 and 1 beyond ``width`` pixels.
 
-    The border of the picture is no edge.
+    The image border is not an edge.
     """
     if width <= 0 or not mask.any() or mask.all():
         return mask.astype(np.float32)
@@ -66,7 +66,7 @@ def softened(mask: Bool[np.ndarray, "h w"], width: float) -> Gray:
 
 
 def trimap(mask: Bool[np.ndarray, "h w"], width: int) -> UInt8[np.ndarray, "h w"]:
-    """255 surely inside, 0 surely outside, `UNKNOWN` in the band of ``width`` pixels to either side of the edge."""
+    """Compute a trimap: 255 inside, 0 outside, `UNKNOWN` within ``width`` pixels of the edge on either side."""
     near = ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
     far = ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
     values = np.where(mask, np.uint8(255), np.uint8(0))
@@ -75,21 +75,21 @@ def trimap(mask: Bool[np.ndarray, "h w"], width: int) -> UInt8[np.ndarray, "h w"
 
 
 def guided(alpha: Gray, guide: Gray, radius: int, *, epsilon: float = 1e-4) -> Gray:
-    """Alpha that follows the edges of a gray picture near by (guided filter; He, Sun and Tang 2013, section 3).
+    """Filter alpha so that it follows the edges of a gray image (guided filter; He, Sun and Tang 2013, section 3).
 
     Args:
-        alpha: 0 to 1.
-        guide: the picture, 0 to 1.
-        radius: of the windows, in pixels.
-        epsilon: variance of the guide below which it is taken for flat.
+        alpha: values from 0 to 1.
+        guide: gray image, 0 to 1.
+        radius: radius of the windows in pixels.
+        epsilon: variance of the guide below which a window counts as flat.
     """
     side = 2 * radius + 1
-    wide, lead = alpha.astype(np.float64), guide.astype(np.float64)
+    target, image = alpha.astype(np.float64), guide.astype(np.float64)
 
     def mean(values: np.ndarray) -> np.ndarray:
         averaged: np.ndarray = ndimage.uniform_filter(values, side, mode="nearest")
         return averaged
 
-    mean_lead, mean_wide = mean(lead), mean(wide)
-    slope = (mean(lead * wide) - mean_lead * mean_wide) / (mean(lead * lead) - mean_lead**2 + epsilon)
-    return np.asarray(np.clip(mean(slope) * lead + mean(mean_wide - slope * mean_lead), 0, 1), np.float32)
+    mean_image, mean_target = mean(image), mean(target)
+    slope = (mean(image * target) - mean_image * mean_target) / (mean(image * image) - mean_image**2 + epsilon)
+    return np.asarray(np.clip(mean(slope) * image + mean(mean_target - slope * mean_image), 0, 1), np.float32)
