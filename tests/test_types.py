@@ -211,7 +211,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [  # what is built, and the va
 @pytest.mark.usefixtures("untyped_caller")
 @pytest.mark.parametrize(("build", "shown"), REFUSED)
 def test_prompts_are_validated(build: Callable[[], object], shown: str) -> None:
-    with pytest.raises(PromptError, match=re.escape(shown)) as caught:
+    with pytest.raises(PromptError, match=re.escape(shown) or None) as caught:
         build()
     assert "\n" not in str(caught.value)
 

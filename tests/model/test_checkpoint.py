@@ -127,7 +127,7 @@ BAD: dict[Callable[[Path], None], str] = {  # what writes the file, and the valu
 def test_bad_file(make: Callable[[Path], None], shown: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "weights.pt"
     make(path)
-    with pytest.raises(WeightsError, match=shown) as raised:
+    with pytest.raises(WeightsError, match=shown or None) as raised:
         read_checkpoint(path)
     assert "\n" not in str(raised.value)
     assert "weights.pt" in str(raised.value)

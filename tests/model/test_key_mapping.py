@@ -31,7 +31,7 @@ OTHERS: dict[str, tuple[dict[str, Tensor], str]] = {
 
 @pytest.mark.parametrize(("tensors", "shown"), OTHERS.values(), ids=OTHERS)
 def test_does_not_recognize_others(tensors: dict[str, Tensor], shown: str) -> None:
-    with pytest.raises(WeightsError, match=shown):
+    with pytest.raises(WeightsError, match=shown or None):
         infer_config(tensors)
 
 
