@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from masklet.backends.export import OPSET
+from masklet.backends.convert import OPSET
 
 from masklet.backends.bundle import Bundle
 from masklet.backends.graphs import GRAPHS, LENGTHS, signatures
