@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from masklet.backends.convert import OPSET
 
 from masklet.backends.bundle import Bundle
+from masklet.backends.convert import OPSET
 from masklet.backends.graphs import GRAPHS, LENGTHS, signatures
 
 
