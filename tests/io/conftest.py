@@ -17,7 +17,7 @@ BITS = 8
 
 
 def numbered(ordinal: int, height: int = 96, width: int = 128) -> RgbImage:
-    """A picture with its ordinal as eight black or white bars in the upper half and a moving square below."""
+    """An image with its ordinal as eight black or white bars in the upper half and a moving square below."""
     frame = np.full((height, width, 3), 90, np.uint8)
     for bit in range(BITS):
         frame[: height // 2, bit * width // BITS : (bit + 1) * width // BITS] = 255 * (ordinal >> bit & 1)

@@ -1,4 +1,4 @@
-"""Sound that comes along with the pictures: copied or encoded anew, cut, and in time."""
+"""Sound that comes along with the images: copied or encoded anew, cut, and in time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLICKS = (0.4, 1.0, 1.3)  # seconds
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of 10 pictures a second, with three clicks in silence."""
+    """Two seconds of 10 images a second, with three clicks in silence."""
     path = tmp_path_factory.mktemp("sound") / "noisy.mp4"
     samples = np.zeros((1, 2 * RATE), np.float32)
     for time in CLICKS:

@@ -89,14 +89,14 @@ def test_full_range_video_keeps_black_and_white(clips: Any) -> None:
 @pytest.mark.parametrize(
     ("rotation", "mirrored", "upright"),
     [
-        (0, False, lambda picture: picture),
-        (90, False, lambda picture: np.rot90(picture, 1)),
-        (-90, False, lambda picture: np.rot90(picture, -1)),
-        (180, False, lambda picture: np.rot90(picture, 2)),
-        (0, True, lambda picture: picture[:, ::-1]),
+        (0, False, lambda image: image),
+        (90, False, lambda image: np.rot90(image, 1)),
+        (-90, False, lambda image: np.rot90(image, -1)),
+        (180, False, lambda image: np.rot90(image, 2)),
+        (0, True, lambda image: image[:, ::-1]),
     ],
 )
-def test_the_display_matrix_turns_the_picture(clips: Any, rotation: int, mirrored: bool, upright: Any) -> None:
+def test_the_display_matrix_turns_the_image(clips: Any, rotation: int, mirrored: bool, upright: Any) -> None:
     path = clips.write(rotation=rotation, mirrored=mirrored)
     expected = upright(clips.numbered(9)).astype(int)
     with VideoFile(path) as video:
@@ -116,7 +116,7 @@ def long_groups(shared_clips: Any) -> tuple[Path, list[np.ndarray]]:
 
 
 @given(order=st.lists(st.integers(-120, 119), max_size=25), cache_bytes=st.sampled_from([0, 50_000, 10**8]))
-def test_any_order_of_access_gives_the_sequential_pictures(
+def test_any_order_of_access_gives_the_sequential_images(
     long_groups: tuple[Path, list[np.ndarray]], order: list[int], cache_bytes: int
 ) -> None:
     path, frames = long_groups
@@ -225,7 +225,7 @@ def test_a_hole_in_the_middle_moves_no_index(clips: Any) -> None:
         assert len(video) == len(shown)
         order = np.random.default_rng(0).permutation(len(shown)).tolist()
         moved = [index for index in order if clips.ordinal_of(video[index]) != shown[index]]
-        assert len(moved) <= 2  # the pictures that were hit: what stands in for lost pixels depends on what came before
+        assert len(moved) <= 2  # the images that were hit: what stands in for lost pixels depends on what came before
 
 
 def test_an_edit_list_hides_what_a_player_hides(clips: Any) -> None:

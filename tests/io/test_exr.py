@@ -23,10 +23,10 @@ def _write(path: Path, channels: dict[str, Any], **header: Any) -> Path:
 def test_light_gets_the_curve_of_a_screen(tmp_path: Path) -> None:
     light = np.zeros((4, 6, 3), np.float16)
     light[0, :4] = np.array([[0.2158605] * 3, [1, 0, 0], [7, 7, 7], [np.nan, 1, np.inf]])
-    picture = read_image(_write(tmp_path / "a.exr", {"RGB": light}))
+    image = read_image(_write(tmp_path / "a.exr", {"RGB": light}))
 
-    assert picture.shape == (4, 6, 3)
-    assert picture[0, :4].tolist() == [[128] * 3, [255, 0, 0], [255] * 3, [0, 255, 255]]
+    assert image.shape == (4, 6, 3)
+    assert image[0, :4].tolist() == [[128] * 3, [255, 0, 0], [255] * 3, [0, 255, 255]]
 
 
 @pytest.mark.parametrize(

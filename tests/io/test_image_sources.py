@@ -69,11 +69,11 @@ def _gray(folder: Path, name: str, value: int, size: tuple[int, int] = (10, 6)) 
     Image.new("RGB", size, (value, value, value)).save(folder / name)
 
 
-def test_pictures_come_in_natural_order_whatever_their_names(tmp_path: Path) -> None:
+def test_images_come_in_natural_order_whatever_their_names(tmp_path: Path) -> None:
     names = ["shot 1.png", "Shot 2.webp", "shot 10.BMP", "shot 11 é.jpg", "take1.tif"]
     for place in (3, 0, 4, 2, 1):
         _gray(tmp_path, names[place], place * 50)
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "._shot 1.png").write_bytes(b"left by another system")
 
     with FolderVideo(tmp_path) as video:
@@ -116,7 +116,7 @@ def test_sizes_are_compared_as_displayed(tmp_path: Path) -> None:
         assert video[1].shape == (6, 10, 3)
 
 
-def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
+def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
     for place in range(3):
         _gray(tmp_path, f"{place}.png", 0, size=(10, 7) if place == 2 else (10, 6))
 
@@ -124,15 +124,15 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
         FolderVideo(tmp_path)
 
 
-def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     _gray(tmp_path, "0.png", 0)
-    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "1.png").write_bytes(b"no image")
 
     with pytest.raises(MediaError, match=r"1\.png"):
         FolderVideo(tmp_path)
 
 
-def test_a_picture_damaged_behind_its_header_is_named_when_it_is_read(tmp_path: Path) -> None:
+def test_an_image_damaged_behind_its_header_is_named_when_it_is_read(tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
     noise.save(tmp_path / "0.png")
     (tmp_path / "1.png").write_bytes((tmp_path / "0.png").read_bytes()[:3000])
@@ -173,7 +173,7 @@ def test_an_animation_is_a_video(tmp_path: Path, name: str, options: Any) -> Non
         np.testing.assert_allclose(video.timestamps, [0, 0.1, 0.2, 0.5, 0.6, 0.7])
 
 
-def test_a_still_picture_is_a_video_of_one_frame(tmp_path: Path) -> None:
+def test_a_still_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (12, 8), (200, 0, 0)).save(tmp_path / "a.jpg", exif=exif)

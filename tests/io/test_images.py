@@ -1,4 +1,4 @@
-"""Reading and writing single pictures and masks."""
+"""Reading and writing single images and masks."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def _palette(values: np.ndarray) -> Image.Image:
     ids=["rgb", "gray", "one bit", "palette", "opaque rgba", "16 bit"],
 )
 def test_every_kind_of_png_becomes_rgb(tmp_path: Path, image: Image.Image, expected: Any) -> None:
-    picture = read_image(_saved(tmp_path, image))
+    pixels = read_image(_saved(tmp_path, image))
 
-    assert picture.dtype == np.uint8
-    assert picture.tolist() == np.asarray(expected).tolist()
+    assert pixels.dtype == np.uint8
+    assert pixels.tolist() == np.asarray(expected).tolist()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_alpha_is_dropped_with_a_warning(tmp_path: Path, image: Image.Image, exp
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
-    picture = read_image(_saved(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "a.jpg", quality=95))
+    image = read_image(_saved(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "a.jpg", quality=95))
 
-    assert np.abs(picture - np.array([254, 0, 0])).max() < 12
+    assert np.abs(image - np.array([254, 0, 0])).max() < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -112,7 +112,7 @@ def test_masks_by_the_documented_rules(tmp_path: Path, image: Image.Image, expec
 
 
 @pytest.mark.parametrize("read", [read_image, read_mask])
-def test_what_is_no_picture_is_one_media_error(tmp_path: Path, read: Any) -> None:
+def test_what_is_no_image_is_one_media_error(tmp_path: Path, read: Any) -> None:
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "empty.png").touch()
     path = _saved(tmp_path, Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 50, 3), dtype=np.uint8)))
@@ -135,7 +135,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
         read_image(tmp_path / "bomb.png")
 
 
-def test_numbers_that_are_no_picture_are_scaled(tmp_path: Path) -> None:
+def test_numbers_that_are_no_image_are_scaled(tmp_path: Path) -> None:
     values = np.linspace(-1, 1, 2001, dtype=np.float32).reshape(3, 667)
     path = _saved(tmp_path, Image.fromarray(values), "a.tif")
 
@@ -143,7 +143,7 @@ def test_numbers_that_are_no_picture_are_scaled(tmp_path: Path) -> None:
     assert read_image(path, scale=(0, 2))[..., 0].ravel()[[0, 1000, 1500, 2000]].tolist() == [0, 0, 64, 128]
 
 
-def test_a_picture_of_16_bits_takes_a_scale(tmp_path: Path) -> None:
+def test_an_image_of_16_bits_takes_a_scale(tmp_path: Path) -> None:
     path = _saved(tmp_path, Image.fromarray(np.array([[100, 150, 200, 9999]], np.uint16)))
 
     assert read_image(path, scale=(100, 200))[0, :, 0].tolist() == [0, 128, 255, 255]
@@ -153,10 +153,10 @@ def test_a_picture_of_16_bits_takes_a_scale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".jpg", ".webp"])
 def test_what_is_written_is_read(tmp_path: Path, suffix: str) -> None:
-    picture = np.full((20, 30, 3), (200, 100, 50), np.uint8)
-    write_image(tmp_path / f"a{suffix}", picture)
+    image = np.full((20, 30, 3), (200, 100, 50), np.uint8)
+    write_image(tmp_path / f"a{suffix}", image)
 
-    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - picture).max() <= 4
+    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - image).max() <= 4
     assert [file.name for file in tmp_path.iterdir()] == [f"a{suffix}"]
 
 

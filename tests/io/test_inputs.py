@@ -76,7 +76,7 @@ def _empty(folder: Path) -> Path:
 
 def _empty_folder(folder: Path) -> Path:
     (folder / "nothing").mkdir()
-    (folder / "nothing" / "readme.txt").write_text("no pictures")
+    (folder / "nothing" / "readme.txt").write_text("no images")
     return folder / "nothing"
 
 
@@ -120,7 +120,7 @@ def test_sound_alone_is_no_video(clips: Any) -> None:
         open_video(clips.sound())
 
 
-def test_a_cover_picture_is_no_video(clips: Any) -> None:
+def test_a_cover_image_is_no_video(clips: Any) -> None:
     path = clips.folder / "song.m4a"
     with av.open(str(clips.sound())) as sound, av.open(str(path), "w", format="mp4") as container:
         out = container.add_stream_from_template(sound.streams.audio[0])
@@ -146,7 +146,7 @@ def test_a_file_without_its_index_cannot_be_opened(clips: Any) -> None:
         open_video(path)
 
 
-def test_no_picture_that_can_be_decoded(clips: Any) -> None:
+def test_no_image_that_can_be_decoded(clips: Any) -> None:
     path = clips.write("clip.avi", codec="mpeg4", b_frames=None, pts=range(3))
     content = path.read_bytes()
     start = content.index(b"movi") + 4

@@ -114,28 +114,28 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(clips: Any) -> None:
 class _Camera(BaseHTTPRequestHandler):
     """Sends JPEG after JPEG, as cheap network cameras do."""
 
-    pictures: ClassVar[list[bytes]] = []
+    images: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        for picture in self.pictures:
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+        for image in self.images:
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(image)}\r\n\r\n"
             with contextlib.suppress(ConnectionError):  # who only asked for ranges hangs up
-                self.wfile.write(head.encode() + picture + b"\r\n")
+                self.wfile.write(head.encode() + image + b"\r\n")
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.mark.parametrize("newest", [False, True])
-def test_a_camera_that_sends_pictures(clips: Any, newest: bool) -> None:
-    _Camera.pictures = []
+def test_a_camera_that_sends_images(clips: Any, newest: bool) -> None:
+    _Camera.images = []
     for ordinal in range(30):
         with io.BytesIO() as file:
             Image.fromarray(clips.numbered(ordinal)).save(file, "JPEG")
-            _Camera.pictures.append(file.getvalue())
+            _Camera.images.append(file.getvalue())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as http:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

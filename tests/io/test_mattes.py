@@ -19,7 +19,7 @@ SOFT = OutputOptions(edge=Edge(soften=3))
 
 
 def alpha_in(path: Path) -> np.ndarray:
-    """Alpha of the first picture of a video, 0 to 1."""
+    """Alpha of the first image of a video, 0 to 1."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         if path.suffix == ".webm":  # FFmpeg's own decoder passes over alpha
@@ -53,7 +53,7 @@ def test_odd_sizes_are_kept_where_color_is_not_halved(clips: Any, masks_at: Any,
 
 
 @pytest.mark.parametrize(("form", "most", "mode"), [("png", 255, "L"), ("tiff", 65535, "I;16")])
-def test_pictures_of_alpha(masks_at: Any, tmp_path: Path, form: str, most: int, mode: str) -> None:
+def test_images_of_alpha(masks_at: Any, tmp_path: Path, form: str, most: int, mode: str) -> None:
     masks = masks_at(4, ids=(2, 11))
     with open_writer(tmp_path / "o", format=form, options=SOFT) as writer:
         writer.write(None, masks)
@@ -65,7 +65,7 @@ def test_pictures_of_alpha(masks_at: Any, tmp_path: Path, form: str, most: int, 
     assert np.abs(values - alpha_of(masks[11], Edge(soften=3))).max() <= 0.5 / most + 1e-6
 
 
-def test_cut_out_pictures(clips: Any, masks_at: Any, tmp_path: Path) -> None:
+def test_cut_out_images(clips: Any, masks_at: Any, tmp_path: Path) -> None:
     frame, masks = clips.numbered(3), masks_at(3)
     with open_writer(tmp_path / "o.alpha/") as writer:
         writer.write(frame, masks)
@@ -87,7 +87,7 @@ def test_a_former_result_is_replaced_object_by_object(masks_at: Any, tmp_path: P
     ]
 
 
-def test_detail_needs_the_picture(masks_at: Any, tmp_path: Path) -> None:
+def test_detail_needs_the_image(masks_at: Any, tmp_path: Path) -> None:
     options = OutputOptions(edge=Edge(detail=4))
     writer = open_writer(tmp_path / "o", format="png", options=options)
     with pytest.raises(OutputError, match="0"):

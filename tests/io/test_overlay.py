@@ -40,7 +40,7 @@ def test_fill_is_mixed_and_the_outline_is_solid() -> None:
     assert (drawn[outside] == 100).all()
 
 
-def test_there_is_no_outline_along_the_border_of_the_picture() -> None:
+def test_there_is_no_outline_along_the_border_of_the_image() -> None:
     drawn = draw_overlay(GRAY, _frame_masks(np.ones((60, 80), bool)), alpha=0)
 
     assert np.array_equal(drawn, GRAY)

@@ -67,7 +67,7 @@ def test_some_objects_alone(masks_at: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("video", "pictures", "name"),
+    ("video", "images", "name"),
     [
         ("", (), "00007.jpg"),
         ("dog.mp4", (), "dog/00007.jpg"),
@@ -75,8 +75,8 @@ def test_some_objects_alone(masks_at: Any) -> None:
         ("d", ("a",), "d/00007.jpg"),
     ],
 )
-def test_what_the_picture_of_a_frame_is_called(video: str, pictures: tuple[str, ...], name: str) -> None:
-    result = Result(masklets={}, size=None, num_frames=8, video=video, frame_names=pictures)
+def test_what_the_image_of_a_frame_is_called(video: str, images: tuple[str, ...], name: str) -> None:
+    result = Result(masklets={}, size=None, num_frames=8, video=video, frame_names=images)
 
     assert result.image_name(7) == name
 
@@ -91,7 +91,7 @@ def test_what_sources_tell(clips: Any, tmp_path: Path) -> None:
     assert video_metadata(None, 4) == {}
 
 
-def test_json_keeps_names_of_video_and_pictures(masks_at: Any, tmp_path: Path) -> None:
+def test_json_keeps_names_of_video_and_images(masks_at: Any, tmp_path: Path) -> None:
     told = Result(masklets={}, size=None, num_frames=2, fps=3.0, video="犬.mp4", frame_names=("b.png", "a.png"))
     with open_writer(tmp_path / "o.json", like=told) as writer:
         writer.write(None, masks_at(0))

@@ -78,9 +78,9 @@ def test_numbers_of_every_kind(tmp_path: Path, values: np.ndarray, options: Any,
     with open_video(tmp_path / "a.tif") as video:
         assert isinstance(video, StackVideo)
         assert (len(video), len(video.shown)) == (frames, channels)
-        pictures = np.stack(list(video))
-        assert np.array_equal(video[frames - 1], pictures[-1])
-        assert channels == 3 or (pictures.min(), pictures.max()) == (0, 255)
+        images = np.stack(list(video))
+        assert np.array_equal(video[frames - 1], images[-1])
+        assert channels == 3 or (images.min(), images.max()) == (0, 255)
 
 
 def test_two_samples_are_two_channels(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_frames_without_a_clock_get_the_default_rate(masks_at: Any, clips: Any, 
 
 
 @pytest.mark.parametrize("size", [(97, 131), (96, 131), (97, 128)])
-def test_odd_sizes_keep_the_whole_picture(masks_at: Any, clips: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_odd_sizes_keep_the_whole_image(masks_at: Any, clips: Any, tmp_path: Path, size: tuple[int, int]) -> None:
     frames = [clips.numbered(n, *size) for n in range(4)]
     _copy(ArrayVideo(frames), tmp_path / "o.mp4", masks_at)
 
@@ -116,7 +116,7 @@ def test_the_source_is_never_overwritten(clips: Any) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_overlay_needs_the_picture(masks_at: Any, tmp_path: Path) -> None:
+def test_an_overlay_needs_the_image(masks_at: Any, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="7"), OverlayWriter(tmp_path / "o.mp4") as writer:
         writer.write(None, masks_at(7))
 

@@ -1,4 +1,4 @@
-"""Files, videos, streams and formats: pictures in, results out."""
+"""Read videos, images, stacks and streams; read and write results."""
 
 from masklet.io.container import VideoFile, WebVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map

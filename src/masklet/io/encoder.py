@@ -72,6 +72,8 @@ ALPHA_FORMATS = {
 
 _INSTEAD = {"libx264": ".webm", "libvpx-vp9": ".mp4", "prores_ks": ".webm, or a folder of PNG images"}
 
+_PIXEL_FORMATS = {(3, 1): "rgb24", (4, 1): "rgba", (3, 2): "rgb48le", (4, 2): "rgba64le"}  # by channels and bytes
+
 _BT709 = 1  # FFmpeg's number for matrix, primaries and transfer of HD video
 _LIMITED = 1  # and for luma from 16 to 235, which every player expects
 
@@ -127,11 +129,8 @@ class VideoEncoder:
     def encode(self, image: Pixels, pts: int) -> None:
         """Add a frame; ``pts`` must be greater than the last one."""
         padded = np.pad(image, self._pad, mode="edge") if self._pad[0][1] or self._pad[1][1] else image
-        layout = {3: "rgb", 4: "rgba"}[image.shape[2]]
-        depth = (
-            ("24" if layout == "rgb" else "") if image.dtype == np.uint8 else ("48le" if layout == "rgb" else "64le")
-        )
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format=layout + depth)
+        pixel_format = _PIXEL_FORMATS[image.shape[2], image.dtype.itemsize]
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format=pixel_format)
         frame = frame.reformat(format=self._format.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, self._time_base
         if self._audio is not None:
