@@ -66,6 +66,7 @@ def test_images_share_a_folder() -> None:
         (["a.mp4", "b.mp4"], ["out.mp4"], r"'\{name\}-out.mp4'"),
         (["x/a.mp4", "y/a.mp4"], [], "'a'"),
         (["a.mp4"], ["out.mp4", "./out.mp4"], "out.mp4"),
+        (["a.mp4"], ["{name}.json", "a.json"], "a.json"),
     ],
 )
 def test_colliding_output_paths(sources: list[str], outputs: list[str], value: str) -> None:

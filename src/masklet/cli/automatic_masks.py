@@ -163,7 +163,7 @@ def _track_video(
         def update(step: str, done: int, total: int) -> None:
             if step not in shown:
                 label = f"{source} ({step})"
-                shown[step] = stack.enter_context(Progress(label, total, quiet=report.hides_progress))
+                shown[step] = stack.enter_context(Progress(label, total, quiet=report.prints_no_text))
             shown[step].update(done)
 
         masklets = track_everything(

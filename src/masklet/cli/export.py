@@ -119,7 +119,7 @@ def export(
                 progress.advance()
     for _, name in targets:
         if FORMATS[name].loses:
-            note(f"{name} does not preserve everything: {FORMATS[name].loses}", quiet=report.hides_progress)
+            note(f"{name} does not preserve everything: {FORMATS[name].loses}", quiet=report.prints_no_text)
     written = [{"path": str(Path(path)), "format": name} for path, name in targets]
     lines = [f"wrote {one['path']}" for one in written]
     report.show("export", lines, result=result, interrupted=interrupt.is_set(), outputs=written)

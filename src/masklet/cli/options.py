@@ -125,8 +125,8 @@ class ReportOptions:
     quiet: Quiet = False
 
     @property
-    def hides_progress(self) -> bool:
-        """Whether stderr stays free of progress too, as with --json or --quiet."""
+    def prints_no_text(self) -> bool:
+        """Whether there is no text for people, with --json or --quiet."""
         return self.as_json or self.quiet
 
     def show(self, schema: str, lines: Sequence[str], **content: Any) -> None:

@@ -62,10 +62,12 @@ def output_paths(
             f"{output.rstrip('/' + os.sep)}/{NAME}/" if is_folder(output) and NAME not in output else output
             for output in patterns
         ]
-    if len({os.path.normpath(pattern) for pattern in patterns}) < len(patterns):
-        (twice, _), *_rest = Counter(map(os.path.normpath, patterns)).most_common(1)
-        raise OutputError(f"cannot write two results to {twice}")
-    return [[pattern.replace(NAME, name) for pattern in patterns] for name in names]
+    placed = [[pattern.replace(NAME, name) for pattern in patterns] for name in names]
+    for paths in placed:
+        path, count = Counter(map(os.path.normpath, paths)).most_common(1)[0]
+        if count > 1:
+            raise OutputError(f"cannot write two results to {path}")
+    return placed
 
 
 def make_parent(path: str) -> None:

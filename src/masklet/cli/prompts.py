@@ -76,13 +76,13 @@ class PromptList:
             groups.setdefault((frame_index, spec.object_id), []).append(spec.value)
         present = {spec.object_id for spec in self.specs if "absent" not in spec.value}
         prompts: PromptsByFrame = {}
-        for (frame_index, object_id), values in sorted(groups.items(), key=lambda group: group[0]):
+        for frame_index, object_id in sorted(groups):
             if object_id not in present:
                 raise PromptError(
                     f"object {object_id} has only --absent: expected a --click, --box or --mask for it too"
                 )
             try:
-                value = _merged(values)
+                value = _merged(groups[frame_index, object_id])
                 prompts.setdefault(frame_index, {})[object_id] = Prompts.from_json(
                     value, size=size, read_mask=read_mask
                 )

@@ -103,7 +103,9 @@ def track(
         "memory": options.policy_named(memory),
         "postprocess": masks.post_process(),
     }
-    load, entries, failures = model.loader(), [], []
+    load = model.loader()
+    results: list[VideoReport | dict[str, Any]] = []
+    failures: list[MaskletError] = []
     with interruptible() as interrupt:
         for source, outputs in zip(videos, paths, strict=True):
             try:
@@ -119,22 +121,23 @@ def track(
             except MaskletError as error:
                 show_error(error, source if len(videos) > 1 and Path(source).exists() else "")
                 failures.append(error)
-                entries.append({"video": source, "error": error_entry(error)})
+                results.append({"video": source, "error": error_entry(error)})
             except KeyboardInterrupt:
                 interrupt.set()
                 note(f"interrupted at {source}")
             else:
                 done.outputs = [str(Path(path)) for path in outputs]
-                entries.append(done.entry())
+                results.append(done)
                 if done.interrupted:
                     note(f"interrupted: kept the first {done.frames} results of {done.video}")
-                if not report.as_json:
+                if not report.prints_no_text:
                     report.show("track", done.lines())
             if interrupt.is_set():
                 break
     if report.as_json:
         failure = {"error": error_entry(failures[0])} if failures else {}
-        about_model = options.model_entry(load()) if len(failures) < len(entries) else {}
+        about_model = options.model_entry(load()) if len(failures) < len(results) else {}
+        entries = [one.entry() if isinstance(one, VideoReport) else one for one in results]
         report.show("track", (), **failure, **about_model, interrupted=interrupt.is_set(), videos=entries)
     if interrupt.is_set():
         return INTERRUPTED

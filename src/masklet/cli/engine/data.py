@@ -94,11 +94,11 @@ def add(
         local = [Path(source) for source in media if not is_url(source)]
         fetched = _fetch(target, [source for source in media if is_url(source)], into)
         found = find_media([*local, *fetched.paths])
-        with Progress(target.name, len(found), quiet=report.hides_progress, unit="media") as progress:
+        with Progress(target.name, len(found), quiet=report.prints_no_text, unit="media") as progress:
             added = add_media(store, found, settings, progress=lambda _path: progress.advance())
     failed = added.failed | fetched.failed
     for path, name in added.known.items():
-        note(f"{path} was added before, as {name}", quiet=report.hides_progress)
+        note(f"{path} was added before, as {name}", quiet=report.prints_no_text)
     for path, reason in failed.items():
         note(f"not added: {reason if path in reason else f'{path}: {reason}'}")
     counts = f"{len(added.added)} added, {len(added.known)} added before, {len(failed)} failed"
@@ -125,7 +125,7 @@ def _fetch(project: Project, urls: Sequence[str], into: Path | None) -> Fetched:
     if into is None and project.is_database:
         raise OutputError("a project in a database has no folder: expected --into DIR, readable by every machine")
     found = find_remote(urls)
-    with Progress(project.name, len(found), quiet=project.report.hides_progress, unit="files") as progress:
+    with Progress(project.name, len(found), quiet=project.report.prints_no_text, unit="files") as progress:
         return fetch(found, into or Path(project.path) / "media", progress=lambda _url: progress.advance())
 
 
@@ -156,7 +156,7 @@ def import_(
     found = read_dataset(source, dataset_format)
     with (
         target.open() as store,
-        Progress(str(source), len(found.videos), quiet=report.hides_progress, unit="videos") as progress,
+        Progress(str(source), len(found.videos), quiet=report.prints_no_text, unit="videos") as progress,
     ):
         label = f"set {source.resolve().name}"
         done = import_dataset(store, found, label, accepted=accepted, progress=lambda _name: progress.advance())
@@ -208,7 +208,7 @@ def propose(
     name = search.model_name()
     with target.open() as store:
         total = len(unsearched_media(store, name)[0][:limit])
-        with Progress(target.name, total, quiet=report.hides_progress, unit="media") as progress:
+        with Progress(target.name, total, quiet=report.prints_no_text, unit="media") as progress:
             done = propose_masklets(
                 store,
                 search,
@@ -266,7 +266,7 @@ def export_dataset(
     checked_format = cast("DatasetFormat", dataset_format)
     with project.open() as store:
         count = len(store.all_media())
-        with Progress(str(root), count, quiet=project.report.hides_progress, unit="videos") as progress:
+        with Progress(str(root), count, quiet=project.report.prints_no_text, unit="videos") as progress:
             done = export_videos(
                 accepted_videos(store), root, checked_format, pool=pool, progress=lambda _name: progress.advance()
             )
