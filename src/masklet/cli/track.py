@@ -129,7 +129,7 @@ def track(
                 done.outputs = [str(Path(path)) for path in outputs]
                 results.append(done)
                 if done.interrupted:
-                    note(f"interrupted: kept the first {done.frames} results of {done.video}")
+                    note(f"interrupted: kept the {done.frames} finished frames of {done.video}")
                 if not report.prints_no_text:
                     report.show("track", done.lines())
             if interrupt.is_set():
