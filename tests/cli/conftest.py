@@ -1,12 +1,13 @@
-"""Running commands as people do, on clips and pictures of a few pixels."""
+"""Run commands as users do, on clips and images of a few pixels."""
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import pytest
 
 from masklet import FrameMasks
 from masklet.cli import main
+from masklet.cli.options import ModelOptions
 from masklet.io import OverlayWriter, write_image
 
 SIZE = (48, 64)
@@ -30,6 +32,14 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def load_each_model_once() -> Iterator[None]:
+    """Commands with the same model options share one model, which keeps nothing between runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelOptions, "load", functools.cache(ModelOptions.load))
+        yield
 
 
 @pytest.fixture

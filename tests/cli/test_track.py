@@ -257,18 +257,18 @@ def test_live_goes_forward_only(run: Run, live: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process on Windows")
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path, direction: str) -> None:
-    write_clip(tmp_path / "long.mp4", moving_square(600))
+    write_clip(tmp_path / "long.mp4", moving_square(200))
     arguments = ["track", "long.mp4", "--click", "20,24", "--size", "64", "-o", "masks/", "-o", "out.json", "--json"]
     arguments += ["--reverse"] if direction == "reverse" else []
-    done = interrupted(tmp_path, *arguments, at="3/600 frames")
+    done = interrupted(tmp_path, *arguments, at="3/200 frames")
     assert done.code == 130
     assert "Ctrl-C again" in done.err
     assert "interrupted: kept the" in done.err
     told = json.loads(done.out)
     assert told["interrupted"] is True
     frames = told["videos"][0]["frames"]
-    assert 3 <= frames < 600
-    kept = range(frames) if direction == "forward" else range(600 - frames, 600)
+    assert 3 <= frames < 200
+    kept = range(frames) if direction == "forward" else range(200 - frames, 200)
     assert names(tmp_path) == ["long.mp4", "masks", "out.json"]
     assert names(tmp_path / "masks") == [f"{index:05d}.png" for index in kept]
     assert sorted(read_rle(tmp_path / "out.json")[1].frames) == list(kept)
