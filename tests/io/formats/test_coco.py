@@ -49,15 +49,15 @@ def test_several_polygons_are_one_mask() -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (7, "run lengths or a list of polygons"),
-        ([1, 2, 3], "run lengths or a list of polygons"),
+        (7, "polygons"),
+        ([1, 2, 3], "polygons"),
         ([[0, 0, 1, 1]], "at least 3 points"),
         ([[0, 0, 1, 1, 2]], "at least 3 points"),
         ([[0, 0, 1, 1, 2, "a"]], "polygon of numbers"),
-        ([[0, 0, 1, 1, 2, 1e9]], "about the picture of 8x6"),
-        ([[0, 0, 1, 1, 2, float("nan")]], "about the picture of 8x6"),
+        ([[0, 0, 1, 1, 2, 1e9]], "8x6"),
+        ([[0, 0, 1, 1, 2, float("nan")]], "8x6"),
         ({"size": [6, 8], "counts": [1]}, "add up"),
-        ({"size": [8, 6], "counts": [48]}, "a mask of 8x6 as the picture, got 6x8"),
+        ({"size": [8, 6], "counts": [48]}, "8x6 .* 6x8"),
     ],
 )
 def test_refused_segmentations(value: object, told: str) -> None:
@@ -69,7 +69,7 @@ def test_refused_segmentations(value: object, told: str) -> None:
     ("document", "told"),
     [
         ({}, "nothing for 'images'"),
-        ({"images": [IMAGE, IMAGE], "annotations": []}, "picture 1 comes twice"),
+        ({"images": [IMAGE, IMAGE], "annotations": []}, "image 1"),
         ({"images": [{**IMAGE, "height": 0}], "annotations": []}, "height and width in pixels"),
         ({"images": [{**IMAGE, "width": 2**20, "height": 2**20}], "annotations": []}, "height and width in pixels"),
         ({"images": [IMAGE], "annotations": [{"image_id": 2, "segmentation": []}]}, "nothing for 2"),

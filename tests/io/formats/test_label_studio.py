@@ -53,12 +53,12 @@ def test_numbers_that_do_not_repeat_are_read_too() -> None:
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ([], ""),
-        ([0, 0, 0, 8], ""),
+        ([], "brush"),
+        ([0, 0, 0, 8], "brush"),
         ([255] * 40, "2x1"),
-        (["a"], ""),
-        ("abc", ""),
-        ([256], ""),
+        (["a"], "bytes"),
+        ("abc", "bytes"),
+        ([256], "bytes"),
     ],
 )
 def test_refused_strokes(code: object, told: str) -> None:
