@@ -29,7 +29,7 @@ from masklet.cli.options import ModelOptions
 from masklet.masks.overlap import pair_iou
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
-from masklet.predict.speed import FEWER_MAPS, SMALLER
+from masklet.predict.speed import FAST_IMAGE_SIZES, FAST_MAX_MAPS
 
 CLIPS = {"dog.mp4": (450, 375, 705, 550), "hummingbird.mp4": (230, 150, 700, 310)}
 """Each with the box of its object on the first frame."""
@@ -43,11 +43,11 @@ def builds(image_size: int) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         "exact": {},
         "bfloat16": {"dtype": "bfloat16"},
-        f"{FEWER_MAPS} maps": {"max_maps": FEWER_MAPS},
+        f"{FAST_MAX_MAPS} maps": {"max_maps": FAST_MAX_MAPS},
         "fast": {"speed": "fast"},
     }
-    if image_size in SMALLER:
-        found[f"{SMALLER[image_size]} px"] = {"image_size": SMALLER[image_size]}
+    if image_size in FAST_IMAGE_SIZES:
+        found[f"{FAST_IMAGE_SIZES[image_size]} px"] = {"image_size": FAST_IMAGE_SIZES[image_size]}
     return found
 
 

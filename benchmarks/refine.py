@@ -34,7 +34,7 @@ from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.overlap import mask_iou
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.postprocess import full_size
-from masklet.predict.refine import Refinement, second_look
+from masklet.predict.refine import Refinement, refine_logits
 from masklet.types import Prompts, RgbImage, Rle
 
 SETTINGS: dict[str, Refinement] = {
@@ -115,7 +115,7 @@ def measure(model: Model, cases: Iterator[Case], settings: dict[str, Refinement]
         seconds["first look"].append(case.seconds)
         for name, refinement in settings.items():
             started = time.perf_counter()
-            finer = second_look(model, case.picture, case.logits, refinement, case.said)
+            finer = refine_logits(model, case.picture, case.logits, refinement, case.said)
             seconds[name].append(case.seconds + time.perf_counter() - started)
             found[name][case.group].append(scores(finer[0] > 0, case.truth))
     first = float(np.mean(seconds["first look"]))

@@ -18,7 +18,7 @@ from masklet.model.config import HieraConfig, ModelConfig
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.postprocess import full_size
-from masklet.predict.preprocessing import picture_tensor
+from masklet.predict.preprocessing import image_tensor
 from masklet.types import FrameMasks, Prompts
 
 TOLERANCE = 1e-4
@@ -65,7 +65,7 @@ def case_prompts(case: dict[str, Any]) -> Prompts:
 
 def test_image_features(model: Sam2, golden: dict[str, torch.Tensor]) -> None:
     with torch.inference_mode():
-        pixels = picture_tensor(golden["frames"][0].numpy(), 256, model.device)
+        pixels = image_tensor(golden["frames"][0].numpy(), 256, model.device)
         seen = model.condition(model.encode_image(pixels), None)
     for place, tensor in enumerate((seen.embedding, seen.stride4, seen.stride8)):
         worst = largest_difference(tensor.numpy(), golden[f"image.features.{place}"])

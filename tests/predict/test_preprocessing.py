@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from masklet.predict.preprocessing import frame_tensor, mask_tensor, picture_tensor, prompt_tensors
+from masklet.predict.preprocessing import frame_tensor, image_tensor, mask_tensor, prompt_tensors
 from masklet.types import Prompts
 
 CPU = torch.device("cpu")
@@ -14,7 +14,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
 def test_pictures_are_stretched_in_floating_point() -> None:
-    pixels = picture_tensor(NOISE, 32, CPU)
+    pixels = image_tensor(NOISE, 32, CPU)
     assert pixels.shape == (1, 3, 32, 32)
     assert not torch.equal((pixels * 255).round() / 255, pixels)
     assert 0 <= pixels.min() < pixels.max() <= 1
@@ -29,7 +29,7 @@ def test_frames_are_stretched_in_8_bits() -> None:
 def test_a_square_of_the_right_size_stays_as_it_is() -> None:
     square = NOISE[:32, :32]
     expected = torch.tensor(square / 255, dtype=torch.float32).permute(2, 0, 1)[None]
-    torch.testing.assert_close(picture_tensor(square, 32, CPU), expected)
+    torch.testing.assert_close(image_tensor(square, 32, CPU), expected)
     torch.testing.assert_close(frame_tensor(square, 32, CPU), expected)
 
 

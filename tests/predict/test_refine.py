@@ -16,7 +16,7 @@ from masklet.model.tensors import ImageFeatures
 from masklet.predict import refine as module
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.postprocess import PostProcess
-from masklet.predict.refine import Refinement, refine, second_look
+from masklet.predict.refine import Refinement, refine, refine_logits
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, Prompts
@@ -90,7 +90,7 @@ def test_every_start_keeps_a_good_mask_good(nano: Sam2, start: module.Start) -> 
 def test_what_is_known_outside_the_crop_stays(nano: Sam2) -> None:
     logits = np.full((1, 96, 128), -3, np.float32)
     logits[0][disc(radius=10)] = 4
-    finer = second_look(nano, scene(disc(radius=10)), logits, Refinement(detail=0))
+    finer = refine_logits(nano, scene(disc(radius=10)), logits, Refinement(detail=0))
     reach = 0.5 * 1.3 * 20 + 1
     y, x = np.mgrid[:96, :128]
     outside = np.maximum(abs(x - 60), abs(y - 50)) > reach
@@ -218,7 +218,7 @@ def test_pictures(nano: Sam2) -> None:
     best = fine.segment(image, box)
     assert mask_iou(best.masks, truth[None])[0, 0] > 0.9
     other = ImageSegmenter(nano).encode(scene(truth))
-    assert other.picture is None
+    assert other.pixels is None
     with pytest.raises(PromptError, match="a second look needs the picture: encode it with this segmenter"):
         fine.segment(other, box)
 
@@ -228,7 +228,7 @@ def test_clicks_are_heard_again(nano: Sam2) -> None:
     left, right = disc(x=44, radius=14), disc(x=84, radius=14)
     picture, only = scene(left, right), Prompts.click(44, 50).and_click(84, 50, positive=False)
     wide = np.where(left | right, np.float32(2), np.float32(-2))[None]
-    heard, unheard = (second_look(nano, picture, wide, Refinement(), said) for said in ([only], []))
+    heard, unheard = (refine_logits(nano, picture, wide, Refinement(), said) for said in ([only], []))
     assert np.count_nonzero(heard[0][right] > 0) < np.count_nonzero(unheard[0][right] > 0)
 
 
@@ -240,13 +240,13 @@ def test_a_click_holds(nano: Sam2, label: bool) -> None:
     logits = np.where(truth, 4.0, -4.0).astype(np.float32)
     told = said.and_click(x, y, positive=label)
     settings = Refinement(weight=0, detail=0)
-    (mask,) = module.second_look(nano, scene(truth), logits[None], settings, [told]) > 0
+    (mask,) = module.refine_logits(nano, scene(truth), logits[None], settings, [told]) > 0
     rows, columns = np.mgrid[:96, :128]
     far = (rows - y) ** 2 + (columns - x) ** 2 > 12**2
     assert mask[y, x] == label
     assert mask[50, 60]
     np.testing.assert_array_equal(mask[far], truth[far])
-    (unsaid,) = module.second_look(nano, scene(truth), logits[None], settings, [None]) > 0
+    (unsaid,) = module.refine_logits(nano, scene(truth), logits[None], settings, [None]) > 0
     np.testing.assert_array_equal(unsaid, truth)
 
 

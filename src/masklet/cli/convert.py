@@ -90,14 +90,14 @@ def _write_graphs(
     """Write a folder of graphs and return the model's name."""
     from masklet.backends.bundle import check_target
     from masklet.predict.load import find_weights
-    from masklet.predict.run_time import RunTime, check_run_time, convert_to_graphs
+    from masklet.predict.runtime import RuntimeOptions, check_runtime, convert_to_graphs
 
     check_target(folder, overwrite=overwrite)
     if dtype == "bfloat16":
         raise DeviceError('graphs are float32 or int8; for bfloat16 load float32 graphs with dtype="bfloat16"')
     if (dtype == "int8") != (clip is not None):
         raise DeviceError("expected --dtype int8 and --calibrate CLIP together")
-    check_run_time(RunTime(backend=backend, dtype=dtype, image_size=size))
+    check_runtime(RuntimeOptions(backend=backend, dtype=dtype, image_size=size))
     with nullcontext() if clip is None else masklet.open_video(clip) as video:
-        run_time = RunTime(backend=backend, dtype=dtype, image_size=size, calibration=video)
-        return convert_to_graphs(find_weights(source), folder, run_time, overwrite=overwrite).config.full_name
+        options = RuntimeOptions(backend=backend, dtype=dtype, image_size=size, calibration=video)
+        return convert_to_graphs(find_weights(source), folder, options, overwrite=overwrite).config.full_name

@@ -17,7 +17,7 @@ from masklet.masks.boxes import boxes_of_masks, nms
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.mask_selection import stability_score
 from masklet.model.tensors import ImageFeatures, PromptTensors
-from masklet.predict.preprocessing import checked_picture, picture_tensor
+from masklet.predict.preprocessing import check_image, image_tensor
 from masklet.types import RgbImage, Rle, Size
 
 CACHED = 2**24
@@ -191,7 +191,7 @@ class AutomaticMasker:
         Yields:
             how many clicks are answered, and how many there are.
         """
-        pixels = checked_picture(picture)
+        pixels = check_image(picture)
         size = (pixels.shape[0], pixels.shape[1])
         crops = [
             (crop, layer)
@@ -219,7 +219,7 @@ class AutomaticMasker:
     @torch.inference_mode()
     def _seen(self, pixels: RgbImage, crop: tuple[int, int, int, int]) -> ImageFeatures:
         x0, y0, x1, y1 = crop
-        tensor = picture_tensor(pixels[y0:y1, x0:x1], self.model.config.image_size, self.model.device)
+        tensor = image_tensor(pixels[y0:y1, x0:x1], self.model.config.image_size, self.model.device)
         return self.model.condition(self.model.encode_image(tensor), None)
 
     @torch.inference_mode()

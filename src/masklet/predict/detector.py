@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from masklet.errors import FrameRangeError, MediaError
 from masklet.masks.boxes import box_iou, boxes_of_masks, nms
 from masklet.predict.detections import Detections, Detector, boxes_in
-from masklet.predict.preprocessing import checked_picture
+from masklet.predict.preprocessing import check_image
 from masklet.predict.prompting import check_prompts
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
@@ -259,7 +259,7 @@ class DetectingTracker:
         return shown(out, roster)
 
     def _checked_size(self, frame: RgbImage) -> Size:
-        height, width = checked_picture(frame).shape[:2]
+        height, width = check_image(frame).shape[:2]
         if self._size not in (None, (height, width)):
             raise MediaError(f"expected frames of (height, width) {self._size} as before, got {(height, width)}")
         return height, width

@@ -18,8 +18,8 @@ from masklet.model.mask_selection import select_masks, stability_score
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
 from masklet.predict.click_refinement import combine_with_previous
 from masklet.predict.postprocess import PostProcess, full_size
-from masklet.predict.preprocessing import mask_tensor, picture_tensor, prompt_tensors
-from masklet.predict.refine import second_look
+from masklet.predict.preprocessing import image_tensor, mask_tensor, prompt_tensors
+from masklet.predict.refine import refine_logits
 from masklet.tracking.step import decode_prompts
 from masklet.types import MaskSet, Prompts, RgbImage, Size
 
@@ -41,7 +41,7 @@ class EncodedImage:
 
     features: ImageFeatures
     size: Size
-    picture: RgbImage | None = None
+    pixels: RgbImage | None = None
 
 
 class ImageSegmenter:
@@ -68,7 +68,7 @@ class ImageSegmenter:
         Raises:
             MediaError: an array of another shape or type.
         """
-        pixels = picture_tensor(picture, self.model.config.image_size, self.model.device)
+        pixels = image_tensor(picture, self.model.config.image_size, self.model.device)
         features = self.model.condition(self.model.encode_image(pixels), None)
         kept = picture if self.postprocess.refine else None
         return EncodedImage(features, (picture.shape[0], picture.shape[1]), kept)
@@ -188,10 +188,10 @@ class ImageSegmenter:
     ) -> MaskSet:
         logits, steady = full_size(low_res, image.size), stability_score(low_res[:, 0], STABILITY_OFFSET)
         if self.postprocess.refine:
-            if image.picture is None:
+            if image.pixels is None:
                 raise PromptError("a second look needs the picture: encode it with this segmenter")
             told = [said] * len(logits) if said.mask is None else []
-            logits = second_look(self.model, image.picture, logits, self.postprocess.refine, told)
+            logits = refine_logits(self.model, image.pixels, logits, self.postprocess.refine, told)
             # The next click corrects what was shown.
             low_res = resize_to_square(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
         return MaskSet(

@@ -26,7 +26,7 @@ from masklet.model.metadata import check_image_size
 from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.hub import download
-from masklet.predict.run_time import RunTime, check_run_time, open_folder, open_weights
+from masklet.predict.runtime import RuntimeOptions, check_runtime, open_folder, open_weights
 from masklet.predict.speed import Speed, for_speed
 from masklet.types import RgbImage
 
@@ -126,8 +126,8 @@ def load(
         raise DeviceError("compile=True is for the backend torch; others compile their graphs themselves")
     if build.pop("speed", "exact") != "exact":
         raise DeviceError('speed="fast" is for the backend torch; others take dtype= and image_size=')
-    wanted = RunTime(dtype=dtype, device=device, image_size=image_size, **build)
-    check_run_time(wanted)
+    wanted = RuntimeOptions(dtype=dtype, device=device, image_size=image_size, **build)
+    check_runtime(wanted)
     if weights is None and is_bundle(Path(name)):
         return open_folder(Path(name), wanted)
     path = find_weights(name) if weights is None else Path(weights)

@@ -15,7 +15,7 @@ from masklet.masks.overlap import resolve_overlap
 from masklet.masks.regions import fill_holes, remove_specks
 from masklet.model.tensors import ChosenMask
 from masklet.predict.confidence import ConfidenceInputs, confidence
-from masklet.predict.refine import Refinement, second_look
+from masklet.predict.refine import Refinement, refine_logits
 from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts, Region, RgbImage, Size
 
 
@@ -103,7 +103,7 @@ def frame_logits(
     """
     full = full_size(logits, frame.size)
     if postprocess.refine and len(full):
-        full = second_look(model, frame.pixels(), full, postprocess.refine, prompts)
+        full = refine_logits(model, frame.pixels(), full, postprocess.refine, prompts)
     return full
 
 

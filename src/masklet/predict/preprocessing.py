@@ -15,20 +15,20 @@ from masklet.model.tensors import PromptTensors
 from masklet.types import Prompts, RgbImage, Size
 
 
-def picture_tensor(picture: RgbImage, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
+def image_tensor(picture: RgbImage, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
     """A still picture to RGB in [0, 1], stretched bilinearly with antialiasing, as the public image predictor does."""
-    rgb = torch.from_numpy(np.array(checked_picture(picture), order="C")).to(device)  # a copy: it may be read-only
+    rgb = torch.from_numpy(np.array(check_image(picture), order="C")).to(device)  # a copy: it may be read-only
     return resize_to_square(rgb.permute(2, 0, 1)[None].float().div_(255), image_size)
 
 
 def frame_tensor(frame: RgbImage, image_size: int, device: torch.device) -> Float[Tensor, "1 3 s s"]:
     """A video frame to RGB in [0, 1], stretched bicubically in 8 bits, as the public video predictor does."""
     side = (image_size, image_size)
-    square = np.asarray(Image.fromarray(checked_picture(frame)).resize(side, Image.Resampling.BICUBIC))
+    square = np.asarray(Image.fromarray(check_image(frame)).resize(side, Image.Resampling.BICUBIC))
     return torch.from_numpy(square.copy()).to(device).permute(2, 0, 1)[None].float().div_(255)
 
 
-def checked_picture(picture: object) -> RgbImage:
+def check_image(picture: object) -> RgbImage:
     """The picture, if it is (h, w, 3) uint8; `MediaError` if not."""
     if not isinstance(picture, np.ndarray):
         raise MediaError(f"expected a picture as a numpy array (height, width, 3), got {type(picture).__name__}")

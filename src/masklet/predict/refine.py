@@ -25,7 +25,7 @@ from masklet.masks.soft import guided
 from masklet.model.mask_selection import select_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.click_refinement import MAX_LOGIT, enforce_clicks
-from masklet.predict.preprocessing import checked_picture, prompt_tensors
+from masklet.predict.preprocessing import check_image, prompt_tensors
 from masklet.tracking.step import decode_prompts
 from masklet.types import FrameMasks, Prompts, RgbImage, Size
 
@@ -99,17 +99,17 @@ def refine(model: Model, picture: RgbImage, masks: FrameMasks, refinement: Refin
     Raises:
         MediaError: not a picture, or of another size than the masks.
     """
-    if checked_picture(picture).shape[:2] != masks.masks.shape[1:]:
+    if check_image(picture).shape[:2] != masks.masks.shape[1:]:
         (height, width), (rows, columns) = picture.shape[:2], masks.masks.shape[1:]
         raise MediaError(f"expected a picture of the masks' size, {columns}x{rows} pixels, got {width}x{height}")
     known = masks.logits
     logits = np.where(masks.masks, np.float32(MASK_LOGIT), np.float32(-MASK_LOGIT)) if known is None else known
-    finer = second_look(model, picture, logits, refinement or Refinement())
+    finer = refine_logits(model, picture, logits, refinement or Refinement())
     return replace(masks, masks=finer > 0, logits=None if known is None else finer)
 
 
 @torch.inference_mode()
-def second_look(
+def refine_logits(
     model: Model, picture: RgbImage, logits: Logits, refinement: Refinement, said: Sequence[Prompts | None] = ()
 ) -> Logits:
     """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are.

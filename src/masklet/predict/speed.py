@@ -13,10 +13,10 @@ from masklet.model.config import ModelConfig
 Speed = Literal["exact", "fast"]
 SPEEDS: Final[tuple[Speed, ...]] = get_args(Speed)
 
-FEWER_MAPS: Final = 4
+FAST_MAX_MAPS: Final = 4
 """Spatial memories that are read: a prompted one and the last three, in place of the last six."""
 
-SMALLER: Final = {1024: 896}
+FAST_IMAGE_SIZES: Final = {1024: 896}
 """Input sizes by those the models were trained for. Windows of 8, 14 and 7 tokens cover 896 pixels without a rest."""
 
 
@@ -41,8 +41,8 @@ def for_speed(
     if speed == "exact":
         return replace(config, image_size=size), dtype
     if image_size is None:
-        size = SMALLER.get(size, size)
-    config = replace(config, image_size=size, max_maps=min(config.max_maps, FEWER_MAPS))
+        size = FAST_IMAGE_SIZES.get(size, size)
+    config = replace(config, image_size=size, max_maps=min(config.max_maps, FAST_MAX_MAPS))
     return config, "bfloat16" if dtype == "float32" and has_bfloat16(device) else dtype
 
 

@@ -25,7 +25,7 @@ from masklet.predict.encoder_prefetch import (
 from masklet.predict.object_memory import ObjectMemory
 from masklet.predict.object_tracker import FramePrediction, ObjectTracker, TrackedObject
 from masklet.predict.postprocess import Frame, PostProcess, frame_masks
-from masklet.predict.preprocessing import checked_picture
+from masklet.predict.preprocessing import check_image
 from masklet.predict.prompting import check_object_id, check_prompts, resolve_policy
 from masklet.tracking.memory_selection import MemoryPolicy
 from masklet.tracking.policies import PolicyName
@@ -227,7 +227,7 @@ class StreamTracker:
         return self._tracker.objects[object_id]
 
     def _check_size(self, frame: RgbImage) -> Size:
-        height, width = checked_picture(frame).shape[:2]
+        height, width = check_image(frame).shape[:2]
         if self._size not in (None, (height, width)):
             expected = f"{self._size[1]}x{self._size[0]}" if self._size else ""
             raise MediaError(

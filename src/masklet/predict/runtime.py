@@ -31,7 +31,7 @@ CALIBRATION_FRAMES, CALIBRATION_STEP = 24, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunTime:
+class RuntimeOptions:
     """What computes a model, other than torch.
 
     Attributes:
@@ -56,7 +56,7 @@ class RunTime:
         return "int8" if self.dtype == "int8" else "float32"
 
 
-def check_run_time(wanted: RunTime) -> None:
+def check_runtime(wanted: RuntimeOptions) -> None:
     """Raise `DeviceError` unless backend, number type and device go together, `WeightsError` for a size of no model."""
     if wanted.backend not in BACKENDS[1:]:
         raise DeviceError(f"backend must be one of {', '.join(BACKENDS)}, got {wanted.backend[:32]!r}")
@@ -72,7 +72,7 @@ def check_run_time(wanted: RunTime) -> None:
         )
 
 
-def open_folder(folder: Path, wanted: RunTime) -> GraphModel:
+def open_folder(folder: Path, wanted: RuntimeOptions) -> GraphModel:
     """A model from a folder that `masklet convert` wrote.
 
     Raises:
@@ -93,7 +93,7 @@ def open_folder(folder: Path, wanted: RunTime) -> GraphModel:
     return _opened(bundle, wanted)
 
 
-def open_weights(weights: Path, wanted: RunTime) -> GraphModel:
+def open_weights(weights: Path, wanted: RuntimeOptions) -> GraphModel:
     """A model from a weight file; its graphs are written into the cache when they are not there or damaged.
 
     Raises:
@@ -102,25 +102,25 @@ def open_weights(weights: Path, wanted: RunTime) -> GraphModel:
         MissingExtraError: a package is not installed.
         OutputError: the cache cannot be written.
     """
-    check_run_time(wanted)
+    check_runtime(wanted)
     clip = _calibration(wanted.calibration) if wanted.precision == "int8" else []
     plan = _plan(weights, wanted)
     plan = replace(plan, folder=cached_path(plan, *(hashlib.sha256(frame.tobytes()).hexdigest() for frame in clip)))
     return _opened(read_intact_bundle(plan.folder) or _written(weights, plan, clip, overwrite=True), wanted)
 
 
-def convert_to_graphs(weights: Path, folder: Path, wanted: RunTime, *, overwrite: bool = False) -> Bundle:
+def convert_to_graphs(weights: Path, folder: Path, wanted: RuntimeOptions, *, overwrite: bool = False) -> Bundle:
     """Write a weight file as a folder of graphs, for `masklet.load` or for programs without masklet.
 
     Raises:
         As `open_weights`; OutputError also where the folder is there already.
     """
-    check_run_time(wanted)
+    check_runtime(wanted)
     clip = _calibration(wanted.calibration) if wanted.precision == "int8" else []
     return _written(weights, replace(_plan(weights, wanted), folder=folder), clip, overwrite=overwrite)
 
 
-def _plan(weights: Path, wanted: RunTime) -> Bundle:
+def _plan(weights: Path, wanted: RuntimeOptions) -> Bundle:
     config = read_checkpoint(weights).config
     config = replace(config, image_size=wanted.image_size or config.image_size)
     return plan_bundle(Path(), wanted.backend, wanted.precision, config, file_hash(weights))
@@ -131,7 +131,7 @@ def _written(weights: Path, plan: Bundle, clip: list[RgbImage], *, overwrite: bo
     return write_graphs(model, plan, examples=lambda exact: seen(exact, clip), overwrite=overwrite)
 
 
-def _opened(bundle: Bundle, wanted: RunTime) -> GraphModel:
+def _opened(bundle: Bundle, wanted: RuntimeOptions) -> GraphModel:
     if bundle.format == "onnx":
         return open_onnx(bundle, wanted.providers)
     devices = [provider for provider in wanted.providers if isinstance(provider, str)]
