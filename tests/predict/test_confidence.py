@@ -18,7 +18,7 @@ unit, logit = st.floats(0, 1), st.floats(-1e6, 1e6)
         iou=unit,
         stability=unit,
         agreement=unit,
-        appearance=st.floats(-1, 1),
+        similarity=st.floats(-1, 1),
         visible=st.booleans(),
     )
 )

@@ -243,6 +243,20 @@ def test_look_ahead_keeps_the_answer_given_before_any_pass(tiny: Sam2, clip: Cli
     assert same(by_frame(in_advance.track({0: {1: CLICK}, 4: {1: NEGATIVE}}))[4], first)
 
 
+def test_clicks_that_refine_a_drawn_mask_are_final(tiny: Sam2, clip: Clip) -> None:
+    session = session_on(tiny, clip[:8])
+    session.prompt(0, object_id=1, prompts=CLICK)
+    session.prompt(4, object_id=1, prompts=MASK)
+    shown = session.prompt(4, object_id=1, prompts=NEGATIVE)
+    other = carried(session, tiny, clip[:8])
+    for each in (session, other):
+        assert same(by_frame(each.propagate())[4], shown)
+    more = session_on(tiny, clip[:8])
+    more.prompt(0, object_id=1, prompts=CLICK)
+    more.prompt(4, object_id=1, prompts=MASK)
+    assert same(by_frame(more.track({4: {1: NEGATIVE}}))[4], shown)
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse", "both"])
 def test_track_equals_prompts_and_a_pass(tiny: Sam2, clip: Clip, direction: Direction) -> None:
     script = {2: {1: CLICK}, 6: {1: NEGATIVE}, 9: {1: Prompts.click(30, 25)}}

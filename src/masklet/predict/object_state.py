@@ -17,6 +17,7 @@ class ObjectState:
         prompts: by frame, all prompts of that frame.
         pending: prompted frames that were not answered yet; the first pass that arrives there answers them.
         corrected: prompted frames whose answer corrects what a pass found.
+        refines_mask: prompted frames whose clicks refine a mask that was given as a prompt.
         visited: frames a pass went through, and whether that pass ran in reverse.
         resumed: the frame from which on the object is tracked with a memory from elsewhere, or None.
     """
@@ -25,6 +26,7 @@ class ObjectState:
     prompts: dict[int, Prompts] = field(default_factory=dict)
     pending: set[int] = field(default_factory=set)
     corrected: set[int] = field(default_factory=set)
+    refines_mask: set[int] = field(default_factory=set)
     visited: dict[int, bool] = field(default_factory=dict)
     resumed: int | None = None
 
@@ -42,15 +44,28 @@ class ObjectState:
         """Whether the mask of a frame is what a pass found, or a correction of it."""
         return frame_index in (self.corrected if frame_index in self.prompts else results)
 
-    def set_answered(self, frame_index: int, prompts: Prompts, *, corrects: bool) -> None:
-        """Record all prompts of a frame as answered, and whether the answer corrects what a pass found."""
+    def is_provisional(self, frame_index: int) -> bool:
+        """Whether the answer to a frame's clicks or box was given before any pass reached the frame."""
+        given_mask = self.prompts[frame_index].mask is not None or frame_index in self.refines_mask
+        return not given_mask and frame_index not in self.visited
+
+    def builds_on_mask(self, frame_index: int) -> bool:
+        """Whether further clicks on a frame refine a mask that was given as a prompt."""
+        prompts = self.prompts.get(frame_index)
+        is_drawn = prompts is not None and prompts.mask is not None and not prompts.is_absent
+        return is_drawn or frame_index in self.refines_mask
+
+    def set_answered(self, frame_index: int, prompts: Prompts, *, corrects: bool, refines_mask: bool = False) -> None:
+        """Record all prompts of a frame as answered, and what the answer builds on."""
         self.prompts[frame_index] = prompts
         self.pending.discard(frame_index)
         (self.corrected.add if corrects else self.corrected.discard)(frame_index)
+        (self.refines_mask.add if refines_mask else self.refines_mask.discard)(frame_index)
 
     def remove_prompts(self, frame_index: int) -> None:
         """Remove all prompts of a frame, and what is known of passes through it."""
         del self.prompts[frame_index]
         self.pending.discard(frame_index)
         self.corrected.discard(frame_index)
+        self.refines_mask.discard(frame_index)
         self.visited.pop(frame_index, None)

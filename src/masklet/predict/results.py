@@ -65,6 +65,7 @@ class FrameState:
         object_score: logit of the presence head.
         pointer: object pointer of the frame's memory, or None where a correction has invalidated the memory.
         logits: mask logits at a quarter of the model's input size; only of prompted frames.
+        refines_mask: whether the prompts are clicks that refine a mask given before them.
     """
 
     result: FrameResult
@@ -73,6 +74,7 @@ class FrameState:
     object_score: float = 0.0
     pointer: Float32[np.ndarray, " c"] | None = None
     logits: Logits | None = None
+    refines_mask: bool = False
 
     def check(self, size: Size, config: ModelConfig) -> None:
         """Check that the mask has ``size`` (height, width), and that logits and pointer fit the model.

@@ -214,12 +214,13 @@ class VideoSession:
         for frame_index in sorted(checked, reverse=direction == "reverse"):
             visits = [p for p in passes if frame_index in p.frames]
             for i, prompt in checked[frame_index].items():
+                state = self._objects.get(i, ObjectState())
                 is_tracked = objects is None or i in objects
                 visited = is_tracked and any(p.tracks(frame_index, starts[i]) for p in visits)
-                if self.policy.look_ahead or not visited:
+                if self.policy.look_ahead or not visited or state.builds_on_mask(frame_index):
                     self.prompt_objects(frame_index, {i: prompt})
                 else:
-                    state = self._objects.setdefault(i, ObjectState())
+                    self._objects[i] = state
                     state.prompts[frame_index] = merge_prompts(state.prompts.get(frame_index), prompt)
                     state.pending.add(frame_index)
         return self._run(passes, objects, progress, cancel)
@@ -358,6 +359,7 @@ class VideoSession:
             object_score=entry.object_score if entry else 0.0,
             pointer=entry.pointer[0].float().cpu().numpy() if entry else None,
             logits=logits,
+            refines_mask=frame_index in state.refines_mask,
         )
 
     def restore(self, object_id: ObjectId, frames: Mapping[int, FrameState], *, name: str = "") -> None:
@@ -400,6 +402,7 @@ class VideoSession:
             if saved.prompts is not None:
                 state.prompts[i] = saved.prompts
                 tracked.absence[i] = saved.prompts.is_absent
+                (state.refines_mask.add if saved.refines_mask else state.refines_mask.discard)(i)
             if saved.reverse is not None:
                 state.visited[i] = saved.reverse
             if saved.pointer is not None and (saved.prompts is not None or saved.reverse is not None):
@@ -424,10 +427,13 @@ class VideoSession:
         prompts = check_prompts(prompts, self.size)
         merged: dict[ObjectId, Prompts] = {}
         restart: set[ObjectId] = set()
+        refines_mask: set[ObjectId] = set()
         for i, prompt in prompts.items():
             self._check_first_frame(i, frame_index)
             before = self._objects[i].prompts.get(frame_index) if i in self._objects else None
             replaced = replace and before is not None
+            if before is not None and not replaced and prompt.mask is None:
+                refines_mask |= {i} if self._objects[i].builds_on_mask(frame_index) else set()
             merged[i] = prompt if replaced else merge_prompts(before, prompt)
             if replaced or (prompt.box is not None and self.model.config.guided_corrections):
                 restart.add(i)
@@ -435,7 +441,7 @@ class VideoSession:
         starts = self._starts(features, frame_index, [i for i in merged if merged[i].mask is None])
         starts = {i: PromptStart(start.embedding) if i in restart else start for i, start in starts.items()}
         masks, corrected = answer_prompts(self.model, features, merged, starts, self.size)
-        return _Answer(frame_index, features, merged, masks, corrected)
+        return _Answer(frame_index, features, merged, masks, corrected, refines_mask)
 
     def _starts(
         self, features: ImageFeatures, frame_index: int, object_ids: list[ObjectId]
@@ -479,7 +485,8 @@ class VideoSession:
         self._put_logits(frame_index, answer.masks)
         for i, prompts in answer.prompts.items():
             state = self._objects.setdefault(i, ObjectState())
-            state.set_answered(frame_index, prompts, corrects=i in answer.corrected)
+            refines_mask = i in answer.refines_mask
+            state.set_answered(frame_index, prompts, corrects=i in answer.corrected, refines_mask=refines_mask)
             tracked = self._tracker.objects.setdefault(i, TrackedObject())
             tracked.hypotheses.keep_best()
             if not self.policy.keep_memories:
@@ -538,9 +545,8 @@ class VideoSession:
 
     def _is_provisional(self, object_id: ObjectId, context: FrameContext) -> bool:
         """Whether clicks and a box were answered before any pass reached their frame, and tracking can help now."""
-        state, frame_index = self._objects[object_id], context.frame_index
-        answered_alone = state.prompts[frame_index].mask is None and frame_index not in state.visited
-        return answered_alone and not self.policy.look_ahead and self._tracker.can_track(object_id, context)
+        is_provisional = self._objects[object_id].is_provisional(context.frame_index)
+        return is_provisional and not self.policy.look_ahead and self._tracker.can_track(object_id, context)
 
     def _other_pass_decides(self, object_id: ObjectId, context: FrameContext) -> bool:
         """Whether an object that a person marked as absent was found here by a pass in the other direction."""
@@ -717,6 +723,7 @@ class _Answer(NamedTuple):
     prompts: dict[ObjectId, Prompts]
     masks: dict[ObjectId, ChosenMask]
     corrected: Collection[ObjectId]
+    refines_mask: Collection[ObjectId]
 
 
 class _PathResult(NamedTuple):

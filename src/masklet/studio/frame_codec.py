@@ -65,12 +65,15 @@ def prompt_json(prompts: Prompts, selecting: Sequence[Click] = ()) -> dict[str, 
 
 def row_prompts(row: FrameRow) -> Prompts | None:
     """Return the prompts of a row."""
-    return None if row.prompt is None else Prompts.from_json(json.loads(row.prompt))
+    document = row_prompt_json(row)
+    return None if document is None else Prompts.from_json(document)
 
 
 def row_prompt_json(row: FrameRow) -> dict[str, Any] | None:
     """Return the prompts of a row as `prompt_json`."""
     document: dict[str, Any] | None = None if row.prompt is None else json.loads(row.prompt)
+    if document is not None:
+        document.pop("refines_mask", None)
     return document
 
 
@@ -97,7 +100,7 @@ def row_of(
     return FrameRow(
         object_id=object_id,
         frame=frame,
-        prompt=None if state.prompts is None else json.dumps(prompt_json(state.prompts, selecting)),
+        prompt=None if state.prompts is None else json.dumps(_stored_prompt(state.prompts, selecting, state)),
         mask=state.result.mask.counts,
         area=state.result.mask.area,
         presence=state.result.presence,
@@ -121,7 +124,19 @@ def state_of(row: FrameRow, size: Size, *, model: str = "", stale: bool = False)
         object_score=row.score,
         pointer=None if stale or row.model != model else _decompress(row.pointer),
         logits=None if logits is None else logits.reshape(side, side),
+        refines_mask=_refines_mask(row),
     )
+
+
+def _stored_prompt(prompts: Prompts, selecting: Sequence[Click], state: FrameState) -> dict[str, Any]:
+    return prompt_json(prompts, selecting) | ({"refines_mask": True} if state.refines_mask else {})
+
+
+def _refines_mask(row: FrameRow) -> bool:
+    """Whether the clicks of a row refine a mask: a drawn one, or a candidate that was selected before."""
+    document = {} if row.prompt is None else json.loads(row.prompt)
+    refines_candidate = document.get("mask") is None and bool(document.get("shown"))
+    return bool(document.get("refines_mask")) or refines_candidate
 
 
 def states_of(

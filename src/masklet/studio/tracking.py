@@ -9,7 +9,7 @@ from masklet.errors import FrameRangeError, PromptError
 from masklet.predict.propagation import Direction, plan_passes
 from masklet.predict.retrack import retrack
 from masklet.studio.errors import ConflictError, public_error
-from masklet.studio.frame_codec import frame_json, model_key, row_of
+from masklet.studio.frame_codec import frame_json, model_key, row_of, selecting_clicks
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Revisions
 from masklet.studio.schemas import TrackIn
@@ -213,6 +213,13 @@ def _write(services: Services, project: OpenProject, job: Job, out: FrameMasks) 
     model = model_key(project.tracker.model)
     rows = [row_of(i, out.frame_index, state, model=model) for i, state in states.items() if state.prompts is None]
     with services.revisions.edit(project.id, revision=job.revision) as edit:
+        if len(rows) < len(states):  # a pass may have answered prompts again
+            for row in edit.frames(out.frame_index):
+                state = states.get(row.object_id)
+                if state is None or state.prompts is None:
+                    continue
+                if (row.mask, row.reverse) != (state.result.mask.counts, state.reverse):
+                    rows.append(row_of(row.object_id, row.frame, state, selecting_clicks(row), model=model))
         edit.put_frames(rows)
     if services.events.has_subscribers(project.id):
         cleaned = services.cleaned(edit.project, rows, project.size)
