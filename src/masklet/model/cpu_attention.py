@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
-from masklet.model.layers import ONEDNN
+from masklet.model.layers import ONEDNN_BF16
 
 FEW_KEYS: Final = 8192
 QUERY_CHUNK_FEW_KEYS: Final = 192
@@ -41,7 +41,7 @@ def chunked_attention(
         if keys.shape == v.shape:
             out.copy_(F.scaled_dot_product_attention(q[None, None], keys[None, None], v[None, None], scale=1.0)[0, 0])
             return
-        if ONEDNN and len(keys) > FEW_KEYS and _attention_by_sigmoid(q, keys, v, out):
+        if ONEDNN_BF16 and len(keys) > FEW_KEYS and _attention_by_sigmoid(q, keys, v, out):
             return
     elif q.dtype == torch.float32 and len(keys) > FEW_KEYS and _attention_by_exponential(q, keys, v, out):
         return

@@ -45,6 +45,9 @@ KERNELS: Final[dict[Activation, tuple[str, list[float], str]]] = {
 ONEDNN: Final = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 """Whether torch was built with oneDNN, which fuses bias and activation into matrix products."""
 
+ONEDNN_BF16: Final = ONEDNN and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+"""Whether oneDNN has these kernels in bfloat16 for this processor (AVX-512 or later)."""
+
 
 def eager_cpu(x: Tensor) -> bool:
     """Whether computation on ``x`` is eager, on a CPU, and without gradients.
@@ -122,8 +125,8 @@ def fused_conv2d(
 
 
 def _fusible(x: Tensor, weight: Tensor) -> bool:
-    supported = x.dtype == weight.dtype in (torch.float32, torch.bfloat16)
-    return ONEDNN and supported and x.numel() > 0 and eager_cpu(x)
+    supported = {torch.float32: ONEDNN, torch.bfloat16: ONEDNN_BF16}.get(x.dtype, False)
+    return supported and x.dtype == weight.dtype and x.numel() > 0 and eager_cpu(x)
 
 
 def _product(
