@@ -21,7 +21,7 @@ from masklet import Prompts
 from masklet.backends.protocol import Model
 from masklet.cli.options import ModelOptions
 from masklet.cli.prompts import parse_prompts
-from masklet.cli.track import Step, plan, prepare, track_video
+from masklet.cli.track import prepare, track_video
 from masklet.io import RleWriter, read_label_map, read_rle, write_image
 from masklet.predict.propagation import Direction
 
@@ -275,26 +275,6 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, direction: str) -> None:
 
 
 PROMPT = Prompts.click(1, 1)
-
-
-@pytest.mark.parametrize(
-    ("marks", "direction", "expected"),
-    [
-        ({2: [1]}, "forward", [Step(2, "forward", 2, 9)]),
-        ({0: [1], 4: [1]}, "forward", [Step(0, "forward", 0, 5), Step(4, "forward", 4, 9)]),
-        ({2: [1], 4: [1]}, "reverse", [Step(4, "reverse", 2, 5), Step(2, "reverse", 0, 3)]),
-        ({0: [1], 4: [1]}, "both", [Step(0, "forward", 0, 5), Step(4, "forward", 4, 9)]),
-        ({2: [1]}, "both", [Step(2, "forward", 2, 9), Step(None, "both", 0, 2)]),
-        (
-            {2: [1], 4: [1, 2], 6: [1]},
-            "both",
-            [Step(2, "forward", 2, 5), Step(4, "forward", 4, 7), Step(6, "forward", 6, 9), Step(None, "both", 0, 4)],
-        ),
-    ],
-)
-def test_plan_of_passes(marks: dict[int, list[int]], direction: Direction, expected: list[Step]) -> None:
-    prompts = {frame: dict.fromkeys(object_ids, PROMPT) for frame, object_ids in marks.items()}
-    assert plan(prompts, range(9), direction) == expected
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -294,55 +294,13 @@ def _in_passes(job: TrackingJob, model: Model, interrupt: Event, quiet: bool) ->
     from masklet.predict.stream import TrackedFrame
 
     session = masklet.VideoSession(model, job.video, memory=job.memory, postprocess=job.postprocess)
-    steps = plan(job.prompts, job.frames, job.direction)
-    done: set[int] = set()
-    total = sum((step.end - step.start) * (2 if step.direction == "both" else 1) for step in steps)
-    with Progress(job.video.name, total, quiet=quiet) as progress:
-        for step in steps:
-            if interrupt.is_set():
-                break
-            if step.prompt is not None:
-                session.prompt_objects(step.prompt, job.prompts[step.prompt])
-                done.add(step.prompt)
-            for out in session.propagate(step.direction, start=step.start, end=step.end, cancel=interrupt.is_set):
-                if out.object_ids:
-                    done.add(out.frame_index)
-                progress.advance()
+    start = job.frames.start or None
+    end = None if job.frames.stop == session.num_frames else job.frames.stop
+    with Progress(job.video.name, quiet=quiet) as progress:
+        passes = session.track(
+            job.prompts, job.direction, start=start, end=end, progress=progress.update, cancel=interrupt.is_set
+        )
+        done = {out.frame_index for out in passes if out.object_ids}
     frames = range(min(done), max(done) + 1) if interrupt.is_set() and done else job.frames if done else range(0)
     for frame_index in frames:
         yield TrackedFrame(job.video[frame_index], session.masks(frame_index))
-
-
-class Step(NamedTuple):
-    """One part of a pass: prompt a frame, then track from there.
-
-    Attributes:
-        prompt: frame to prompt first, or None.
-        direction: of the pass.
-        start: lowest frame.
-        end: one more than the highest frame.
-    """
-
-    prompt: int | None
-    direction: Direction
-    start: int
-    end: int
-
-
-def plan(prompts: PromptsByFrame, frames: range, direction: Direction) -> list[Step]:
-    """The order in which frames are prompted and tracked, so that a prompt corrects the tracked mask of its frame.
-
-    Each part runs up to and including the next prompted frame, whose prompts then refine the mask there.
-    """
-    marks = sorted(prompts, reverse=direction == "reverse")
-    if direction == "reverse":
-        lows = [*marks[1:], frames.start]
-        return [Step(mark, direction, low, mark + 1) for mark, low in zip(marks, lows, strict=True)]
-    ends = [*(mark + 1 for mark in marks[1:]), frames.stop]
-    steps = [Step(mark, "forward", mark, end) for mark, end in zip(marks, ends, strict=True)]
-    first: dict[ObjectId, int] = {}
-    for mark in marks:
-        first = dict.fromkeys(prompts[mark], mark) | first
-    if direction == "both" and max(first.values()) > frames.start:
-        steps.append(Step(None, "both", frames.start, max(first.values())))
-    return steps
