@@ -301,6 +301,8 @@ class Prompts:
         clicks = _json_clicks(given)
         box = None if "box" not in given else _json_numbers(given["box"], 4, "a box [x0, y0, x1, y1]")
         mask = None if "mask" not in given else _json_mask(given["mask"], size, read_mask)
+        if mask is not None and isinstance(given["mask"], str):
+            mask = cls.from_mask(mask).mask  # an empty file is a mistake, not an absent object
         absent = given.get("absent", False)
         if type(absent) is not bool:
             raise PromptError(f"expected 'absent' as true or false, got {_repr(absent)}")
