@@ -111,7 +111,7 @@ TABLE: dict[str, Row] = {
     "image: floating point": Row(lambda ctx: ctx.segmenter.encode(ctx.clip[0] / 255.0), MediaError, "float64"),
     "image: a path": Row(lambda ctx: ctx.segmenter.encode("dog.jpg"), MediaError, "got str"),  # type: ignore[arg-type]
     "frame of another size": Row(
-        lambda ctx: ctx.tracker.step(ctx.clip[0, :40]), MediaError, "is 72x40 pixels, the frames before were 72x48"
+        lambda ctx: ctx.tracker.step(ctx.clip[0, :40]), MediaError, "of 72x48 pixels as before, got 72x40"
     ),
     # prompts
     "click left of the image": Row(prompt(lambda: Prompts.click(-1, 5)), PromptError, "click (-1, 5) is outside"),
@@ -163,20 +163,20 @@ TABLE: dict[str, Row] = {
     "object by name": Row(step(lambda: {"dog": CLICK}), PromptError, "positive integers, got 'dog'"),
     "object 1.5": Row(step(lambda: {1.5: CLICK}), PromptError, "positive integers, got 1.5"),
     # frames and objects
-    "frame beyond the end": Row(prompt(lambda: CLICK, 6), FrameRangeError, "frames 0 to 5, got frame 6"),
-    "frame before the start": Row(prompt(lambda: CLICK, -1), FrameRangeError, "frames 0 to 5, got frame -1"),
-    "results of no frame": Row(lambda ctx: ctx.session.masks(60), FrameRangeError, "got frame 60"),
+    "frame beyond the end": Row(prompt(lambda: CLICK, 6), FrameRangeError, "expected a frame from 0 to 5, got 6"),
+    "frame before the start": Row(prompt(lambda: CLICK, -1), FrameRangeError, "expected a frame from 0 to 5, got -1"),
+    "results of no frame": Row(lambda ctx: ctx.session.masks(60), FrameRangeError, "got 60"),
     "empty range": Row(lambda ctx: ctx.session.propagate(start=4, end=4), FrameRangeError, "got start 4 and end 4"),
     "range beyond the end": Row(lambda ctx: ctx.session.propagate(end=7), FrameRangeError, "and end 7"),
     "range without prompts": Row(
         lambda ctx: ctx.session.propagate("reverse", start=3), FrameRangeError, "nothing to track reverse"
     ),
-    "unknown object, session": Row(lambda ctx: ctx.session.forget(9), UnknownObjectError, "no object 9 (objects: 1)"),
+    "unknown object, session": Row(lambda ctx: ctx.session.forget(9), UnknownObjectError, "object 9 (objects: 1)"),
     "unknown object, stream": Row(lambda ctx: ctx.tracker.forget(9), UnknownObjectError, "object 9 is not being"),
     "unknown object, result": Row(lambda ctx: ctx.session.masks(0)[9], UnknownObjectError, "no object 9"),
     "nothing to clear": Row(lambda ctx: ctx.session.clear(3, 1), PromptError, "frame 3 has no prompts to clear"),
     "nothing to track": Row(
-        lambda ctx: masklet.VideoSession(ctx.model, ctx.session.video).propagate(), PromptError, "nothing to track"
+        lambda ctx: masklet.VideoSession(ctx.model, ctx.session.video).propagate(), PromptError, "no object to track"
     ),
     # models
     "unknown model": Row(lambda _: masklet.load("sam2.1-tinny"), UnknownModelError, "sam2.1-tiny"),
