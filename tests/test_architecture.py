@@ -23,6 +23,7 @@ NAMED_SUITES = {
     "architecture",
     "bad_input",
     "catalogue",
+    "docs",
     "examples",
     "fuzz",
     "peer_benchmarks",
