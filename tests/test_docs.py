@@ -8,9 +8,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 import typer
 
@@ -31,9 +30,6 @@ from masklet.cli import (  # noqa: F401  importing a module registers its comman
 )
 from masklet.cli.app import app
 from masklet.cli.engine import data, tasks  # noqa: F401
-
-if TYPE_CHECKING:
-    from masklet.model.sam2 import Sam2
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -148,7 +144,7 @@ def dotted_names() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for name in re.findall(r"`(masklet(?:\.\w+)+)", FENCE.sub("", text)):
-            if not re.search(r"\.(mp4|json|py|db)$", name):
+            if not re.search(r"\.(config|json)$", name):  # a key of metadata, a file
                 yield str(page.relative_to(ROOT)), name
 
 
@@ -174,66 +170,3 @@ def test_snippets_parse_and_import(block: Block) -> None:
                 assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "masklet":
             assert hasattr(masklet, node.attr), f"masklet.{node.attr}"
-
-
-CANNOT_RUN = (
-    "SAM2",  # the public package
-    "sam2.1-tiny",  # a download
-    "backend=",  # an extra, and a graph of the embedded model
-    "open_dataset",
-    "open_training_data",
-    "Store(",  # a project with tasks
-    "truth",  # videos with known masks
-    "uvicorn",  # runs until it is stopped
-    "httpx",
-)
-"""Parts of snippets that are only parsed: they need what a test does not have."""
-
-SUBSTITUTES = {
-    r"\bclick\(\d+, \d+": "click(20, 24",
-    r"\bfrom_box\(\d+, \d+, \d+, \d+": "from_box(8, 14, 36, 42",
-    r'LiveVideo\("[^"]*", newest=True\)': "frames",
-}
-"""Prompts that lie in the small video, and frames in place of a camera."""
-
-
-class Detected:
-    """What the detector of the guide finds: the square."""
-
-    boxes = np.array([[8, 14, 36, 42]], np.float32)
-    scores = np.array([0.9], np.float32)
-    names = ("car",)
-
-
-@pytest.fixture
-def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Sam2) -> dict[str, Any]:
-    """The names that snippets assume, in a folder with a short video of a moving square; all models are tiny."""
-    monkeypatch.setattr(masklet, "load", lambda *_names, **_options: tiny)
-    monkeypatch.chdir(tmp_path)
-    none = np.zeros(0, np.float32)
-    frames = np.full((42, 64, 96, 3), 90, np.uint8)
-    with masklet.OverlayWriter("dog.mp4", fps=10) as sink:
-        for index, frame in enumerate(frames):
-            frame[16:40, 10 + index : 34 + index] = (220, 40, 30)
-            sink.write(frame, masklet.FrameMasks(index, (), np.zeros((0, 64, 96), bool), none, none))
-    video = masklet.ArrayVideo(frames)
-    return {
-        "masklet": masklet,
-        "Prompts": masklet.Prompts,
-        "model": tiny,
-        "video": video,
-        "next_video": video,
-        "frames": frames[:4],
-        "my_model": lambda _image: Detected,
-    }
-
-
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
-def test_snippets_run(page: Path, names: dict[str, Any]) -> None:
-    """The snippets of a page run one after the other, as a reader would paste them."""
-    for block in blocks(page):
-        if block.language == "python" and not any(part in block.text for part in CANNOT_RUN):
-            text = block.text
-            for pattern, replacement in SUBSTITUTES.items():
-                text = re.sub(pattern, replacement, text)
-            exec(compile(text, block.where, "exec"), names)
