@@ -1,4 +1,4 @@
-"""Track, look, correct a frame with one more click, track again: python correct_with_click.py dog.mp4 210 350 40 100 90
+"""Track, correct a frame with another click, track again: python correct_with_click.py dog.mp4 210 350 40 100 90
 
 The arguments are the video, a click on the object on frame 0, and a frame with a click that is not on the object.
 """

@@ -1,8 +1,8 @@
-"""A detector starts the objects, masklet follows them: python detect_and_track.py OUT.png [VIDEO [FRAMES]]
+"""Start objects with a detector and track them: python detect_and_track.py OUT.png [VIDEO [FRAMES]]
 
-Without a video it draws a road on which a yellow car passes, and then a blue one. The detector is the plainest there
-is: what differs from the median of the video moves. Any other takes its place: a function of frame index and picture
-that gives boxes or masks, with scores and labels where it has them.
+Without a video it draws a road on which a yellow car passes, and then a blue one. The detector subtracts
+the median of the video. Replace it by any function of frame index and image that returns boxes or masks, with scores
+and labels if it has them.
 """
 
 import sys

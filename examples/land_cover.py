@@ -1,4 +1,4 @@
-"""A lake over dates, on the map: python land_cover.py out
+"""Track a lake over dates and measure its area on the ground: python land_cover.py out
 
 The scenes are simulated, so that the right answer is known: a lake in farmland dries out over five summers, in GeoTIFF
 with 10 m pixels in UTM. The folder out gets a label map for each date with its CRS, outlines as GeoJSON, and lake.csv

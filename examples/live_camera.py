@@ -1,10 +1,10 @@
-"""Watch an object on a live camera: python live_camera.py SOURCE X Y [FRAMES]
+"""Track an object on a live camera: python live_camera.py SOURCE X Y [FRAMES]
 
 SOURCE is camera:0, an rtsp:// or http:// address, or - for a video on standard input; X, Y is a point on the object in
-the first picture. A line is printed when the object appears and when it is lost. Pictures that come while the model is
-at work are left out, so what is seen is never old; memory stays the same for days. Ends with the stream, after FRAMES
-pictures, or with Ctrl-C, and keeps what it has in watched.mp4. A live stream that stops has broken off: an error, that
-this script takes as the end.
+the first image. A line is printed when the object appears and when it is lost. Images that arrive while the model
+computes are skipped, so that masks are current; memory use does not grow. Ends with the stream, after FRAMES images, or
+with Ctrl-C, and writes the finished frames to watched.mp4. A live stream that breaks off raises an error, which this
+script treats as the end.
 """
 
 import sys
@@ -17,7 +17,7 @@ from masklet.io import LiveVideo, OverlayWriter
 
 source, x, y = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 count = int(sys.argv[4]) if len(sys.argv) > 4 else None
-model = masklet.load(image_size=256)  # before the camera is opened: its first picture would be old
+model = masklet.load(image_size=256)  # before the camera is opened: its first image would be old
 with (
     LiveVideo(source, newest=True) as camera,
     OverlayWriter("watched.mp4", like=camera) as movie,

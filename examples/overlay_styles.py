@@ -1,4 +1,4 @@
-"""One frame in every style of overlay videos: python overlay_styles.py bikes.mp4 styles.png
+"""Draw one frame in every style of overlay videos: python overlay_styles.py bikes.mp4 styles.png
 
 A cyclist is clicked on frame 100 and tracked to frame 120. Left to right, top to bottom: fill, outline, spotlight,
 cutout, blurred background, pixelated, gray background, erased.

@@ -1,7 +1,7 @@
-"""A person cut out for a compositor: python roto_mattes.py bikes.mp4 out 100 126
+"""Write mattes of a person for a compositor: python roto_mattes.py bikes.mp4 out 100 126
 
 Two clicks on frame 100 are tracked to frame 125. The folder out gets OpenEXR mattes, a ProRes 4444 video with
-transparency (and the sound, where the clip has some), and proof.png: the outline, the matte, and the person on another
+transparency (and audio, if the clip has some), and proof.png: the outline, the matte, and the person on another
 background. Needs: pip install "masklet[exr]"
 """
 

@@ -1,4 +1,4 @@
-"""Two objects forward and backward through a video, kept as run-length codes: python save_masklets.py dog.mp4 dog.json
+"""Track two objects in both directions and save them as run-length codes: python save_masklets.py dog.mp4 dog.json
 
 The file is read back with `read_rle`; every code works with pycocotools.
 """

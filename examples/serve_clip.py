@@ -1,4 +1,4 @@
-"""Send a clip as a network camera sends its pictures: python serve_clip.py bikes.mp4 [START]
+"""Serve a clip as a network camera does: python serve_clip.py bikes.mp4 [START]
 
 JPEG after JPEG over HTTP, at the clip's own pace, from frame START to the end, once for everybody who connects. The
 address is printed; try it with `masklet track`, live_camera.py or a browser. Ends with Ctrl-C.

@@ -1,6 +1,6 @@
-"""Masks of frames as they come, from any generator: python stream_frames.py
+"""Track objects through frames from any generator: python stream_frames.py
 
-Memory stays the same however long the stream is; objects come and go at any frame.
+Memory use does not grow with the stream; objects are added and removed on any frame.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An object through a video, from one click on its first frame: python track_video.py dog.mp4 210 350 out.mp4"""
+"""Track an object through a video from one click on its first frame: python track_video.py dog.mp4 210 350 out.mp4"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Animals that come and go before a camera at night: python wildlife_camera.py out
+"""Find and track animals before a camera at night: python wildlife_camera.py out
 
 The footage is simulated, so that the right answer is known: two minutes of a still, dark, noisy scene through which
 four-legged animals walk three times, behind tree trunks. Motion against the resting scene finds a visit and gives the
@@ -87,7 +87,7 @@ tracker: masklet.StreamTracker | None = None
 visit, overlaps, panels, best = 0, [], [], (0.0, np.zeros((*SIZE, 3), np.uint8))
 seen: deque[bool] = deque(maxlen=GONE_FRAMES)
 with masklet.open_video(out / "night.mp4") as video:
-    gain = 160 / np.percentile(video[0], 99.5)  # a dark picture is brightened, for the model and for people
+    gain = 160 / np.percentile(video[0], 99.5)  # a dark image is brightened, for the model and for people
     with (
         masklet.open_writer(out / "visits.csv", like=video, overwrite=True) as table,
         masklet.open_writer(out / "visits.json", like=video, overwrite=True) as masklets,
