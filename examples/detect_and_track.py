@@ -49,7 +49,7 @@ def moving_things(background: np.ndarray) -> Detector:
 out, *rest = sys.argv[1:]
 frames = np.stack(list(islice(masklet.open_video(rest[0]), int(rest[1]) if rest[1:] else 60))) if rest else road()
 detector = moving_things(np.median(frames[::3], axis=0))
-rules = DetectionRules(every=4, lost=2)
+rules = DetectionRules(every=4, max_missed=2)
 tracker = DetectingTracker(masklet.StreamTracker(masklet.load(image_size=None if rest else 256)), detector, rules)
 shown = []
 for index, frame in enumerate(frames):

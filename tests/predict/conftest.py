@@ -1,4 +1,4 @@
-"""What the tests of predictors share: one thread, which is quicker for tiny models."""
+"""Fixtures of the tests of predictors; tiny models run faster on one thread."""
 
 from __future__ import annotations
 

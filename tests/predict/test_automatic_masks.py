@@ -1,4 +1,4 @@
-"""Everything in a picture: where the crops lie, what is filtered and counted, what is left."""
+"""Automatic mask generation: crops, filters and their counts, and the masks that remain."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from masklet.predict.automatic_masks import (
     AutomaticSettings,
     Filtered,
     Layer,
-    crops_of,
-    cut_off,
+    crop_boxes,
+    is_cut_off,
     settings_for,
 )
 
@@ -27,9 +27,9 @@ ANYTHING = AutomaticSettings(layers=(Layer(points=4),), min_iou=0.0, min_stabili
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 4))
-def test_crops_cover_the_picture_and_stay_in_it(height: int, width: int, crops: int) -> None:
+def test_crops_cover_the_image(height: int, width: int, crops: int) -> None:
     covered = np.zeros((height, width), bool)
-    for x0, y0, x1, y1 in crops_of((height, width), crops, 512 / 1500):
+    for x0, y0, x1, y1 in crop_boxes((height, width), crops, 512 / 1500):
         assert 0 <= x0 <= x1 <= width
         assert 0 <= y0 <= y1 <= height
         covered[y0:y1, x0:x1] = True
@@ -37,20 +37,20 @@ def test_crops_cover_the_picture_and_stay_in_it(height: int, width: int, crops: 
 
 
 def test_neighboring_crops_overlap_by_their_share() -> None:
-    assert list(crops_of((100, 200), 2, 0.25)) == [
+    assert list(crop_boxes((100, 200), 2, 0.25)) == [
         (0, 0, 113, 63),
         (88, 0, 200, 63),
         (0, 38, 113, 100),
         (88, 38, 200, 100),
     ]
-    assert list(crops_of((100, 200), 1, 0.25)) == [(0, 0, 200, 100)]
+    assert list(crop_boxes((100, 200), 1, 0.25)) == [(0, 0, 200, 100)]
 
 
-def test_a_mask_is_cut_off_at_an_edge_inside_the_picture_only() -> None:
+def test_a_mask_is_cut_off_only_at_edges_inside_the_image() -> None:
     mask = np.zeros((60, 60), bool)
     mask[25:60, 25:35] = True  # reaches the lower edge
-    assert cut_off(mask, (0, 0, 60, 60), (120, 120))
-    assert not cut_off(mask, (0, 60, 60, 120), (120, 120))
+    assert is_cut_off(mask, (0, 0, 60, 60), (120, 120))
+    assert not is_cut_off(mask, (0, 60, 60, 120), (120, 120))
 
 
 def test_filters_add_up_to_all_candidates(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
@@ -62,7 +62,7 @@ def test_filters_add_up_to_all_candidates(tiny: Sam2, clip: UInt8[np.ndarray, "t
     assert all(value >= 0 for value in asdict(counts).values())
 
 
-def test_what_is_left_is_what_it_says(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
+def test_proposals_are_consistent(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
     found = AutomaticMasker(tiny, ANYTHING).propose(clip[0])
     assert len(found) > 0
     masks = np.stack([rle.to_mask() for rle in found.masks])
@@ -74,7 +74,7 @@ def test_what_is_left_is_what_it_says(tiny: Sam2, clip: UInt8[np.ndarray, "t h w
     assert ((found.points >= 0) & (found.points <= [72, 48])).all()
 
 
-def test_the_batch_changes_nothing(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"], one_thread: None) -> None:
+def test_masks_do_not_depend_on_the_batch(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"], one_thread: None) -> None:
     one, two = (AutomaticMasker(tiny, replace(ANYTHING, batch=batch)).propose(clip[0]) for batch in (5, 64))
     assert np.allclose(one.iou, two.iou, atol=1e-5)
     assert one.masks == two.masks
@@ -83,11 +83,11 @@ def test_the_batch_changes_nothing(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"
 def test_specks_and_holes_are_cleaned_away(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
     raw = AutomaticMasker(tiny, ANYTHING).propose(clip[0])
     clean = AutomaticMasker(tiny, replace(ANYTHING, min_area=10_000)).propose(clip[0])
-    assert len(clean) == 0  # no piece of the picture is that large
+    assert len(clean) == 0  # no piece is that large
     assert clean.filtered.small == len(raw)
 
 
-def test_nothing_is_found_where_nothing_is_good_enough(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
+def test_no_mask_is_good_enough(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
     strict = AutomaticSettings(layers=(Layer(points=4),), min_iou=1.0)
     found = AutomaticMasker(tiny, strict).propose(clip[0])
     assert len(found) == 0
@@ -104,16 +104,16 @@ def test_presets_grow_and_soft_models_get_softer_thresholds(tiny: Sam2) -> None:
 
 
 @pytest.mark.usefixtures("untyped_caller")
-def test_wrong_settings_and_pictures_are_refused(tiny: Sam2) -> None:
-    with pytest.raises(ValueError, match="at least one layer"):
+def test_invalid_settings_and_images(tiny: Sam2) -> None:
+    with pytest.raises(ValueError, match=r"\(\)"):
         AutomaticSettings(layers=())
-    with pytest.raises(ValueError, match="batch must be at least 1"):
+    with pytest.raises(ValueError, match=r"batch.*0"):
         AutomaticSettings(batch=0)
-    with pytest.raises(MediaError, match="expected a picture"):
+    with pytest.raises(MediaError, match="float32"):
         AutomaticMasker(tiny).propose(np.zeros((4, 4, 3), np.float32))
 
 
-def test_steps_tell_how_far_they_are(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
+def test_steps_yield_progress(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
     masker = AutomaticMasker(tiny, replace(ANYTHING, layers=(Layer(points=4), Layer(crops=2, points=2)), batch=6))
     progress = list(masker.steps(clip[0]))
     assert progress == [(6, 32), (12, 32), (16, 32), (20, 32), (24, 32), (28, 32), (32, 32)]

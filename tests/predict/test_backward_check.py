@@ -1,4 +1,4 @@
-"""Tracking back from a masklet's end: which frames are compared, and what a slip looks like."""
+"""Forward-backward consistency: which frames are tracked, and that a switch to another object shows."""
 
 from __future__ import annotations
 

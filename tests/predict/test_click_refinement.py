@@ -1,4 +1,4 @@
-"""Clicks and boxes that correct a mask: what the model is told, what stays, and what users see of it."""
+"""Clicks and boxes that correct a mask: the prompts of the model, the parts that stay, and the shown result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOX = Prompts.from_box(8, 8, 22, 22)
 
 
 def square() -> Float[Tensor, "1 1 s s"]:
-    """Logits of a mask that fills x 24 to 48 and y 12 to 24 of a picture of `SIZE`."""
+    """Logits of a mask that fills x 24 to 48 and y 12 to 24 of an image of `SIZE`."""
     logits = torch.full((1, 1, SIDE, SIDE), -4.0)
     logits[..., 4:8, 4:8] = 4.0
     return logits

@@ -1,4 +1,4 @@
-"""Confidence: a probability that follows its signs, whatever they are, for calibrated models and others."""
+"""Confidence: a probability that is monotonic in its inputs, for calibrated models and others."""
 
 from __future__ import annotations
 

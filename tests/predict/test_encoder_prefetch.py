@@ -80,7 +80,7 @@ def test_an_error_takes_the_place_of_its_frame(tiny: Sam2, clip: Clip) -> None:
     with EncoderWorker(tiny) as encoder:
         first, second = (encoder.encode(frame) for frame in read_frames(frames()))
         assert len(first.result().embedding) == 1
-        with pytest.raises(MediaError, match="frame 1 cannot be decoded"):
+        with pytest.raises(MediaError, match="frame 1"):
             second.result()
 
 
@@ -180,7 +180,7 @@ def test_a_frame_that_cannot_be_read_fails_when_its_turn_comes(tiny: Sam2, clip:
             assert len(cache[index].embedding) == 1
             seen.append(index)
 
-    with pytest.raises(MediaError, match="frame 2 is broken"):
+    with pytest.raises(MediaError, match="frame 2"):
         visit()
     assert seen == [0, 1]
 

@@ -1,4 +1,4 @@
-"""Weights from a Hub that runs on this machine: both forms, the cache, and every way to fail."""
+"""Downloads from a local Hub server: both weight formats, the cache, and all errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """A loopback Hub: repositories with their files, and how it misbehaves."""
+    """A Hub on the loopback interface: repositories with their files, and their failures."""
 
     files: dict[str, bytes] = field(default_factory=dict)  # "owner/name/file" -> content
     gated: set[str] = field(default_factory=set)
@@ -77,8 +77,8 @@ class Hub:
         request.send_header("Content-Length", "0")
         request.end_headers()
 
-    def ask(self, home: Path, *names: str, **environment: str) -> tuple[list[str], list[str]]:
-        """What loading each name gives in a process that looks for the Hub here, and what is cached afterwards."""
+    def load(self, home: Path, *names: str, **environment: str) -> tuple[list[str], list[str]]:
+        """Load each name in a process that uses this Hub; return the results and the names of cached models."""
         command = [sys.executable, "-c", SCRIPT, *names]
         environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": self.address, **environment}
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -88,7 +88,7 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A Hub with weights in both forms and with every kind of trouble."""
+    """A Hub with weights in both formats and with repositories that fail."""
     folder = tmp_path_factory.mktemp("files")
     save_model(Sam2(TEST_TINY), folder / "ours.safetensors")
     torch.save({"model": load_model(embedded_weights()).half().state_dict()}, folder / "released.pt")
@@ -123,19 +123,19 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         thread.join()
 
 
-def test_both_forms_once_over_the_network_then_from_the_cache(hub: Hub, tmp_path: Path) -> None:
+def test_weights_are_downloaded_once(hub: Hub, tmp_path: Path) -> None:
     names = ("me/both", "me/sam2-hiera-mine", "sam2.1-tiny")
     loaded, cached = ["test-tiny", "nano", "test-tiny"], ["nano", "sam2.1-tiny"]
     hub.requests.clear()
-    assert hub.ask(tmp_path, *names) == (loaded, cached)
+    assert hub.load(tmp_path, *names) == (loaded, cached)
     assert not any("both.pt" in request for request in hub.requests)
     asked = len(hub.requests)
     missing = "WeightsError: facebook/sam2.1-hiera-large is not in the cache and the Hub cannot be reached"
-    assert hub.ask(tmp_path, *names, "sam2.1-large", HF_HUB_OFFLINE="1") == ([*loaded, missing], cached)
+    assert hub.load(tmp_path, *names, "sam2.1-large", HF_HUB_OFFLINE="1") == ([*loaded, missing], cached)
     assert len(hub.requests) == asked
 
 
-def test_one_line_says_why_not(hub: Hub, tmp_path: Path) -> None:
+def test_errors_are_one_line(hub: Hub, tmp_path: Path) -> None:
     expected = {
         "no/such": "UnknownModelError: the Hub has no model no/such, or it is private",
         "me/a..b": "UnknownModelError: me/a..b is not the name of a Hub repository",
@@ -143,7 +143,7 @@ def test_one_line_says_why_not(hub: Hub, tmp_path: Path) -> None:
         "me/empty": "WeightsError: me/empty holds none of model.safetensors, empty.pt",
         "me/cut": "WeightsError: cannot download me/cut/model.safetensors, run again to resume: ",
     }
-    results, cached = hub.ask(tmp_path, *expected)
+    results, cached = hub.load(tmp_path, *expected)
     assert [result[: len(line)] for result, line in zip(results, expected.values(), strict=True)] == [
         *expected.values()
     ]

@@ -1,4 +1,4 @@
-"""`load` by name and by file, on every device and in every number type, and what it says when it cannot."""
+"""`load` by name and by file, on every device, in every dtype, and its errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def all_verbs(model: Sam2, memories: int = 1) -> list[Tensor]:
-    """A click on one picture, remembered ``memories`` times, and the answer on the picture looked at again."""
+    """Run every method of the model on an image with a click and ``memories`` memories of it; return the outputs."""
     torch.manual_seed(1)
     size = 64
     with torch.inference_mode():
@@ -70,7 +70,7 @@ def test_the_default_is_the_embedded_model() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_a_file_of_ours_says_what_it_is(tiny: Path) -> None:
+def test_a_weight_file_holds_its_configuration(tiny: Path) -> None:
     assert load(tiny, device="cpu").config == load(str(tiny), device="cpu").config == TEST_TINY
 
 
@@ -83,7 +83,7 @@ def test_another_input_size(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "near"), [("bfloat16", 0.1), ("float16", 0.01)])
-def test_half_types_on_the_processor(dtype: str, near: float, tiny: Path) -> None:
+def test_half_precision_on_cpu(dtype: str, near: float, tiny: Path) -> None:
     half, full = load(tiny, device="cpu", dtype=dtype), load(tiny, device="cpu")
     assert half.dtype == getattr(torch, dtype)
     assert half.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.dtype == torch.float32
@@ -91,22 +91,22 @@ def test_half_types_on_the_processor(dtype: str, near: float, tiny: Path) -> Non
 
 
 BAD: dict[str, tuple[dict[str, Any], type[MaskletError], str]] = {
-    "unknown name": ({"name": "sam2.1-tini"}, UnknownModelError, r"no model 'sam2.1-tini'; .* such as sam2.1-tiny"),
-    "nonsense": ({"name": "??"}, UnknownModelError, "such as nano, sam2.1-tiny"),
-    "nothing": ({"name": ""}, UnknownModelError, "no model ''"),
-    "missing file": ({"name": "none.pt"}, WeightsError, "cannot read weights none.pt"),
-    "missing weights": ({"weights": "none.pt"}, WeightsError, "cannot read weights none.pt"),
-    "folder": ({"weights": "."}, WeightsError, "cannot read weights"),
+    "unknown name": ({"name": "sam2.1-tini"}, UnknownModelError, r"'sam2.1-tini'.* sam2.1-tiny"),
+    "nonsense": ({"name": "??"}, UnknownModelError, "nano, sam2.1-tiny"),
+    "empty name": ({"name": ""}, UnknownModelError, "''"),
+    "missing file": ({"name": "none.pt"}, WeightsError, "none.pt"),
+    "missing weights": ({"weights": "none.pt"}, WeightsError, "none.pt"),
+    "folder": ({"weights": "."}, WeightsError, "weights"),
     "file under another name": (
         {"name": "sam2.1-tiny", "weights": embedded_weights()},
         WeightsError,
-        "nano.safetensors holds nano, not sam2.1-tiny",
+        "nano.safetensors .*sam2.1-tiny",
     ),
-    "weights of nobody": ({"name": "mine", "weights": embedded_weights()}, UnknownModelError, "no model 'mine'"),
-    "number type": ({"dtype": "int8"}, DeviceError, "dtype must be one of float32, bfloat16, float16, got 'int8'"),
-    "device": ({"device": "tpu"}, DeviceError, "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
-    "device that is not here": ({"device": "cuda:999"}, DeviceError, "device cuda:999 is not available here"),
-    "size between steps": ({"image_size": 100}, WeightsError, "a multiple of 32 from 32 to 4096, got 100"),
+    "weights of an unknown model": ({"name": "mine", "weights": embedded_weights()}, UnknownModelError, "'mine'"),
+    "number type": ({"dtype": "int8"}, DeviceError, "float32, bfloat16, float16, got 'int8'"),
+    "device": ({"device": "tpu"}, DeviceError, "'tpu'"),
+    "unavailable device": ({"device": "cuda:999"}, DeviceError, "cuda:999"),
+    "size between steps": ({"image_size": 100}, WeightsError, "got 100"),
     "no size": ({"image_size": 0}, WeightsError, "got 0"),
     "negative size": ({"image_size": -32}, WeightsError, "got -32"),
     "gigantic size": ({"image_size": 2**20}, WeightsError, "got 1048576"),
@@ -127,12 +127,12 @@ def test_auto_prefers_the_accelerator() -> None:
 
 def test_compiling_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(DeviceError, match=r"needs a C\+\+ compiler, found none \(no-such-compiler\)"):
+    with pytest.raises(DeviceError, match="no-such-compiler"):
         load(tiny, device="cpu", compile=True)
 
 
 def compare_compiled(path: str) -> None:
-    """Print how far a compiled model is from a plain one."""
+    """Print the differences between a compiled model and a plain one."""
     compiled, plain = load(path, device="cpu", compile=True), load(path, device="cpu")
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     print(*(distance(all_verbs(compiled, n), all_verbs(plain, n)) for n in (1, 2, 3)))  # noqa: T201

@@ -1,4 +1,4 @@
-"""An object's memory: saved and loaded it goes on as if nothing had happened; what does not fit is refused."""
+"""Object memories: tracking continues unchanged after saving and loading; files that do not fit raise errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_session_goes_on_elsewhere(tiny: Sam2, clip: Clip, tmp_path: Path) -> 
     assert all(same(out, expected[out.frame_index + 7]) for out in found)
     assert all(same(out, expected[out.frame_index + 7]) for out in rest.propagate())  # and again
     assert rest.masklets()[5].prompted == ()
-    with pytest.raises(PromptError, match="was resumed on frame 2"):
+    with pytest.raises(PromptError, match="frame 2"):
         rest.prompt(1, object_id=5, prompts=BOX)
     rest.prompt(4, object_id=5, prompts=Prompts.click(40, 20, positive=False))
     assert len(list(rest.propagate("both", start=0))) >= 7
@@ -92,7 +92,7 @@ def test_in_another_video_only_lasting_memory_counts(tiny: Sam2, clip: Clip) -> 
     assert other.num_memories == {3: (1, 1)}
     out = other.step(clip[30])
     assert out.object_ids == (3,)
-    with pytest.raises(PromptError, match="being tracked already"):
+    with pytest.raises(PromptError, match="object"):
         other.resume(3, tracker.memory(1))
     with pytest.raises(UnknownObjectError):
         other.memory(1)
@@ -114,7 +114,7 @@ def test_another_model_or_size_is_refused(tiny: Sam2, nano: Sam2, saved: Path) -
         lambda: VideoSession(nano, ArrayVideo(np.zeros((2, 9, 9, 3), np.uint8))).resume(0, object_id=1, memory=memory),
     )
     for attempt in attempts:
-        with pytest.raises(WeightsError, match=r"was made by .* at 64 px \(.*\), this is .*nano.* at 160 px"):
+        with pytest.raises(WeightsError, match=r"64 px.*nano.*160 px"):
             attempt()
 
 
@@ -158,7 +158,7 @@ def test_files_that_are_no_memory(saved: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tiny: Sam2, clip: Clip, tmp_path: Path) -> None:
     tracker = StreamTracker(tiny)
     tracker.step(clip[0], {1: BOX})
-    with pytest.raises(OutputError, match="cannot be written") as error:
+    with pytest.raises(OutputError) as error:
         tracker.memory(1).save(tmp_path / "no" / "box.safetensors")
     assert isinstance(error.value, MaskletError)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What a session knows of one object: which frames it starts from, and what a correction and a removal change."""
+"""State of one object in a session: frames that start it, corrections and removed prompts."""
 
 from __future__ import annotations
 

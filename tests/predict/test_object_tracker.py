@@ -1,4 +1,4 @@
-"""Memory policies at work: plain is untouched, streams equal sessions, reverse is the mirror image, all is bounded."""
+"""Memory policies in trackers: streams equal sessions, reverse passes mirror forward ones, memory is bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures and prompts to tensors: which resize, which order, which values."""
+"""Images and prompts as tensors: resizing, order and values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 NOISE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
-def test_pictures_are_stretched_in_floating_point() -> None:
+def test_images_are_stretched_in_floating_point() -> None:
     pixels = image_tensor(NOISE, 32, CPU)
     assert pixels.shape == (1, 3, 32, 32)
     assert not torch.equal((pixels * 255).round() / 255, pixels)

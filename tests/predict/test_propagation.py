@@ -1,4 +1,4 @@
-"""Which frames a propagation runs through."""
+"""Frame ranges of tracking passes."""
 
 from __future__ import annotations
 

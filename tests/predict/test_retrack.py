@@ -1,4 +1,4 @@
-"""Tracking again after a correction: only as far as it changes something, only what was corrected."""
+"""Re-tracking after a correction: only corrected objects, only as far as results change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tracked(model: Sam2, clip: Clip) -> VideoSession:
     return session
 
 
-def test_what_did_not_change_is_left_after_patience(tiny: Sam2, clip: Clip) -> None:
+def test_unchanged_results_end_the_pass_after_patience(tiny: Sam2, clip: Clip) -> None:
     session = tracked(tiny, clip)
     frames = [out.frame_index for out in retrack(session, 4, objects={1}, patience=3)]
     assert frames == [5, 6, 7, 3, 2]

@@ -1,4 +1,4 @@
-"""Models on other run times by `load`: the cache, folders, and what is said when something does not go together."""
+"""`load` with inference backends other than torch: the cache, folders of graphs, and invalid combinations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOAD: Any = load
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder that says it has graphs."""
+    """A folder with the manifest of exported graphs."""
     plan = plan_bundle(tmp_path / "graphs", "onnx", "float32", NANO, "0" * 64)
     return write_bundle(plan, lambda inside: (inside / "decode.onnx").touch()).folder
 
@@ -35,34 +35,34 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        ({"backend": "tvm"}, "backend must be one of torch, onnx, openvino, got 'tvm'"),
-        ({"backend": "onnx", "dtype": "int8"}, r"backend onnx has dtype float32 \(openvino has bfloat16 and int8\)"),
-        ({"backend": "openvino", "dtype": "float16"}, "has dtype float32, bfloat16, int8, got 'float16'"),
-        ({"backend": "openvino", "dtype": "int8"}, "needs calibration="),
-        ({"backend": "openvino", "dtype": "int8", "calibration": []}, "calibration= has no frames"),
-        ({"backend": "onnx", "device": "cuda"}, "takes providers= in place of a device, got device='cuda'"),
-        ({"backend": "onnx", "compile": True}, "compile=True is for the backend torch"),
+        ({"backend": "tvm"}, "torch, onnx, openvino, got 'tvm'"),
+        ({"backend": "onnx", "dtype": "int8"}, "onnx.*float32.*got 'int8'"),
+        ({"backend": "openvino", "dtype": "float16"}, "float32, bfloat16, int8, got 'float16'"),
+        ({"backend": "openvino", "dtype": "int8"}, "calibration"),
+        ({"backend": "openvino", "dtype": "int8", "calibration": []}, "calibration"),
+        ({"backend": "onnx", "device": "cuda"}, "device='cuda'"),
+        ({"backend": "onnx", "compile": True}, "compile=True"),
     ],
 )
-def test_what_does_not_go_together(build: dict[str, Any], message: str) -> None:
+def test_invalid_combinations(build: dict[str, Any], message: str) -> None:
     with pytest.raises(DeviceError, match=message) as error:
         LOAD("nano", **build)
     assert "\n" not in str(error.value)
 
 
 def test_unknown_options() -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'bakend'"):
+    with pytest.raises(TypeError, match="'bakend'"):
         LOAD("nano", bakend="onnx")
-    with pytest.raises(WeightsError, match="multiple of 32"):
+    with pytest.raises(WeightsError, match="100"):
         LOAD("nano", backend="onnx", image_size=100)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        ({}, 'is a folder of graphs: load it with backend="onnx"'),
-        ({"backend": "openvino"}, "has graphs of backend onnx, not openvino"),
-        ({"backend": "onnx", "image_size": 320}, "has graphs of image_size 384, not 320"),
+        ({}, 'backend="onnx"'),
+        ({"backend": "openvino"}, "backend onnx, not openvino"),
+        ({"backend": "onnx", "image_size": 320}, "image_size 384, not 320"),
     ],
 )
 def test_folders_of_another_kind(folder: Path, build: dict[str, Any], message: str) -> None:
@@ -73,7 +73,7 @@ def test_folders_of_another_kind(folder: Path, build: dict[str, Any], message: s
 def test_folder_of_another_version(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**manifest, "schema": "0"}))
-    with pytest.raises(WeightsError, match="schema '0', this masklet expects '1'"):
+    with pytest.raises(WeightsError, match=r"'0'.*'1'"):
         LOAD(folder, backend="onnx")
 
 
@@ -81,7 +81,7 @@ def test_damage_shows_when_a_graph_is_needed(folder: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     (folder / "encode_image.onnx").write_bytes(b"not what was written")
     model = LOAD(folder, backend="onnx")
-    with pytest.raises(WeightsError, match=r"encode_image\.onnx is not the file that masklet\.json describes"):
+    with pytest.raises(WeightsError, match=r"encode_image\.onnx"):
         model.encode_image(torch.rand(1, 3, 384, 384))
 
 
@@ -98,7 +98,7 @@ def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backe
 def test_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: UInt8[np.ndarray, "t h w 3"], tiny: Sam2, backend: str
 ) -> None:
-    """Written once, used again, written again where it was damaged; masks as on torch."""
+    """Graphs are exported once, read again, and exported again if damaged; masks are as with torch."""
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
     pytest.importorskip(backend, reason=f"the extra {backend} is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -119,7 +119,7 @@ def test_the_cache(
     prompts = {1: Prompts.click(15, 15), 2: Prompts.from_box(8, 8, 22, 22)}
     ours, theirs = StreamTracker(model), StreamTracker(tiny)
     for index, frame in enumerate(clip[:12]):
-        said = prompts if index == 0 else {}
-        a, b = ours.step(frame, said), theirs.step(frame, said)
+        given = prompts if index == 0 else {}
+        a, b = ours.step(frame, given), theirs.step(frame, given)
         np.testing.assert_allclose(a.presence, b.presence, atol=1e-3)
         assert (a.masks != b.masks).mean() < 1e-2

@@ -1,4 +1,4 @@
-"""Recorded sessions: what a prompt, a correction and a pass in each direction may and may not change."""
+"""Sessions on recorded videos: what prompts, corrections and passes in each direction change."""
 
 from __future__ import annotations
 

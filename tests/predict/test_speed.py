@@ -1,4 +1,4 @@
-"""Chosen savings: what changes with the speed, what does not, and how near the masks stay."""
+"""Speed presets: what they change, what they leave, and how close the masks stay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = "bfloat16" if has_bfloat16(CPU) else "float32"
 
 
 @pytest.mark.parametrize(
-    ("speed", "dtype", "asked", "size", "maps", "given"),
+    ("speed", "dtype", "image_size", "size", "maps", "given"),
     [
         ("exact", "float32", None, 1024, 7, "float32"),
         ("exact", "bfloat16", 512, 512, 7, "bfloat16"),
@@ -36,8 +36,8 @@ SHORT = "bfloat16" if has_bfloat16(CPU) else "float32"
         ("fast", "bfloat16", 1024, 1024, 4, "bfloat16"),
     ],
 )
-def test_what_a_speed_changes(speed: str, dtype: str, asked: int | None, size: int, maps: int, given: str) -> None:
-    config, number_type = for_speed(speed, TINY, dtype, CPU, asked)
+def test_settings_of_a_speed(speed: str, dtype: str, image_size: int | None, size: int, maps: int, given: str) -> None:
+    config, number_type = for_speed(speed, TINY, dtype, CPU, image_size)
     assert config == replace(TINY, image_size=size, max_maps=maps)
     assert number_type == given
 
@@ -54,7 +54,7 @@ def test_exact_is_what_is_loaded_by_default() -> None:
     assert all(torch.equal(a, b) for a, b in weights)
 
 
-def test_a_fast_model_recalls_less_unless_told_otherwise() -> None:
+def test_a_fast_model_reads_fewer_memories_by_default() -> None:
     model = load(image_size=96, device="cpu", speed="fast")
     assert StreamTracker(model).policy.memory_frames == 4
     assert StreamTracker(model, memory="auto").policy.memory_frames == 4
@@ -62,16 +62,16 @@ def test_a_fast_model_recalls_less_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
-        ({"speed": "warp"}, "speed must be exact or fast, got 'warp'"),
-        ({"speed": "fast", "backend": "onnx"}, "for the backend torch"),
+        ({"speed": "warp"}, "warp"),
+        ({"speed": "fast", "backend": "onnx"}, "torch"),
     ],
 )
 @pytest.mark.usefixtures("untyped_caller")
-def test_impossible(build: dict[str, Any], said: str) -> None:
+def test_invalid_speed(build: dict[str, Any], message: str) -> None:
     untyped: Any = load
-    with pytest.raises(DeviceError, match=said):
+    with pytest.raises(DeviceError, match=message):
         untyped(device="cpu", **build)
 
 

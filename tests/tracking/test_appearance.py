@@ -1,4 +1,4 @@
-"""Looks: alike where the features under two masks are, wherever they lie and however large."""
+"""Appearance embeddings: similar for similar features under two masks, independent of position and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory bank: prompted frames stay, maps and pointers age apart."""
+"""The memory bank: prompted frames stay, maps and pointers are dropped separately."""
 
 from __future__ import annotations
 

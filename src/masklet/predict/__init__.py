@@ -1,1 +1,1 @@
-"""What people call: segmenters for pictures, streams and recorded videos."""
+"""Segmenters and trackers for images, streams and recorded videos."""

@@ -1,4 +1,4 @@
-"""Everything in a video: masklets of all that key frames show, tracked both ways, each thing once."""
+"""Automatic masklets: segment all objects on key frames and track them both ways through the video."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from masklet.predict.automatic_masks import AutomaticMasker, AutomaticSettings
 from masklet.predict.session import VideoSession
 from masklet.types import FrameSource, Masklet, ObjectId, Prompts, Rle
 
-PRESENT = 0.5
-"""An object with at least this probability of being visible is there."""
+MIN_PRESENCE = 0.5
+"""An object counts as visible from this probability on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EverythingSettings:
-    """How masklets are found.
+    """Settings of automatic masklets.
 
     Attributes:
-        every: frames from one key frame to the next; new things are looked for on key frames.
-        max_objects: tracked at most; the best of the first key frames.
-        same: what overlaps a known object by a larger IoU is that object.
-        min_area: share of the picture that a thing must cover on the frame where it is found.
-        patience: frames that a thing may be out of sight before it is no longer followed back in time.
-        min_frames: a masklet that is visible on fewer frames is left out.
+        every: frames from one key frame to the next; new objects are searched on key frames.
+        max_objects: maximum number of objects; the best masks of the earliest key frames are taken.
+        same: a mask that overlaps a tracked object by a larger IoU is not a new object.
+        min_area: minimum share of the image that a new object covers.
+        patience: reverse tracking of an object ends after this many frames without it.
+        min_frames: remove masklets that are visible on fewer frames.
     """
 
     every: int = 30
@@ -53,37 +53,34 @@ def track_everything(
     progress: Callable[[str, int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> dict[ObjectId, Masklet]:
-    """Masklets of everything in a recorded video (paper appendix E.1: proposals on key frames, then tracking).
+    """Track all objects of a recorded video (paper appendix E.1: proposals on key frames, then tracking).
 
-    On the first key frame everything is an object; on later ones what no tracked object explains. Each object is
-    tracked to the end of the video, and from where it was found back to where it came into sight. Two that turn out to
-    be one thing become one masklet, under the older id.
+    On the first key frame every mask becomes an object, on later ones every mask that no tracked object overlaps. Each
+    object is tracked to the end of the video, and from its key frame back to where it appeared. Masklets that turn out
+    to show the same object are merged under the lower id.
 
     Args:
-        model: from `masklet.load`.
-        video: of known length.
-        settings: how masklets are found.
-        proposals: how key frames are searched, by default the "default" preset for the model; or what searches them,
-            which can tell afterwards what became of the candidates (`AutomaticMasker.filtered`).
+        proposals: settings of mask generation on key frames, by default the preset "default" for the model; or the
+            `AutomaticMasker` to use, whose ``filtered`` then has the counts of candidates.
         progress: called with ("forward" or "back", frames done, frames in all).
-        cancel: asked before each frame; True ends the work with what is done.
+        cancel: called before each frame; True ends tracking, and the masklets so far are returned.
 
     Returns:
-        Masklets with ``source="automatic"``, by id from 1 in the order they were found.
+        Masklets with ``source="automatic"``, with ids from 1 in the order in which they were found.
 
     Raises:
         MediaError: a live source.
     """
     search = _Search(model, video, settings or EverythingSettings(), proposals)
-    tell = progress or (lambda _what, _done, _total: None)
-    stop = cancel or (lambda: False)
-    search.forward(tell, stop)
-    search.back(tell, stop)
+    report = progress or (lambda _direction, _done, _total: None)
+    is_cancelled = cancel or (lambda: False)
+    search.track_forward(report, is_cancelled)
+    search.track_back(report, is_cancelled)
     return search.masklets()
 
 
 class _Search:
-    """The objects found so far and where each was found."""
+    """The objects found so far, with the key frame of each."""
 
     def __init__(
         self,
@@ -97,31 +94,31 @@ class _Search:
         self.settings = settings
         self.found: dict[ObjectId, int] = {}
 
-    def forward(self, tell: Callable[[str, int, int], None], stop: Callable[[], bool]) -> None:
-        """From key frame to key frame."""
+    def track_forward(self, report: Callable[[str, int, int], None], is_cancelled: Callable[[], bool]) -> None:
+        """Find new objects on each key frame and track all objects up to the next one."""
         total = self.session.num_frames
         for key in range(0, total, self.settings.every):
-            if stop():
+            if is_cancelled():
                 return
-            self._look(key)
+            self._add_new_objects(key)
             if not self.found:
                 continue
-            end = min(key + self.settings.every + 1, total)  # the next key frame too: what is known is looked up there
-            for out in self.session.propagate("forward", start=key, end=end, cancel=stop):
-                tell("forward", out.frame_index + 1, total)
+            end = min(key + self.settings.every + 1, total)  # with the next key frame
+            for out in self.session.propagate("forward", start=key, end=end, cancel=is_cancelled):
+                report("forward", out.frame_index + 1, total)
 
-    def _look(self, key: int) -> None:
-        """Make objects of what a key frame shows and nobody tracks."""
+    def _add_new_objects(self, key: int) -> None:
+        """Prompt the masks of a key frame that no tracked object overlaps."""
         proposals = self.masker.propose(self.session.video[key])
-        known = [Rle.from_mask(mask) for mask in self.session.masks(key).masks if mask.any()] if self.found else []
-        smallest = self.settings.min_area * self.session.size[0] * self.session.size[1]
+        tracked = [Rle.from_mask(mask) for mask in self.session.masks(key).masks if mask.any()] if self.found else []
+        min_area = self.settings.min_area * self.session.size[0] * self.session.size[1]
         new: list[Rle] = []
         for rle in proposals.masks:
             room = self.settings.max_objects - len(self.found) - len(new)
             if (
                 room > 0
-                and rle.area >= smallest
-                and overlap([rle], [*known, *new]).max(initial=0) <= self.settings.same
+                and rle.area >= min_area
+                and overlap([rle], [*tracked, *new]).max(initial=0) <= self.settings.same
             ):
                 new.append(rle)
         first = len(self.found) + 1
@@ -130,47 +127,47 @@ class _Search:
             self.session.prompt_objects(key, prompts)
             self.found |= dict.fromkeys(prompts, key)
 
-    def back(self, tell: Callable[[str, int, int], None], stop: Callable[[], bool]) -> None:
-        """From where each object was found to where it came into sight."""
+    def track_back(self, report: Callable[[str, int, int], None], is_cancelled: Callable[[], bool]) -> None:
+        """Track each object in reverse from its key frame to where it appeared."""
         keys = sorted({key for key in self.found.values() if key}, reverse=True)
         total, done = sum(keys), 0
         for key in keys:
-            followed = {object_id for object_id, at in self.found.items() if at == key}
-            missing = dict.fromkeys(followed, 0)
-            for out in self.session.propagate("reverse", start=0, end=key + 1, objects=followed, cancel=stop):
+            active = {object_id for object_id, first in self.found.items() if first == key}
+            missing = dict.fromkeys(active, 0)
+            for out in self.session.propagate("reverse", start=0, end=key + 1, objects=active, cancel=is_cancelled):
                 for object_id, presence in zip(out.object_ids, out.presence, strict=True):
-                    missing[object_id] = 0 if presence >= PRESENT else missing[object_id] + 1
+                    missing[object_id] = 0 if presence >= MIN_PRESENCE else missing[object_id] + 1
                     if missing[object_id] >= self.settings.patience:
-                        followed.discard(object_id)
-                tell("back", min(done + key - out.frame_index, total), total)
-                if not followed:
+                        active.discard(object_id)
+                report("back", min(done + key - out.frame_index, total), total)
+                if not active:
                     break
             done += key
 
     def masklets(self) -> dict[ObjectId, Masklet]:
-        """What is worth keeping."""
+        """Return the merged masklets that are visible on enough frames."""
         found = {i: replace(m, source="automatic", prompted=()) for i, m in self.session.masklets().items()}
         merged = merge_same(found, self.settings.same)
         return {i: m for i, m in merged.items() if len(visible(m)) >= self.settings.min_frames}
 
 
 def merge_same(masklets: Mapping[ObjectId, Masklet], same: float) -> dict[ObjectId, Masklet]:
-    """Masklets of one thing as one: those that overlap by a mean IoU above ``same`` where both are visible.
+    """Merge masklets of the same object: those whose mean IoU, where both are visible, is above ``same``.
 
-    The older one keeps its frames and takes the other's where it is out of sight itself.
+    The masklet with the lower id takes the other's masks on the frames where it is not visible itself.
     """
-    kept: dict[ObjectId, Masklet] = {}
+    merged: dict[ObjectId, Masklet] = {}
     for object_id, masklet in masklets.items():
-        twin = next((i for i, other in kept.items() if agreement(other, masklet) > same), None)
-        if twin is None:
-            kept[object_id] = masklet
+        duplicate = next((i for i, other in merged.items() if agreement(other, masklet) > same), None)
+        if duplicate is None:
+            merged[object_id] = masklet
         else:
-            kept[twin] = _united(kept[twin], masklet)
-    return kept
+            merged[duplicate] = _merge(merged[duplicate], masklet)
+    return merged
 
 
 def agreement(one: Masklet, other: Masklet) -> float:
-    """Mean IoU over the frames on which both are visible; 0 where there is none."""
+    """Compute the mean IoU over the frames on which both are visible; 0 if there are none."""
     shared = sorted(visible(one) & visible(other))
     if not shared:
         return 0.0
@@ -178,20 +175,20 @@ def agreement(one: Masklet, other: Masklet) -> float:
 
 
 def visible(masklet: Masklet) -> set[int]:
-    """The frames on which its mask is not empty."""
+    """Return the frames on which the mask is not empty."""
     return {i for i, rle in masklet.frames.items() if rle.area}
 
 
 def overlap(masks: list[Rle], others: Iterable[Rle]) -> Float64[np.ndarray, "n m"]:
-    """IoU of every mask with every other, 0 to 1."""
-    found, wanted = ([{"size": list(rle.size), "counts": rle.counts} for rle in codes] for codes in (masks, others))
-    if not found or not wanted:
-        return np.zeros((len(found), len(wanted)))
-    iou: Float64[np.ndarray, "n m"] = coco.iou(found, wanted, [0] * len(wanted))
+    """Compute the IoU of every mask with every other, 0 to 1, without validating the encodings again."""
+    first, second = ([{"size": list(rle.size), "counts": rle.counts} for rle in rles] for rles in (masks, others))
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    iou: Float64[np.ndarray, "n m"] = coco.iou(first, second, [0] * len(second))
     return iou
 
 
-def _united(older: Masklet, newer: Masklet) -> Masklet:
+def _merge(older: Masklet, newer: Masklet) -> Masklet:
     taken = (visible(newer) - visible(older)) | (newer.frames.keys() - older.frames.keys())
     return replace(
         older,

@@ -1,271 +1,349 @@
-"""Prompts from a detector: boxes or masks every few frames start objects, confirm and correct them, and let them go."""
+"""Tracking by detection: a detector's boxes or masks start, confirm, correct and end tracked objects."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from scipy.optimize import linear_sum_assignment
 
-from masklet.errors import FrameRangeError, MediaError
+from masklet.errors import FrameRangeError, MediaError, PromptError
 from masklet.masks.boxes import box_iou, boxes_of_masks, nms
-from masklet.predict.detections import Detections, Detector, boxes_in
 from masklet.predict.preprocessing import check_image
 from masklet.predict.prompting import check_prompts
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
 
-__all__ = ["DetectingTracker", "DetectionRules", "Detections", "Detector", "detect_and_track"]
-
 Box = Float32[np.ndarray, "4"]
 
-DOUBLE = 0.8
-"""Two objects whose boxes overlap by a larger IoU are one: the one that the last look missed goes, or the younger."""
+DUPLICATE_IOU = 0.8
+"""Detections, or objects, whose boxes overlap by a larger IoU are duplicates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Boxes or masks of the objects that a detector found on one frame, with scores and labels.
+
+    Attributes:
+        boxes: (n, 4), (x0, y0, x1, y1) in pixels; computed from the masks if not given.
+        masks: (n, h, w) bool at the size of the frame, or None.
+        scores: (n,), 0 to 1; 1 if not given.
+        labels: class name of each detection; "" if not given.
+
+    Raises:
+        PromptError: arrays of different lengths, or numbers that are not finite.
+    """
+
+    boxes: Float32[np.ndarray, "n 4"] | None = None
+    masks: Bool[np.ndarray, "n h w"] | None = None
+    scores: Float32[np.ndarray, " n"] | None = None
+    labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        masks = np.zeros((0, 1, 1), bool)
+        if self.masks is not None:
+            masks = _check_masks(self.masks)
+            object.__setattr__(self, "masks", masks)
+        boxes = boxes_of_masks(masks) if self.boxes is None else _floats(self.boxes, "boxes")
+        boxes = boxes if boxes.size else np.zeros((0, 4), np.float32)
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+            raise PromptError(f"expected boxes of 4 finite numbers (x0, y0, x1, y1), got {boxes.tolist()}")
+        scores = np.ones(len(boxes), np.float32) if self.scores is None else _floats(self.scores, "scores")
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise PromptError(f"expected a finite score for each detection, got {scores.tolist()}")
+        labels = ("",) * len(boxes) if self.labels is None else tuple(self.labels)
+        lengths = {len(boxes), len(scores), len(labels), len(boxes) if self.masks is None else len(masks)}
+        if len(lengths) > 1:
+            raise PromptError(
+                f"expected as many boxes as scores, labels and masks, got {len(boxes)}, {len(scores)}, {len(labels)}"
+                + ("" if self.masks is None else f" and {len(masks)}")
+            )
+        for name, value in (("boxes", boxes), ("scores", scores), ("labels", labels)):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.labels or ())
+
+    def prompts(self, row: int, size: Size) -> Prompts | None:
+        """Return one detection as a prompt for a frame of ``size``, clipped to the frame; None if nothing remains."""
+        if self.masks is not None:
+            return Prompts.from_mask(self.masks[row]) if self.masks[row].any() else None
+        x0, y0, x1, y1 = np.clip(boxes_of(self)[row], 0, [size[1], size[0]] * 2).tolist()
+        return Prompts.from_box(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def boxes_of(detections: Detections) -> Float32[np.ndarray, "n 4"]:
+    """Return the boxes, given or computed from the masks."""
+    assert detections.boxes is not None, "set by __post_init__"
+    return detections.boxes
+
+
+def _floats(values: object, name: str) -> Float32[np.ndarray, "..."]:
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        raise PromptError(f"{name} must be numbers, got {values!r}") from None
+
+
+def _check_masks(values: object) -> Bool[np.ndarray, "n h w"]:
+    try:
+        masks = np.asarray(values, bool)
+    except ValueError:
+        raise PromptError("expected masks of one size") from None
+    if masks.shape == (0,):  # an empty list
+        return np.zeros((0, 1, 1), bool)
+    if masks.ndim != 3:
+        raise PromptError(f"expected masks of shape (n, height, width), got {masks.shape}")
+    return masks
+
+
+Detector = Callable[[int, RgbImage], Detections]
+"""Finds objects on a frame; called with the frame's index and image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionRules:
-    """When a detection starts an object, and what becomes of it. A look is one call of the detector.
+    """When detections start, correct and end objects. Counts are in calls of the detector.
 
     Attributes:
-        every: frames from one look to the next.
-        min_score: detections below are not looked at.
-        match: a detection is of an object when its box overlaps that of its mask, or where the last look found
-            it, by at least this IoU, and no label speaks against it.
-        agree: where it overlaps the mask's by less than this, the detection corrects the object; by less than
-            ``match``, a stream starts the object anew from it.
-        confirm: looks in a row that must find an object before it is shown; until then one that misses it ends it.
-        lost: looks in a row without it after which an object ends that is not visible.
-        doubted: the same for an object that is visible to the tracker.
-        max_objects: no more than so many at a time.
+        every: frames from one call of the detector to the next.
+        min_score: detections with a lower score are ignored.
+        match_iou: a detection matches an object if its box overlaps the box of the object's mask, or the box that
+            matched the object last, by at least this IoU, and their labels do not differ.
+        agree_iou: a matching detection corrects the object if it overlaps the box of its mask by less than this IoU;
+            by less than ``match_iou``, a stream restarts the object from the detection.
+        min_hits: consecutive detections that confirm an object. Only confirmed objects are in the results; an object
+            that is missed before ends.
+        max_missed: an object that the tracker does not see either ends after this many consecutive misses.
+        max_missed_visible: the same for an object that the tracker still sees.
+        max_objects: maximum number of objects at a time.
     """
 
     every: int = 10
     min_score: float = 0.5
-    match: float = 0.3
-    agree: float = 0.6
-    confirm: int = 2
-    lost: int = 5
-    doubted: int = 20
+    match_iou: float = 0.3
+    agree_iou: float = 0.6
+    min_hits: int = 2
+    max_missed: int = 5
+    max_missed_visible: int = 20
     max_objects: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("every", "confirm", "lost", "doubted", "max_objects"):
+        for name in ("every", "min_hits", "max_missed", "max_missed_visible", "max_objects"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.match <= self.agree <= 1:
-            raise ValueError(f"expected 0 < match <= agree <= 1, got {self.match} and {self.agree}")
+        if not 0 < self.match_iou <= self.agree_iou <= 1:
+            raise ValueError(
+                f"expected 0 < match_iou <= agree_iou <= 1, got match_iou {self.match_iou}, agree_iou {self.agree_iou}"
+            )
 
 
 @dataclass
-class Known:
-    """What is known of one object.
+class DetectedObject:
+    """The detections of one object so far.
 
     Attributes:
-        label: of the detection that started it.
-        found: looks that found it.
-        missed: looks in a row that did not.
-        given: a person prompted it: it is shown at once and never ends by itself.
-        place: the box that last found it, or None.
+        label: label of the detection that started it.
+        hits: number of detections that matched it.
+        missed: consecutive calls of the detector without a match.
+        user_prompted: whether a user prompted it: it is confirmed at once and never ends by itself.
+        box: the box that matched it last.
     """
 
     label: str = ""
-    found: int = 0
+    hits: int = 0
     missed: int = 0
-    given: bool = False
-    place: Box | None = None
+    user_prompted: bool = False
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What follows from one look.
+class MatchResult:
+    """The changes that follow from the detections of one frame.
 
     Attributes:
-        prompts: that start or correct objects on this frame.
-        strayed: objects among them that tracking took elsewhere; what they remember is not worth keeping.
-        gone: objects that end.
+        prompts: start or correct objects on this frame.
+        drifted: corrected objects that tracking had lost to another place; their memory is not worth keeping.
+        ended: objects that end.
     """
 
     prompts: dict[ObjectId, Prompts]
-    strayed: set[ObjectId]
-    gone: dict[ObjectId, Known]
+    drifted: set[ObjectId]
+    ended: dict[ObjectId, DetectedObject]
 
 
-class Roster:
-    """Which detection is which object: boxes in, prompts out. It knows no model."""
+class DetectionMatcher:
+    """Matches detections to tracked objects and decides which objects start, are corrected, and end."""
 
     def __init__(self, rules: DetectionRules) -> None:
         self.rules = rules
-        self.known: dict[ObjectId, Known] = {}
+        self.objects: dict[ObjectId, DetectedObject] = {}
         self._last_id = 0
 
-    def copy(self) -> Roster:
-        """One that goes on alone."""
-        other = Roster(self.rules)
-        other.known, other._last_id = {i: replace(known) for i, known in self.known.items()}, self._last_id
+    def copy(self) -> DetectionMatcher:
+        """Return an independent copy."""
+        other = DetectionMatcher(self.rules)
+        other.objects, other._last_id = {i: replace(state) for i, state in self.objects.items()}, self._last_id
         return other
 
-    def adopt(self, object_id: ObjectId) -> None:
-        """Take over an object that a person prompted."""
-        self.known.setdefault(object_id, Known()).given = True
+    def add_user_object(self, object_id: ObjectId) -> None:
+        """Register an object that a user prompted."""
+        self.objects.setdefault(object_id, DetectedObject()).user_prompted = True
         self._last_id = max(self._last_id, object_id)
 
-    def is_shown(self, object_id: ObjectId) -> bool:
-        """Whether the object is there and confirmed."""
-        known = self.known.get(object_id)
-        return known is not None and self.is_confirmed(known)
+    def is_confirmed(self, state: DetectedObject) -> bool:
+        """Whether enough detections matched the object, or a user prompted it."""
+        return state.user_prompted or state.hits >= self.rules.min_hits
 
-    def is_confirmed(self, known: Known) -> bool:
-        """Whether enough looks found it, or a person prompted it."""
-        return known.given or known.found >= self.rules.confirm
-
-    def meet(self, detections: Detections, boxes: Mapping[ObjectId, Box], size: Size) -> Verdict:
-        """Match detections to objects, by the IoU of boxes, best sum of all (Hungarian method).
+    def update(self, detections: Detections, boxes: Mapping[ObjectId, Box], size: Size) -> MatchResult:
+        """Match detections to objects, maximizing the sum of the IoU of their boxes (Hungarian method).
 
         Args:
-            detections: on this frame.
-            boxes: of the objects that are visible to the tracker.
+            boxes: boxes of the objects that the tracker sees on this frame.
             size: (height, width) of the frame.
         """
-        found = self._sound(detections)
-        gone = self._doubles(boxes)
-        ids = [i for i in self.known if i not in gone]
-        tracked = self._overlaps(detections, found, [boxes.get(i) for i in ids], ids)
-        before = self._overlaps(detections, found, [self.known[i].place for i in ids], ids)
+        rows = self._valid_rows(detections)
+        ended = self._duplicates(boxes)
+        ids = [i for i in self.objects if i not in ended]
+        tracked = self._overlaps(detections, rows, [boxes.get(i) for i in ids], ids)
+        before = self._overlaps(detections, rows, [self.objects[i].box for i in ids], ids)
         iou = np.maximum(tracked, before)
-        rows, columns = linear_sum_assignment(iou, maximize=True)
-        pairs = {int(r): int(c) for r, c in zip(rows, columns, strict=True) if iou[r, c] >= self.rules.match}
+        matches = {
+            int(r): int(c)
+            for r, c in zip(*linear_sum_assignment(iou, maximize=True), strict=True)
+            if iou[r, c] >= self.rules.match_iou
+        }
         prompts: dict[ObjectId, Prompts | None] = {}
-        for r, c in pairs.items():
-            known = self.known[ids[c]]
-            known.found, known.missed, known.place = known.found + 1, 0, boxes_in(detections)[found[r]]
-            if tracked[r, c] < self.rules.agree:
-                prompts[ids[c]] = detections.prompts(found[r], size)
-        strayed = {ids[c] for r, c in pairs.items() if tracked[r, c] < self.rules.match}
-        matched = {ids[c] for c in pairs.values()}
-        gone |= {i for i in self.known if i not in matched and self._ends(i, visible=i in boxes)}
-        ended = {i: self.known.pop(i) for i in sorted(gone)}
-        for r, row in enumerate(found):
-            if r not in pairs and (tracked[r] < self.rules.match).all():
-                prompts |= self._born(detections, row, size)
-        return Verdict({i: asked for i, asked in prompts.items() if asked is not None}, strayed - set(ended), ended)
+        for r, c in matches.items():
+            state = self.objects[ids[c]]
+            state.hits, state.missed, state.box = state.hits + 1, 0, boxes_of(detections)[rows[r]]
+            if tracked[r, c] < self.rules.agree_iou:
+                prompts[ids[c]] = detections.prompts(rows[r], size)
+        drifted = {ids[c] for r, c in matches.items() if tracked[r, c] < self.rules.match_iou}
+        matched = {ids[c] for c in matches.values()}
+        ended |= {i for i in self.objects if i not in matched and self._count_miss(i, visible=i in boxes)}
+        ended_objects = {i: self.objects.pop(i) for i in sorted(ended)}
+        for r, row in enumerate(rows):
+            if r not in matches and (tracked[r] < self.rules.match_iou).all():
+                prompts |= self._start_object(detections, row, size)
+        inside = {i: prompt for i, prompt in prompts.items() if prompt is not None}
+        return MatchResult(inside, drifted - ended, ended_objects)
 
-    def _born(self, detections: Detections, row: int, size: Size) -> dict[ObjectId, Prompts]:
-        """A new object, where there is room for one."""
-        asked = detections.prompts(row, size)
-        if asked is None or len(self.known) >= self.rules.max_objects:
+    def _start_object(self, detections: Detections, row: int, size: Size) -> dict[ObjectId, Prompts]:
+        """Start an object from a detection, unless there are ``max_objects`` already."""
+        prompts = detections.prompts(row, size)
+        if prompts is None or len(self.objects) >= self.rules.max_objects:
             return {}
         self._last_id += 1
         labels = detections.labels or ()
-        self.known[self._last_id] = Known(labels[row], found=1, place=boxes_in(detections)[row])
-        return {self._last_id: asked}
+        self.objects[self._last_id] = DetectedObject(labels[row], hits=1, box=boxes_of(detections)[row])
+        return {self._last_id: prompts}
 
-    def _sound(self, detections: Detections) -> list[int]:
-        """The detections worth looking at, best first, each object once."""
+    def _valid_rows(self, detections: Detections) -> list[int]:
+        """Return the detections with a sufficient score, best first, without duplicates."""
         assert detections.scores is not None
-        kept = nms(boxes_in(detections), detections.scores, DOUBLE)
-        return [int(row) for row in kept if detections.scores[row] >= self.rules.min_score]
+        rows = nms(boxes_of(detections), detections.scores, DUPLICATE_IOU)
+        return [int(row) for row in rows if detections.scores[row] >= self.rules.min_score]
 
     def _overlaps(
-        self, detections: Detections, found: list[int], boxes: list[Box | None], ids: list[ObjectId]
+        self, detections: Detections, rows: list[int], boxes: list[Box | None], ids: list[ObjectId]
     ) -> Float32[np.ndarray, "n m"]:
-        """IoU of detections with a box of each object; 0 where it has none, or both have labels that differ."""
-        nowhere = np.zeros(4, np.float32)
-        places = np.array([nowhere if box is None else box for box in boxes], np.float32).reshape(-1, 4)
-        iou = box_iou(boxes_in(detections)[found], places)
+        """Compute the IoU of detections with a box of each object; 0 without a box, or if their labels differ."""
+        empty = np.zeros(4, np.float32)
+        object_boxes = np.array([empty if box is None else box for box in boxes], np.float32).reshape(-1, 4)
+        iou = box_iou(boxes_of(detections)[rows], object_boxes)
         labels = detections.labels or ()
-        for (r, row), (c, i) in itertools.product(enumerate(found), enumerate(ids)):
-            if labels[row] and self.known[i].label and labels[row] != self.known[i].label:
+        for (r, row), (c, i) in itertools.product(enumerate(rows), enumerate(ids)):
+            if labels[row] and self.objects[i].label and labels[row] != self.objects[i].label:
                 iou[r, c] = 0
         return iou
 
-    def _doubles(self, boxes: Mapping[ObjectId, Box]) -> set[ObjectId]:
-        """Objects that have come to show the same as another that was found since, or is older."""
+    def _duplicates(self, boxes: Mapping[ObjectId, Box]) -> set[ObjectId]:
+        """Find objects that show the same as another one that was matched more recently, or that is older."""
         ids = sorted(
-            (i for i in self.known if i in boxes), key=lambda i: (not self.known[i].given, self.known[i].missed, i)
+            (i for i in self.objects if i in boxes),
+            key=lambda i: (not self.objects[i].user_prompted, self.objects[i].missed, i),
         )
-        gone: set[ObjectId] = set()
-        for k, kept in enumerate(ids):
-            for other in ids[k + 1 :]:
-                same = float(box_iou(boxes[kept][None], boxes[other][None])[0, 0]) > DOUBLE
-                if same and kept not in gone and not self.known[other].given:
-                    gone.add(other)
-        return gone
+        duplicates: set[ObjectId] = set()
+        for first, second in itertools.combinations(ids, 2):
+            overlap = float(box_iou(boxes[first][None], boxes[second][None])[0, 0])
+            if overlap > DUPLICATE_IOU and first not in duplicates and not self.objects[second].user_prompted:
+                duplicates.add(second)
+        return duplicates
 
-    def _ends(self, object_id: ObjectId, *, visible: bool) -> bool:
-        """Count a look that missed an object; whether it was one too many."""
-        known = self.known[object_id]
-        known.missed += 1
-        if known.given:
+    def _count_miss(self, object_id: ObjectId, *, visible: bool) -> bool:
+        """Count a call of the detector that did not find the object, and return whether the object ends."""
+        state = self.objects[object_id]
+        state.missed += 1
+        if state.user_prompted:
             return False
-        if not self.is_confirmed(known):
+        if not self.is_confirmed(state):
             return True
-        return known.missed >= (self.rules.doubted if visible else self.rules.lost)
+        return state.missed >= (self.rules.max_missed_visible if visible else self.rules.max_missed)
 
 
 class DetectingTracker:
-    """A stream whose objects a detector starts, corrects and lets go.
+    """A stream whose objects are started, corrected and ended by a detector.
 
         tracker = DetectingTracker(masklet.StreamTracker(model), detector)
         for frame in frames:
             out = tracker.step(frame)
 
-    A look is matched to where objects were one frame ago, moved on as they moved before. Masks are given only for
-    objects that are confirmed, or that a person prompted.
+    Detections are matched to the boxes of the last frame, extrapolated with constant velocity. Results contain only
+    objects that are confirmed, or that a user prompted.
 
     Args:
-        tracker: a new one; it is this one's from now on.
-        detector: called with the frame's index and picture.
-        rules: when objects come and go.
+        tracker: a new tracker, not to be used elsewhere.
+        detector: called on every ``rules.every``-th frame.
     """
 
     def __init__(self, tracker: StreamTracker, detector: Detector, rules: DetectionRules | None = None) -> None:
         self.tracker = tracker
         self.detector = detector
-        self.roster = Roster(rules or DetectionRules())
+        self.matcher = DetectionMatcher(rules or DetectionRules())
         self._size: Size | None = None
         self._boxes: list[dict[ObjectId, Box]] = [{}, {}]
 
     @property
     def labels(self) -> dict[ObjectId, str]:
-        """What each object is that is being tracked, as the detector calls it."""
-        return {i: known.label for i, known in self.roster.known.items()}
+        """The detector's label of each tracked object."""
+        return {i: state.label for i, state in self.matcher.objects.items()}
 
     def step(self, frame: RgbImage, prompts: Mapping[ObjectId, Prompts] | None = None) -> FrameMasks:
-        """Take the next frame; as `StreamTracker.step`. A person's prompts go before those of the detector.
+        """Track onto the next frame, as `StreamTracker.step`. A user's prompts replace those of the detector.
 
         Raises:
-            MediaError: not a picture, or of another size than the frames before.
-            PromptError: prompts or detections that do not fit the frame. Either way it has not been taken.
+            MediaError: not an image, or of another size than the frames before.
+            PromptError: prompts or detections that do not fit the frame. The frame has not been taken in either case.
         """
-        index, size = self.tracker.frame_index, self._checked_size(frame)
-        said, asked = check_prompts(prompts or {}, size), dict[ObjectId, Prompts]()
-        roster, ended = self.roster.copy(), set[ObjectId]()  # a frame that is refused must change nothing
-        for i in said:
-            roster.adopt(i)
-        if index % roster.rules.every == 0:
-            verdict = roster.meet(self.detector(index, frame), self._expected(), size)
-            asked, ended = check_prompts(verdict.prompts, size), verdict.strayed | set(verdict.gone)
-        for i in ended.intersection(self.tracker.object_ids):
+        index, size = self.tracker.frame_index, self._check_size(frame)
+        user_prompts, detected = check_prompts(prompts or {}, size), dict[ObjectId, Prompts]()
+        matcher, removed = self.matcher.copy(), set[ObjectId]()  # copied, so that an invalid frame changes nothing
+        for i in user_prompts:
+            matcher.add_user_object(i)
+        if index % matcher.rules.every == 0:
+            result = matcher.update(self.detector(index, frame), self._extrapolated_boxes(), size)
+            detected, removed = check_prompts(result.prompts, size), result.drifted | set(result.ended)
+        for i in removed.intersection(self.tracker.object_ids):
             self.tracker.forget(i)
-        out = self.tracker.step(frame, {**asked, **said})
-        self.roster, self._size = roster, size
+        out = self.tracker.step(frame, {**detected, **user_prompts})
+        self.matcher, self._size = matcher, size
         self._boxes = [self._boxes[1], visible_boxes(out)]
-        return shown(out, roster)
+        return confirmed_objects(out, matcher)
 
-    def _checked_size(self, frame: RgbImage) -> Size:
+    def _check_size(self, frame: RgbImage) -> Size:
         height, width = check_image(frame).shape[:2]
         if self._size not in (None, (height, width)):
             raise MediaError(f"expected frames of (height, width) {self._size} as before, got {(height, width)}")
         return height, width
 
-    def _expected(self) -> dict[ObjectId, Box]:
-        """Where objects are if they go on as from the frame before the last to the last."""
+    def _extrapolated_boxes(self) -> dict[ObjectId, Box]:
+        """Extrapolate the boxes of the last two frames to this one, with constant velocity."""
         before, last = self._boxes
         return {i: 2 * box - before[i] if i in before else box for i, box in last.items()}
 
@@ -273,17 +351,16 @@ class DetectingTracker:
 def detect_and_track(
     session: VideoSession, detector: Detector, rules: DetectionRules | None = None, *, end: int | None = None
 ) -> Iterator[FrameMasks]:
-    """Track what a detector finds in a recorded video, forward, and yield the masks of each frame.
+    """Track the objects that a detector finds in a recorded video, forward, and yield the masks of each frame.
 
-    As `DetectingTracker`, but a look is matched to the masks that tracking gave for the very frame. Objects that were
-    never confirmed are forgotten in the end, those that ended keep their results; `VideoSession.masklets` has the
-    frames before an object was confirmed too, and the detector's label as its name.
+    Unlike in `DetectingTracker`, detections are matched to the tracked masks of the same frame. Objects that were never
+    confirmed are removed; objects that ended keep their results. `VideoSession.masklets` also contains the frames
+    before an object was confirmed, and the detector's label as the name of the masklet.
 
     Args:
-        session: objects prompted on its first frame before are taken over as a person's.
-        detector: called with the frame's index and picture.
-        rules: when objects come and go.
-        end: one more than the last frame to track, None for all.
+        session: a session without results; objects prompted on its first frame count as prompted by a user.
+        detector: called on every ``rules.every``-th frame.
+        end: one more than the last frame to track, by default the length of the video.
 
     Raises:
         FrameRangeError: ``end`` outside the video.
@@ -291,58 +368,51 @@ def detect_and_track(
     stop = session.num_frames if end is None else end
     if not 0 < stop <= session.num_frames:
         raise FrameRangeError(f"expected end from 1 to {session.num_frames}, got {end}")
-    roster = Roster(rules or DetectionRules())
+    matcher = DetectionMatcher(rules or DetectionRules())
     for i in session.object_ids:
-        roster.adopt(i)
-    for start in range(0, stop, roster.rules.every):
-        boxes = {i: box for i, box in visible_boxes(session.masks(start)).items() if i in roster.known}
-        verdict = roster.meet(detector(start, session.video[start]), boxes, session.size)
-        for i, prompts in verdict.prompts.items():
-            session.prompt(start, object_id=i, prompts=prompts, name=roster.known[i].label or None)
-        _forget(session, roster, verdict.gone)
-        fresh = set(verdict.prompts) if start else set(roster.known)
-        yield from _until(session, roster, range(start, min(start + roster.rules.every, stop)), (fresh, stop))
-    _forget(session, roster, roster.known)
+        matcher.add_user_object(i)
+    for start in range(0, stop, matcher.rules.every):
+        boxes = {i: box for i, box in visible_boxes(session.masks(start)).items() if i in matcher.objects}
+        result = matcher.update(detector(start, session.video[start]), boxes, session.size)
+        for i, prompts in result.prompts.items():
+            session.prompt(start, object_id=i, prompts=prompts, name=matcher.objects[i].label or None)
+        _forget_unconfirmed(session, matcher, result.ended)
+        prompted = set(result.prompts) if start else set(matcher.objects)
+        if prompted:
+            for _ in session.propagate(start=start, end=start + 1, objects=prompted):
+                pass
+        yield confirmed_objects(session.masks(start), matcher)
+        # The next frame with detections is tracked too, to be matched there: each frame is tracked only once, because
+        # a second visit would reset the motion model.
+        upcoming = start + matcher.rules.every
+        frames = range(start + 1, min(upcoming, stop))
+        if matcher.objects and start + 1 < stop:
+            for out in session.propagate(start=start + 1, end=min(upcoming + 1, stop), objects=set(matcher.objects)):
+                if out.frame_index in frames:
+                    yield confirmed_objects(out, matcher)
+        else:
+            yield from (confirmed_objects(session.masks(frame_index), matcher) for frame_index in frames)
+    _forget_unconfirmed(session, matcher, matcher.objects)
 
 
-def _forget(session: VideoSession, roster: Roster, gone: Mapping[ObjectId, Known]) -> None:
-    """Objects that were never confirmed leave no trace."""
-    for i, known in gone.items():
-        if not roster.is_confirmed(known):
+def _forget_unconfirmed(
+    session: VideoSession, matcher: DetectionMatcher, objects: Mapping[ObjectId, DetectedObject]
+) -> None:
+    for i, state in objects.items():
+        if not matcher.is_confirmed(state):
             session.forget(i)
 
 
-def _until(
-    session: VideoSession, roster: Roster, frames: range, asked: tuple[set[ObjectId], int]
-) -> Iterator[FrameMasks]:
-    """The masks from one look to the next; the frame of the next is tracked already, to be matched there.
-
-    So every frame is tracked once, on a straight way: coming to a frame again would end what is known of motion. Only
-    those of ``asked``, prompted on the first frame, start there; its other part is the end of the video.
-    """
-    live, (fresh, stop) = set(roster.known), asked
-    first, end = frames.start, min(frames.stop + 1, stop)
-    if fresh:
-        for _ in session.propagate(start=first, end=first + 1, objects=fresh):
-            pass
-    yield shown(session.masks(first), roster)
-    if not live or first + 1 == end:
-        yield from (shown(session.masks(frame_index), roster) for frame_index in frames[1:])
-        return
-    for out in session.propagate(start=first + 1, end=end, objects=live):
-        if out.frame_index in frames:
-            yield shown(out, roster)
-
-
 def visible_boxes(masks: FrameMasks) -> dict[ObjectId, Box]:
-    """The box of each object that is there."""
+    """Return the boxes of all objects with a non-empty mask."""
     boxes = boxes_of_masks(masks.masks)
     return {i: box for i, box in zip(masks.object_ids, boxes, strict=True) if box.any()}
 
 
-def shown(masks: FrameMasks, roster: Roster) -> FrameMasks:
-    """The confirmed objects alone."""
-    rows = [row for row, i in enumerate(masks.object_ids) if roster.is_shown(i)]
-    kept = {f.name: getattr(masks, f.name) for f in fields(masks)}
-    arrays: dict[str, Any] = {name: value[rows] for name, value in kept.items() if isinstance(value, np.ndarray)}
+def confirmed_objects(masks: FrameMasks, matcher: DetectionMatcher) -> FrameMasks:
+    """Return the masks of the confirmed objects only."""
+    confirmed = {i for i, state in matcher.objects.items() if matcher.is_confirmed(state)}
+    rows = [row for row, i in enumerate(masks.object_ids) if i in confirmed]
+    values = {f.name: getattr(masks, f.name) for f in fields(masks)}
+    arrays: dict[str, Any] = {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}
     return replace(masks, object_ids=tuple(masks.object_ids[row] for row in rows), **arrays)

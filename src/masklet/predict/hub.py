@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face Hub, through its own client: cached, resumable, offline when told so."""
+"""Download weights from the Hugging Face Hub with its own client: cached, resumable, with an offline mode."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from masklet.model.checkpoint import first_line
 
 
 def download(repository: str) -> Path:
-    """The weights of a repository such as "facebook/sam2.1-hiera-tiny": from the cache, else downloaded into it.
+    """Return the weight file of a repository such as "facebook/sam2.1-hiera-tiny", downloading it if not cached.
 
-    What is cached is used without asking the Hub again. HF_ENDPOINT, HF_HOME, HF_TOKEN and HF_HUB_OFFLINE mean what
-    they mean to the client.
+    A cached file is used without a request to the Hub. The client reads HF_ENDPOINT, HF_HOME, HF_TOKEN and
+    HF_HUB_OFFLINE as usual.
 
     Raises:
         UnknownModelError: no such repository.
-        WeightsError: no access, no weights in it that we know, no network, or interrupted.
+        WeightsError: no access, no known weight file in the repository, no network, or an interrupted download.
     """
     try:
         cached = cached_weights(repository)
@@ -45,7 +45,7 @@ def download(repository: str) -> Path:
             raise WeightsError(f"{repository} is not in the cache and the Hub cannot be reached") from None
         except EntryNotFoundError:
             continue
-        except Exception as error:  # which HTTP library speaks here, and so its errors, depends on the client's version
+        except Exception as error:  # the HTTP library and its errors depend on the version of the client
             raise WeightsError(
                 f"cannot download {repository}/{name}, run again to resume: {first_line(error)}"
             ) from None

@@ -1,4 +1,4 @@
-"""Segment still pictures: encode once, prompt as often as you like."""
+"""Segment still images: encode once, then prompt any number of times."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from masklet.tracking.step import decode_prompts
 from masklet.types import MaskSet, Prompts, RgbImage, Size
 
 MASK_PROMPT_LOGIT = 6.0
-"""A mask given as a prompt for a picture goes in as logits of +- this: confident, but open to correction."""
+"""Absolute logit of a mask prompt: high enough to be trusted, low enough to be corrected by the decoder."""
 
 STABILITY_OFFSET = 1.0
+"""Stability is the IoU of the masks at the logits +1 and -1."""
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedImage:
-    """A picture as the model sees it; prompt it with `ImageSegmenter.segment`.
+    """An encoded image, to be prompted with `ImageSegmenter.segment`.
 
     Attributes:
-        features: from the image encoder, ready for the mask decoder.
-        size: (height, width) of the picture in pixels.
-        picture: the picture itself, only where masks are to be refined.
+        features: image features without memory, as the mask decoder takes them.
+        size: (height, width) of the image in pixels.
+        pixels: the image itself if its masks are refined on crops (`PostProcess.refine`), else None.
     """
 
     features: ImageFeatures
@@ -45,16 +46,12 @@ class EncodedImage:
 
 
 class ImageSegmenter:
-    """Masks in still pictures.
+    """Segments objects in still images from clicks, boxes and masks.
 
         image = segmenter.encode(pixels)
         masks = segmenter.segment(image, Prompts.click(500, 375), candidates=3)
 
-    It keeps nothing between calls, so one can serve many pictures and threads.
-
-    Args:
-        model: from `masklet.load`.
-        postprocess: what to do to masks; nothing by default.
+    It has no state between calls, so one instance can serve many images and threads.
     """
 
     def __init__(self, model: Model, *, postprocess: PostProcess | None = None) -> None:
@@ -62,16 +59,15 @@ class ImageSegmenter:
         self.postprocess = postprocess or PostProcess()
 
     @torch.inference_mode()
-    def encode(self, picture: RgbImage) -> EncodedImage:
-        """See a picture, (h, w, 3) uint8 RGB.
+    def encode(self, image: RgbImage) -> EncodedImage:
+        """Encode an image, (h, w, 3) uint8 RGB.
 
         Raises:
             MediaError: an array of another shape or type.
         """
-        pixels = image_tensor(picture, self.model.config.image_size, self.model.device)
-        features = self.model.condition(self.model.encode_image(pixels), None)
-        kept = picture if self.postprocess.refine else None
-        return EncodedImage(features, (picture.shape[0], picture.shape[1]), kept)
+        tensor = image_tensor(image, self.model.config.image_size, self.model.device)
+        features = self.model.condition(self.model.encode_image(tensor), None)
+        return EncodedImage(features, (image.shape[0], image.shape[1]), image if self.postprocess.refine else None)
 
     @overload
     def segment(
@@ -105,61 +101,63 @@ class ImageSegmenter:
         refine: MaskSet | None = None,
         ambiguous: bool | None = None,
     ) -> MaskSet | list[MaskSet]:
-        """Answer prompts: clicks, a box, a box with clicks, or a rough mask to be improved.
+        """Segment the prompted objects: from clicks, a box, a box with clicks, or a rough mask.
 
         Args:
-            image: from `encode`.
-            prompts: of one object, or a list of them for several objects, answered as one batch.
-            candidates: 1 for the answer, 3 for all that are sensible, best first.
-            refine: an earlier answer for the same objects, one mask for each (``masks.best``), to start from.
-            ambiguous: whether the single answer comes from the candidates for ambiguous prompts; None leaves it to
-                the prompts and the model: a single click is ambiguous (`ModelConfig.ranked_clicks`), all else is not.
+            prompts: of one object, or a list with the prompts of several objects, decoded as one batch.
+            candidates: 1 for the best mask, 3 for the three candidates of the decoder, best first (paper section 4).
+            refine: an earlier result for the same objects to start from, with one mask for each (``masks.best``).
+            ambiguous: whether the single mask is chosen among the three candidates for ambiguous prompts; by default
+                only for as few clicks as `ModelConfig.ranked_clicks` says.
 
         Returns:
             A `MaskSet` with ``low_res`` and ``stability`` filled (stability between logits -1 and +1, at a quarter
             of the model's input size), or a list of them for a list of prompts.
 
         Raises:
-            PromptError: prompts outside the picture, a mask of another size, a ``refine`` that does not fit, or a
-                second look asked for at a picture that another segmenter encoded.
+            PromptError: prompts outside the image, a mask of another size, a ``refine`` of another shape, or an image
+                encoded by a segmenter without `PostProcess.refine` where this one has it.
         """
-        asked = [prompts] if isinstance(prompts, Prompts) else list(prompts)
+        prompt_list = [prompts] if isinstance(prompts, Prompts) else list(prompts)
         if candidates not in (1, 3):
             raise PromptError(f"candidates must be 1 or 3, got {candidates}")
-        if not asked:
+        if not prompt_list:
             return []
-        tensors = self._tensors(image, asked, refine)
+        tensors = self._prompt_tensors(image, prompt_list, refine)
         prediction, ranked = decode_prompts(self.model, image.features, tensors)
         if ambiguous is not None:
             ranked = torch.full_like(ranked, ambiguous)
         sets = []
-        for row, (said, told) in enumerate(zip(asked, tensors, strict=True)):
-            low_res, iou = self._chosen(prediction.rows([row]), ranked[[row]], candidates)
+        for row, (prompt, tensor) in enumerate(zip(prompt_list, tensors, strict=True)):
+            low_res, iou = self._choose(prediction.rows([row]), ranked[[row]], candidates)
             if candidates == 1 and self.model.config.guided_corrections:
-                low_res = combine_with_previous(low_res, told.mask_logits, said, image.size)
-            sets.append(self._mask_set(low_res, iou, image, said))
+                low_res = combine_with_previous(low_res, tensor.mask_logits, prompt, image.size)
+            sets.append(self._mask_set(low_res, iou, image, prompt))
         return sets[0] if isinstance(prompts, Prompts) else sets
 
-    def _tensors(self, image: EncodedImage, asked: list[Prompts], refine: MaskSet | None) -> list[PromptTensors]:
-        previous = self._previous(refine, len(asked), image.features.image_size)
+    def _prompt_tensors(
+        self, image: EncodedImage, prompt_list: list[Prompts], refine: MaskSet | None
+    ) -> list[PromptTensors]:
+        """Check the prompts of each object and convert them, with the logits that decoding starts from."""
+        previous = self._previous(refine, len(prompt_list), image.features.image_size)
         tensors = []
-        for row, prompts in enumerate(asked):
+        for row, prompts in enumerate(prompt_list):
             if not isinstance(prompts, Prompts):
                 raise PromptError(f"expected Prompts or a list of them, got {type(prompts).__name__}")
             prompts.check_inside(image.size)
             if prompts.mask is not None and refine is not None:
-                raise PromptError("a mask stands alone: expected either a mask or refine, got both")
+                raise PromptError("expected either a mask prompt or refine, got both")
             if prompts.is_absent:
-                raise PromptError("expected something to segment, but the prompt says that the object is absent")
+                raise PromptError("expected clicks, a box or a mask, got a prompt that marks the object as absent")
             start = None if previous is None else previous[row : row + 1]
             if prompts.mask is not None:
-                start = self._as_logits(prompts, image.features.image_size)
+                start = self._mask_prompt_logits(prompts, image.features.image_size)
             tensors.append(
                 prompt_tensors(prompts, image.size, image.features.image_size, device=self.model.device, previous=start)
             )
         return tensors
 
-    def _as_logits(self, prompts: Prompts, image_size: int) -> Tensor:
+    def _mask_prompt_logits(self, prompts: Prompts, image_size: int) -> Tensor:
         inside = resize_to_square(mask_tensor(prompts, image_size, self.model.device), image_size // 4)
         return (2 * inside - 1) * MASK_PROMPT_LOGIT
 
@@ -169,14 +167,14 @@ class ImageSegmenter:
         side = image_size // 4
         low_res: Float32[np.ndarray, "n s s"] | None = refine.low_res
         if low_res is None or low_res.shape != (count, side, side):
-            came = "no low_res" if low_res is None else f"shape {low_res.shape}"
-            raise PromptError(f"refine needs low_res logits of shape ({count}, {side}, {side}), got {came}")
+            actual = "no low_res" if low_res is None else f"shape {low_res.shape}"
+            raise PromptError(f"refine needs low_res logits of shape ({count}, {side}, {side}), got {actual}")
         return torch.from_numpy(low_res.copy()).to(self.model.device)[:, None]
 
-    def _chosen(
+    def _choose(
         self, prediction: MaskPrediction, ranked: Tensor, candidates: Literal[1, 3]
     ) -> tuple[Float[Tensor, "n 1 s s"], Float[Tensor, " n"]]:
-        """Logits and predicted IoU of the answer, or of all that are sensible, best first."""
+        """Return the logits and predicted IoU of the best mask, or of the three candidates, best first."""
         if candidates == 1:
             chosen = select_masks(prediction, ranked, self.model.config.min_stability)
             return chosen.logits, chosen.iou
@@ -184,19 +182,19 @@ class ImageSegmenter:
         return prediction.logits[0, order][:, None], prediction.iou[0, order]
 
     def _mask_set(
-        self, low_res: Float[Tensor, "n 1 s s"], iou: Float[Tensor, " n"], image: EncodedImage, said: Prompts
+        self, low_res: Float[Tensor, "n 1 s s"], iou: Float[Tensor, " n"], image: EncodedImage, prompts: Prompts
     ) -> MaskSet:
-        logits, steady = full_size(low_res, image.size), stability_score(low_res[:, 0], STABILITY_OFFSET)
+        logits, stability = full_size(low_res, image.size), stability_score(low_res[:, 0], STABILITY_OFFSET)
         if self.postprocess.refine:
             if image.pixels is None:
-                raise PromptError("a second look needs the picture: encode it with this segmenter")
-            told = [said] * len(logits) if said.mask is None else []
-            logits = refine_logits(self.model, image.pixels, logits, self.postprocess.refine, told)
-            # The next click corrects what was shown.
+                raise PromptError("refinement needs the pixels of the image: encode it with this segmenter")
+            answered = [prompts] * len(logits) if prompts.mask is None else []
+            logits = refine_logits(self.model, image.pixels, logits, self.postprocess.refine, answered)
+            # The next click starts from the mask shown to the user, which is the refined one.
             low_res = resize_to_square(torch.from_numpy(logits)[:, None], image.features.image_size // 4)
         return MaskSet(
             masks=self.postprocess.masks(logits, same_object=True),
             iou=iou.cpu().numpy(),
-            stability=steady.cpu().numpy(),
+            stability=stability.cpu().numpy(),
             low_res=low_res[:, 0].cpu().numpy(),
         )

@@ -1,4 +1,4 @@
-"""`load`: a model by name, file or Hub id, on a device, in a number type, on any run time."""
+"""Load a model by name, file or Hub id, for a device, dtype and inference backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Required, TypedDict, Unpack, overload
+from typing import Any, Literal, Required, TypedDict, Unpack, overload
 
 import torch
 
@@ -34,12 +34,13 @@ WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
 
 class TorchBuild(TypedDict, total=False):
-    """How a torch model is built.
+    """Arguments of `load` for the backend torch.
 
     Keys:
-        compile: compile the heavy parts at their first call, for long runs; needs a compiler on this machine.
-        speed: "exact", or "fast" for savings that change masks a little: bfloat16 where the device has it, four spatial
-            memories in place of seven, 896 pixels in place of 1024. What else is asked for stays.
+        compile: compile the encoders, the memory attention and the decoder at their first call; worthwhile for long
+            runs. Needs a C++ compiler.
+        speed: "exact", or "fast" for settings that change masks a little: bfloat16 if the device supports it, four
+            spatial memories in place of seven, 896 pixels in place of 1024. Other arguments take precedence.
     """
 
     backend: Literal["torch"]
@@ -48,14 +49,14 @@ class TorchBuild(TypedDict, total=False):
 
 
 class GraphBuild(TypedDict, total=False):
-    """How a model on another run time is built.
+    """Arguments of `load` for the backends onnx and openvino.
 
     Keys:
-        backend: "onnx" (ONNX Runtime) or "openvino". The first time, graphs are written into the cache, which takes
-            seconds for small models and minutes for large ones.
-        providers: ONNX Runtime's execution providers ("cuda", "tensorrt", "coreml", "directml", or as ONNX Runtime
-            calls them, alone or with options), or OpenVINO's device ("CPU").
-        calibration: frames of a clip like those the model will see (an open video), for ``dtype="int8"``.
+        backend: "onnx" (ONNX Runtime) or "openvino". The first load exports graphs to the cache, which takes seconds
+            for small models and minutes for large ones.
+        providers: execution providers of ONNX Runtime ("cuda", "tensorrt", "coreml", "directml", or their full names,
+            alone or with options), or the device of OpenVINO ("CPU").
+        calibration: frames of a representative clip (an open video), for ``dtype="int8"``.
     """
 
     backend: Required[Literal["onnx", "openvino"]]
@@ -96,23 +97,24 @@ def load(
     image_size: int | None = None,
     **build: Any,
 ) -> Model:
-    """A model ready to segment: in eval mode, without gradients.
+    """Load a model for inference: in eval mode, without gradients.
 
     Args:
-        name: a model by name ("nano" comes with the package; "sam2.1-tiny" and the like are downloaded once), a weight
+        name: a model name ("nano" comes with the package; others, such as "sam2.1-tiny", are downloaded once), a weight
             file, a repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large"), or, with ``backend``, a folder
-            that `masklet convert` wrote.
-        weights: the file that holds the weights of the named model.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best one here.
-        dtype: number type of weights and activations: "float32", "bfloat16" or "float16"; on OpenVINO "float32",
-            "bfloat16" or "int8".
-        image_size: side of the model's square input in pixels, a multiple of 32; smaller is faster and coarser.
-        build: ``compile=True``, ``speed="fast"`` (`TorchBuild`), or ``backend="onnx"`` and the like (`GraphBuild`).
+            written by `masklet convert`.
+        weights: a file with the weights of the named model.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the first available of cuda, mps and cpu.
+        dtype: type of weights and activations: "float32", "bfloat16" or "float16"; with OpenVINO "float32", "bfloat16"
+            or "int8".
+        image_size: side of the model's square input in pixels, a multiple of 32; smaller is faster and less precise.
+        build: arguments of the backend: ``compile`` and ``speed`` (`TorchBuild`), or ``backend``, ``providers`` and
+            ``calibration`` (`GraphBuild`).
 
     Raises:
         UnknownModelError: no model of that name.
-        WeightsError: weights that cannot be had, are unreadable, or do not fit; an impossible ``image_size``.
-        DeviceError: a backend, device, number type or compiler that this machine does not have.
+        WeightsError: weights that are unavailable, unreadable or of another model; an invalid ``image_size``.
+        DeviceError: a backend, device, dtype or compiler that is not available.
         MissingExtraError: the packages of a backend are not installed.
     """
     if unknown := sorted(set(build) - {*TorchBuild.__annotations__, *GraphBuild.__annotations__}):
@@ -120,43 +122,50 @@ def load(
     if image_size is not None:
         check_image_size(image_size)
     if build.get("backend", "torch") == "torch":
-        where = _Place(pick_device(device), dtype, image_size, build.get("speed", "exact"))
-        return _on_torch(name, weights, where, compiled=build.get("compile", False))
+        return _load_torch(
+            name,
+            weights,
+            pick_device(device),
+            dtype,
+            image_size,
+            speed=build.get("speed", "exact"),
+            compiled=build.get("compile", False),
+        )
     if build.pop("compile", False):
-        raise DeviceError("compile=True is for the backend torch; others compile their graphs themselves")
+        raise DeviceError("compile=True is only for the backend torch; other backends compile their graphs themselves")
     if build.pop("speed", "exact") != "exact":
-        raise DeviceError('speed="fast" is for the backend torch; others take dtype= and image_size=')
-    wanted = RuntimeOptions(dtype=dtype, device=device, image_size=image_size, **build)
-    check_runtime(wanted)
+        raise DeviceError('speed="fast" is only for the backend torch; for others pass dtype and image_size')
+    options = RuntimeOptions(dtype=dtype, device=device, image_size=image_size, **build)
+    check_runtime(options)
     if weights is None and is_bundle(Path(name)):
-        return open_folder(Path(name), wanted)
+        return open_folder(Path(name), options)
     path = find_weights(name) if weights is None else Path(weights)
     if weights is not None:
         checkpoint = read_checkpoint(path)
-        _agreed(str(name), checkpoint.source, checkpoint.config)
-    return open_weights(path, wanted)
+        _check_config(str(name), checkpoint.source, checkpoint.config)
+    return open_weights(path, options)
 
 
-class _Place(NamedTuple):
-    """Where and how a torch model runs, as asked for."""
-
-    device: torch.device
-    dtype: str
-    image_size: int | None
-    speed: str
-
-
-def _on_torch(name: str | Path, weights: str | Path | None, place: _Place, *, compiled: bool) -> Sam2:
-    device = place.device
-    if place.dtype not in DTYPES:
-        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {place.dtype!r}")
+def _load_torch(
+    name: str | Path,
+    weights: str | Path | None,
+    device: torch.device,
+    dtype: str,
+    image_size: int | None,
+    *,
+    speed: str,
+    compiled: bool,
+) -> Sam2:
+    if dtype not in DTYPES:
+        raise DeviceError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if compiled:
-        _require_compiler(device)
+        _check_compiler(device)
     if weights is None and is_bundle(Path(name)):
-        raise WeightsError(f'{name} is a folder of graphs: load it with backend="onnx" or "openvino"')
+        raise WeightsError(f'{name} is a folder of graphs: load it with backend="onnx" or backend="openvino"')
     checkpoint = read_checkpoint(find_weights(name) if weights is None else Path(weights))
-    config = checkpoint.config if weights is None else _agreed(str(name), checkpoint.source, checkpoint.config)
-    config, dtype = for_speed(place.speed, config, place.dtype, device, place.image_size)
+    if weights is not None:
+        _check_config(str(name), checkpoint.source, checkpoint.config)
+    config, dtype = for_speed(speed, checkpoint.config, dtype, device, image_size)
     try:
         model = build_model(config, checkpoint, device=device, dtype=DTYPES[dtype])
     except torch.OutOfMemoryError:
@@ -166,11 +175,11 @@ def _on_torch(name: str | Path, weights: str | Path | None, place: _Place, *, co
 
 
 def find_weights(name: str | Path) -> Path:
-    """The local file behind a name, a path or a Hub id; downloads it where that is needed.
+    """Return the weight file of a model name, a path or a Hub id, downloading it if necessary.
 
     Raises:
-        UnknownModelError: none of these.
-        WeightsError: weights that cannot be had.
+        UnknownModelError: no such model or Hub repository.
+        WeightsError: the download failed.
     """
     name = str(name)
     if name in PRESETS:
@@ -180,34 +189,35 @@ def find_weights(name: str | Path) -> Path:
         return Path(name)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return download(name)
-    raise _unknown(name)
+    raise _unknown_model(name)
 
 
 def pick_device(device: str) -> torch.device:
-    """The device of that name; "auto" is CUDA, else an Apple GPU, else the processor.
+    """Return the device of that name; "auto" is the first available of cuda, mps and cpu.
 
     Raises:
-        DeviceError: it is not here.
+        DeviceError: no such device, or it is not available.
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
-        return torch.device(next(kind for kind, available in here.items() if available))
+        return torch.device(next(kind for kind, present in available.items() if present))
     matched = re.fullmatch(r"(cpu|mps|cuda(?::(\d{1,3}))?)", device)
     if not matched:
         raise DeviceError(f"device must be auto, cpu, cuda, cuda:N or mps, got {device!r}")
-    if not here[device.partition(":")[0]] or (matched[2] and int(matched[2]) >= torch.cuda.device_count()):
-        raise DeviceError(f"device {device} is not available here (there is {', '.join(k for k in here if here[k])})")
+    if not available[device.partition(":")[0]] or (matched[2] and int(matched[2]) >= torch.cuda.device_count()):
+        present = ", ".join(kind for kind, is_present in available.items() if is_present)
+        raise DeviceError(f"device {device} is not available (available: {present})")
     return torch.device(device)
 
 
 def compile_model(model: Sam2) -> Sam2:
-    """Compile the heavy parts of a model in place; names of its weights do not change."""
+    """Compile the encoders, the memory attention and the decoder in place; names of weights do not change."""
     for part in (model.image_encoder, model.memory_attention, model.memory_encoder, model.sam_mask_decoder):
         part.compile()
     return model
 
 
-def _require_compiler(device: torch.device) -> None:
+def _check_compiler(device: torch.device) -> None:
     names = [os.environ["CXX"]] if "CXX" in os.environ else ["c++", "g++", "clang++", "cl"]
     if not any(map(shutil.which, names)):
         raise DeviceError(f"compile=True needs a C++ compiler, found none ({', '.join(names)})")
@@ -215,18 +225,17 @@ def _require_compiler(device: torch.device) -> None:
         raise DeviceError("compile=True on cuda needs the package triton, which is not installed")
 
 
-def _agreed(name: str, source: str, config: ModelConfig) -> ModelConfig:
-    """The file's configuration, where it is the named model's apart from name and input size."""
+def _check_config(name: str, source: str, config: ModelConfig) -> None:
+    """Check that a file's configuration is that of the named model, apart from its name and input size."""
     if name not in PRESETS:
-        raise _unknown(name)
+        raise _unknown_model(name)
     preset = PRESETS[name]
     if replace(config, name=preset.name, image_size=preset.image_size) != preset:
         raise WeightsError(
             f"{source} holds {config.full_name}, not {name}: name that model, or load the file by its path"
         )
-    return config
 
 
-def _unknown(name: str) -> UnknownModelError:
+def _unknown_model(name: str) -> UnknownModelError:
     near = get_close_matches(name, PRESETS, cutoff=0.5) or list(PRESETS)
     return UnknownModelError(f"no model {name[:80]!r}; expected a file, a Hub id, or a name such as {', '.join(near)}")

@@ -1,4 +1,4 @@
-"""A second look: the model sees every object again on a crop around it, where its outline comes out finer."""
+"""Refine masks on crops: run the model again on an enlarged crop around each object for a finer outline."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from masklet.tracking.step import decode_prompts
 from masklet.types import FrameMasks, Prompts, RgbImage, Size
 
 MASK_LOGIT = 1.0
-"""A mask of which no logits are known counts as logits of +- this: little, so that the second look can move edges."""
+"""Absolute logit of a mask given without logits: low, so that refinement can move its edges."""
 
-FLAT = 1e-3
-"""Variance of gray (0 to 1) below which the picture counts as flat: noise moves no outline."""
+FILTER_EPSILON = 1e-3
+"""Regularization of the guided filter: edges in regions with a lower variance of gray (0 to 1) are ignored as noise."""
 
 RAMP = 1 / 16
-"""Share of a crop's side over which it fades in from its border."""
+"""Share of a crop's side over which its weight rises from 0 at the border to 1."""
 
 Start = Literal["memory", "mask", "both"]
 Logits = Float32[np.ndarray, "n h w"]
@@ -44,24 +44,23 @@ Logits = Float32[np.ndarray, "n h w"]
 
 @dataclass(frozen=True, kw_only=True)
 class Refinement:
-    """How a second look is taken. Crops are square, so nothing is stretched; beyond the border the picture is mirrored.
+    """Settings of refinement on crops. Crops are square and not stretched; the image is mirrored beyond its border.
 
     Attributes:
         margin: side of a crop as a multiple of the longer side of the object's box.
-        start: what the model is told. "memory": the mask as a remembered one, from which the object is followed onto
-            the crop; "mask": the mask's logits and box as prompts; "both": the mean of the two answers. Where the
-            mask answers clicks or a box, these and the mask's logits are what it is told.
-        weight: how much the second look counts, 0 to 1; the rest is the first one's. Their mean errs less than either.
-            0 takes no second look, and only ``detail`` is left, which costs next to nothing.
-        min_zoom: only objects are seen again whose crop enlarges the picture by at least this factor (the square root
-            of the picture's area over the crop's side). Below 1 nothing is enlarged, but a second opinion still helps.
-        agreement: where the IoU of the new mask with the old one is below this, the old one stays, unless clicks or a
-            box say which object is meant.
-        tiles: an object whose crop is larger than the model's input is seen in up to ``tiles`` x ``tiles`` crops that
-            overlap, which takes as many times as long.
-        detail: how far outlines then follow the edges of the picture (guided filter), in cells of the model's mask, of
-            which a crop has a quarter of the model's input in a row; 0 for not at all.
-        batch: crops seen at once.
+        start: how the mask is given to the model. "memory": as the memory of a prompted frame; "mask": its logits and
+            box as prompts; "both": the mean of both predictions. A mask that answers clicks or a box is always given
+            as its logits together with these prompts.
+        weight: share of the prediction on the crop in the result, 0 to 1; the rest is the original mask. At 0 the
+            model does not run and only ``detail`` applies.
+        min_zoom: skip objects whose crop enlarges the image by less than this factor (square root of the image's area
+            over the side of the crop). Values below 1 include crops that are not enlarged; averaging helps these too.
+        agreement: discard a refined mask whose IoU with the original mask is lower, unless the mask answers clicks or
+            a box.
+        tiles: split a crop that is larger than the model's input into up to ``tiles`` x ``tiles`` overlapping crops.
+        detail: radius of the guided filter that aligns outlines with image edges, in cells of the model's mask (a crop
+            has a quarter of the model's input size in a row); 0 disables it.
+        batch: maximum number of crops in one batch.
     """
 
     margin: float = 1.3
@@ -87,79 +86,82 @@ class Refinement:
                 raise ValueError(f"{name} must be 0 to 1, got {getattr(self, name)}")
 
 
-def refine(model: Model, picture: RgbImage, masks: FrameMasks, refinement: Refinement | None = None) -> FrameMasks:
-    """Finer masks of the same objects on the same frame; scores stay. It keeps nothing and touches no memory.
+def refine(model: Model, image: RgbImage, masks: FrameMasks, refinement: Refinement | None = None) -> FrameMasks:
+    """Refine the masks of one frame on crops around the objects; scores stay as they are.
 
     Args:
-        model: from `masklet.load`; it need not be the one that made the masks.
-        picture: the frame, (h, w, 3) uint8 RGB.
-        masks: of that frame, from anywhere; their logits are used where they are known.
-        refinement: how.
+        model: from `masklet.load`; not necessarily the model that made the masks.
+        image: the frame, (h, w, 3) uint8 RGB.
+        masks: masks of that frame from any source; their logits are used if there are any.
 
     Raises:
-        MediaError: not a picture, or of another size than the masks.
+        MediaError: not an image, or an image of another size than the masks.
     """
-    if check_image(picture).shape[:2] != masks.masks.shape[1:]:
-        (height, width), (rows, columns) = picture.shape[:2], masks.masks.shape[1:]
-        raise MediaError(f"expected a picture of the masks' size, {columns}x{rows} pixels, got {width}x{height}")
-    known = masks.logits
-    logits = np.where(masks.masks, np.float32(MASK_LOGIT), np.float32(-MASK_LOGIT)) if known is None else known
-    finer = refine_logits(model, picture, logits, refinement or Refinement())
-    return replace(masks, masks=finer > 0, logits=None if known is None else finer)
+    if check_image(image).shape[:2] != masks.masks.shape[1:]:
+        (height, width), (rows, columns) = image.shape[:2], masks.masks.shape[1:]
+        raise MediaError(f"expected an image of the masks' size, {columns}x{rows} pixels, got {width}x{height}")
+    logits = masks.logits
+    if logits is None:
+        logits = np.where(masks.masks, np.float32(MASK_LOGIT), np.float32(-MASK_LOGIT))
+    refined = refine_logits(model, image, logits, refinement or Refinement())
+    return replace(masks, masks=refined > 0, logits=None if masks.logits is None else refined)
 
 
 @torch.inference_mode()
 def refine_logits(
-    model: Model, picture: RgbImage, logits: Logits, refinement: Refinement, said: Sequence[Prompts | None] = ()
+    model: Model, image: RgbImage, logits: Logits, refinement: Refinement, prompts: Sequence[Prompts | None] = ()
 ) -> Logits:
-    """Mask logits at the size of the picture to finer ones; those without any pixel above 0 stay as they are.
+    """Refine mask logits at the size of the image on crops around the objects; empty masks stay as they are.
 
-    ``said`` holds the clicks and the box that each mask answers, None where it answers none; empty is None for all.
+    Args:
+        prompts: for each mask the clicks and box that it answers, or None; by default None for all. The refined mask
+            agrees with these clicks.
     """
     side = model.config.image_size
-    prompts: Sequence[Prompts | None] = said or [None] * len(logits)
+    prompts = prompts or [None] * len(logits)
     crops = [
         crop
-        for row, (one, told) in enumerate(zip(logits, prompts, strict=True))
-        for crop in _crops(row, one > 0, refinement, side, told)
+        for row, (mask_logits, prompt) in enumerate(zip(logits, prompts, strict=True))
+        for crop in _crops(row, mask_logits > 0, refinement, side, prompt)
     ]
-    alike = [crop for crop in crops if crop.told], [crop for crop in crops if not crop.told]
-    crops = [*alike[0], *alike[1]]
-    batches = [same[i : i + refinement.batch] for same in alike for i in range(0, len(same), refinement.batch)]
-    seen = [answer for batch in batches for answer in _answers(model, picture, logits, batch, refinement.start)]
-    finer = logits.copy()
+    groups = [crop for crop in crops if crop.prompts], [crop for crop in crops if not crop.prompts]
+    batches = [group[i : i + refinement.batch] for group in groups for i in range(0, len(group), refinement.batch)]
+    predictions = [
+        (crop, prediction)
+        for batch in batches
+        for crop, prediction in zip(batch, _predict(model, image, logits, batch, refinement.start), strict=True)
+    ]
+    refined = logits.copy()
     for row in np.flatnonzero((logits > 0).any(axis=(1, 2))).tolist():
-        mine = [pair for pair in zip(crops, seen, strict=True) if pair[0].row == row]
-        merged = _merged(logits[row], refinement.weight, mine)
+        of_object = [(crop, prediction) for crop, prediction in predictions if crop.row == row]
+        merged = _merge(logits[row], refinement.weight, of_object)
         if prompts[row] is not None or mask_iou(merged[None] > 0, logits[[row]] > 0)[0, 0] >= refinement.agreement:
-            finer[row] = merged
+            refined[row] = merged
         if refinement.detail:
-            cells = (mine[0][0].side if mine else math.sqrt(logits[row].size)) / (side // 4)
-            finer[row] = _following(finer[row], picture, max(1, round(refinement.detail * cells)))
-        if (told := prompts[row]) is not None:
-            enforce_clicks(finer[row], told)
-    return finer
+            cell = (of_object[0][0].side if of_object else math.sqrt(logits[row].size)) / (side // 4)
+            refined[row] = _align_to_edges(refined[row], image, max(1, round(refinement.detail * cell)))
+        if (prompt := prompts[row]) is not None:
+            enforce_clicks(refined[row], prompt)
+    return refined
 
 
 class _Crop(NamedTuple):
-    """A square part of the picture around one object, or around a part of it; it may reach beyond the border.
+    """A square crop around an object or a part of it; it may extend beyond the image.
 
     Attributes:
-        row: of the object.
-        top: first row of pixels.
-        left: first column of pixels.
-        side: in pixels.
-        told: what was said about the object, in pixels of the crop, as far as it lies in it; None for nothing.
+        row: index of the object's mask.
+        top, left, side: in pixels of the image.
+        prompts: the object's clicks and box in pixels of the crop, as far as they lie in it; None if none do.
     """
 
     row: int
     top: int
     left: int
     side: int
-    told: Prompts | None = None
+    prompts: Prompts | None = None
 
-    def hearing(self, prompts: Prompts | None) -> _Crop:
-        """The same crop with those of the prompts that lie in it."""
+    def with_prompts(self, prompts: Prompts | None) -> _Crop:
+        """Return the crop with the clicks and the part of the box that lie in it."""
         if prompts is None:
             return self
         corner = np.array([self.left, self.top], np.float32)
@@ -170,17 +172,17 @@ class _Crop(NamedTuple):
             box = box if (box[2:] > box[:2]).all() else None
         if box is None and not inside.any():
             return self
-        return self._replace(told=Prompts(points[inside], prompts.labels[inside], box))
+        return self._replace(prompts=Prompts(points[inside], prompts.labels[inside], box))
 
-    def of(self, pixels: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "s s *c"]:
-        """These pixels, mirrored beyond the border."""
+    def cut(self, pixels: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "s s *c"]:
+        """Cut the crop out of an array of the image's size, mirrored beyond the border."""
         rows = _mirrored(self.top + np.arange(self.side), pixels.shape[0])
         columns = _mirrored(self.left + np.arange(self.side), pixels.shape[1])
         part: Shaped[np.ndarray, "s s *c"] = pixels[np.ix_(rows, columns)]
         return part
 
     def inside(self, size: Size) -> tuple[Window, Window]:
-        """Where the crop lies in a picture of ``size`` (height, width), and the same pixels in the crop."""
+        """Return the part of the crop inside an image of ``size``, in coordinates of the image and of the crop."""
         height, width = size
         rows = slice(max(self.top, 0), min(self.top + self.side, height))
         columns = slice(max(self.left, 0), min(self.left + self.side, width))
@@ -190,9 +192,9 @@ class _Crop(NamedTuple):
         )
 
     def ramp(self) -> Float32[np.ndarray, "s s"]:
-        """How much the crop counts at each of its pixels: 1, and less towards its border."""
-        place = np.arange(self.side) + 0.5
-        line = np.clip(np.minimum(place, self.side - place) / (RAMP * self.side), 0, 1).astype(np.float32)
+        """Return the weight of each pixel when crops are merged: 1, falling to 0 towards the border of the crop."""
+        center = np.arange(self.side) + 0.5
+        line = np.clip(np.minimum(center, self.side - center) / (RAMP * self.side), 0, 1).astype(np.float32)
         return np.asarray(np.minimum.outer(line, line))
 
 
@@ -202,16 +204,16 @@ def _mirrored(index: Int64[np.ndarray, " n"], length: int) -> Int64[np.ndarray, 
 
 
 def _crops(
-    row: int, mask: Bool[np.ndarray, "h w"], refinement: Refinement, image_size: int, told: Prompts | None = None
+    row: int, mask: Bool[np.ndarray, "h w"], refinement: Refinement, image_size: int, prompts: Prompts | None = None
 ) -> Iterator[_Crop]:
-    """Where an object is looked at again: in one crop, or in overlapping tiles of it where it is large.
+    """Yield the crop of an object, or overlapping tiles of it if the object is large.
 
-    Nowhere if it is absent, would hardly be enlarged, or the second look would not count. A tile that the mask fills or
-    does not reach has no edge to be refined and is left out.
+    Yields nothing for an empty mask, for a crop that would be enlarged by less than ``min_zoom``, and for a ``weight``
+    of 0. Tiles without any edge of the mask are skipped.
     """
     if not (mask.any() and refinement.weight):
         return
-    left, top, right, bottom = _extent(mask, told)
+    left, top, right, bottom = _extent(mask, prompts)
     side = max(math.ceil(refinement.margin * max(right - left, bottom - top)), image_size // 8)
     count = max(min(refinement.tiles, round(side / image_size)), 1)
     tile = math.ceil(side / (count - 2 * RAMP * (count - 1)))
@@ -221,48 +223,48 @@ def _crops(
     steps = [0] if count == 1 else [round(i * (side - tile) / (count - 1)) for i in range(count)]
     for down, across in itertools.product(steps, steps):
         crop = _Crop(row, top + down, left + across, tile)
-        if 0 < np.count_nonzero(crop.of(mask)) < tile * tile:
-            yield crop.hearing(told)
+        if 0 < np.count_nonzero(crop.cut(mask)) < tile * tile:
+            yield crop.with_prompts(prompts)
 
 
-def _extent(mask: Bool[np.ndarray, "h w"], told: Prompts | None) -> tuple[int, int, int, int]:
-    """The box (x0, y0, x1, y1) around a mask and the clicks and box it answers."""
+def _extent(mask: Bool[np.ndarray, "h w"], prompts: Prompts | None) -> tuple[int, int, int, int]:
+    """Return the box (x0, y0, x1, y1) around a mask, its clicks and its box prompt."""
     rows, columns = bounding_window(mask)
     corners = np.array([[columns.start, rows.start], [columns.stop, rows.stop]], np.float32)
-    if told is not None:
-        box = [] if told.box is None else [told.box.reshape(2, 2)]
-        corners = np.concatenate([corners, told.points, *box])
+    if prompts is not None:
+        box = [] if prompts.box is None else [prompts.box.reshape(2, 2)]
+        corners = np.concatenate([corners, prompts.points, *box])
     x0, y0 = np.floor(corners.min(axis=0)).astype(int).tolist()
     x1, y1 = np.ceil(corners.max(axis=0)).astype(int).tolist()
     return x0, y0, x1, y1
 
 
-def _answers(
-    model: Model, picture: RgbImage, logits: Logits, crops: list[_Crop], start: Start
+def _predict(
+    model: Model, image: RgbImage, logits: Logits, crops: list[_Crop], start: Start
 ) -> list[Float32[np.ndarray, "s s"]]:
-    """What the model sees in crops that all hear prompts, or all do not: logits at the size of the crop."""
+    """Predict mask logits at the size of each crop; either all crops of the batch have prompts, or none."""
     size = model.config.image_size
-    pixels = torch.from_numpy(np.stack([_square(crop.of(picture), size) for crop in crops]))
+    pixels = torch.from_numpy(np.stack([_square(crop.cut(image), size) for crop in crops]))
     features = model.encode_image(pixels.to(model.device).permute(0, 3, 1, 2).float() / 255)
-    parts = [torch.from_numpy(crop.of(logits[crop.row]))[None, None] for crop in crops]
-    known = torch.cat([resize_to_square(part, size // 4) for part in parts]).to(model.device)
-    start = "mask" if crops[0].told else start
-    found: list[Float[Tensor, "k 1 s s"]] = []
+    parts = [torch.from_numpy(crop.cut(logits[crop.row]))[None, None] for crop in crops]
+    masks = torch.cat([resize_to_square(part, size // 4) for part in parts]).to(model.device)
+    start = "mask" if crops[0].prompts else start
+    predictions: list[Float[Tensor, "k 1 s s"]] = []
     if start != "mask":
-        nothing = [PromptTensors.none(1, model.device)] * len(crops)
-        found.append(_decoded(model, _remembering(model, features, known), nothing))
+        no_prompts = [PromptTensors.none(1, model.device)] * len(crops)
+        predictions.append(_decode(model, _condition_on_mask(model, features, masks), no_prompts))
     if start != "memory":
-        prompts = [_prompt(crop, one[None], size) for crop, one in zip(crops, known, strict=True)]
-        found.append(_decoded(model, model.condition(features, None), prompts))
-    mean = torch.stack(found).mean(dim=0)
-    return [_enlarged(row[None], crop.side) for row, crop in zip(mean, crops, strict=True)]
+        prompts = [_prompt(crop, mask[None], size) for crop, mask in zip(crops, masks, strict=True)]
+        predictions.append(_decode(model, model.condition(features, None), prompts))
+    mean = torch.stack(predictions).mean(dim=0)
+    return [_resize(row[None], crop.side) for row, crop in zip(mean, crops, strict=True)]
 
 
-def _remembering(model: Model, features: ImageFeatures, known: Float[Tensor, "k 1 s s"]) -> ImageFeatures:
-    """Each crop as if the frame before it had shown the same, with the known mask prompted there."""
-    count, config = len(known), model.config
-    nowhere = known.new_zeros(count, config.embed_dim)
-    chosen = ChosenMask(known, known.new_ones(count), nowhere, known.new_ones(count))
+def _condition_on_mask(model: Model, features: ImageFeatures, masks: Float[Tensor, "k 1 s s"]) -> ImageFeatures:
+    """Condition each crop on a memory of itself with its mask prompted, as if it were the previous frame."""
+    count, config = len(masks), model.config
+    pointers = masks.new_zeros(count, config.embed_dim)
+    chosen = ChosenMask(masks, masks.new_ones(count), pointers, masks.new_ones(count))
     maps = model.encode_memory(features, chosen, prompted=True)
     slots = torch.full((count, 1), config.memory_frames - 1, device=model.device)
     return model.condition(
@@ -271,17 +273,17 @@ def _remembering(model: Model, features: ImageFeatures, known: Float[Tensor, "k 
     )
 
 
-def _prompt(crop: _Crop, known: Float[Tensor, "1 1 s s"], size: int) -> PromptTensors:
-    """The known logits with what was said about the object, or with the box around them."""
-    if crop.told is not None:
-        return prompt_tensors(crop.told, (crop.side, crop.side), size, device=known.device, previous=known)
-    box = boxes_of_masks(known[0].cpu().numpy() > 0).reshape(1, 2, 2) * 4
-    labels = torch.tensor([[2, 3]], device=known.device)
-    return PromptTensors(torch.from_numpy(box).to(known.device), labels, known)
+def _prompt(crop: _Crop, mask: Float[Tensor, "1 1 s s"], size: int) -> PromptTensors:
+    """Return the mask logits with the prompts of the crop, or with the mask's box if there are none."""
+    if crop.prompts is not None:
+        return prompt_tensors(crop.prompts, (crop.side, crop.side), size, device=mask.device, previous=mask)
+    box = boxes_of_masks(mask[0].cpu().numpy() > 0).reshape(1, 2, 2) * 4
+    labels = torch.tensor([[2, 3]], device=mask.device)
+    return PromptTensors(torch.from_numpy(box).to(mask.device), labels, mask)
 
 
-def _decoded(model: Model, looked: ImageFeatures, prompts: list[PromptTensors]) -> Float[Tensor, "k 1 s s"]:
-    prediction, ranked = decode_prompts(model, looked, prompts)
+def _decode(model: Model, conditioned: ImageFeatures, prompts: list[PromptTensors]) -> Float[Tensor, "k 1 s s"]:
+    prediction, ranked = decode_prompts(model, conditioned, prompts)
     return select_masks(prediction, ranked, model.config.min_stability).logits
 
 
@@ -289,36 +291,36 @@ def _square(crop: RgbImage, size: int) -> UInt8[np.ndarray, "s s 3"]:
     return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _enlarged(logits: Float[Tensor, "1 1 s s"], side: int) -> Float32[np.ndarray, "s2 s2"]:
-    """Bicubic: outlines come out smoother than bilinear."""
-    enlarged = F.interpolate(logits.float(), (side, side), mode="bicubic", align_corners=False, antialias=True)
-    return np.asarray(enlarged[0, 0].cpu().numpy())
+def _resize(logits: Float[Tensor, "1 1 s s"], side: int) -> Float32[np.ndarray, "s2 s2"]:
+    """Resize logits bicubically, which gives smoother outlines than bilinear."""
+    resized = F.interpolate(logits.float(), (side, side), mode="bicubic", align_corners=False, antialias=True)
+    return np.asarray(resized[0, 0].cpu().numpy())
 
 
-def _merged(
-    known: Float32[np.ndarray, "h w"], weight: float, seen: list[tuple[_Crop, Float32[np.ndarray, "s s"]]]
+def _merge(
+    logits: Float32[np.ndarray, "h w"], weight: float, predictions: list[tuple[_Crop, Float32[np.ndarray, "s s"]]]
 ) -> Float32[np.ndarray, "h w"]:
-    """What is known, and where there are answers their mean with it; an answer fades in from the border of its crop."""
-    sums, weights = np.zeros_like(known), np.zeros_like(known)
-    for crop, answer in seen:
-        inside, part = crop.inside(known.shape)
+    """Blend the predictions on crops into the original logits, with less weight towards the borders of the crops."""
+    sums, weights = np.zeros_like(logits), np.zeros_like(logits)
+    for crop, prediction in predictions:
+        inside, part = crop.inside(logits.shape)
         ramp = crop.ramp()
-        sums[inside] += (ramp * answer)[part]
+        sums[inside] += (ramp * prediction)[part]
         weights[inside] += ramp[part]
     share = np.float32(weight) * np.minimum(weights, 1)
     mean = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
-    return np.asarray(share * mean + (1 - share) * known)
+    return np.asarray(share * mean + (1 - share) * logits)
 
 
-def _following(logits: Float32[np.ndarray, "h w"], picture: RgbImage, radius: int) -> Float32[np.ndarray, "h w"]:
-    """The same mask with its outline drawn to the edges of the picture near by."""
+def _align_to_edges(logits: Float32[np.ndarray, "h w"], image: RgbImage, radius: int) -> Float32[np.ndarray, "h w"]:
+    """Align the outline of a mask with nearby image edges by a guided filter over its probability."""
     if not (logits > 0).any():
         return logits
     window = bounding_window(logits > 0, margin=4 * radius)
     probability = (1 / (1 + np.exp(-np.clip(logits[window], -MAX_LOGIT, MAX_LOGIT)))).astype(np.float32)
-    drawn = guided(probability, picture[window].mean(axis=2, dtype=np.float32) / 255, radius, epsilon=FLAT)
+    filtered = guided(probability, image[window].mean(axis=2, dtype=np.float32) / 255, radius, epsilon=FILTER_EPSILON)
     low = 1 / (1 + math.exp(MAX_LOGIT))
-    likely = np.clip(drawn, low, 1 - low)
-    followed = logits.copy()
-    followed[window] = np.log(likely / (1 - likely))
-    return followed
+    filtered = np.clip(filtered, low, 1 - low)
+    aligned = logits.copy()
+    aligned[window] = np.log(filtered / (1 - filtered))
+    return aligned

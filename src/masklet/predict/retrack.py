@@ -1,4 +1,4 @@
-"""After a correction, track again only as far as it changes anything."""
+"""Track again after a correction, only as far as results change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from masklet.types import FrameMasks, ObjectId, Rle
 DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 
 MIN_AGREEMENT = 0.98
-"""IoU with the earlier mask from which on a new mask agrees with it."""
+"""A new mask agrees with the earlier mask of the same frame at this IoU and above."""
 
 
 def retrack(
@@ -25,29 +25,29 @@ def retrack(
     patience: int = 10,
     before: Mapping[ObjectId, Mapping[int, Rle]] | None = None,
 ) -> Iterator[FrameMasks]:
-    """Track objects away from a corrected frame, forward and then in reverse, until results are what they were.
+    """Track corrected objects from the corrected frame, forward and then in reverse, until results no longer change.
 
-    An object is done with a direction when its masks agreed with the earlier ones on ``patience`` consecutive frames,
-    or where its earlier results end. Finished frames are kept if the caller stops early.
+    In each direction an object stops when its masks agree with the earlier ones on ``patience`` consecutive frames, or
+    where its earlier results end. Frames already yielded keep their results if the caller stops early.
 
     Args:
-        session: with the correction made and earlier results.
-        frame_index: the corrected frame.
-        objects: that were corrected; others are left alone.
-        within: the frames that may be tracked; None for all.
-        patience: consecutive frames that must agree.
-        before: the earlier masks, each read before its frame is yielded; None for the results of the session.
+        session: holds the correction and the earlier results.
+        objects: the corrected objects; others are not tracked.
+        within: the frames that may be tracked, by default all.
+        before: the earlier masks by object and frame, by default the results of the session.
 
     Raises:
         UnknownObjectError: an object that was never prompted.
-        PromptError: no objects, or a frame outside the range.
+        PromptError: ``objects`` is empty, or the frame is outside ``within``.
     """
     span = within if within is not None else range(session.num_frames)
-    if not objects or frame_index not in span:
-        raise PromptError(f"expected objects, and a frame from {span.start} to {span.stop - 1}, got {frame_index}")
-    missing = sorted(set(objects) - set(session.object_ids))
-    if missing:
-        raise UnknownObjectError(f"unknown object {missing[0]}")
+    if not objects:
+        raise PromptError("expected at least one object to track again, got none")
+    if frame_index not in span:
+        raise PromptError(f"expected a frame from {span.start} to {span.stop - 1}, got {frame_index}")
+    if missing := sorted(set(objects) - set(session.object_ids)):
+        known = ", ".join(map(str, session.object_ids)) or "none"
+        raise UnknownObjectError(f"object {missing[0]} was never prompted (objects: {known})")
     if before is None:
         before = {i: masklet.frames for i, masklet in session.masklets().items() if i in objects}
     return _retrack(session, frame_index, before, span, patience)
@@ -62,28 +62,28 @@ def _retrack(
 ) -> Iterator[FrameMasks]:
     for direction in DIRECTIONS:
         step = 1 if direction == "forward" else -1
-        known = {i: _run_of_frames(frames, frame_index, step, span) for i, frames in before.items()}
-        pending = {i for i, frames in known.items() if len(frames) > 1 and i in session.object_ids}
+        ranges = {i: _consecutive_frames(frames, frame_index, step, span) for i, frames in before.items()}
+        pending = {i for i, frames in ranges.items() if len(frames) > 1 and i in session.object_ids}
         if not pending:
             continue
-        start = min(min(known[i]) for i in pending)
-        end = max(max(known[i]) for i in pending) + 1
+        start = min(min(ranges[i]) for i in pending)
+        end = max(max(ranges[i]) for i in pending) + 1
         agreed = dict.fromkeys(pending, 0)
         for out in session.propagate(direction, start=start, end=end, objects=pending):
             if out.frame_index == frame_index:
                 continue
             for i in out.object_ids:
-                same = pair_iou(before[i][out.frame_index], Rle.from_mask(out[i])) >= MIN_AGREEMENT
-                agreed[i] = agreed[i] + 1 if same else 0
-                if agreed[i] >= patience or out.frame_index == known[i][-1]:
+                agrees = pair_iou(before[i][out.frame_index], Rle.from_mask(out[i])) >= MIN_AGREEMENT
+                agreed[i] = agreed[i] + 1 if agrees else 0
+                if agreed[i] >= patience or out.frame_index == ranges[i][-1]:
                     pending.discard(i)
             yield out
             if not pending:
                 break
 
 
-def _run_of_frames(frames: Collection[int], start: int, step: int, span: range) -> range:
-    """The consecutive frames from one of them onward."""
+def _consecutive_frames(frames: Collection[int], start: int, step: int, span: range) -> range:
+    """Return the frames from ``start`` on for as long as each next one is in ``frames`` and in ``span``."""
     stop = start + step
     while stop in frames and stop in span:
         stop += step

@@ -1,4 +1,4 @@
-"""Models on other run times: from a folder of graphs, or from weights by way of the cache."""
+"""Inference backends other than torch: open exported graphs, or export a weight file to graphs in the cache."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from masklet.types import Prompts, RgbImage
 
 BACKENDS: Final = ("torch", "onnx", "openvino")
 CALIBRATION_FRAMES, CALIBRATION_STEP = 24, 3
-"""So many frames of a clip are looked at for int8, one in so many."""
+"""Number of frames for int8 calibration, and the step between them in the clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeOptions:
-    """What computes a model, other than torch.
+    """Options of an inference backend other than torch.
 
     Attributes:
         backend: "onnx" or "openvino".
-        dtype: "float32"; OpenVINO also "bfloat16" and "int8".
-        device: where tensors are: "auto" or "cpu".
-        image_size: side of the square input in pixels; None for the model's own.
-        providers: ONNX Runtime's execution providers, or OpenVINO's device, in the order of preference.
-        calibration: frames of a clip like those the model will see, for int8.
+        dtype: "float32"; with OpenVINO also "bfloat16" and "int8".
+        device: device of the tensors: "auto" or "cpu".
+        image_size: side of the square input in pixels, by default the model's.
+        providers: execution providers of ONNX Runtime, or the device of OpenVINO, in order of preference.
+        calibration: frames of a representative clip, for int8.
     """
 
     backend: str
@@ -52,115 +52,117 @@ class RuntimeOptions:
 
     @property
     def precision(self) -> str:
-        """Number type of the graphs' weights."""
+        """Type of the weights in the graphs."""
         return "int8" if self.dtype == "int8" else "float32"
 
 
-def check_runtime(wanted: RuntimeOptions) -> None:
-    """Raise `DeviceError` unless backend, number type and device go together, `WeightsError` for a size of no model."""
-    if wanted.backend not in BACKENDS[1:]:
-        raise DeviceError(f"backend must be one of {', '.join(BACKENDS)}, got {wanted.backend[:32]!r}")
-    known = ["float32"] if wanted.backend == "onnx" else list(DTYPES)
-    if wanted.dtype not in known:
-        more = " (openvino has bfloat16 and int8)" if wanted.backend == "onnx" else ""
-        raise DeviceError(f"backend {wanted.backend} has dtype {', '.join(known)}{more}, got {wanted.dtype[:32]!r}")
-    if wanted.image_size is not None:
-        check_image_size(wanted.image_size)
-    if wanted.device not in ("auto", "cpu"):
+def check_runtime(options: RuntimeOptions) -> None:
+    """Raise `DeviceError` if backend, dtype and device do not fit, `WeightsError` for an invalid image size."""
+    if options.backend not in BACKENDS[1:]:
+        raise DeviceError(f"backend must be one of {', '.join(BACKENDS)}, got {options.backend[:32]!r}")
+    dtypes = ["float32"] if options.backend == "onnx" else list(DTYPES)
+    if options.dtype not in dtypes:
+        more = " (openvino also supports bfloat16 and int8)" if options.backend == "onnx" else ""
         raise DeviceError(
-            f"backend {wanted.backend} takes providers= in place of a device, got device={wanted.device[:32]!r}"
+            f"backend {options.backend} supports dtype {', '.join(dtypes)}{more}, got {options.dtype[:32]!r}"
+        )
+    if options.image_size is not None:
+        check_image_size(options.image_size)
+    if options.device not in ("auto", "cpu"):
+        raise DeviceError(
+            f"backend {options.backend} takes providers instead of a device, got device={options.device[:32]!r}"
         )
 
 
-def open_folder(folder: Path, wanted: RuntimeOptions) -> GraphModel:
-    """A model from a folder that `masklet convert` wrote.
+def open_folder(folder: Path, options: RuntimeOptions) -> GraphModel:
+    """Open a folder of graphs written by `masklet convert`.
 
     Raises:
-        WeightsError: no such folder, files that were changed, or graphs of another kind than wanted.
-        DeviceError: something this machine does not have.
-        MissingExtraError: the run time is not installed.
+        WeightsError: no such folder, modified files, or graphs of another backend, dtype or image size.
+        DeviceError: a device or provider that is not available.
+        MissingExtraError: the package of the backend is not installed.
     """
     bundle = read_bundle(folder)
-    if bundle.precision == "int8" and wanted.dtype == "float32":
-        wanted = replace(wanted, dtype="int8")  # what the folder is, where nothing else was asked for
-    for name, asked, there in (
-        ("backend", wanted.backend, bundle.format),
-        ("dtype", wanted.precision, bundle.precision),
-        ("image_size", wanted.image_size or bundle.config.image_size, bundle.config.image_size),
+    if bundle.precision == "int8" and options.dtype == "float32":
+        options = replace(options, dtype="int8")  # float32 is the default, so the folder decides
+    for name, expected, actual in (
+        ("backend", options.backend, bundle.format),
+        ("dtype", options.precision, bundle.precision),
+        ("image_size", options.image_size or bundle.config.image_size, bundle.config.image_size),
     ):
-        if asked != there:
-            raise WeightsError(f"{folder} has graphs of {name} {there}, not {asked}: convert the weights again")
-    return _opened(bundle, wanted)
+        if expected != actual:
+            raise WeightsError(f"{folder} has graphs of {name} {actual}, not {expected}: convert the weights again")
+    return _open(bundle, options)
 
 
-def open_weights(weights: Path, wanted: RuntimeOptions) -> GraphModel:
-    """A model from a weight file; its graphs are written into the cache when they are not there or damaged.
+def open_weights(weights: Path, options: RuntimeOptions) -> GraphModel:
+    """Open a weight file on a backend, exporting its graphs to the cache if they are missing or damaged.
 
     Raises:
         WeightsError: the weights cannot be read.
-        DeviceError: something this machine does not have, or int8 without a clip to calibrate it.
+        DeviceError: a device or provider that is not available, or int8 without frames for calibration.
         MissingExtraError: a package is not installed.
         OutputError: the cache cannot be written.
     """
-    check_runtime(wanted)
-    clip = _calibration(wanted.calibration) if wanted.precision == "int8" else []
-    plan = _plan(weights, wanted)
+    check_runtime(options)
+    clip = _calibration(options.calibration) if options.precision == "int8" else []
+    plan = _plan(weights, options)
     plan = replace(plan, folder=cached_path(plan, *(hashlib.sha256(frame.tobytes()).hexdigest() for frame in clip)))
-    return _opened(read_intact_bundle(plan.folder) or _written(weights, plan, clip, overwrite=True), wanted)
+    return _open(read_intact_bundle(plan.folder) or _export(weights, plan, clip, overwrite=True), options)
 
 
-def convert_to_graphs(weights: Path, folder: Path, wanted: RuntimeOptions, *, overwrite: bool = False) -> Bundle:
-    """Write a weight file as a folder of graphs, for `masklet.load` or for programs without masklet.
+def convert_to_graphs(weights: Path, folder: Path, options: RuntimeOptions, *, overwrite: bool = False) -> Bundle:
+    """Export a weight file to a folder of graphs, for `masklet.load` or for other programs.
 
     Raises:
-        As `open_weights`; OutputError also where the folder is there already.
+        As `open_weights`, and OutputError if the folder exists and ``overwrite`` is not set.
     """
-    check_runtime(wanted)
-    clip = _calibration(wanted.calibration) if wanted.precision == "int8" else []
-    return _written(weights, replace(_plan(weights, wanted), folder=folder), clip, overwrite=overwrite)
+    check_runtime(options)
+    clip = _calibration(options.calibration) if options.precision == "int8" else []
+    return _export(weights, replace(_plan(weights, options), folder=folder), clip, overwrite=overwrite)
 
 
-def _plan(weights: Path, wanted: RuntimeOptions) -> Bundle:
+def _plan(weights: Path, options: RuntimeOptions) -> Bundle:
     config = read_checkpoint(weights).config
-    config = replace(config, image_size=wanted.image_size or config.image_size)
-    return plan_bundle(Path(), wanted.backend, wanted.precision, config, file_hash(weights))
+    config = replace(config, image_size=options.image_size or config.image_size)
+    return plan_bundle(Path(), options.backend, options.precision, config, file_hash(weights))
 
 
-def _written(weights: Path, plan: Bundle, clip: list[RgbImage], *, overwrite: bool) -> Bundle:
+def _export(weights: Path, plan: Bundle, clip: list[RgbImage], *, overwrite: bool) -> Bundle:
     model = build_model(plan.config, read_checkpoint(weights)).requires_grad_(False)
-    return write_graphs(model, plan, examples=lambda exact: seen(exact, clip), overwrite=overwrite)
+    return write_graphs(model, plan, examples=lambda bundle: calibration_inputs(bundle, clip), overwrite=overwrite)
 
 
-def _opened(bundle: Bundle, wanted: RuntimeOptions) -> GraphModel:
+def _open(bundle: Bundle, options: RuntimeOptions) -> GraphModel:
     if bundle.format == "onnx":
-        return open_onnx(bundle, wanted.providers)
-    devices = [provider for provider in wanted.providers if isinstance(provider, str)]
-    return open_openvino(bundle, wanted.dtype, *(device.upper() for device in devices[:1]))
+        return open_onnx(bundle, options.providers)
+    devices = [provider for provider in options.providers if isinstance(provider, str)]
+    return open_openvino(bundle, options.dtype, *(device.upper() for device in devices[:1]))
 
 
 def _calibration(frames: Iterable[RgbImage] | None) -> list[RgbImage]:
     if frames is None:
-        raise DeviceError('dtype="int8" needs calibration=, frames of a clip like those the model will see')
+        raise DeviceError('dtype="int8" needs calibration: pass frames of a representative clip')
     clip = [np.asarray(frame) for frame in islice(frames, 0, CALIBRATION_FRAMES * CALIBRATION_STEP, CALIBRATION_STEP)]
     if not clip:
-        raise DeviceError("calibration= has no frames")
+        raise DeviceError("calibration has no frames")
     return clip
 
 
-def seen(exact: Bundle, clip: Sequence[RgbImage]) -> Examples:
-    """What each graph gets to see while four objects are tracked, one clicked in each quarter of the first frame."""
+def calibration_inputs(float_bundle: Bundle, clip: Sequence[RgbImage]) -> Examples:
+    """Record the inputs of each graph while four objects are tracked, one clicked in each quadrant of frame 0."""
     inputs: defaultdict[str, list[dict[str, np.ndarray]]] = defaultdict(list)
-    model = open_openvino(exact)
+    model = open_openvino(float_bundle)
     run = model.run
 
-    def noted(graph: str, given: dict[str, np.ndarray]) -> list[np.ndarray]:
-        inputs[graph].append(given)
-        return run(graph, given)
+    def record(graph: str, graph_inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        inputs[graph].append(graph_inputs)
+        return run(graph, graph_inputs)
 
-    tracker = StreamTracker(GraphModel(exact.config, noted, backend=model.backend))
+    tracker = StreamTracker(GraphModel(float_bundle.config, record, backend=model.backend))
     height, width = clip[0].shape[:2]
-    corners = [(x * width / 4, y * height / 4) for y in (1, 3) for x in (1, 3)]
-    prompts = {index + 1: Prompts.click(x, y) for index, (x, y) in enumerate(corners)}
+    centers = [(x * width / 4, y * height / 4) for y in (1, 3) for x in (1, 3)]
+    prompts = {index + 1: Prompts.click(x, y) for index, (x, y) in enumerate(centers)}
     for frame in clip:
         tracker.step(frame, prompts)
         prompts = {}

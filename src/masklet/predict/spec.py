@@ -1,4 +1,4 @@
-"""A model as plain values, which travel to worker processes and machines."""
+"""The arguments of `masklet.load` as a value that can be sent to worker processes and machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from masklet.predict.speed import Speed
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model that every worker loads for itself.
+    """Arguments to load a model with; every worker loads its own.
 
     Attributes:
         tta: whether to use flip test-time augmentation (`masklet.FlipAugmented`).
@@ -29,7 +29,7 @@ class ModelSpec:
     tta: bool = False
 
     def load(self) -> Model:
-        """The model; see `masklet.load`."""
+        """Load the model; errors as `masklet.load`."""
         model = load(
             self.name,
             weights=self.weights,

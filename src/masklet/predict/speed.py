@@ -1,4 +1,4 @@
-"""Chosen savings: what `load(..., speed="fast")` gives up for time, in one table (docs/adr/0016-fast.md)."""
+"""Settings of `load(..., speed="fast")`, which trade accuracy for speed (docs/adr/0016-fast.md)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,22 @@ Speed = Literal["exact", "fast"]
 SPEEDS: Final[tuple[Speed, ...]] = get_args(Speed)
 
 FAST_MAX_MAPS: Final = 4
-"""Spatial memories that are read: a prompted one and the last three, in place of the last six."""
+"""Number of spatial memories that a frame reads: a prompted one and the last three, in place of the last six."""
 
 FAST_IMAGE_SIZES: Final = {1024: 896}
-"""Input sizes by those the models were trained for. Windows of 8, 14 and 7 tokens cover 896 pixels without a rest."""
+"""Input size of "fast" by training size. 896 pixels divide into windows of 8, 14 and 7 tokens without padding."""
 
 
 def for_speed(
     speed: str, config: ModelConfig, dtype: str, device: torch.device, image_size: int | None = None
 ) -> tuple[ModelConfig, str]:
-    """Configuration and number type for a speed.
+    """Return the configuration and dtype to load a model with.
 
-    Args:
-        speed: "exact" changes nothing but the size that was asked for.
-        config: of the weights.
-        dtype: as asked for; "fast" makes bfloat16 of float32 where `has_bfloat16`.
-        device: what computes.
-        image_size: as asked for, or None.
+    "exact" changes only the input size, if one is given. "fast" also limits the memories, reduces the input size if
+    none is given, and replaces float32 by bfloat16 where `has_bfloat16`.
 
     Raises:
-        DeviceError: no such speed.
+        DeviceError: ``speed`` is neither "exact" nor "fast".
     """
     if speed not in SPEEDS:
         raise DeviceError(f"speed must be {' or '.join(SPEEDS)}, got {speed[:32]!r}")
@@ -47,8 +43,8 @@ def for_speed(
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 itself, which is when that is faster than float32."""
+    """Whether the device has bfloat16 instructions, which make bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
-    return device.type == "cpu" and any(bool(here) for name, here in told.items() if "bf16" in name)
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # missing in older torch versions
+    return device.type == "cpu" and any(bool(present) for name, present in capabilities.items() if "bf16" in name)

@@ -1,4 +1,4 @@
-"""Lasting memories: the conditions of DAM4SAM one by one, and which one goes."""
+"""Lasting memories: the conditions of DAM4SAM one by one, and which memory is dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AppearanceGate: what does not look like the prompted masks is not the object, from hand-made looks."""
+"""AppearanceGate: masks that differ from the prompted ones are rejected, with hand-made embeddings."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_object_that_turns_is_followed_and_what_slides_over_it_is_not() -> No
 
 
 LATELY = [np.sin(np.radians(3.0 * (30 - back))) for back in range(4, 15)]
-"""Of the turning object: the trusted looks of its last 15 frames but the 4 newest."""
+"""Of the turning object: the accepted embeddings of its last 15 frames without the 4 newest."""
 
 
 def test_without_a_gate_only_prompted_looks_count() -> None:

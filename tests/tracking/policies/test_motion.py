@@ -1,4 +1,4 @@
-"""Motion: the Kalman filter in real frame steps, and each rule of SAMURAI with the traps of its public code."""
+"""Motion: the Kalman filter in steps of frames, and each rule of SAMURAI, without the defects of its code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects that compete: who owns a place, who is hidden, and the same on streams and recorded videos."""
+"""Objects that must not overlap: which one gets a pixel, which are hidden, on streams and recorded videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ShotCuts: found where the picture changes at once, in both directions, and not where it changes all the time."""
+"""ShotCuts: found at sudden changes of the image, in both directions, and not in constant motion."""
 
 from __future__ import annotations
 

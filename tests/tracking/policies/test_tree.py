@@ -1,4 +1,4 @@
-"""The tree: which stories live on, from hand-made scores."""
+"""The tree policy: which hypotheses survive, for hand-made scores."""
 
 from __future__ import annotations
 
