@@ -96,7 +96,7 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
         (["--to", "csv", "--color", "red"], 5, "#RRGGBB"),
         (["--to", "csv", "--style", "glow"], 5, "fill"),
         (["--to", "csv", "--from", "davis"], 2, "davis"),
-        (["--to", "geojson"], 5, "no place on the map"),
+        (["--to", "geojson"], 5, "georeference"),
         (["-o", "square.json"], 5, "--overwrite"),
         (["-o", "no/such/o.csv"], 5, "there is no folder"),
     ],

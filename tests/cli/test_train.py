@@ -112,9 +112,9 @@ def test_check_draws_and_trains_nothing(run: Run, videos: Path, pictures: Path, 
     done = run(*words)
     assert done.code == 0, done.err
     assert "davis2017 val: 3 items, 19 frames" in done.out
-    assert "pictures all: 2 items" in done.out
+    assert "images all: 2 items" in done.out
     sheets = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert sheets == ["data-1-davis2017.png", "data-2-pictures.png", "samples.png"]
+    assert sheets == ["data-1-davis2017.png", "data-2-images.png", "samples.png"]
     counted = events(run(*words, "--json"))
     assert [event["event"] for event in counted] == ["data", "data", "checked", "checked", "done"]
     assert (counted[2]["masks"], counted[3]["masks"], counted[3]["problems"]) == (23, 3, {})
@@ -125,7 +125,7 @@ def test_check_draws_and_trains_nothing(run: Run, videos: Path, pictures: Path, 
     [
         (("test_tyni", "--data", "videos@val"), 2, "no recipe 'test_tyni'; did you mean test_tiny?"),
         (("test_tiny", "--data", "nothing"), 3, "expected the folder of a data set, found nothing: nothing"),
-        (("test_tiny", "--data", "empty"), 2, "looked for SA-V train"),
+        (("test_tiny", "--data", "empty"), 2, "SA-V train"),
         (("test_tiny", "--data", "davis=videos"), 2, "did you mean 'davis2017'?"),
         (("test_tiny", "--data", "videos@val", "--val", "empty"), 2, "expected a data set in empty"),
         (("test_tiny", "--data", "videos@val", "--set", "optim.lrr=1"), 2, "did you mean optim.lr?"),

@@ -161,7 +161,7 @@ def test_a_video_that_is_gone(run: Run, videos: Path) -> None:
     look = ("--size", 128, "--preset", "fast", "--max-objects", 1, "--every", 8, "--device", "cpu")
     found = told(run, "propose", "team", *look, code=3)
     assert found["media"] == 1
-    assert "is not at" in found["failed"]["long"]
+    assert "long.mp4" in found["failed"]["long"]
 
 
 def test_judged_in_the_terminal(run: Run, video_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_judged_in_the_terminal(run: Run, video_file: Path, tmp_path: Path, monk
         (
             ("add", "team", ".", "--test-share", "0.95"),
             2,
-            "expected shares from 0 to 1 together, got 0.1 for val and 0.95",
+            "got 0.1 for val and 0.95",
         ),
         (("prioritize", "team", "7"), 2, "expected --to N, or --frame I, or both"),
         (("prioritize", "team", "--to", "1"), 2, "expected task numbers, or --video NAME"),
@@ -250,7 +250,7 @@ def test_newer_project(run: Run, tmp_path: Path) -> None:
     connection.close()
     done = run("engine", "status", "team")
     assert done.code == 5
-    assert "of schema 12, newer than this masklet knows" in done.err
+    assert "schema 12" in done.err
 
 
 @pytest.mark.slow
