@@ -271,10 +271,10 @@ def test_masks_become_objects_in_one_step(studio: Any) -> None:
     ("said", "kind", "words"),
     [
         ({}, "PromptError", "expected a click, a box or a mask"),
-        ({"clicks": [{"x": 72.5, "y": 3}]}, "PromptError", "outside the picture of 72x48"),
+        ({"clicks": [{"x": 72.5, "y": 3}]}, "PromptError", "72x48"),
         ({"box": [5, 5, 4, 9]}, "PromptError", "x0 < x1"),
         ({"box": [5, 5, 4]}, "RequestError", "box"),
-        ({"box": [0, 0, 100, 20]}, "PromptError", "not inside the picture"),
+        ({"box": [0, 0, 100, 20]}, "PromptError", "100"),
         ({"mask": {"size": [40, 72], "counts": "0"}}, "PromptError", r"size \[48, 72\]"),
         ({"mask": {"size": [48, 72], "counts": "0"}}, "PromptError", "add up"),
         ({"mask": {"size": [48, 72], "counts": [3456]}}, "PromptError", "empty"),
