@@ -16,6 +16,8 @@ from masklet.model.tensors import ImageFeatures, PromptTensors
 from masklet.predict.load import load
 
 TOLERANCE = 1e-4
+FEATURE_TOLERANCE = 1e-5
+"""Of trunk features, as a share of the largest: they reach 45, and processors round their sums differently."""
 CLICKS = torch.tensor([[[60.0, 140.0], [150.0, 40.0]]])
 LABELS = torch.tensor([[1, 0]])
 
@@ -48,7 +50,10 @@ def seen(model: Sam2, golden: dict[str, Tensor]) -> ImageFeatures:
 
 def test_trunk_and_embedding(model: Sam2, golden: dict[str, Tensor]) -> None:
     features = model.image_encoder.trunk((golden["input"].permute(2, 0, 1)[None].float() - 127) / 128)
-    assert [close(ours, golden[f"trunk.{index}"]) for index, ours in enumerate(features)] == [True] * 4
+    for index, ours in enumerate(features):
+        theirs = golden[f"trunk.{index}"]
+        assert ours.shape == theirs.shape
+        assert float((ours - theirs).abs().max()) < FEATURE_TOLERANCE * float(theirs.abs().max())
     assert close(seen(model, golden).embedding, golden["embedding"])
 
 
