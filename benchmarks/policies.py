@@ -63,7 +63,7 @@ class SharedEncoder:
 
 def load(options: argparse.Namespace) -> Model:
     """The model asked for."""
-    return ModelSpec(name=options.model, image_size=options.size, tta=options.mirror).load()
+    return ModelSpec(name=options.model, image_size=options.size, tta=options.tta).load()
 
 
 def shared(model: Model) -> Model:
@@ -117,7 +117,7 @@ def summary(frames: dict[str, list[float]]) -> dict[str, float]:
 
 def run(options: argparse.Namespace) -> int:
     model = shared(load(options))
-    weights = fingerprint(model)[:8] + "-mirrored" * options.mirror
+    weights = fingerprint(model)[:8] + "-mirrored" * options.tta
     clips = load_clips(options.videos, options.frames or None)
     until = time.monotonic() + 60 * options.minutes
     policies: dict[str, PolicyName] = {name: name for name in NAMES if name in options.policies.split(",")}
