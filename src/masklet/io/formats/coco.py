@@ -97,8 +97,8 @@ def read_videos(document: Mapping[str, Any], where: str) -> tuple[CocoVideo, ...
             video = videos[entry["video_id"]]
             codes = tuple(None if part is None else _packed(part) for part in entry["segmentations"])
             if len(codes) != len(video.file_names):
-                told = f"expected {len(video.file_names)} segmentations, one for each frame, got {len(codes)}"
-                raise FormatError(f"{told} for an object of video {video.id}")
+                mismatch = f"expected {len(video.file_names)} segmentations, one for each frame, got {len(codes)}"
+                raise FormatError(f"{mismatch} for an object of video {video.id}")
             video.objects.append((categories.get(entry.get("category_id", -1), ""), codes))
             video.ids.append(entry.get("id"))
         return tuple(videos.values())

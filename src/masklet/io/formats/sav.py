@@ -151,8 +151,8 @@ def read_sav_result(path: str | os.PathLike[str]) -> Result:
                 if rle is not None:
                     builder.add_mask(masklet_id + shift, index, rle)
         automatic = bool(annotation.automatic) and all(annotation.automatic)
-        told = Provenance(source="automatic" if automatic else "assisted")
-        return builder.build(told, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
+        provenance = Provenance(source="automatic" if automatic else "assisted")
+        return builder.build(provenance, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
 
 
 def _code(masklet: Masklet, index: int, size: Size) -> dict[str, object]:
