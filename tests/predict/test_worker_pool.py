@@ -87,7 +87,8 @@ def test_every_item_once_though_workers_die(tasks: Any, tmp_path: Path) -> None:
     assert kind is DeviceError
     assert f"died {RETRIES + 1} times" in text
     assert found == {0: 0, 2: 4, 4: 8, 6: 12, 7: (FormatError, "odd: 7"), 10: 20}
-    assert len(list(tmp_path.glob("started-*"))) in (RETRIES + 3, RETRIES + 4)  # the last may have had nothing to do
+    deaths = 1 + (RETRIES + 1)  # 4 once, 8 always; an idle process takes over, or a new one is started
+    assert deaths <= len(list(tmp_path.glob("started-*"))) <= deaths + 2
 
 
 def test_without_retries(tasks: Any, tmp_path: Path) -> None:
