@@ -19,8 +19,8 @@ import masklet
 from masklet import Prompts
 from masklet.errors import MaskletError
 from masklet.masks.overlap import pair_iou
+from masklet.model.config import PRESETS
 from masklet.model.convert import save_model
-from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.types import RgbImage
 

@@ -34,7 +34,7 @@ from masklet.evaluate.metrics.frames import FrameMetric
 from masklet.model.sam2 import Sam2
 from masklet.predict.annotator import next_prompt
 from masklet.predict.encoder_prefetch import FrameFeatures
-from masklet.tracking.policies import NAMES, PolicyName
+from masklet.tracking.memory_policy import NAMES, PolicyName
 from stress import Clip, load_clips, stress_clips
 
 METRIC = FrameMetric()

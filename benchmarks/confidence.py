@@ -23,7 +23,7 @@ import torch
 from scipy.optimize import minimize
 
 from masklet.predict.confidence import MIN_RIGHT_IOU, ConfidenceInputs, confidence
-from masklet.tracking.policies import NAMES, PolicyName
+from masklet.tracking.memory_policy import NAMES, PolicyName
 from policies import load, shared, track
 from stress import load_clips, stress_clips
 

@@ -27,7 +27,7 @@ from masklet import Prompts
 from masklet.cli import model_timing
 from masklet.cli.options import ModelOptions
 from masklet.masks.overlap import pair_iou
-from masklet.model.presets import PRESETS
+from masklet.model.config import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.speed import FAST_IMAGE_SIZES, FAST_MAX_MAPS
 

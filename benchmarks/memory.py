@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 import masklet
-from masklet.tracking.policies import NAMES, PolicyName
+from masklet.tracking.memory_policy import NAMES, PolicyName
 from masklet.types import Prompts, RgbImage
 
 WARM = 200

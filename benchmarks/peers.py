@@ -35,7 +35,7 @@ from masklet.cli.options import ModelOptions
 from masklet.cli.report import document, print_json, table
 from masklet.errors import DeviceError, MaskletError, UnknownModelError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.mask_selection import stability_score
+from masklet.model.mask_decoder import stability_score
 from masklet.model.tensors import PromptTensors
 from masklet.types import Size
 

@@ -39,8 +39,7 @@ from masklet.evaluate.metrics.frames import FrameMetric
 from masklet.evaluate.runner import fingerprint
 from masklet.model.tensors import ImageFeatures
 from masklet.predict.spec import ModelSpec
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import NAMES, PolicyName
+from masklet.tracking.memory_policy import NAMES, MemoryPolicy, PolicyName
 from masklet.types import FrameMasks, Prompts
 from stress import GROUPS, Clip, load_clips, stress_clips
 

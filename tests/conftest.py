@@ -62,7 +62,7 @@ def tiny(clip: UInt8[np.ndarray, "t h w 3"]) -> Sam2:
     """A very small model, random but such that objects of the clip come and go and every memory matters."""
     import torch  # noqa: PLC0415 - masklet, and torch with it, comes after the import hook
 
-    from masklet.model.presets import TEST_TINY  # noqa: PLC0415
+    from masklet.model.config import TEST_TINY  # noqa: PLC0415
     from masklet.model.sam2 import Sam2  # noqa: PLC0415
 
     model = Sam2(TEST_TINY).eval().requires_grad_(False)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from masklet.predict.review import frames_to_review
     from masklet.predict.session import VideoSession
     from masklet.predict.stream import StreamTracker
-    from masklet.tracking.memory_selection import MemoryPolicy
+    from masklet.tracking.memory_policy import MemoryPolicy
     from masklet.types import FrameMasks, FrameSource, Masklet, MaskSet, Prompts, Rle
 
 __version__ = "0.1.0"

@@ -10,8 +10,7 @@ from jaxtyping import config
 
 from masklet.backends.bundle import Bundle
 from masklet.backends.convert import plan_bundle, write_graphs
-from masklet.model.config import HieraConfig
-from masklet.model.presets import TEST_TINY
+from masklet.model.config import TEST_TINY, HieraConfig
 from masklet.model.sam2 import Sam2
 
 TRUNK = HieraConfig(embed_dim=8, num_heads=1, stages=(1, 1, 1, 1), global_blocks=(3,))

@@ -9,7 +9,7 @@ import pytest
 
 from masklet.backends.bundle import MANIFEST, Bundle, check_target, read_bundle, write_bundle
 from masklet.errors import OutputError, WeightsError
-from masklet.model.presets import NANO
+from masklet.model.config import NANO
 
 
 def plan(folder: Path) -> Bundle:

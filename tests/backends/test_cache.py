@@ -11,7 +11,7 @@ from masklet.backends.bundle import write_bundle
 from masklet.backends.cache import cached_path, file_hash, read_intact_bundle
 from masklet.backends.convert import plan_bundle
 from masklet.errors import WeightsError
-from masklet.model.presets import NANO
+from masklet.model.config import NANO
 
 
 def test_a_place_for_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ import json
 from safetensors import safe_open
 
 from masklet.model.catalog import catalog, embedded_weights
+from masklet.model.config import NANO, PRESETS
 from masklet.model.load import FLOAT32_MODULE
 from masklet.model.metadata import config_from_json
-from masklet.model.presets import NANO, PRESETS
 
 
 def test_the_embedded_weights_and_their_card() -> None:

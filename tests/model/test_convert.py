@@ -10,10 +10,9 @@ import torch
 
 from masklet.errors import OutputError, WeightsError
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.config import HieraConfig, ModelConfig
+from masklet.model.config import TEST_TINY, HieraConfig, ModelConfig
 from masklet.model.convert import convert_weights, save_model
 from masklet.model.load import load_model
-from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 
 CODE = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"

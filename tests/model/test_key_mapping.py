@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
+from masklet.model.config import PRESETS
 from masklet.model.key_mapping import infer_config, to_released_keys
-from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 
 

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from masklet.errors import WeightsError
 from masklet.model.checkpoint import Checkpoint
-from masklet.model.config import ModelConfig
+from masklet.model.config import NANO, PRESETS, TEST_TINY, ModelConfig
 from masklet.model.convert import save_model
 from masklet.model.load import build_model, count_parameters, load_model
-from masklet.model.presets import NANO, PRESETS, TEST_TINY
 from masklet.model.sam2 import Sam2
 
 CODE = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"

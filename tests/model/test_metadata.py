@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from masklet.errors import WeightsError
-from masklet.model.config import ModelConfig
+from masklet.model.config import NANO, PRESETS, TEST_TINY, ModelConfig
 from masklet.model.metadata import config_from_json, config_to_json
-from masklet.model.presets import NANO, PRESETS, TEST_TINY
 
 
 @pytest.mark.parametrize("config", [*PRESETS.values(), TEST_TINY], ids=lambda config: config.full_name)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from jaxtyping import UInt8
 
+from masklet.model.config import NANO, TEST_TINY
 from masklet.model.load import FLOAT32_MODULE
-from masklet.model.presets import NANO, TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from masklet.model import mask_selection
+from masklet.model import mask_decoder
 from masklet.model.config import Revision
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
@@ -83,7 +83,7 @@ def our_answer(model: Sam2, features: ImageFeatures, prompts: PromptTensors, *, 
     """The best of candidates 1 to 3 and their IoUs, or candidate 0 without regard to its stability."""
     prediction = model.decode(features, prompts)
     best = prediction.iou[:, 1:].argmax(dim=1) + 1 if ambiguous else torch.zeros(1, dtype=torch.long)
-    chosen = mask_selection.gather_masks(prediction, best, best)
+    chosen = mask_decoder.gather_masks(prediction, best, best)
     return chosen.logits, prediction.iou[:, 1:] if ambiguous else prediction.iou[:, :1], chosen.pointer
 
 

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from masklet.io import ArrayVideo
-from masklet.model.mask_selection import NO_OBJECT_LOGIT
-from masklet.model.presets import NANO, TEST_TINY
+from masklet.model.config import NANO, TEST_TINY
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT
 from masklet.model.sam2 import Sam2
 from masklet.predict.click_refinement import (
     MAX_LOGIT,

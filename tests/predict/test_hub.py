@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from masklet.model.catalog import embedded_weights
+from masklet.model.config import TEST_TINY
 from masklet.model.convert import save_model
 from masklet.model.load import load_model
-from masklet.model.presets import TEST_TINY
 from masklet.model.sam2 import Sam2
 
 SCRIPT = """

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from masklet.errors import DeviceError, MaskletError, UnknownModelError, WeightsError
 from masklet.model.catalog import embedded_weights
+from masklet.model.config import NANO, TEST_TINY
 from masklet.model.convert import save_model
-from masklet.model.presets import NANO, TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, MemoryTokens, PromptTensors
 from masklet.predict.load import load, pick_device

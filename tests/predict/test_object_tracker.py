@@ -16,9 +16,8 @@ from masklet.predict.prompting import resolve_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking import MemoryBank, condition_on_memory, decode_unprompted, encode_memories, select_memories
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import NAMES, HypothesisSet
-from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion, ShotCuts, Tree
+from masklet.tracking.memory_policy import NAMES, Anchors, AppearanceGate, Gate, MemoryPolicy, Motion, ShotCuts, Tree
+from masklet.tracking.policies import HypothesisSet
 from masklet.types import FrameMasks, Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]

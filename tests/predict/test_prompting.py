@@ -11,15 +11,13 @@ from jaxtyping import UInt8
 
 from masklet.errors import PromptError
 from masklet.io import ArrayVideo
-from masklet.model.presets import TEST_TINY
+from masklet.model.config import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.predict.image import ImageSegmenter
 from masklet.predict.prompting import check_prompts, merge_prompts, resolve_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import named_policy
-from masklet.tracking.rules import AppearanceGate
+from masklet.tracking.memory_policy import AppearanceGate, MemoryPolicy, named_policy
 from masklet.types import Prompts
 
 Clip = UInt8[np.ndarray, "t h w 3"]

@@ -15,8 +15,8 @@ from jaxtyping import UInt8, config
 from masklet.backends.bundle import MANIFEST, read_bundle, write_bundle
 from masklet.backends.convert import plan_bundle
 from masklet.errors import DeviceError, MissingExtraError, WeightsError
+from masklet.model.config import NANO
 from masklet.model.convert import save_model
-from masklet.model.presets import NANO
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
 from masklet.predict.stream import StreamTracker

@@ -32,7 +32,7 @@ from masklet.predict.results import InMemoryResults
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.tracking import choose_masks, decode_prompts
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.types import FrameMasks, Prompts, Rle
 
 Clip = UInt8[np.ndarray, "t h w 3"]

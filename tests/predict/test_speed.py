@@ -13,12 +13,12 @@ import torch
 
 from masklet.errors import DeviceError
 from masklet.io import open_video
-from masklet.model.presets import NANO, PRESETS
+from masklet.model.config import NANO, PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.load import load
 from masklet.predict.speed import for_speed, has_bfloat16
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.types import Prompts
 
 CPU = torch.device("cpu")

@@ -21,7 +21,7 @@ from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, Mem
 from masklet.predict.postprocess import PostProcess
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.types import FrameMasks, Prompts, RgbImage
 
 Clip = UInt8[np.ndarray, "t h w 3"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from masklet.model.presets import TEST_TINY
+from masklet.model.config import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.studio.sessions import Device, device_of
 from masklet.studio.settings import Settings

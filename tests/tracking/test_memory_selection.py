@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.memory_policy import MemoryPolicy
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
 
 T = TypeVar("T", int, float)
 

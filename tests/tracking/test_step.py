@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from masklet.model.mask_selection import select_masks
+from masklet.model.mask_decoder import select_masks
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import frame_tensor

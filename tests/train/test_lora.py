@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from masklet.errors import WeightsError
-from masklet.model.presets import NANO
+from masklet.model.config import NANO
 from masklet.model.sam2 import Sam2
 from masklet.train.lora import add_lora, merge_lora
 

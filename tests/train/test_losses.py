@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from masklet.model.presets import TEST_TINY
+from masklet.model.config import TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.train.config import DataConfig, LossConfig, TrainConfig
 from masklet.train.loop import init_model

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from masklet.errors import WeightsError
-from masklet.model.presets import NANO, TEST_TINY
+from masklet.model.config import NANO, TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.train.config import OptimConfig
 from masklet.train.optimizer import EMA, build_optimizer, freeze, lr_at, set_lr, set_train_mode

@@ -20,9 +20,9 @@ from masklet.backends.protocol import Model
 from masklet.cli.options import ModelOptions
 from masklet.errors import DeviceError, UnknownModelError
 from masklet.geometry import logits_to_image
+from masklet.model.config import PRESETS
 from masklet.model.load import DTYPES, FLOAT32_MODULE
 from masklet.model.metadata import check_image_size
-from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.load import pick_device
@@ -30,7 +30,7 @@ from masklet.predict.postprocess import PostProcess
 from masklet.predict.preprocessing import frame_tensor
 from masklet.predict.speed import for_speed
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.policies import named_policy
+from masklet.tracking.memory_policy import named_policy
 from masklet.types import Prompts, RgbImage, Size
 
 WARM_FRAMES = 8

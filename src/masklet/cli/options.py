@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from masklet.cli.prompts import PromptList
     from masklet.predict.automatic_masks import Preset
     from masklet.predict.spec import ModelSpec
-    from masklet.tracking.policies import PolicyName
+    from masklet.tracking.memory_policy import PolicyName
 
 INPUT_PANEL, MODEL_PANEL, MASK_PANEL, OUTPUT_PANEL = "Input", "Model", "Masks", "Output"
 
@@ -361,7 +361,7 @@ class ListenOptions:
 
 def policy_named(name: str) -> PolicyName:
     """The memory policy of a name; `typer.BadParameter` if there is none."""
-    from masklet.tracking.policies import NAMES
+    from masklet.tracking.memory_policy import NAMES
 
     if name not in NAMES:
         raise typer.BadParameter(f"expected one of {', '.join(NAMES)}, got {name!r}", param_hint="--memory")

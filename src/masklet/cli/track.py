@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from masklet.io import LiveVideo, RecordedSource, Writer
     from masklet.predict.propagation import Direction
     from masklet.predict.stream import TrackedFrame
-    from masklet.tracking.policies import PolicyName
+    from masklet.tracking.memory_policy import PolicyName
     from masklet.types import ObjectId, RgbImage
 
 UNBOUNDED = 2**40

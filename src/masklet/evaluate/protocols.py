@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from masklet.errors import FormatError
 from masklet.predict.postprocess import PostProcess
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import PolicyName
+from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
 
 
 @dataclass(frozen=True, kw_only=True)

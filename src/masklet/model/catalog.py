@@ -9,9 +9,8 @@ from typing import Final
 
 from huggingface_hub import try_to_load_from_cache
 
-from masklet.model.config import ModelConfig
+from masklet.model.config import NANO, PRESETS, ModelConfig
 from masklet.model.load import count_parameters
-from masklet.model.presets import NANO, PRESETS
 
 EMBEDDED: Final = NANO.full_name
 """Name of the model whose weights are part of the package."""

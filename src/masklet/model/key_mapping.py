@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
-from masklet.model.config import HieraConfig, ModelConfig
-from masklet.model.presets import NANO, PRESETS
+from masklet.model.config import NANO, PRESETS, HieraConfig, ModelConfig
 
 UNUSED_KEYS: Final = frozenset({"no_mem_pos_enc"})
 """Present in every released file and never used: the positional encoding of a "no memory" token; the released models

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from masklet.geometry import logits_to_image, resize_to_square
 from masklet.model.config import ModelConfig
+from masklet.model.image_encoder import ImageEncoder
 from masklet.model.layers import Mlp
 from masklet.model.mask_decoder import MaskDecoder
 from masklet.model.memory_attention import MemoryAttention
 from masklet.model.memory_encoder import MemoryEncoder
-from masklet.model.neck import ImageEncoder
 from masklet.model.position import sine_encoding_1d, sine_encoding_2d
 from masklet.model.prompt_encoder import PromptEncoder, draw_prompts
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors

@@ -15,7 +15,7 @@ from masklet.backends.protocol import Model
 from masklet.geometry import logits_to_image
 from masklet.masks.boxes import boxes_of_masks, nms
 from masklet.masks.regions import fill_holes, remove_specks
-from masklet.model.mask_selection import stability_score
+from masklet.model.mask_decoder import stability_score
 from masklet.model.tensors import ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import check_image, image_tensor
 from masklet.types import RgbImage, Rle, Size

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from masklet.geometry import logits_to_image, points_to_model
 from masklet.masks.boxes import boxes_of_masks
-from masklet.model.mask_selection import NO_OBJECT_LOGIT
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT
 from masklet.types import ObjectId, Prompts, Size
 
 NEAR = 0.25

@@ -14,7 +14,7 @@ from torch import Tensor
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.geometry import resize_to_square
-from masklet.model.mask_selection import select_masks, stability_score
+from masklet.model.mask_decoder import select_masks, stability_score
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
 from masklet.predict.click_refinement import combine_with_previous
 from masklet.predict.postprocess import PostProcess, full_size

@@ -20,10 +20,9 @@ from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError, WeightsError
 from masklet.model.catalog import embedded_weights, hub_id
 from masklet.model.checkpoint import read_checkpoint
-from masklet.model.config import ModelConfig
+from masklet.model.config import PRESETS, ModelConfig
 from masklet.model.load import DTYPES, build_model
 from masklet.model.metadata import check_image_size
-from masklet.model.presets import PRESETS
 from masklet.model.sam2 import Sam2
 from masklet.predict.hub import download
 from masklet.predict.runtime import RuntimeOptions, check_runtime, open_folder, open_weights

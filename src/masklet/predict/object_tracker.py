@@ -19,7 +19,8 @@ from masklet.predict.confidence import ConfidenceInputs, reads_appearance
 from masklet.predict.prompting import absent_mask, answer_prompts
 from masklet.tracking.appearance import appearance_embeddings
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
+from masklet.tracking.memory_policy import MemoryPolicy
+from masklet.tracking.memory_selection import MemorySelection
 from masklet.tracking.policies import (
     Candidate,
     FrameContext,

@@ -11,13 +11,12 @@ import torch
 from masklet.backends.protocol import Model
 from masklet.errors import PromptError
 from masklet.model.config import ModelConfig
-from masklet.model.mask_selection import NO_OBJECT_LOGIT
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT
 from masklet.model.sam2 import MEMORY_BIAS
 from masklet.model.tensors import ChosenMask, ImageFeatures
 from masklet.predict.click_refinement import PromptStart, combine_with_previous, guide_starts, with_tracked_box
 from masklet.predict.preprocessing import mask_tensor, prompt_tensors
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import NAMES, PolicyName, named_policy
+from masklet.tracking.memory_policy import NAMES, MemoryPolicy, PolicyName, named_policy
 from masklet.tracking.step import choose_masks, decode_prompts
 from masklet.types import ObjectId, Prompts, Size
 

@@ -22,7 +22,7 @@ from masklet.masks.boundary import Window, bounding_window
 from masklet.masks.boxes import boxes_of_masks
 from masklet.masks.overlap import mask_iou
 from masklet.masks.soft import guided
-from masklet.model.mask_selection import select_masks
+from masklet.model.mask_decoder import select_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.click_refinement import MAX_LOGIT, enforce_clicks
 from masklet.predict.preprocessing import check_image, prompt_tensors

@@ -34,8 +34,9 @@ from masklet.predict.prompting import (
 from masklet.predict.propagation import Direction, Pass, invalidated_frames, plan_passes, recorded_length
 from masklet.predict.results import FrameResult, FrameState, InMemoryResults, ResultStore, frame_results
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
-from masklet.tracking.policies import FrameContext, PolicyName, select
+from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
+from masklet.tracking.memory_selection import MemorySelection
+from masklet.tracking.policies import FrameContext, select
 from masklet.tracking.step import condition_on_memory
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 

@@ -27,8 +27,7 @@ from masklet.predict.object_tracker import FramePrediction, ObjectTracker, Track
 from masklet.predict.postprocess import Frame, PostProcess, frame_masks
 from masklet.predict.preprocessing import check_image
 from masklet.predict.prompting import check_object_id, check_prompts, resolve_policy
-from masklet.tracking.memory_selection import MemoryPolicy
-from masklet.tracking.policies import PolicyName
+from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
 from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
 
 

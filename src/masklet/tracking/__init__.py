@@ -1,7 +1,8 @@
 """Tracking: memory banks, which memories a frame reads, the parts of one step, and memory policies."""
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.memory_policy import MemoryPolicy
+from masklet.tracking.memory_selection import MemorySelection, select_memories
 from masklet.tracking.step import (
     choose_masks,
     condition_on_memory,

@@ -5,68 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion, Rule, ShotCuts, Tree
+from masklet.tracking.memory_policy import MemoryPolicy
 
 PROMPTED_SLOT = -1
 """The temporal position code of prompted frames: the last one of the model, whatever the policy."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryPolicy:
-    """How many memories a frame reads, and which rules beyond SAM 2 apply; a rule that is None does nothing.
-
-    Attributes:
-        memory_frames: spatial memories with a temporal code: one code for prompted frames, the others for recent ones.
-        max_pointers: object pointers of recent frames reach back ``max_pointers - 1`` frames.
-        max_prompted: prompted frames read at most, the first and the nearest; None for all.
-        look_ahead: prompted frames in the future of the pass are read too, and answers to prompts on frames that no
-            pass has reached are final, as in the public predictor.
-        clip_length: number of frames of a short clip, which shortens the reach and the time scale of pointers;
-            None for a stream or a clip of at least ``max_pointers`` frames.
-        keep_memories: a session never drops a memory, not even one that a later correction invalidates. For short
-            clips, to reproduce the public predictor.
-        gate: selects recent frames by quality (SAM2Long, SAM 3); None for the last ones.
-        anchors: keeps some tracked frames as lasting memories (DAM4SAM).
-        motion: prefers the candidate mask nearest to the predicted box (SAMURAI).
-        tree: number of hypotheses (SAM2Long).
-        shot_cuts: detects shot cuts.
-        appearance: hides masks that do not look like the prompted object.
-        non_overlap: resolves overlaps between objects before memory encoding: each pixel goes to the object with the
-            highest logit, and an object that loses most of its mask counts as hidden.
-    """
-
-    memory_frames: int = 7
-    max_pointers: int = 16
-    max_prompted: int | None = 8
-    look_ahead: bool = False
-    clip_length: int | None = None
-    keep_memories: bool = False
-    gate: Gate | None = None
-    anchors: Anchors | None = None
-    motion: Motion | None = None
-    tree: Tree | None = None
-    shot_cuts: ShotCuts | None = None
-    appearance: AppearanceGate | None = None
-    non_overlap: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("memory_frames", "max_pointers", "max_prompted", "clip_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.anchors is not None and self.gate is None:
-            raise ValueError("anchors need a gate, which selects them: pass gate=Gate()")
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules beyond SAM 2 that are set."""
-        found = (self.gate, self.anchors, self.motion, self.tree, self.shot_cuts, self.appearance)
-        return tuple(rule for rule in found if rule is not None)
-
-    @property
-    def pointer_reach(self) -> int:
-        """How many frames back pointers of recent frames are read; also the unit of their temporal code."""
-        return max(min(self.clip_length or self.max_pointers, self.max_pointers) - 1, 1)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.mask_selection import select_masks, suppress_absent
+from masklet.model.mask_decoder import select_masks, suppress_absent
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import MemoryPolicy, MemorySelection
+from masklet.tracking.memory_policy import MemoryPolicy
+from masklet.tracking.memory_selection import MemorySelection
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ import msgspec
 
 from masklet.bounded_json import read_json
 from masklet.errors import FormatError
+from masklet.model.config import PRESETS
 from masklet.model.metadata import config_from_json as model_from_json
 from masklet.model.metadata import config_to_json as model_to_json
-from masklet.model.presets import PRESETS
 from masklet.train.config import Name, TrainConfig
 
 MAX_TEXT: Final = 2**16

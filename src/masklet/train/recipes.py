@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from masklet.errors import FormatError
-from masklet.model.presets import NANO, TEST_TINY, released
+from masklet.model.config import NANO, TEST_TINY, released
 from masklet.train.config import (
     AugmentConfig,
     DataConfig,

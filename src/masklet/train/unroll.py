@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.memory_selection import MemoryPolicy, select_memories
+from masklet.tracking.memory_policy import MemoryPolicy
+from masklet.tracking.memory_selection import select_memories
 from masklet.tracking.step import choose_masks, condition_on_memory, decode_prompts, encode_memories
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import first_prompts, next_clicks

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from masklet.model.config import HieraConfig
-from masklet.model.presets import HIERA
+from masklet.model.config import HIERA, HieraConfig
 from masklet.model.sam2 import Sam2
 from masklet.model.trunks import hiera
 from masklet.model.trunks.hiera import Hiera, HieraBlock

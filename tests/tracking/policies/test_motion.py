@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from masklet.tracking.memory_policy import Motion
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.motion import (
     Kalman,
@@ -15,7 +16,6 @@ from masklet.tracking.policies.motion import (
     update_motion,
     without_distant_components,
 )
-from masklet.tracking.rules import Motion
 
 SIDE = 40
 

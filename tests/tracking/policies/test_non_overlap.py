@@ -8,12 +8,12 @@ from jaxtyping import UInt8
 
 from masklet.io import ArrayVideo
 from masklet.masks.overlap import SUPPRESSED
-from masklet.model.mask_selection import NO_OBJECT_LOGIT
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.tracking.policies.non_overlap import resolve_overlaps
 from masklet.types import Prompts
 

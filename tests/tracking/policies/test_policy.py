@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.memory_policy import Anchors, AppearanceGate, Gate, MemoryPolicy, Motion
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
 from masklet.tracking.policies.appearance_gate import appearance_references
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.policy import choose_candidate, prune, select, time_slots, update_state
 from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
-from masklet.tracking.rules import Anchors, AppearanceGate, Gate, Motion
 
 P = PROMPTED_SLOT
 MAP, POINTER, LOOK = torch.zeros(1, 1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from masklet.model.tensors import ImageFeatures
+from masklet.tracking.memory_policy import ShotCuts
 from masklet.tracking.policies.shot_cuts import ShotCutDetector
 from masklet.tracking.policies.state import FrameContext
-from masklet.tracking.rules import ShotCuts
 
 
 def picture(angle: float) -> ImageFeatures:

@@ -1,34 +1,29 @@
-"""Memory policies beyond SAM 2: which memories to read and keep, which candidate or hypothesis to follow.
+"""The rules of `MemoryPolicy` at work: which memories to read and keep, which candidate or hypothesis to follow.
 
 | file | holds |
 | --- | --- |
 | `state` | one hypothesis of an object as data; the context of a frame |
 | `candidates` | the decoder's candidate masks of a frame: scores, boxes, areas, appearance |
 | `policy` | a policy at work: `select`, `choose_candidate`, `update_state`, `prune` |
-| `hypotheses` | the hypotheses of an object, and how a frame extends them |
-| `gating`, `anchors`, `motion`, `tree`, `shot_cuts`, `appearance_gate`, `non_overlap` | one rule each |
-| `presets` | the named policies |
+| `hypotheses` | the hypotheses of an object, and how a frame extends them (SAM2Long) |
+| `gating`, `anchors`, `motion`, `shot_cuts`, `appearance_gate`, `non_overlap` | one rule each |
 """
 
 from masklet.tracking.policies.hypotheses import Candidate, HypothesisSet, commit, expand, update_prompted
 from masklet.tracking.policies.policy import Readable, prune, select, update_state
-from masklet.tracking.policies.presets import NAMES, PolicyName, named_policy
 from masklet.tracking.policies.shot_cuts import ShotCutDetector
 from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
 
 __all__ = [
-    "NAMES",
     "Candidate",
     "FrameContext",
     "Hypothesis",
     "HypothesisSet",
-    "PolicyName",
     "PolicyState",
     "Readable",
     "ShotCutDetector",
     "commit",
     "expand",
-    "named_policy",
     "prune",
     "select",
     "update_prompted",

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import AppearanceGate, MemoryPolicy
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.gating import readable_memories
 from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
-from masklet.tracking.rules import AppearanceGate
 
 
 def appearance_references(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from masklet.tracking.memory_selection import MemoryPolicy, first_and_nearest
+from masklet.tracking.memory_policy import Gate, MemoryPolicy
+from masklet.tracking.memory_selection import first_and_nearest
 from masklet.tracking.policies.state import FrameContext, Hypothesis
-from masklet.tracking.rules import Gate
 
 
 class ReadableMemories(NamedTuple):

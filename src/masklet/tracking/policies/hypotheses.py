@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,17 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.mask_selection import NO_OBJECT_LOGIT, gather_masks
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT, gather_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.appearance import appearance_embeddings, max_similarity
-from masklet.tracking.memory_selection import MemoryPolicy
+from masklet.tracking.memory_policy import MemoryPolicy, Tree
 from masklet.tracking.policies.appearance_gate import appearance_references, is_visible
 from masklet.tracking.policies.candidates import DecoderCandidates, decoder_candidates, final_candidates
 from masklet.tracking.policies.motion import without_distant_components
 from masklet.tracking.policies.non_overlap import resolve_overlaps
 from masklet.tracking.policies.policy import Choice, choose_candidate, update_state
 from masklet.tracking.policies.state import FrameContext, Hypothesis
-from masklet.tracking.policies.tree import best_children
 from masklet.tracking.step import choose_masks, decode_prompts, encode_memories
 
 REMOVED_LOGIT = -1.0
@@ -274,3 +274,49 @@ def update_prompted(hypotheses: HypothesisSet, chosen: ChosenMask, context: Fram
     if policy.rules:
         choice = Choice(0, visible=bool(chosen.object_score[0] > 0))
         update_state(hypothesis, final_candidates(chosen)[0], choice, context, policy)
+
+
+class Child(NamedTuple):
+    """One candidate mask of one hypothesis.
+
+    Attributes:
+        path: index of the hypothesis.
+        candidate: index of the mask.
+        score: of the hypothesis extended by it.
+    """
+
+    path: int
+    candidate: int
+    score: float
+
+
+def best_children(paths: Sequence[tuple[float, DecoderCandidates]], rule: Tree) -> list[Child]:
+    """Select the hypotheses of the next frame, at most ``rule.paths``, the most likely first.
+
+    Args:
+        paths: score and candidates of each hypothesis. Equal hypotheses are listed as often as they count: they
+            diverge only where the object's presence is uncertain.
+    """
+    children = [
+        Child(p, j, score + math.log(float(iou) + 1e-5))
+        for p, (score, candidates) in enumerate(paths)
+        for j, iou in enumerate(candidates.iou)
+    ]
+    children.sort(key=lambda child: -child.score)
+    if max(abs(candidates.object_score) for _, candidates in paths) > rule.certain_logit:
+        return children[: rule.paths]
+    predictions: set[float] = set()
+    selected: list[Child] = []
+    for child in children:
+        candidates = paths[child.path][1]
+        sign = 1 if candidates.object_score > 0 else -1
+        prediction = round(sign * float(candidates.iou[child.candidate]), 2)
+        if prediction not in predictions and len(selected) < rule.paths:
+            predictions.add(prediction)
+            selected.append(child)
+    covered = {child.path for child in selected}
+    for child in children:  # the best child of every hypothesis that has none yet
+        if child.path not in covered and len(selected) < rule.paths:
+            covered.add(child.path)
+            selected.append(child)
+    return sorted(selected, key=lambda child: -child.score)

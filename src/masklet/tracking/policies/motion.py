@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float32, Float64
 
 from masklet.masks.boxes import box_iou
 from masklet.masks.regions import components
+from masklet.tracking.memory_policy import Motion
 from masklet.tracking.policies.candidates import DecoderCandidates
-from masklet.tracking.rules import Motion
 
 POSITION_SPREAD, VELOCITY_SPREAD = 1 / 20, 1 / 160
 """Standard deviations of a position and of a velocity per frame, as shares of the box's height."""

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masklet.masks.overlap import SUPPRESSED
-from masklet.model.mask_selection import NO_OBJECT_LOGIT
+from masklet.model.mask_decoder import NO_OBJECT_LOGIT
 from masklet.model.tensors import ChosenMask
 
 MIN_SHARE = 0.3

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from masklet.tracking.memory import MemoryBank
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemoryPolicy, MemorySelection, select_memories
+from masklet.tracking.memory_policy import Gate, MemoryPolicy
+from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
 from masklet.tracking.policies.anchors import past_areas, qualifies, with_limit
 from masklet.tracking.policies.appearance_gate import is_visible, record_similarity
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.gating import ReadableMemories, readable_memories
 from masklet.tracking.policies.motion import choose_by_motion, update_motion
 from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
-from masklet.tracking.rules import Gate
 
 CERTAIN = 10.0
 """The presence logit of prompted and lasting memories where keys are scaled by presence."""

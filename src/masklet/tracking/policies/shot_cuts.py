@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
+from masklet.tracking.memory_policy import ShotCuts
 from masklet.tracking.policies.state import FrameContext
-from masklet.tracking.rules import ShotCuts
 
 GRID = 4
 HISTORY = 15

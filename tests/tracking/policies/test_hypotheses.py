@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from masklet.tracking.memory_policy import Tree
 from masklet.tracking.policies.candidates import DecoderCandidates
-from masklet.tracking.policies.tree import Child, best_children
-from masklet.tracking.rules import Tree
+from masklet.tracking.policies.hypotheses import Child, best_children
 
 
 def says(*iou: float, score: float = 5.0) -> DecoderCandidates:

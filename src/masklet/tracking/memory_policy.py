@@ -1,8 +1,12 @@
-"""Settings of the memory rules beyond SAM 2: gating, anchors, motion, hypothesis tree, shot cuts, appearance."""
+"""Memory policies: how many memories a frame reads, and the rules beyond SAM 2; the named ones."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from masklet.model.config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,3 +168,82 @@ class AppearanceGate(Rule):
                 "AppearanceGate takes min_similarity <= reliable_similarity <= 1, "
                 f"got {self.min_similarity} and {self.reliable_similarity}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPolicy:
+    """How many memories a frame reads, and which rules beyond SAM 2 apply; a rule that is None does nothing.
+
+    Attributes:
+        memory_frames: spatial memories with a temporal code: one code for prompted frames, the others for recent ones.
+        max_pointers: object pointers of recent frames reach back ``max_pointers - 1`` frames.
+        max_prompted: prompted frames read at most, the first and the nearest; None for all.
+        look_ahead: prompted frames in the future of the pass are read too, and answers to prompts on frames that no
+            pass has reached are final, as in the public predictor.
+        clip_length: number of frames of a short clip, which shortens the reach and the time scale of pointers;
+            None for a stream or a clip of at least ``max_pointers`` frames.
+        keep_memories: a session never drops a memory, not even one that a later correction invalidates. For short
+            clips, to reproduce the public predictor.
+        gate: selects recent frames by quality (SAM2Long, SAM 3); None for the last ones.
+        anchors: keeps some tracked frames as lasting memories (DAM4SAM).
+        motion: prefers the candidate mask nearest to the predicted box (SAMURAI).
+        tree: number of hypotheses (SAM2Long).
+        shot_cuts: detects shot cuts.
+        appearance: hides masks that do not look like the prompted object.
+        non_overlap: resolves overlaps between objects before memory encoding: each pixel goes to the object with the
+            highest logit, and an object that loses most of its mask counts as hidden.
+    """
+
+    memory_frames: int = 7
+    max_pointers: int = 16
+    max_prompted: int | None = 8
+    look_ahead: bool = False
+    clip_length: int | None = None
+    keep_memories: bool = False
+    gate: Gate | None = None
+    anchors: Anchors | None = None
+    motion: Motion | None = None
+    tree: Tree | None = None
+    shot_cuts: ShotCuts | None = None
+    appearance: AppearanceGate | None = None
+    non_overlap: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("memory_frames", "max_pointers", "max_prompted", "clip_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.anchors is not None and self.gate is None:
+            raise ValueError("anchors need a gate, which selects them: pass gate=Gate()")
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules beyond SAM 2 that are set."""
+        found = (self.gate, self.anchors, self.motion, self.tree, self.shot_cuts, self.appearance)
+        return tuple(rule for rule in found if rule is not None)
+
+    @property
+    def pointer_reach(self) -> int:
+        """How many frames back pointers of recent frames are read; also the unit of their temporal code."""
+        return max(min(self.clip_length or self.max_pointers, self.max_pointers) - 1, 1)
+
+
+PolicyName = Literal["plain", "gated", "distractor", "motion", "tree", "auto"]
+NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
+
+DISTRACTOR_GATE = Gate(min_quality=0.0, newest=False, stride=5, shared=True)
+
+RULES: Mapping[PolicyName, Mapping[str, Any]] = {
+    "plain": {},  # SAM 2
+    "gated": {"gate": Gate()},  # the memory selection of SAM 3
+    "distractor": {"gate": DISTRACTOR_GATE, "anchors": Anchors()},  # DAM4SAM
+    "motion": {"gate": Gate(min_iou=0.5, min_quality=0.0), "motion": Motion()},  # SAMURAI
+    "tree": {"gate": Gate(min_iou=0.1, min_quality=0.0, emphasis=0.05), "tree": Tree()},  # SAM2Long
+    "auto": {"gate": Gate(min_quality=0.0, newest=False), "appearance": AppearanceGate()},
+}
+
+
+def named_policy(name: PolicyName, config: ModelConfig) -> MemoryPolicy:
+    """The policy of a name, with the numbers of memories that a model was trained for."""
+    frames = min(config.memory_frames, config.max_maps)
+    return MemoryPolicy(memory_frames=frames, max_pointers=config.max_pointers, **RULES[name])

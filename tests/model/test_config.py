@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from masklet.model.config import NANO, PRESETS, TEST_TINY
 from masklet.model.load import count_parameters
-from masklet.model.presets import NANO, PRESETS, TEST_TINY
 
 
 def test_names() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from masklet.model.image_encoder import Neck
 from masklet.model.layers import Pointwise
-from masklet.model.neck import Neck
 
 
 @torch.inference_mode()
