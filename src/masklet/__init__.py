@@ -56,7 +56,7 @@ _LAZY = {
     "ImageSegmenter": "masklet.predict.image",
     "MaskSet": "masklet.types",
     "Masklet": "masklet.types",
-    "MemoryPolicy": "masklet.tracking.memory_selection",
+    "MemoryPolicy": "masklet.tracking.memory_policy",
     "FlipAugmented": "masklet.backends.flip_augmented",
     "ObjectMemory": "masklet.predict.object_memory",
     "OverlayWriter": "masklet.io",
