@@ -8,14 +8,24 @@ import numpy as np
 import pytest
 
 from masklet.errors import MediaError
-from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, default_scale, guess_axes
+from masklet.io.axes import ArrayStack, AxisChoice, Index, guess_axes
 from masklet.io.intensity import Percentiles
+from masklet.io.stack import default_scale
+
+
+class _Counted(ArrayStack):
+    """A stack of the numbers 0, 1, 2 ..."""
+
+    values: np.ndarray
+
+    def _take(self, index: Index) -> np.ndarray:
+        return self.values[index]
 
 
 def _stack(axes: str, shape: tuple[int, ...], choice: str = "", dtype: Any = np.uint16) -> ArrayStack:
-    values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    array = AxisArray(name="it", axes=axes, shape=shape, dtype=values.dtype, take=lambda index: values[index])
-    return ArrayStack(array, AxisChoice.parse(choice))
+    stack = _Counted("it", axes, shape, np.dtype(dtype), AxisChoice.parse(choice))
+    stack.values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    return stack
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,6 @@ def test_a_header_that_leads_nowhere(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(content)
 
-    assert TiffHeader(path).is_tiff
+    assert not TiffHeader(path).is_geo
     with pytest.raises(MediaError, match=r"a\.tif"):
         open_video(path)

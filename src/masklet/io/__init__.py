@@ -3,14 +3,13 @@
 from masklet.io.container import VideoFile, WebVideo
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
-from masklet.io.formats.registry import FORMATS, Format, OutputOptions
 from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
 from masklet.io.image_sources import ArrayVideo, FolderVideo, ImageFile
 from masklet.io.images import read_mask, write_image
 from masklet.io.inputs import open_video, read_image
 from masklet.io.intensity import Percentiles
 from masklet.io.live import LiveVideo
-from masklet.io.outputs import open_writer, read_result
+from masklet.io.outputs import FORMATS, Format, OutputOptions, open_writer, read_result
 from masklet.io.overlay import Style, draw_overlay, draw_prompts, draw_style
 from masklet.io.palette import PALETTE, color_of
 from masklet.io.result_builder import Provenance, Result

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Shaped
 
 from masklet.errors import MediaError
-from masklet.io.intensity import Percentiles, Scale
 from masklet.io.source import Calibration
-from masklet.io.stack import Stack
+from masklet.io.stack import Stack, default_scale
 
 FRAME_AXES = "tz"  # preferred to count frames, in this order; then any other
 
@@ -51,27 +51,17 @@ class AxisChoice:
         return cls(frame, at)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AxisArray:
-    """An array that is read in parts.
+class ArrayStack(Stack):
+    """Base of stacks in an array with named axes.
 
-    Attributes:
+    Args:
         name: for messages.
         axes: one lower-case letter for each axis: t, z, c (channels), s (color samples), y, x, or any other.
         shape: as many lengths.
         dtype: of the values.
-        take: reads the part at an index of integers and full slices.
-    """
-
-    name: str
-    axes: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    take: Callable[[Index], np.ndarray]
-
-
-class ArrayStack(Stack):
-    """A stack in an array with named axes.
+        choice: the axis that counts frames, and the positions on the others.
+        channel_names: used if there are as many as channels.
+        calibration: physical scale, or None.
 
     Raises:
         MediaError: no rows and columns, values that are not real numbers, or axes without a position in ``choice``.
@@ -79,29 +69,30 @@ class ArrayStack(Stack):
 
     def __init__(
         self,
-        array: AxisArray,
+        name: str,
+        axes: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
         choice: AxisChoice,
         *,
         channel_names: Sequence[str] = (),
         calibration: Calibration | None = None,
-        close: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name = array.name
-        self._array = array
-        self._close = close
-        if not {"y", "x"} <= set(array.axes) or len(set(array.axes)) < len(array.axes):
-            raise MediaError(f"expected an array with rows and columns, got the axes {array.axes!r}: {array.name}")
-        if array.dtype.kind not in "uifb":
-            raise MediaError(f"expected real numbers, got {array.dtype}: {array.name}")
-        if 0 in array.shape:
-            raise MediaError(f"expected values, got the empty shape {array.shape}: {array.name}")
-        self._length = dict(zip(array.axes, array.shape, strict=True))
+        self.name = name
+        self._axes = axes
+        if not {"y", "x"} <= set(axes) or len(set(axes)) < len(axes):
+            raise MediaError(f"expected an array with rows and columns, got the axes {axes!r}: {name}")
+        if dtype.kind not in "uifb":
+            raise MediaError(f"expected real numbers, got {dtype}: {name}")
+        if 0 in shape:
+            raise MediaError(f"expected values, got the empty shape {shape}: {name}")
+        self._length = dict(zip(axes, shape, strict=True))
         self.size = (self._length["y"], self._length["x"])
         self._channel_axis = next((axis for axis in "sc" if self._length.get(axis, 1) > 1), "")
         self.is_color = self._channel_axis == "s" and self._length["s"] in (3, 4)
         count = self._length.get(self._channel_axis, 1)
         self.channels = tuple(channel_names) if len(channel_names) == count else ("",) * count
-        self.scale = default_scale(array.dtype, is_color=self.is_color)
+        self.scale = default_scale(dtype, is_color=self.is_color)
         self._frame_axis, self._at = self._resolve(choice)
         self.num_frames = self._length.get(self._frame_axis, 1)
         self.calibration = calibration
@@ -127,7 +118,7 @@ class ArrayStack(Stack):
         return frame, {axis: 0 for axis in self._others() if axis != frame} | at
 
     def _others(self) -> list[str]:
-        return [axis for axis in self._array.axes if axis not in {"y", "x", self._channel_axis}]
+        return [axis for axis in self._axes if axis not in {"y", "x", self._channel_axis}]
 
     def _listed(self) -> str:
         return ", ".join(f"{axis} ({self._length[axis]})" for axis in self._others()) or "rows and columns"
@@ -143,28 +134,18 @@ class ArrayStack(Stack):
             axis, *rest = projected
             planes = (self._plane({**places, axis: place}, rest) for place in range(self._length[axis]))
             return functools.reduce(np.fmax, planes)
-        index = tuple(
-            slice(None) if axis in "yx" else places.get(axis, self._at.get(axis, 0)) for axis in self._array.axes
-        )
-        plane = self._array.take(tuple(place if isinstance(place, slice) else int(place) for place in index))
+        index = tuple(slice(None) if axis in "yx" else places.get(axis, self._at.get(axis, 0)) for axis in self._axes)
+        plane = self._take(tuple(place if isinstance(place, slice) else int(place) for place in index))
         if plane.shape != (self.size if self._rows_first() else self.size[::-1]):
             raise MediaError(f"a plane of {self.name} does not have the size in its header")
         return plane if self._rows_first() else plane.T
 
     def _rows_first(self) -> bool:
-        return self._array.axes.index("y") < self._array.axes.index("x")
+        return self._axes.index("y") < self._axes.index("x")
 
-    def close(self) -> None:
-        self._close()
-
-
-def default_scale(dtype: np.dtype, *, is_color: bool) -> Scale:
-    """Return the range of the dtype for 8-bit values and 16-bit colors, percentiles for all others."""
-    if dtype.kind == "b":
-        return 0, 1
-    if dtype.kind == "u" and (dtype.itemsize == 1 or (is_color and dtype.itemsize == 2)):
-        return 0, 2 ** (8 * dtype.itemsize) - 1
-    return Percentiles()
+    @abstractmethod
+    def _take(self, index: Index) -> np.ndarray:
+        """Read the part at an index of integers and full slices."""
 
 
 def guess_axes(shape: Sequence[int]) -> str:

@@ -13,10 +13,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from masklet.errors import MediaError
-from masklet.io.decoder import Decoder
+from masklet.io.decoder import Decoder, Timeline
 from masklet.io.source import MediaWarning, RecordedSource
 from masklet.io.source_url import FfmpegInput, RawFormat
-from masklet.io.timeline import Timeline
 from masklet.lru_cache import LruCache
 from masklet.types import RgbImage
 

@@ -1,10 +1,13 @@
-"""One opened video stream: packets, decoded frames, seeking to a key packet, conversion to upright RGB."""
+"""One opened video stream: packets and their times, decoded frames, seeking, conversion to upright RGB."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 import av
 import av.error
@@ -13,14 +16,16 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
+from jaxtyping import Int64
 
 from masklet.errors import MediaError
-from masklet.io.color import TRANSPARENT, ColorConverter
 from masklet.io.images import check_pixels
 from masklet.io.source_url import OPEN_TIMEOUT, FfmpegInput
-from masklet.io.timeline import KeyPacket, Scan
+from masklet.io.tone_mapping import HLG, PQ, tone_map
 from masklet.types import RgbImage
 
 NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -29,7 +34,119 @@ NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 MISSING_SECONDS = Fraction(1, 4)
 """A stream that ends this much before the duration in its header was truncated."""
 
+UNSPECIFIED_MATRIX = 2  # numbers of ITU-T H.273, table 4
+SUPPORTED_MATRICES = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 9})
+"""RGB, BT.709, unspecified, reserved, FCC, BT.601 twice, 240M, BT.2020."""
+
+DOLBY_VISION = frozenset({"dvh1", "dvhe", "dva1", "dvav", "dav1"})
+"""Codec tags of Dolby Vision without a backward-compatible layer (streams with one are tagged as HEVC or AV1)."""
+
+INTERLACED = "is interlaced: both fields of a frame are kept as they are, so moving edges look like combs"
+TRANSPARENT = "has transparency, which is dropped: the color under it is seen"
+
+HD_WIDTH, HD_HEIGHT = 1280, 576
+"""From this width on, or above this height, a frame without a stated matrix is taken as BT.709, as players do."""
+
 Orient = Callable[[np.ndarray], np.ndarray]
+
+
+class KeyPacket(NamedTuple):
+    """A packet at which decoding can start; ``dts`` is its place in decoding order."""
+
+    pts: int
+    dts: int
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Presentation times of all frames, in order.
+
+    Attributes:
+        pts: (n,) strictly increasing, in units of ``time_base``.
+        keys: in order of pts; empty where frames have no usable times and can only be counted from the start.
+        time_base: seconds.
+        decoded: whether it comes from decoded frames, rather than from packets alone.
+    """
+
+    pts: Int64[np.ndarray, " n"]
+    keys: tuple[KeyPacket, ...]
+    time_base: Fraction
+    decoded: bool
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @cached_property
+    def seconds(self) -> tuple[float, ...]:
+        """Presentation time of every frame in seconds."""
+        return tuple(float(pts * self.time_base) for pts in self.pts.tolist())
+
+    @cached_property
+    def _key_pts(self) -> Int64[np.ndarray, " k"]:
+        return np.array([key.pts for key in self.keys], np.int64)
+
+    def index_of(self, pts: int | None) -> int | None:
+        """Return the index of the frame with a presentation time, or None."""
+        if pts is None:
+            return None
+        index = int(np.searchsorted(self.pts, pts))
+        return index if index < len(self.pts) and self.pts[index] == pts else None
+
+    def key_before(self, index: int) -> tuple[int, KeyPacket] | None:
+        """Return the last key packet not after a frame, and the index of the key's own frame; None: the start."""
+        place = int(np.searchsorted(self._key_pts, self.pts[index], side="right")) - 1
+        if place < 0:
+            return None
+        key = self.keys[place]
+        return int(np.searchsorted(self.pts, key.pts)), key
+
+
+@dataclass
+class Scan:
+    """The packets and frames of one pass over a stream, from which a `Timeline` is made.
+
+    Attributes:
+        time_base: unit of pts, in seconds.
+        tick: nominal duration of a frame, in seconds.
+        packets: pts of the packets whose frames are shown.
+        frames: pts of the decoded frames.
+        keys: the key packets.
+        num_hidden: number of packets that are decoded as references and not shown.
+    """
+
+    time_base: Fraction
+    tick: Fraction
+    packets: list[int | None] = field(default_factory=list)
+    frames: list[int | None] = field(default_factory=list)
+    keys: list[KeyPacket] = field(default_factory=list)
+    num_hidden: int = 0
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Record a packet."""
+        pts = packet.pts
+        if packet.is_discard:
+            self.num_hidden += 1
+        else:
+            self.packets.append(pts)
+        if packet.is_keyframe and pts is not None:
+            self.keys.append(KeyPacket(pts, pts if packet.dts is None else packet.dts))
+
+    def is_complete(self, num_frames: int, end: Fraction, tolerance: Fraction) -> bool:
+        """Return whether there were as many packets and seconds as the header says (``tolerance`` in seconds)."""
+        last = max((pts for pts in self.packets if pts is not None), default=0)
+        missing = end - (last * self.time_base + self.tick)
+        return len(self.packets) + self.num_hidden >= num_frames and missing <= max(tolerance, 3 * self.tick)
+
+    def timeline(self, *, decoded: bool) -> Timeline:
+        """Make the timeline of the decoded frames, or of the packets where nothing was decoded.
+
+        Times that are missing, repeat or run backward do not identify frames: those are counted, ``tick`` apart.
+        """
+        pts = self.frames if decoded else sorted(self.packets, key=lambda time: -1 if time is None else time)
+        times = np.array([time for time in pts if time is not None], np.int64)
+        if len(times) < len(pts) or (np.diff(times) <= 0).any() or not self.keys:
+            return Timeline(np.arange(len(pts)), (), self.tick, decoded)
+        return Timeline(times, tuple(sorted(self.keys)), self.time_base, decoded)
 
 
 class Decoder:
@@ -95,7 +212,7 @@ class Decoder:
             for packet in self._container.demux(self._stream):
                 if self.scanning and packet.size:
                     self.num_damaged += packet.is_corrupt
-                    self.scan.add_packet(packet.pts, packet.dts, key=packet.is_keyframe, hidden=packet.is_discard)
+                    self.scan.add(packet)
                 yield packet
         except av.error.FFmpegError as error:
             self.num_damaged += 1
@@ -147,8 +264,8 @@ class Decoder:
     def rgb(self, frame: VideoFrame) -> RgbImage:
         """Convert a decoded frame to upright RGB pixels, as a new array.
 
-        The matrix and range of the frame are used (`masklet.io.color` describes the defaults); more than 8 bits are
-        rounded, high dynamic range is tone-mapped, alpha is dropped.
+        The matrix and range of the frame are used; more than 8 bits are rounded, high dynamic range is tone-mapped,
+        alpha is dropped.
 
         Raises:
             MediaError: the frame does not have the size of the first one.
@@ -163,6 +280,50 @@ class Decoder:
     def close(self) -> None:
         """Close the container; closing twice is harmless."""
         self._container.close()
+
+
+class ColorConverter:
+    """Converts the frames of one stream to RGB, with the matrix and range that each frame states.
+
+    Args:
+        context: of the decoder, after it has decoded a frame.
+        first: that frame.
+        name: of the stream, for messages.
+
+    Attributes:
+        notes: remarks on the conversion for the user.
+
+    Raises:
+        MediaError: FFmpeg cannot convert the stream's colors.
+    """
+
+    def __init__(self, context: VideoCodecContext, first: VideoFrame, name: str) -> None:
+        if context.codec_tag in DOLBY_VISION:
+            raise MediaError(
+                f"{name} is Dolby Vision without a compatible layer, which masklet cannot convert; convert the video "
+                "to BT.709 first"
+            )
+        if int(first.colorspace) not in SUPPORTED_MATRICES:
+            raise MediaError(
+                f"the colors of {name} use matrix {int(first.colorspace)} of ITU-T H.273, which masklet cannot "
+                "convert; convert the video to BT.709 first"
+            )
+        self._transfer = int(context.color_trc or 0)
+        self._reformatter = VideoReformatter()
+        self.notes: list[str] = []
+        if first.interlaced_frame:
+            self.notes.append(INTERLACED)
+        if any(component.is_alpha for component in first.format.components):
+            self.notes.append(TRANSPARENT)
+
+    def rgb(self, frame: VideoFrame) -> RgbImage:
+        """Convert a frame to RGB pixels in stored orientation."""
+        large = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
+        # None: the matrix that the frame states, else FFmpeg's default, BT.601
+        matrix = Colorspace.ITU709 if large and int(frame.colorspace) == UNSPECIFIED_MATRIX else None
+        hdr = self._transfer in (PQ, HLG)
+        rgb = self._reformatter.reformat(frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix)
+        return tone_map(rgb.to_ndarray(), self._transfer) if hdr else rgb.to_ndarray()
 
 
 def _open(source: FfmpegInput) -> InputContainer:

@@ -12,7 +12,7 @@ from masklet.errors import MediaError, needs
 from masklet.io.images import check_pixels, media_errors
 from masklet.io.stack import Stack
 
-MAGIC = b"\x76\x2f\x31\x01"
+EXR_MAGIC = b"\x76\x2f\x31\x01"
 
 
 class ExrStack(Stack):

@@ -8,23 +8,21 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
-from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
-from masklet.io.axes import AxisChoice, default_scale
+from masklet.io.axes import AxisChoice
 from masklet.io.container import VideoFile, WebVideo
-from masklet.io.exr import MAGIC, ExrStack
+from masklet.io.exr import EXR_MAGIC, ExrStack
 from masklet.io.geo import GeoStack
 from masklet.io.image_sources import ArrayVideo, FolderVideo, ImageFile
-from masklet.io.images import is_image, list_images, open_image, read_image_file, to_rgb
+from masklet.io.images import is_image, list_images, read_image_file
 from masklet.io.intensity import Scale
 from masklet.io.live import LiveVideo
 from masklet.io.source import RecordedSource, check_fps
 from masklet.io.source_url import STANDARD_INPUT, FfmpegInput, RawFormat, is_url
-from masklet.io.stack import Channels, FileSequence, Stack, StackVideo
-from masklet.io.tiff import TiffHeader, open_tiff
-from masklet.io.zarr_stack import is_zarr, open_zarr
+from masklet.io.stack import Channels, FileSequence, ImageStack, Stack, StackVideo
+from masklet.io.tiff import TIFF_MAGIC, TiffHeader, TiffStack
+from masklet.io.zarr_stack import ZarrStack, is_zarr
 from masklet.types import RgbImage
 
 
@@ -144,22 +142,22 @@ def stack_opener(path: Path, choice: AxisChoice | None = None, *, as_stack: bool
         MediaError: an axis is chosen in an image, which has none.
     """
     if path.is_dir():
-        return partial(open_zarr, path, choice) if is_zarr(path) else None
-    header = TiffHeader(path)
-    if header.is_tiff:
-        if header.is_geo:
-            return partial(GeoStack, path, choice)
-        return partial(open_tiff, path, choice) if header.is_stack or as_stack or choice else None
+        return partial(ZarrStack, path, choice) if is_zarr(path) else None
     try:
         with path.open("rb") as file:
-            exr = file.read(len(MAGIC)) == MAGIC
+            magic = file.read(4)
     except OSError as error:
         raise MediaError(f"cannot open {path}: {error.strerror}") from error
-    if not exr and not (as_stack and is_image(path)):
+    if magic in TIFF_MAGIC:
+        header = TiffHeader(path)
+        if header.is_geo:
+            return partial(GeoStack, path, choice)
+        return partial(TiffStack, path, choice) if header.is_stack or as_stack or choice else None
+    if magic != EXR_MAGIC and not (as_stack and is_image(path)):
         return None
     if choice:
         raise MediaError(f"an image has no axis to choose: {path}")
-    return partial(ExrStack if exr else ImageStack, path)
+    return partial(ExrStack if magic == EXR_MAGIC else ImageStack, path)
 
 
 def sequence_opener(files: Sequence[Path], name: str, *, as_stack: bool = False) -> Callable[[], Stack] | None:
@@ -174,32 +172,3 @@ def _open_stack_file(file: Path) -> Stack:
     if opener is None:
         raise MediaError(f"not an image in a supported format: {file}")
     return opener()
-
-
-class ImageStack(Stack):
-    """An image file as a stack of one frame, so that its values can be scaled: 8- or 16-bit gray, or colors.
-
-    Raises:
-        MediaError: not an image, or a damaged one.
-    """
-
-    num_frames = 1
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._path = path
-        values = self._values()
-        self.size = (values.shape[0], values.shape[1])
-        self.is_color = values.shape[2] == 3
-        self.channels = ("red", "green", "blue") if self.is_color else ("",)
-        self.scale = default_scale(values.dtype, is_color=self.is_color)
-
-    def _values(self) -> Shaped[np.ndarray, "h w k"]:
-        with open_image(self._path) as image:
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            if upright.mode == "L" or upright.mode.startswith(("I", "F")):
-                return np.array(upright)[:, :, None]
-            return to_rgb(upright, self.name)
-
-    def read(self, frame: int, channels: Sequence[int]) -> Shaped[np.ndarray, "h w k"]:
-        return self._values()[:, :, list(channels)]

@@ -13,8 +13,7 @@ from typing import NoReturn
 
 from masklet.errors import MediaError
 from masklet.io.decoder import Decoder
-from masklet.io.readahead import read_ahead
-from masklet.io.source import MediaWarning
+from masklet.io.source import MediaWarning, read_ahead
 from masklet.io.source_url import FfmpegInput, RawFormat
 from masklet.types import RgbImage
 

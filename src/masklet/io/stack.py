@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
+from PIL import Image, ImageOps
 
 from masklet.errors import MediaError
-from masklet.io.images import check_pixels
+from masklet.io.images import check_pixels, open_image, to_rgb
 from masklet.io.intensity import Levels, Percentiles, Scale, check_range
 from masklet.io.source import Calibration, GeoReference, MediaWarning, RecordedSource, check_fps
 from masklet.types import RgbImage, Size
@@ -236,3 +237,41 @@ class FileSequence(Stack):
             return stack.read(0, channels)
         finally:
             stack.close()
+
+
+class ImageStack(Stack):
+    """An image file as a stack of one frame, so that its values can be scaled: 8- or 16-bit gray, or colors.
+
+    Raises:
+        MediaError: not an image, or a damaged one.
+    """
+
+    num_frames = 1
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        values = self._values()
+        self.size = (values.shape[0], values.shape[1])
+        self.is_color = values.shape[2] == 3
+        self.channels = ("red", "green", "blue") if self.is_color else ("",)
+        self.scale = default_scale(values.dtype, is_color=self.is_color)
+
+    def _values(self) -> Shaped[np.ndarray, "h w k"]:
+        with open_image(self._path) as image:
+            upright: Image.Image = ImageOps.exif_transpose(image)
+            if upright.mode == "L" or upright.mode.startswith(("I", "F")):
+                return np.array(upright)[:, :, None]
+            return to_rgb(upright, self.name)
+
+    def read(self, frame: int, channels: Sequence[int]) -> Shaped[np.ndarray, "h w k"]:
+        return self._values()[:, :, list(channels)]
+
+
+def default_scale(dtype: np.dtype, *, is_color: bool) -> Scale:
+    """Return the range of the dtype for 8-bit values and 16-bit colors, percentiles for all others."""
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "u" and (dtype.itemsize == 1 or (is_color and dtype.itemsize == 2)):
+        return 0, 2 ** (8 * dtype.itemsize) - 1
+    return Percentiles()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -15,15 +16,14 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from masklet.errors import MediaError, needs
-from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index
+from masklet.io.axes import ArrayStack, AxisChoice, Index
 from masklet.io.images import check_pixels, media_errors
 from masklet.io.source import Calibration, MediaWarning
 
 if TYPE_CHECKING:
     import tifffile
 
-TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk"})
-_MAGIC = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
+TIFF_MAGIC = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
 _MICROSCOPE_TAGS = frozenset({34412, 33628, 33629})  # Zeiss LSM, MetaMorph STK
 _GEO_TAGS = frozenset({33550, 33922, 34264, 34735})
 _MICRONS = frozenset({"um", "micron", "microns", "\\u00B5m"})  # as ImageJ writes it
@@ -33,23 +33,17 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # keeps its rem
 
 
 class TiffHeader:
-    """The tags of the first page, read with Pillow; empty where they cannot be read."""
+    """The tags of the first page of a TIFF file, read with Pillow; empty where they cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._tags: Mapping[int, Any] = {}
-        try:
-            with path.open("rb") as file:
-                magic = file.read(8)
-                self.is_tiff = magic[:4] in _MAGIC
-                if self.is_tiff:
-                    directory = ImageFileDirectory_v2(magic + (file.read(8) if b"+" in magic[:4] else b""))
-                    file.seek(directory.next)
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # errors in the tags are reported when the file is read
-                        directory.load(file)
-                        self._tags = dict(directory)
-        except Exception:  # a damaged header is reported when the file is read
-            self.is_tiff = getattr(self, "is_tiff", False)
+        with contextlib.suppress(Exception), path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged header is reported when the file is read
+            magic = file.read(8)
+            directory = ImageFileDirectory_v2(magic + (file.read(8) if b"+" in magic[:4] else b""))
+            file.seek(directory.next)
+            directory.load(file)
+            self._tags = dict(directory)
 
     @property
     def is_geo(self) -> bool:
@@ -77,8 +71,8 @@ def _has_axes(description: str) -> bool:
         return False
 
 
-def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
-    """Open the first image series of a TIFF file as a stack.
+class TiffStack(ArrayStack):
+    """The first image series of a TIFF file, read straight where it is contiguous, else page by page.
 
     Axes, channel names, pixel size and time between frames are read from OME, ImageJ and tifffile metadata.
 
@@ -86,71 +80,63 @@ def open_tiff(path: Path, choice: AxisChoice | None = None) -> ArrayStack:
         MediaError: unreadable, or axes without a position in ``choice``.
         MissingExtraError: tifffile is not installed.
     """
-    with needs("tiff", path):
-        import tifffile  # noqa: PLC0415  an extra
-    with media_errors(path):
-        file = tifffile.TiffFile(path)
-        try:
-            return _stack(file, path, choice or AxisChoice())
-        except BaseException:
-            file.close()
-            raise
 
-
-def _stack(file: tifffile.TiffFile, path: Path, choice: AxisChoice) -> ArrayStack:
-    if not file.series:
-        raise MediaError(f"no images in {path}")
-    if len(file.series) > 1:
-        warnings.warn(f"{path} holds {len(file.series)} images: using the first", MediaWarning, stacklevel=4)
-    pages = _Pages(file, path)
-    array = AxisArray(name=str(path), axes=pages.axes, shape=pages.shape, dtype=pages.dtype, take=pages.take)
-    metadata = _Metadata(file)
-    return ArrayStack(
-        array,
-        choice,
-        channel_names=metadata.channel_names,
-        calibration=metadata.calibration(array.axes, choice.frame),
-        close=file.close,
-    )
-
-
-class _Pages:
-    """The values of a series by index: straight from the file where they are contiguous, else page by page."""
-
-    def __init__(self, file: tifffile.TiffFile, path: Path) -> None:
-        series = file.series[0]
-        self.axes = series.axes.lower()
-        self.shape = tuple(int(length) for length in series.shape)
-        self.dtype = np.dtype(series.dtype if series.dtype is not None else object)
+    def __init__(self, path: Path, choice: AxisChoice | None = None) -> None:
+        with needs("tiff", path):
+            import tifffile  # noqa: PLC0415  an extra
         self._path = path
-        self._series = series
-        self._stored = self.dtype.newbyteorder(file.byteorder)
+        with media_errors(path):
+            self._file = tifffile.TiffFile(path)
+            try:
+                self._open(choice or AxisChoice())
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self, choice: AxisChoice) -> None:
+        if not self._file.series:
+            raise MediaError(f"no images in {self._path}")
+        if len(self._file.series) > 1:
+            warnings.warn(
+                f"{self._path} holds {len(self._file.series)} images: using the first", MediaWarning, stacklevel=4
+            )
+        self._series = series = self._file.series[0]
+        self._shape = tuple(int(length) for length in series.shape)
+        axes, dtype = series.axes.lower(), np.dtype(series.dtype if series.dtype is not None else object)
+        self._stored = dtype.newbyteorder(self._file.byteorder)
         self._offset = series.dataoffset
-        height, width = (self.shape[self.axes.find(axis)] for axis in "yx")
-        check_pixels(str(path), height, width)
+        check_pixels(str(self._path), *(self._shape[axes.find(axis)] for axis in "yx"))
         if self._offset is None:
-            page = math.prod(self.shape) // max(1, len(series.pages))
-            if page > 8 * 2**28 or math.prod(self.shape[: self._split()]) != len(series.pages):
-                raise MediaError(f"the pages of {path} do not add up to the shape {self.shape}")
+            page = math.prod(self._shape) // max(1, len(series.pages))
+            if page > 8 * 2**28 or math.prod(self._shape[: self._split()]) != len(series.pages):
+                raise MediaError(f"the pages of {self._path} do not add up to the shape {self._shape}")
+        metadata = _Metadata(self._file)
+        super().__init__(
+            str(self._path),
+            axes,
+            self._shape,
+            dtype,
+            choice,
+            channel_names=metadata.channel_names,
+            calibration=metadata.calibration(axes, choice.frame),
+        )
 
     def _split(self) -> int:
         """Return how many of the axes count pages; the others lie within a page."""
         count, pages = 1, len(self._series.pages)
-        for place, length in enumerate(self.shape):
+        for place, length in enumerate(self._shape):
             if count == pages:
                 return place
             count *= length
-        return len(self.shape)
+        return len(self._shape)
 
-    def take(self, index: Index) -> np.ndarray:
-        """Read the part at an index of integers and full slices."""
-        return self._from_file(index) if self._offset is not None else self._from_page(index)
-
-    def _from_file(self, index: Index) -> np.ndarray:
+    def _take(self, index: Index) -> np.ndarray:
+        if self._offset is None:
+            return self._from_page(index)
         split = next(place for place, part in enumerate(index) if isinstance(part, slice))
-        tail = self.shape[split:]
-        number = _ravel(index[:split], self.shape[:split])
-        offset = int(self._offset or 0) + number * math.prod(tail) * self._stored.itemsize
+        tail = self._shape[split:]
+        number = self._number(index[:split])
+        offset = int(self._offset) + number * math.prod(tail) * self._stored.itemsize
         values = np.fromfile(self._path, self._stored, math.prod(tail), offset=offset)
         if values.size < math.prod(tail):
             raise MediaError(f"{self._path} ends before page {number}")
@@ -158,21 +144,20 @@ class _Pages:
 
     def _from_page(self, index: Index) -> np.ndarray:
         split = self._split()
-        number = _ravel(index[:split], self.shape[:split])
+        number = self._number(index[:split])
         with media_errors(self._path):
             page = self._series.pages[number]
             if page is None:
                 raise MediaError(f"page {number} of {self._path} is missing")
-            return np.asarray(page.asarray().reshape(self.shape[split:])[index[split:]])
+            return np.asarray(page.asarray().reshape(self._shape[split:])[index[split:]])
 
+    def _number(self, index: Index) -> int:
+        """Return the number of the page at places on the first axes."""
+        places = tuple(place for place in index if isinstance(place, int))
+        return int(np.ravel_multi_index(places, self._shape[: len(places)])) if places else 0
 
-def _ravel(index: Index, shape: tuple[int, ...]) -> int:
-    """The number of a place, the last axis counted first."""
-    number = 0
-    for place, length in zip(index, shape, strict=True):
-        assert isinstance(place, int), "an axis that counts pages is always at one place"
-        number = number * length + place
-    return number
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Metadata:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from masklet.errors import MediaError, needs
-from masklet.io.axes import ArrayStack, AxisArray, AxisChoice, Index, guess_axes
+from masklet.io.axes import ArrayStack, AxisChoice, Index, guess_axes
 from masklet.io.images import check_pixels, media_errors
 from masklet.io.source import Calibration
 
@@ -35,8 +35,8 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).is_file() for name in METADATA)
 
 
-def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
-    """Open a Zarr array, or the full-size level of an OME-Zarr image, as a stack.
+class ZarrStack(ArrayStack):
+    """A Zarr array, or the full-size level of an OME-Zarr image.
 
     Axes come from OME-Zarr, ``dimension_names`` or xarray; without any, rows and columns are last and time is first.
 
@@ -44,29 +44,34 @@ def open_zarr(folder: Path, choice: AxisChoice | None = None) -> ArrayStack:
         MediaError: unreadable, a group without an image, an unsafe codec, or axes without a position in ``choice``.
         MissingExtraError: zarr is not installed.
     """
-    with needs("zarr", folder):
-        import zarr  # noqa: PLC0415  an extra
-    with media_errors(folder):
-        node = zarr.open(str(folder), mode="r")
-        image = _Image(dict(node.attrs))
-        array = node if isinstance(node, zarr.Array) else node.get(image.level or "")
-        if not isinstance(array, zarr.Array):
-            raise MediaError(f"expected a Zarr array or an OME-Zarr image, got a group without one: {folder}")
-        _check_safe(array, folder)
-        axes = image.axes or _named_axes(array)
-        if len(axes) != len(array.shape):
-            raise MediaError(f"expected {len(axes)} axes {axes!r}, got the shape {array.shape}: {folder}")
 
-        def take(index: Index) -> np.ndarray:
-            with media_errors(folder):
-                return np.asarray(array[index])
+    def __init__(self, folder: Path, choice: AxisChoice | None = None) -> None:
+        with needs("zarr", folder):
+            import zarr  # noqa: PLC0415  an extra
+        with media_errors(folder):
+            node = zarr.open(str(folder), mode="r")
+            image = _Image(dict(node.attrs))
+            array = node if isinstance(node, zarr.Array) else node.get(image.level or "")
+            if not isinstance(array, zarr.Array):
+                raise MediaError(f"expected a Zarr array or an OME-Zarr image, got a group without one: {folder}")
+            _check_safe(array, folder)
+            axes = image.axes or _named_axes(array)
+            if len(axes) != len(array.shape):
+                raise MediaError(f"expected {len(axes)} axes {axes!r}, got the shape {array.shape}: {folder}")
+            self._array = array
+            super().__init__(
+                str(folder),
+                axes,
+                array.shape,
+                array.dtype,
+                choice or AxisChoice(),
+                channel_names=image.channel_names,
+                calibration=image.calibration(choice),
+            )
 
-        return ArrayStack(
-            AxisArray(name=str(folder), axes=axes, shape=array.shape, dtype=array.dtype, take=take),
-            choice or AxisChoice(),
-            channel_names=image.channel_names,
-            calibration=image.calibration(choice),
-        )
+    def _take(self, index: Index) -> np.ndarray:
+        with media_errors(self.name):
+            return np.asarray(self._array[index])
 
 
 def _check_safe(array: zarr.Array[Any], folder: Path) -> None:

@@ -14,8 +14,8 @@ from masklet.errors import FrameRangeError
 from masklet.io import RecordedSource, open_writer
 from masklet.io.atomic import output_errors
 from masklet.io.encoder import VIDEO_FORMATS
-from masklet.io.formats.registry import FOLDER, FORMATS, Format
 from masklet.io.images import write_image
+from masklet.io.outputs import FOLDER, FORMATS, Format
 from masklet.io.result_builder import Provenance
 from masklet.studio.effects import Effects, frame_masks, object_colors
 from masklet.studio.errors import BusyError, ConflictError, NotFoundError
@@ -79,7 +79,7 @@ class ExportFormat:
     """One format of exports.
 
     Attributes:
-        name: of the format in `masklet.io.formats.registry`; "" for images that are drawn here.
+        name: of the format in `masklet.io.outputs`; "" for images that are drawn here.
         suffix: of the file; with a slash at the end a folder is written and zipped.
     """
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from masklet.errors import FormatError, MaskletError
-from masklet.io import open_writer, read_result
-from masklet.io.formats.registry import FORMATS
+from masklet.io import FORMATS, open_writer, read_result
 from masklet.io.result_builder import Provenance, Result, ResultBuilder
 from masklet.io.source import GeoReference
 from masklet.types import FrameMasks, ObjectId

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from masklet.io.readahead import read_ahead
+from masklet.io.source import read_ahead
 
 
 def test_items_come_in_order_and_the_thread_ends() -> None:

@@ -1,83 +1,22 @@
-"""Decoded video frames to 8-bit RGB: color matrix, range, alpha, and tone mapping of high dynamic range."""
+"""Tone mapping of high dynamic range video to 8-bit BT.709."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import Float32, UInt16
 
-from masklet.errors import MediaError
 from masklet.types import RgbImage
 
-# Numbers of ITU-T H.273, tables 3 and 4
 PQ, HLG = 16, 18
-UNSPECIFIED_MATRIX = 2
-SUPPORTED_MATRICES = frozenset(
-    {0, 1, 2, 3, 4, 5, 6, 7, 9}
-)  # RGB, BT.709, unspecified, reserved, FCC, BT.601 twice, 240M, 2020
-
-DOLBY_VISION = frozenset({"dvh1", "dvhe", "dva1", "dvav", "dav1"})
-"""Codec tags of Dolby Vision without a backward-compatible layer (streams with one are tagged as HEVC or AV1)."""
-
-INTERLACED = "is interlaced: both fields of a frame are kept as they are, so moving edges look like combs"
-TRANSPARENT = "has transparency, which is dropped: the color under it is seen"
-
-HD_WIDTH, HD_HEIGHT = 1280, 576
-"""From this width on, or above this height, a frame without a stated matrix is taken as BT.709, as players do."""
+"""Numbers of the transfer functions in ITU-T H.273, table 3."""
 
 WHITE_NITS = 203.0  # reference white of high dynamic range, ITU-R BT.2408
 PEAK_NITS = 1000.0  # assumed peak of the grading, and HLG's nominal peak
 BT2020_TO_BT709 = np.array(  # linear light, ITU-R BT.2087
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
-
-
-class ColorConverter:
-    """Converts the frames of one stream to RGB, with the matrix and range that each frame states.
-
-    Args:
-        context: of the decoder, after it has decoded a frame.
-        first: that frame.
-        name: of the stream, for messages.
-
-    Attributes:
-        notes: remarks on the conversion for the user.
-
-    Raises:
-        MediaError: FFmpeg cannot convert the stream's colors.
-    """
-
-    def __init__(self, context: VideoCodecContext, first: VideoFrame, name: str) -> None:
-        if context.codec_tag in DOLBY_VISION:
-            raise MediaError(
-                f"{name} is Dolby Vision without a compatible layer, which masklet cannot convert; convert the video "
-                "to BT.709 first"
-            )
-        if int(first.colorspace) not in SUPPORTED_MATRICES:
-            raise MediaError(
-                f"the colors of {name} use matrix {int(first.colorspace)} of ITU-T H.273, which masklet cannot "
-                "convert; convert the video to BT.709 first"
-            )
-        self._transfer = int(context.color_trc or 0)
-        self._reformatter = VideoReformatter()
-        self.notes: list[str] = []
-        if first.interlaced_frame:
-            self.notes.append(INTERLACED)
-        if any(component.is_alpha for component in first.format.components):
-            self.notes.append(TRANSPARENT)
-
-    def rgb(self, frame: VideoFrame) -> RgbImage:
-        """Convert a frame to RGB pixels in stored orientation."""
-        large = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
-        # None: the matrix that the frame states, else FFmpeg's default, BT.601
-        matrix = Colorspace.ITU709 if large and int(frame.colorspace) == UNSPECIFIED_MATRIX else None
-        hdr = self._transfer in (PQ, HLG)
-        rgb = self._reformatter.reformat(frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix)
-        return tone_map(rgb.to_ndarray(), self._transfer) if hdr else rgb.to_ndarray()
 
 
 def tone_map(pixels: UInt16[np.ndarray, "h w 3"], transfer: int) -> RgbImage:
