@@ -16,8 +16,12 @@ from jaxtyping import UInt8, config, install_import_hook
 if TYPE_CHECKING:
     from masklet.model.sam2 import Sam2
 
-THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
-os.environ.setdefault("OMP_NUM_THREADS", THREADS)  # before torch is imported: the same sums on every machine
+# Before torch is imported: the same sums on every machine. Workers inherit the environment of the process that starts
+# them, so theirs is set, not defaulted: two threads for each of two workers on two cores wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 install_import_hook("masklet", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")  # 1 is a float
 
