@@ -94,7 +94,7 @@ def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def interrupted(folder: Path, *arguments: str, at: str) -> Ran:
     """Run masklet in a process of its own and press Ctrl-C when its progress says ``at``."""
-    script = f"from masklet.cli import main, progress; progress.PLAIN_INTERVAL = 0; main({list(arguments)!r})"
+    script = f"from masklet.cli import main, report; report.PLAIN_INTERVAL = 0; main({list(arguments)!r})"
     with subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=folder,

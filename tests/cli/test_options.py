@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,24 @@ import pytest
 import tifffile
 
 import masklet
-from masklet.cli.options import InputOptions, MaskOptions, ModelOptions, Without, expand_groups
+from masklet import OutputError
+from masklet.cli.options import (
+    InputOptions,
+    MaskOptions,
+    ModelOptions,
+    Without,
+    WriterOptions,
+    expand_groups,
+    input_name,
+    is_folder,
+    make_parent,
+    output_paths,
+    parse_calibration,
+    parse_color,
+)
 from masklet.errors import MediaError
 from masklet.io import Percentiles, RawFormat
+from masklet.io.source import Calibration
 
 SMALL = ("--size", "64", "-q")
 
@@ -112,3 +128,123 @@ def test_one_line_where_options_do_not_fit(
     assert done.code == 3
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "color"),
+    [("#ff8800", (None, (255, 136, 0))), ("12:#0000FF", (12, (0, 0, 255))), ("00ff00", (None, (0, 255, 0)))],
+)
+def test_colors(words: str, color: object) -> None:
+    assert parse_color(words) == color
+
+
+@pytest.mark.parametrize("words", ["red", "#fff", "a:#ffffff", "1:", ""])
+def test_bad_colors(words: str) -> None:
+    with pytest.raises(OutputError, match=re.escape(repr(words))):
+        parse_color(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "interval", "found"),
+    [
+        (None, None, None),
+        ("0.65 um", None, Calibration(pixel_size=(0.65, 0.65), unit="um")),
+        ("0.65µm", 30.0, Calibration(pixel_size=(0.65, 0.65), unit="µm", frame_interval=30.0)),
+        ("1e-3 x 2e-3 mm", None, Calibration(pixel_size=(0.001, 0.002), unit="mm")),
+        (None, 0.5, Calibration(frame_interval=0.5)),
+    ],
+)
+def test_calibration(words: str | None, interval: float | None, found: Calibration | None) -> None:
+    assert parse_calibration(words, interval) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "interval"), [("0 um", None), ("um", None), ("1", None), (None, -1.0), (None, float("inf"))]
+)
+def test_bad_calibration(words: str | None, interval: float | None) -> None:
+    with pytest.raises(OutputError):
+        parse_calibration(words, interval)
+
+
+def test_options_of_the_library() -> None:
+    options = WriterOptions(
+        style="blur", region="background", color=["#000001", "3:#000002"], soften=1.5
+    ).output_options()
+
+    assert (options.style.name, options.style.region) == ("blur", "background")
+    assert (options.style.color, options.style.colors) == ((0, 0, 1), {3: (0, 0, 2)})
+    assert options.style.edge.soften == options.edge.soften == 1.5
+    assert options.calibration is None
+
+
+DEFAULT = "{name}-masklet.mp4"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("clips/dog.mp4", "dog"),
+        ("a.b.mp4", "a.b"),
+        ("camera:0", "camera-0"),
+        ("rtsp://user:secret@host.example:554/live", "host.example-554-live"),
+    ],
+)
+def test_input_name(source: str, name: str) -> None:
+    assert input_name(source) == name
+
+
+def test_input_name_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "frames.v2").mkdir()
+    monkeypatch.chdir(tmp_path / "frames.v2")
+    assert input_name(".") == "frames.v2"
+    assert input_name(str(tmp_path / "frames.v2")) == "frames.v2"
+
+
+@pytest.mark.parametrize(
+    ("output", "folder"), [("out.mp4", False), ("out", True), ("out/", True), ("out.v2/", True), ("a.b/out", True)]
+)
+def test_is_folder(output: str, folder: bool) -> None:
+    assert is_folder(output) is folder
+
+
+@pytest.mark.parametrize(
+    ("sources", "outputs", "expected"),
+    [
+        (["x/dog.mp4"], [], [["dog-masklet.mp4"]]),
+        (["dog.mp4"], ["out.mp4", "masks/"], [["out.mp4", "masks/"]]),
+        (["dog.mp4"], ["r/{name}.json"], [["r/dog.json"]]),
+        (["a.mp4", "b.mp4"], [], [["a-masklet.mp4"], ["b-masklet.mp4"]]),
+        (["a.mp4", "b.mp4"], ["r/{name}.mp4"], [["r/a.mp4"], ["r/b.mp4"]]),
+        (["a.mp4", "b.mp4"], ["r"], [["r/a/"], ["r/b/"]]),
+        (["a.mp4", "b.mp4"], ["r/{name}/"], [["r/a/"], ["r/b/"]]),
+    ],
+)
+def test_output_paths(sources: list[str], outputs: list[str], expected: list[list[str]]) -> None:
+    assert output_paths(sources, outputs, default=DEFAULT) == expected
+
+
+def test_images_share_a_folder() -> None:
+    placed = output_paths(["a.png", "b.png"], ["masks/"], default="{name}-masklet.png", shared_folder=True)
+    assert placed == [["masks/"], ["masks/"]]
+
+
+@pytest.mark.parametrize(
+    ("sources", "outputs", "value"),
+    [
+        (["a.mp4", "b.mp4"], ["out.mp4"], r"'\{name\}-out.mp4'"),
+        (["x/a.mp4", "y/a.mp4"], [], "'a'"),
+        (["a.mp4"], ["out.mp4", "./out.mp4"], "out.mp4"),
+        (["a.mp4"], ["{name}.json", "a.json"], "a.json"),
+    ],
+)
+def test_colliding_output_paths(sources: list[str], outputs: list[str], value: str) -> None:
+    with pytest.raises(OutputError, match=value):
+        output_paths(sources, outputs, default=DEFAULT)
+
+
+def test_make_parent(tmp_path: Path) -> None:
+    make_parent(str(tmp_path / "results" / "a.mp4"))
+    make_parent(str(tmp_path / "results" / "b.mp4"))
+    assert (tmp_path / "results").is_dir()
+    with pytest.raises(OutputError, match="such"):
+        make_parent(str(tmp_path / "no" / "such" / "a.mp4"))

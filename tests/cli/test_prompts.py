@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklet import FormatError, FrameRangeError, PromptError, Prompts
-from masklet.cli.prompts import Kind, PromptList, PromptSpec, check_prompts, parse_prompt, parse_prompts, read_prompts
+from masklet.cli.options import PromptOptions
+from masklet.cli.prompts import Kind, PromptList, PromptSpec, parse_prompt, read_prompts
 from masklet.io import read_mask
 
 LEFT = np.arange(12).reshape(3, 4) % 4 < 2
@@ -89,7 +90,7 @@ def test_any_words_parse_or_are_refused(words: str, kind: Kind) -> None:
 
 
 def test_prompts_of_one_object_on_one_frame_add_up() -> None:
-    prompt_list = parse_prompts(["1,2", "2@5:3,4", "@5:9,9,-", "5,6,-"], ["@5:0,1,2,3"], [], [])
+    prompt_list = PromptOptions(click=["1,2", "2@5:3,4", "@5:9,9,-", "5,6,-"], box=["@5:0,1,2,3"]).parse()
     prompts = prompt_list.by_frame(5, masks)
     assert {frame: list(by_object) for frame, by_object in prompts.items()} == {5: [1, 2]}
     one = prompts[5][1]
@@ -100,7 +101,7 @@ def test_prompts_of_one_object_on_one_frame_add_up() -> None:
 
 
 def test_a_frame_that_is_not_named_is_the_first_one() -> None:
-    prompt_list = parse_prompts(["1,2", "2@5:3,4"], [], ["3@1:mask.png"], [])
+    prompt_list = PromptOptions(click=["1,2", "2@5:3,4"], mask=["3@1:mask.png"]).parse()
     prompts = prompt_list.by_frame(4, masks)
     assert {frame: list(by_object) for frame, by_object in prompts.items()} == {1: [3], 4: [1], 5: [2]}
     mask = prompts[1][3].mask
@@ -117,8 +118,8 @@ def test_absent_by_words_and_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "prompts.json"
     file.write_text(json.dumps(spec))
     with pytest.raises(PromptError, match="object 2"):
-        parse_prompts(["1,2"], [], [], [file]).by_frame(0, masks, (30, 40))
-    prompt_list = parse_prompts(["1,2", "2:4,5", "3:5,6"], [], [], [file], absent=["9", "3@5"])
+        PromptOptions(click=["1,2"], prompts=[file]).parse().by_frame(0, masks, (30, 40))
+    prompt_list = PromptOptions(click=["1,2", "2:4,5", "3:5,6"], prompts=[file], absent=["9", "3@5"]).parse()
     prompts = prompt_list.by_frame(0, masks, (30, 40))
     assert {(frame, i) for frame, each in prompts.items() for i, one in each.items() if one.is_absent} == {
         (7, 2), (9, 1), (5, 3),
@@ -127,13 +128,13 @@ def test_absent_by_words_and_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(PromptError):
         prompt_list.by_frame(0, masks)
     with pytest.raises(PromptError, match="object 1 on frame 9"):
-        parse_prompts(["@9:1,2"], [], [], [], absent=["9"]).by_frame(0, masks, (30, 40))
+        PromptOptions(click=["@9:1,2"], absent=["9"]).parse().by_frame(0, masks, (30, 40))
 
 
 @pytest.mark.parametrize("words", ["", "x", "1@", "@5", "1@2:3", "0@4", "-1"])
 def test_absent_in_other_words(words: str) -> None:
     with pytest.raises(PromptError, match="--absent"):
-        parse_prompts([], [], [], [], absent=[words])
+        PromptOptions(absent=[words]).parse()
 
 
 @pytest.mark.parametrize(
@@ -150,16 +151,16 @@ def test_absent_in_other_words(words: str) -> None:
 )
 def test_contradictions(clicks: list[str], boxes: list[str], mask_words: list[str], value: str) -> None:
     with pytest.raises(PromptError, match=value):
-        parse_prompts(clicks, boxes, mask_words, []).by_frame(0, masks)
+        PromptOptions(click=clicks, box=boxes, mask=mask_words).parse().by_frame(0, masks)
 
 
 def test_check_against_a_video() -> None:
-    prompts = {3: {2: Prompts.click(9, 5)}}
-    check_prompts(prompts, (6, 10), range(4))
+    prompts = PromptOptions(click=["2@3:9,5"]).parse()
+    assert list(prompts.by_frame(0, masks, (6, 10), range(4))[3]) == [2]
     with pytest.raises(FrameRangeError, match=r"object 2 .* frame 3"):
-        check_prompts(prompts, (6, 10), range(3))
+        prompts.by_frame(0, masks, (6, 10), range(3))
     with pytest.raises(PromptError, match=r"object 2 on frame 3.*\(9, 5\)"):
-        check_prompts(prompts, (6, 8), range(4))
+        prompts.by_frame(0, masks, (6, 8), range(4))
 
 
 def file_of(tmp_path: Path, content: object) -> Path:
@@ -243,5 +244,5 @@ def test_masks_in_prompt_files_may_be_run_length_codes(tmp_path: Path) -> None:
 
 
 def test_masks_are_read_from_pictures(picture_file: Path) -> None:
-    prompts = parse_prompts([], [], [str(picture_file)], []).by_frame(0, read_mask)
+    prompts = PromptOptions(mask=[str(picture_file)]).parse().by_frame(0, read_mask)
     assert prompts[0][1].mask is not None

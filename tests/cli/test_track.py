@@ -17,11 +17,10 @@ import pytest
 from tests.cli.conftest import NUM_FRAMES, SIZE, Run, interrupted, moving_square, write_clip
 
 import masklet
-from masklet import Prompts
+from masklet import FrameMasks, Prompts
 from masklet.backends.protocol import Model
-from masklet.cli.options import ModelOptions
-from masklet.cli.prompts import parse_prompts
-from masklet.cli.track import prepare, track_video
+from masklet.cli.options import ModelOptions, PromptOptions
+from masklet.cli.track import ObjectTally, TrackingJob, VideoReport
 from masklet.io import RleWriter, read_label_map, read_rle, write_image
 from masklet.predict.propagation import Direction
 
@@ -284,10 +283,10 @@ def small_model() -> Model:
 
 def corrected(video_file: Path, model: Model, tmp_path: Path, direction: Direction) -> dict[int, np.ndarray]:
     """Masks of object 1 with a correction on frame 4."""
-    prompt_list = parse_prompts(["@1:18,24", "@4:20,20", "@4:60,40,-"], [], [], [])
+    prompts = PromptOptions(click=["@1:18,24", "@4:20,20", "@4:60,40,-"]).parse()
     with masklet.open_video(video_file) as video, RleWriter(tmp_path / f"{direction}.json", like=video) as sink:
-        job = prepare("square", video, prompt_list, direction=direction)
-        report = track_video(job, model, [sink], interrupt=Event(), quiet=True)
+        job = TrackingJob(source="square", video=video, prompt_list=prompts, direction=direction)
+        report = job.run(model, [sink], interrupt=Event(), quiet=True)
     assert report.frames == 8
     return {i: rle.to_mask() for i, rle in read_rle(tmp_path / f"{direction}.json")[1].frames.items()}
 
@@ -303,14 +302,12 @@ def test_streamed_equals_passes(video_file: Path, small_model: Model, tmp_path: 
 
 
 def test_interrupted_before_the_first_frame(video_file: Path, small_model: Model, tmp_path: Path) -> None:
-    prompt_list, interrupt = parse_prompts(["18,24"], [], [], []), Event()
+    prompts, interrupt = PromptOptions(click=["18,24"]).parse(), Event()
     interrupt.set()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        masklet.open_video(video_file) as video,
-        RleWriter(tmp_path / "out.json", like=video) as sink,
-    ):
-        track_video(prepare("square", video, prompt_list), small_model, [sink], interrupt=interrupt, quiet=True)
+    with masklet.open_video(video_file) as video:
+        job = TrackingJob(source="square", video=video, prompt_list=prompts)
+        with pytest.raises(KeyboardInterrupt), RleWriter(tmp_path / "out.json", like=video) as sink:
+            job.run(small_model, [sink], interrupt=interrupt, quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -325,3 +322,46 @@ def test_interrupted_while_the_model_loads(
     assert (done.code, done.err) == (130, f"masklet: interrupted at {video_file}\n")
     assert json.loads(done.out) == {"schema": "masklet/track", "version": 1, "interrupted": True, "videos": []}
     assert list(tmp_path.iterdir()) == []
+
+
+def result(frame_index: int, *, visible: bool, presence: float, iou: float) -> FrameMasks:
+    """Object 2 on a frame, with a mask or without."""
+    masks = np.full((1, 2, 2), visible)
+    return FrameMasks(frame_index, (2,), masks, np.array([presence], np.float32), np.array([iou], np.float32))
+
+
+def test_frames_are_tallied_by_object() -> None:
+    report = VideoReport("dog.mp4", (2, 2), names={2: "dog"})
+    report.add(result(3, visible=True, presence=0.9, iou=0.8))
+    report.add(result(4, visible=False, presence=0.1, iou=0.2))
+    report.add(result(5, visible=True, presence=0.8, iou=0.6))
+    assert report.frames == 3
+    assert report.entry()["objects"] == [
+        {
+            "id": 2,
+            "name": "dog",
+            "frames": 3,
+            "visible": 2,
+            "first_visible": 3,
+            "last_visible": 5,
+            "presence": 0.6,
+            "iou": 0.7,
+        }
+    ]
+
+
+def test_tally_of_an_object_never_visible() -> None:
+    report = VideoReport("dog.mp4", (2, 2))
+    report.add(result(0, visible=False, presence=0.25, iou=0.5))
+    (entry,) = report.entry()["objects"]
+    assert (entry["first_visible"], entry["last_visible"], entry["presence"], entry["iou"]) == (None, None, 0.25, None)
+
+
+def test_report_lines() -> None:
+    report = VideoReport("dog.mp4", (4, 6), frames=10, seconds=2.0, outputs=["out.mp4"], names={1: "dog"})
+    report.tallies[1] = ObjectTally(frames=10, visible=10, presence=9.0, iou=8.0)
+    assert report.lines() == [
+        "dog.mp4: 10 frames at 5.0 frames/s",
+        "  object 1 (dog): visible in 10 of 10 frames, predicted IoU 0.80",
+        "  wrote out.mp4",
+    ]

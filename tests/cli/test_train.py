@@ -16,7 +16,7 @@ from PIL import Image
 from tests.cli.conftest import Ran, Run
 from tests.evaluate.conftest import SEQUENCES, Boxes, write_davis, write_images, write_maps
 
-from masklet.cli import progress
+from masklet.cli import report as subject
 from masklet.cli.train import ConsoleLogger, JsonLogger, print_event
 from masklet.model.load import load_model
 from masklet.train.callbacks import StepReport
@@ -225,7 +225,7 @@ def test_state_shows_speed_waiting_and_time_left() -> None:
 
 
 def test_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
+    monkeypatch.setattr(subject, "PLAIN_INTERVAL", 0.0)
     logger = ConsoleLogger("nano", every=2)
     for step in (1, 2, 3, 4, 1000):
         logger.on_step(report(step))
@@ -245,7 +245,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 def test_lines_are_some_seconds_apart_but_the_last_step_is_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 1e9)
+    monkeypatch.setattr(subject, "PLAIN_INTERVAL", 1e9)
     logger = ConsoleLogger("nano", every=1)
     for step in (1, 2, 3, 1000):
         logger.on_step(report(step))

@@ -1,18 +1,60 @@
-"""The typer application `masklet`, and how functions become its commands."""
+"""The typer application `masklet`, how functions become its commands, and how these fail.
+
+A command fails with one line on stderr, the same as JSON with --json, and an exit code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 import masklet
-from masklet.cli.errors import EXIT_CODE_HELP, exit_codes
 from masklet.cli.options import expand_groups
+from masklet.cli.report import print_json, show_warning
+from masklet.errors import (
+    DeviceError,
+    FormatError,
+    FrameRangeError,
+    MaskletError,
+    MediaError,
+    MissingExtraError,
+    OutputError,
+    PromptError,
+    TaskError,
+    UnknownModelError,
+    UnknownObjectError,
+    WeightsError,
+)
 
 SEGMENT_PANEL, TOOL_PANEL = "Segment and track", "Models and machine"
+
+INTERRUPTED = 130
+
+EXIT_CODES: dict[type[MaskletError], int] = {
+    PromptError: 2,
+    UnknownObjectError: 2,
+    FrameRangeError: 2,
+    FormatError: 2,
+    TaskError: 2,
+    MediaError: 3,
+    UnknownModelError: 4,
+    WeightsError: 4,
+    OutputError: 5,
+    DeviceError: 6,
+    MissingExtraError: 6,
+}
+
+EXIT_CODE_HELP = (
+    "Exit codes: 0 success, 1 bug in masklet, 2 option, prompt or frame range, 3 image or video, "
+    "4 model or weights, 5 output, 6 device or missing extra, 130 interrupted."
+)
 
 app = typer.Typer(
     name="masklet",
@@ -54,6 +96,58 @@ def command(
     return register
 
 
+def exit_code(error: MaskletError) -> int:
+    """The exit code of an error; 1 for a class without one."""
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+
+
+def error_entry(error: MaskletError) -> dict[str, str]:
+    """The fields of an error in JSON documents."""
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def show_error(error: MaskletError, where: str = "") -> None:
+    """Print an error as one line on stderr, after the input ``where`` it occurred unless the message names it."""
+    line = " ".join(str(error).split())
+    typer.echo(f"masklet: error: {line}" if where in line else f"masklet: error: {where}: {line}", err=True)
+
+
+@contextmanager
+def exit_codes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn a `MaskletError` or Ctrl-C into one line on stderr and `typer.Exit`; other exceptions pass.
+
+    Args:
+        as_json: print ``{"error": {"type": ..., "message": ...}}`` on stdout too.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            yield
+    except KeyboardInterrupt:
+        typer.echo("masklet: interrupted", err=True)
+        if as_json:
+            print_json({"error": {"type": "KeyboardInterrupt", "message": "interrupted"}})
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as raised:
+        error = _as_masklet_error(raised)
+        if error is None:
+            raise
+        show_error(error)
+        if as_json:
+            print_json({"error": error_entry(error)})
+        raise typer.Exit(exit_code(error)) from None
+
+
+def _as_masklet_error(raised: Exception) -> MaskletError | None:
+    """The error itself, a `DeviceError` for torch's out-of-memory error, None for anything else."""
+    if isinstance(raised, MaskletError):
+        return raised
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(raised, torch.OutOfMemoryError):
+        return DeviceError("out of device memory: use a smaller --size, --dtype bfloat16 or --device cpu")
+    return None
+
+
 def _print_version(requested: bool) -> bool:
     if requested:
         typer.echo(f"masklet {masklet.__version__}")
@@ -64,7 +158,7 @@ def _print_version(requested: bool) -> bool:
 @app.callback()
 def main_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Segment and track objects in images and videos (SAM 2)."""

@@ -9,16 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 import masklet
 from masklet.cli import options
 from masklet.cli.app import SEGMENT_PANEL, command
 from masklet.cli.image import SegmentedImage, check_outputs
-from masklet.cli.options import ModelOptions, ReportOptions, Without
-from masklet.cli.output_paths import output_paths
-from masklet.cli.progress import Progress, interruptible
-from masklet.cli.report import score
+from masklet.cli.options import ModelOptions, ReportOptions, Without, output_paths
+from masklet.cli.report import Progress, interruptible, score
 from masklet.errors import MediaError
 
 if TYPE_CHECKING:
@@ -41,18 +39,17 @@ masklet automatic-masks dog.mp4 --max-objects 20 -o dog.sav.json
 
 @command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def automatic_masks(
-    source: Annotated[str, typer.Argument(metavar="IMAGE|VIDEO", help="Image, video or image folder.")],
+    source: Annotated[str, Argument(metavar="IMAGE|VIDEO", help="Image, video or image folder.")],
     *,
     output: options.Outputs = [],  # noqa: B006  typer copies it
     preset: options.PresetName = "default",
     max_objects: Annotated[
-        int | None,
-        typer.Option(min=1, help="Largest number of objects, best first.", show_default="all; 64 in a video"),
+        int | None, Option(min=1, help="Largest number of objects, best first.", show_default="all; 64 in a video")
     ] = None,
     min_area: Annotated[
-        int, typer.Option(min=0, metavar="PIXELS", help="Remove separate regions and fill holes up to this area.")
+        int, Option(min=0, metavar="PIXELS", help="Remove separate regions and fill holes up to this area.")
     ] = 0,
-    every: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="Frames between two key frames of a video.")] = 30,
+    every: Annotated[int, Option(min=1, metavar="FRAMES", help="Frames between two key frames of a video.")] = 30,
     model: Annotated[ModelOptions, Without("tta")],
     overwrite: options.Overwrite = False,
     report: ReportOptions,

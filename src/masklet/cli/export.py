@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 import masklet
 from masklet.cli import options
-from masklet.cli.app import SEGMENT_PANEL, command
-from masklet.cli.errors import INTERRUPTED
-from masklet.cli.options import ReportOptions
-from masklet.cli.output_options import WriterOptions
-from masklet.cli.progress import Progress, interruptible
-from masklet.cli.report import note, table
+from masklet.cli.app import INTERRUPTED, SEGMENT_PANEL, command
+from masklet.cli.options import ReportOptions, WriterOptions
+from masklet.cli.report import Progress, interruptible, note, table
 from masklet.errors import OutputError
 
 if TYPE_CHECKING:
@@ -48,24 +46,21 @@ def _list_formats(requested: bool) -> bool:
 
 @command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def export(
-    result: Annotated[str, typer.Argument(metavar="RESULT", help="File or folder with the masks of a video.")],
+    result: Annotated[str, Argument(metavar="RESULT", help="File or folder with the masks of a video.")],
     *,
     to: Annotated[
-        list[str],
-        typer.Option("--to", metavar="FORMAT", help="Format to write, to NAME.FORMAT in the current folder."),
+        list[str], Option("--to", metavar="FORMAT", help="Format to write, to NAME.FORMAT in the current folder.")
     ] = [],  # noqa: B006  typer copies it
     output: options.Outputs = [],  # noqa: B006
     source_format: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="Format of RESULT.", show_default="recognized")
+        str | None, Option("--from", metavar="FORMAT", help="Format of RESULT.", show_default="recognized")
     ] = None,
     video: Annotated[
-        str | None, typer.Option("--video", help="Video, for formats that show, measure or geolocate its frames.")
+        str | None, Option("--video", help="Video, for formats that show, measure or geolocate its frames.")
     ] = None,
-    objects: Annotated[
-        str, typer.Option("--objects", metavar="ID[,ID]", help="Objects to write.", show_default="all")
-    ] = "",
+    objects: Annotated[str, Option("--objects", metavar="ID[,ID]", help="Objects to write.", show_default="all")] = "",
     formats: Annotated[
-        bool, typer.Option("--formats", callback=_list_formats, is_eager=True, help="List the formats and exit.")
+        bool, Option("--formats", callback=_list_formats, is_eager=True, help="List the formats and exit.")
     ] = False,
     writing: WriterOptions,
     overwrite: options.Overwrite = False,

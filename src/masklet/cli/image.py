@@ -10,12 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 import masklet
 from masklet.cli import options
 from masklet.cli.app import SEGMENT_PANEL, command
-from masklet.cli.options import InputOptions, MaskOptions, ModelOptions, PromptOptions, ReportOptions, Without
-from masklet.cli.output_paths import input_name, is_folder, make_parent, output_paths
+from masklet.cli.options import (
+    InputOptions,
+    MaskOptions,
+    ModelOptions,
+    PromptOptions,
+    ReportOptions,
+    Without,
+    input_name,
+    is_folder,
+    make_parent,
+    output_paths,
+)
 from masklet.cli.report import document, score
 from masklet.errors import OutputError, PromptError
 
@@ -36,11 +47,11 @@ masklet image cat.jpg --click 320,240 --candidates 3 -o candidates.png
 
 @command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def image(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Images; all get the same prompts.")],
+    images: Annotated[list[str], Argument(metavar="IMAGE", help="Images; all get the same prompts.")],
     *,
     prompts: Annotated[PromptOptions, Without("absent")],
     output: options.Outputs = [],  # noqa: B006  typer copies it
-    candidates: Annotated[int, typer.Option(help="Masks for each object: 1, or 3 alternatives, best first.")] = 1,
+    candidates: Annotated[int, Option(help="Masks for each object: 1, or 3 alternatives, best first.")] = 1,
     model: ModelOptions,
     inputs: Annotated[InputOptions, Without("fps", "raw")],
     masks: MaskOptions,

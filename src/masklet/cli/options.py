@@ -1,7 +1,7 @@
 """Options that several commands share, each declared once, in groups.
 
-A group is a frozen dataclass whose fields are options. A command takes a whole group as one parameter, and
-`expand_groups` shows typer the fields in its place:
+A group is a frozen dataclass whose fields are options and whose ``panel`` is their section of the help. A command
+takes a whole group as one parameter, and `expand_groups` shows typer the fields in its place:
 
     def track(video: str, *, model: ModelOptions, masks: Annotated[MaskOptions, Without("refine")]) -> None: ...
 """
@@ -9,26 +9,43 @@ A group is a frozen dataclass whose fields are options. A command takes a whole 
 from __future__ import annotations
 
 import inspect
+import os
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args, get_origin, get_type_hints
 
 import typer
+from typer import Option
+from typer.models import OptionInfo
 
 import masklet
 from masklet.cli.report import document, print_json
-from masklet.errors import FormatError
+from masklet.errors import FormatError, OutputError
 
 if TYPE_CHECKING:
     from masklet.backends.protocol import Model
     from masklet.cli.prompts import PromptList
+    from masklet.io import OutputOptions
+    from masklet.io.overlay import Region, StyleName
+    from masklet.io.palette import Color
+    from masklet.io.source import Calibration
     from masklet.predict.automatic_masks import Preset
     from masklet.predict.spec import ModelSpec
     from masklet.tracking.memory_policy import PolicyName
+    from masklet.types import ObjectId
 
 INPUT_PANEL, MODEL_PANEL, MASK_PANEL, OUTPUT_PANEL = "Input", "Model", "Masks", "Output"
+
+NAME = "{name}"
+"""Stands for the input's name in a path given with ``-o``."""
+
+_COLOR = re.compile(r"(?:(\d+):)?#?([0-9a-fA-F]{6})")
+_NUMBER = r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+_PIXEL_SIZE = re.compile(rf"{_NUMBER}(?:\s*[x×]\s*{_NUMBER})?\s*([^\W\d]\w*)")
 
 
 @dataclass(frozen=True)
@@ -75,22 +92,22 @@ def _group_of(annotation: Any) -> tuple[type | None, tuple[str, ...]]:
 
 
 def _options_of(group: type) -> list[inspect.Parameter]:
-    """The fields of a group as keyword parameters of a function."""
+    """The fields of a group as keyword parameters of a function, in the section ``panel`` of the help."""
     hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=one.default if one.default_factory is MISSING else one.default_factory(),
-            annotation=hints[one.name],
-        )
-        for one in fields(group)
-    ]
+    options = []
+    for one in fields(group):
+        for extra in get_args(hints[one.name]):
+            if isinstance(extra, OptionInfo) and hasattr(group, "panel"):
+                extra.rich_help_panel = group.panel
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        options.append(inspect.Parameter(one.name, kind, default=default, annotation=hints[one.name]))
+    return options
 
 
 Outputs = Annotated[
     list[str],
-    typer.Option(
+    Option(
         "-o",
         "--output",
         metavar="PATH",
@@ -98,23 +115,19 @@ Outputs = Annotated[
         show_default=False,
     ),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing output files.", rich_help_panel=OUTPUT_PANEL)
-]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing output files.", rich_help_panel=OUTPUT_PANEL)]
 Memory = Annotated[
     str,
-    typer.Option(
+    Option(
         "--memory",
         metavar="POLICY",
         help="Memory policy: plain (SAM 2), gated, tree (SAM2Long), distractor (DAM4SAM), motion (SAMURAI) or auto.",
         rich_help_panel=MASK_PANEL,
     ),
 ]
-PresetName = Annotated[
-    str, typer.Option("--preset", help="Density of the grid of clicks: fast, default, dense or small.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
+PresetName = Annotated[str, Option("--preset", help="Density of the grid of clicks: fast, default, dense or small.")]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of text.")]
+Quiet = Annotated[bool, Option("-q", "--quiet", help="Print nothing but errors.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,75 +156,70 @@ class PromptOptions:
 
     click: Annotated[
         list[str],
-        typer.Option("--click", metavar="[OBJ@FRAME:]x,y[,-]", help="Click on the object; with ,- on the background."),
+        Option("--click", metavar="[OBJ@FRAME:]x,y[,-]", help="Click on the object; with ,- on the background."),
     ] = field(default_factory=list)
-    box: Annotated[
-        list[str], typer.Option("--box", metavar="[OBJ@FRAME:]x0,y0,x1,y1", help="Box around the object.")
-    ] = field(default_factory=list)
+    box: Annotated[list[str], Option("--box", metavar="[OBJ@FRAME:]x0,y0,x1,y1", help="Box around the object.")] = (
+        field(default_factory=list)
+    )
     mask: Annotated[
         list[str],
-        typer.Option("--mask", metavar="[OBJ@FRAME:]FILE", help="Image file with the object's mask, black outside."),
+        Option("--mask", metavar="[OBJ@FRAME:]FILE", help="Image file with the object's mask, black outside."),
     ] = field(default_factory=list)
     absent: Annotated[
         list[str],
-        typer.Option(
-            "--absent", metavar="[OBJ@]FRAME", help="Mark the object absent from this frame until its next prompt."
-        ),
+        Option("--absent", metavar="[OBJ@]FRAME", help="Mark the object absent from this frame until its next prompt."),
     ] = field(default_factory=list)
     prompts: Annotated[
         list[Path],
-        typer.Option("--prompts", metavar="FILE.json", help="Read prompts from a file (format: masklet track --help)."),
+        Option("--prompts", metavar="FILE.json", help="Read prompts from a file (format: masklet track --help)."),
     ] = field(default_factory=list)
 
     def parse(self) -> PromptList:
-        """Parse all of them; `PromptError` or `FormatError` for what cannot be parsed."""
-        from masklet.cli.prompts import parse_prompts
+        """Parse all of them.
 
-        return parse_prompts(self.click, self.box, self.mask, self.prompts, absent=self.absent)
+        Raises:
+            PromptError: the value of an option does not have its format.
+            FormatError: a prompt file cannot be read, or does not have its format.
+        """
+        from masklet.cli.prompts import KINDS, PromptList, parse_prompt, read_prompts
+
+        specs = [parse_prompt(kind, value) for kind in KINDS for value in getattr(self, kind)]
+        names: dict[ObjectId, str] = {}
+        for file in map(read_prompts, self.prompts):
+            specs += file.specs
+            names |= file.names
+        return PromptList(tuple(specs), names)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """The model and how it runs; see `masklet.load`."""
 
-    name: Annotated[
-        str,
-        typer.Option(
-            "--model", help="Model name (see masklet models), weight file or Hub id.", rich_help_panel=MODEL_PANEL
-        ),
-    ] = "nano"
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", help="File with the weights of the named model.", rich_help_panel=MODEL_PANEL),
-    ] = None
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MODEL_PANEL)] = "auto"
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=MODEL_PANEL)] = "float32"
-    backend: Annotated[
-        str, typer.Option(help="Inference backend: torch, onnx or openvino.", rich_help_panel=MODEL_PANEL)
-    ] = "torch"
+    panel: ClassVar = MODEL_PANEL
+
+    name: Annotated[str, Option("--model", help="Model name (see masklet models), weight file or Hub id.")] = "nano"
+    weights: Annotated[Path | None, Option("--weights", help="File with the weights of the named model.")] = None
+    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    dtype: Annotated[str, Option(help="float32, bfloat16 or float16.")] = "float32"
+    backend: Annotated[str, Option(help="Inference backend: torch, onnx or openvino.")] = "torch"
     speed: Annotated[
         str,
-        typer.Option(
-            metavar="exact|fast",
-            help="fast: several times faster for large models, with slightly different masks.",
-            rich_help_panel=MODEL_PANEL,
+        Option(
+            metavar="exact|fast", help="fast: several times faster for large models, with slightly different masks."
         ),
     ] = "exact"
     image_size: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "--size",
             help="Side of the model's square input in pixels, a multiple of 32; smaller is faster and coarser.",
             show_default="the model's own",
-            rich_help_panel=MODEL_PANEL,
         ),
     ] = None
     tta: Annotated[
         bool,
-        typer.Option(
-            "--tta",
-            help="Average the predictions for the image and its mirror image: often better, twice the time.",
-            rich_help_panel=MODEL_PANEL,
+        Option(
+            "--tta", help="Average the predictions for the image and its mirror image: often better, twice the time."
         ),
     ] = False
 
@@ -252,44 +260,27 @@ class ModelOptions:
 class InputOptions:
     """How stacks, image folders and raw streams are read; see `masklet.open_video`."""
 
+    panel: ClassVar = INPUT_PANEL
+
     axis: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="AXIS[,OTHER=N|max]",
             help="Stack axis that counts frames, and positions on the others, as t,z=3 or t,z=max.",
-            rich_help_panel=INPUT_PANEL,
         ),
     ] = None
     channel: Annotated[
         str | None,
-        typer.Option(
-            metavar="C[,C,C]",
-            help="Stack channel, or three for red, green and blue; by number from 0 or by name.",
-            rich_help_panel=INPUT_PANEL,
-        ),
+        Option(metavar="C[,C,C]", help="Stack channel, or three for red, green and blue; by number from 0 or by name."),
     ] = None
     scale: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="Stack intensities mapped to black and white, as 0,4095 or 1%,99%.",
-            rich_help_panel=INPUT_PANEL,
-        ),
+        str | None, Option(metavar="LOW,HIGH", help="Stack intensities mapped to black and white, as 0,4095 or 1%,99%.")
     ] = None
     fps: Annotated[
-        float | None,
-        typer.Option(
-            help="Frame rate of image folders and stacks, which do not store one, in frames/s.",
-            rich_help_panel=INPUT_PANEL,
-        ),
+        float | None, Option(help="Frame rate of image folders and stacks, which do not store one, in frames/s.")
     ] = None
     raw: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH[,PIXELS[,FPS]]",
-            help="Format of headerless frames, as 640x480,rgb24,25.",
-            rich_help_panel=INPUT_PANEL,
-        ),
+        str | None, Option(metavar="WxH[,PIXELS[,FPS]]", help="Format of headerless frames, as 640x480,rgb24,25.")
     ] = None
 
     def image_arguments(self) -> dict[str, Any]:
@@ -314,25 +305,16 @@ class InputOptions:
 class MaskOptions:
     """Post-processing of masks; see `masklet.PostProcess`."""
 
-    fill_holes: Annotated[
-        int, typer.Option(min=0, metavar="AREA", help="Fill holes of up to AREA pixels.", rich_help_panel=MASK_PANEL)
-    ] = 0
+    panel: ClassVar = MASK_PANEL
+
+    fill_holes: Annotated[int, Option(min=0, metavar="AREA", help="Fill holes of up to AREA pixels.")] = 0
     remove_specks: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="AREA", help="Remove separate regions of up to AREA pixels.", rich_help_panel=MASK_PANEL
-        ),
+        int, Option(min=0, metavar="AREA", help="Remove separate regions of up to AREA pixels.")
     ] = 0
-    non_overlap: Annotated[
-        bool, typer.Option("--non-overlap", help="Assign each pixel to at most one object.", rich_help_panel=MASK_PANEL)
-    ] = False
+    non_overlap: Annotated[bool, Option("--non-overlap", help="Assign each pixel to at most one object.")] = False
     refine: Annotated[
         bool,
-        typer.Option(
-            "--refine",
-            help="Segment each object again in an enlarged crop: finer outlines, up to twice the time.",
-            rich_help_panel=MASK_PANEL,
-        ),
+        Option("--refine", help="Segment each object again in an enlarged crop: finer outlines, up to twice the time."),
     ] = False
 
     def post_process(self) -> masklet.PostProcess:
@@ -349,14 +331,80 @@ class MaskOptions:
 class ListenOptions:
     """Where the studio listens."""
 
-    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own requires a token.")] = (
+    host: Annotated[str, Option(help="Address to listen on; any but this machine's own requires a token.")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8765
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8765
     allow_host: Annotated[
-        list[str],
-        typer.Option("--allow-host", metavar="NAME", help="Host name to accept in requests; may be repeated."),
+        list[str], Option("--allow-host", metavar="NAME", help="Host name to accept in requests; may be repeated.")
     ] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriterOptions:
+    """How results are drawn and measured; see `masklet.io.OutputOptions`."""
+
+    panel: ClassVar = OUTPUT_PANEL
+
+    style: Annotated[
+        str, Option(help="Overlay style: fill, outline, spotlight, cutout, blur, pixelate, desaturate or erase.")
+    ] = "fill"
+    region: Annotated[
+        str, Option("--on", help="Region that blur, pixelate, desaturate and erase change: objects or background.")
+    ] = "objects"
+    color: Annotated[
+        list[str], Option(metavar="[OBJ:]#RRGGBB", help="Overlay color of all objects, or of one; may be repeated.")
+    ] = field(default_factory=list)
+    soften: Annotated[
+        float, Option(min=0, metavar="PIXELS", help="Width over which edges of mattes and cut-outs are blurred.")
+    ] = 0.0
+    detail: Annotated[
+        int,
+        Option(
+            min=0,
+            metavar="PIXELS",
+            help="Distance from the mask's edge within which a matte follows the image (hair, leaves).",
+        ),
+    ] = 0
+    trimap: Annotated[
+        int,
+        Option(min=0, metavar="PIXELS", help="Width of the gray band along the edges of mattes, for a matting tool."),
+    ] = 0
+    tolerance: Annotated[
+        float, Option(min=0, metavar="PIXELS", help="Largest deviation of simplified polygons; 0 is exact.")
+    ] = 0.0
+    pixel_size: Annotated[
+        str | None,
+        Option(
+            metavar="[HEIGHTx]WIDTH UNIT",
+            help="Size of a pixel for measurements, as '0.65 um', if the file does not store it.",
+        ),
+    ] = None
+    frame_interval: Annotated[
+        float | None,
+        Option(metavar="SECONDS", help="Time between frames for measurements, if the file does not store it."),
+    ] = None
+    no_audio: Annotated[bool, Option("--no-audio", help="Write videos without the source's audio.")] = False
+
+    def output_options(self) -> OutputOptions:
+        """The options of `masklet.open_writer`; `OutputError` for a value that cannot be parsed."""
+        from masklet.io import Edge, OutputOptions, Style
+
+        colors = dict(map(parse_color, self.color))
+        style = Style(
+            name=cast("StyleName", self.style),
+            region=cast("Region", self.region),
+            color=colors.pop(None, None),
+            colors={object_id: color for object_id, color in colors.items() if object_id is not None},
+            edge=Edge(soften=self.soften, detail=self.detail),
+        )
+        return OutputOptions(
+            style=style,
+            edge=Edge(soften=self.soften, detail=self.detail, trimap=self.trimap),
+            calibration=parse_calibration(self.pixel_size, self.frame_interval),
+            tolerance=self.tolerance,
+            audio=not self.no_audio,
+        )
 
 
 def policy_named(name: str) -> PolicyName:
@@ -388,3 +436,92 @@ def model_entry(model: Model) -> Mapping[str, object]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "input_size": model.config.image_size,
     }
+
+
+def parse_color(text: str) -> tuple[int | None, Color]:
+    """Object id (None: all objects) and color of ``[OBJ:]#RRGGBB``."""
+    match = _COLOR.fullmatch(text)
+    if match is None:
+        raise OutputError(f"--color {text!r}: expected [OBJ:]#RRGGBB, as #ff8800 or 2:#ff8800")
+    red, green, blue = bytes.fromhex(match[2])
+    return (int(match[1]) if match[1] else None), (red, green, blue)
+
+
+def parse_calibration(pixel_size: str | None, frame_interval: float | None) -> Calibration | None:
+    """The calibration of ``--pixel-size`` and ``--frame-interval``; None without either."""
+    from masklet.io.source import Calibration
+
+    if frame_interval is not None and not 0 < frame_interval < float("inf"):
+        raise OutputError(f"--frame-interval {frame_interval}: expected seconds, more than 0")
+    if pixel_size is None:
+        return None if frame_interval is None else Calibration(frame_interval=frame_interval)
+    match = _PIXEL_SIZE.fullmatch(pixel_size.strip())
+    sides = [float(side) for side in match.groups()[:2] if side] if match else []
+    if match is None or min(sides) <= 0:
+        raise OutputError(f"--pixel-size {pixel_size!r}: expected a number and a unit, as '0.65 um' or '0.6x0.65 um'")
+    return Calibration(pixel_size=(sides[0], sides[-1]), unit=match[3], frame_interval=frame_interval)
+
+
+def input_name(source: str) -> str:
+    """The name of an input in its outputs: "dog" for "clips/dog.mp4", "camera-0" for "camera:0"."""
+    path = Path(source)
+    if source == "-":
+        return "stdin"
+    if path.is_dir():
+        return path.resolve().name
+    if ":" in source and not path.exists():
+        return re.sub(r"[^\w.]+", "-", source.rpartition("@")[2]).strip("-.")
+    return path.stem
+
+
+def is_folder(output: str) -> bool:
+    """Whether a path given with ``-o`` means a folder: no suffix, or a slash at the end."""
+    return output.endswith(("/", os.sep)) or not Path(output).suffix
+
+
+def output_paths(
+    sources: Sequence[str], outputs: Sequence[str], *, default: str, shared_folder: bool = False
+) -> list[list[str]]:
+    """The outputs of each input, with ``{name}`` replaced by the input's name.
+
+    Args:
+        sources: inputs.
+        outputs: paths given with ``-o``.
+        default: used if there are none.
+        shared_folder: results of several inputs go into one folder; else each input gets a folder inside it.
+
+    Raises:
+        OutputError: two inputs or two outputs would be written to the same path.
+    """
+    names = [input_name(source) for source in sources]
+    many = len(names) > 1
+    for name, count in Counter(names).items() if many else ():
+        if count > 1:
+            raise OutputError(f"cannot name the outputs of several inputs called {name!r}: run them one by one")
+    for output in outputs if many else ():
+        if NAME not in output and not is_folder(output):
+            hint = Path(output).with_name(f"{NAME}-{Path(output).name}")
+            raise OutputError(
+                f"cannot write several results to {output}: put {NAME} into the path (-o '{hint}') or name a folder"
+            )
+    patterns = list(outputs) or [default]
+    if many and not shared_folder:
+        patterns = [
+            f"{output.rstrip('/' + os.sep)}/{NAME}/" if is_folder(output) and NAME not in output else output
+            for output in patterns
+        ]
+    placed = [[pattern.replace(NAME, name) for pattern in patterns] for name in names]
+    for paths in placed:
+        path, count = Counter(map(os.path.normpath, paths)).most_common(1)[0]
+        if count > 1:
+            raise OutputError(f"cannot write two results to {path}")
+    return placed
+
+
+def make_parent(path: str) -> None:
+    """Make the folder of a path, unless it exists; `OutputError` if it cannot be made."""
+    parent = Path(path).parent
+    try:
+        parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {parent}: {error.strerror}") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -31,6 +31,8 @@ FORMATS = {
 }
 
 Kind = Literal["click", "box", "mask", "absent"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 PromptsByFrame = dict[int, dict[ObjectId, Prompts]]
 
 
@@ -56,16 +58,25 @@ class PromptList:
     specs: tuple[PromptSpec, ...]
     names: dict[ObjectId, str]
 
-    def by_frame(self, first: int, read_mask: Callable[[str], np.ndarray], size: Size | None = None) -> PromptsByFrame:
+    def by_frame(
+        self,
+        first: int,
+        read_mask: Callable[[str], np.ndarray],
+        size: Size | None = None,
+        frames: range | None = None,
+    ) -> PromptsByFrame:
         """Combine the prompts of each object on each frame, and read mask files.
 
         Args:
             first: frame of the prompts that name none.
             read_mask: as `masklet.read_mask`.
             size: (height, width) of a video's frames; None for an image, in which no object can be absent.
+            frames: frames that are tracked; None for an image.
 
         Raises:
-            PromptError: there are no prompts, or those of one object on one frame exclude each other.
+            PromptError: there are no prompts, or those of one object on one frame exclude each other or are outside the
+                image.
+            FrameRangeError: a prompt is on a frame that is not tracked.
             MediaError: a mask file cannot be read.
         """
         if not self.specs:
@@ -76,18 +87,23 @@ class PromptList:
             groups.setdefault((frame_index, spec.object_id), []).append(spec.value)
         present = {spec.object_id for spec in self.specs if "absent" not in spec.value}
         prompts: PromptsByFrame = {}
-        for frame_index, object_id in sorted(groups):
+        for (frame_index, object_id), values in sorted(groups.items(), key=lambda group: group[0]):
             if object_id not in present:
                 raise PromptError(
                     f"object {object_id} has only --absent: expected a --click, --box or --mask for it too"
                 )
-            try:
-                value = _merged(groups[frame_index, object_id])
-                prompts.setdefault(frame_index, {})[object_id] = Prompts.from_json(
-                    value, size=size, read_mask=read_mask
+            if frames is not None and frame_index not in frames:
+                raise FrameRangeError(
+                    f"object {object_id} has a prompt on frame {frame_index}, "
+                    f"but frames {frames.start} to {frames.stop - 1} are tracked"
                 )
+            try:
+                combined = Prompts.from_json(_merged(values), size=size, read_mask=read_mask)
+                if size is not None:
+                    combined.check_inside(size)
             except PromptError as error:
                 raise PromptError(f"object {object_id} on frame {frame_index}: {error}") from None
+            prompts.setdefault(frame_index, {})[object_id] = combined
         return prompts
 
 
@@ -101,50 +117,6 @@ def _merged(values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             elif merged.setdefault(kind, given) is not given:
                 raise PromptError(f"expected at most one {kind}, got more")
     return merged
-
-
-def check_prompts(prompts: Mapping[int, Mapping[ObjectId, Prompts]], size: Size, frames: range) -> None:
-    """Check that prompts are on tracked frames and inside images of ``size``.
-
-    Raises:
-        FrameRangeError: a prompt is on a frame that is not in ``frames``.
-        PromptError: a prompt is outside the image.
-    """
-    for frame_index, by_object in prompts.items():
-        for object_id, prompt in by_object.items():
-            if frame_index not in frames:
-                raise FrameRangeError(
-                    f"object {object_id} has a prompt on frame {frame_index}, "
-                    f"but frames {frames.start} to {frames.stop - 1} are tracked"
-                )
-            try:
-                prompt.check_inside(size)
-            except PromptError as error:
-                raise PromptError(f"object {object_id} on frame {frame_index}: {error}") from None
-
-
-def parse_prompts(
-    clicks: Sequence[str],
-    boxes: Sequence[str],
-    masks: Sequence[str],
-    files: Sequence[Path],
-    *,
-    absent: Sequence[str] = (),
-) -> PromptList:
-    """Parse the prompts given on the command line and in prompt files.
-
-    Raises:
-        PromptError: the value of an option does not have its format.
-        FormatError: a prompt file cannot be read, or does not have its format.
-    """
-    options: dict[Kind, Sequence[str]] = {"click": clicks, "box": boxes, "mask": masks, "absent": absent}
-    specs = [parse_prompt(kind, value) for kind, values in options.items() for value in values]
-    names: dict[ObjectId, str] = {}
-    for file in files:
-        read = read_prompts(file)
-        specs += read.specs
-        names |= read.names
-    return PromptList(tuple(specs), names)
 
 
 def parse_prompt(kind: Kind, text: str) -> PromptSpec:

@@ -1,19 +1,26 @@
-"""What commands print: JSON documents and tables on stdout, notes and warnings on stderr."""
+"""What commands print: JSON documents and tables on stdout; notes, warnings and progress on stderr."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
 
 import typer
-
-if TYPE_CHECKING:
-    from masklet.types import FrameMasks
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 
 SCHEMA_VERSION = 1
+
+PLAIN_INTERVAL = 5.0
+"""Seconds between two lines where stderr is no terminal."""
 
 
 def document(kind: str, **content: Any) -> dict[str, Any]:
@@ -56,98 +63,105 @@ def score(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-@dataclass
-class ObjectTally:
-    """Counts and sums of one object over the frames of a video.
+class Progress:
+    """How far a long operation is, with its speed and the time left, to be used in a ``with`` block.
 
-    Attributes:
-        frames: frames with a result.
-        visible: frames with a mask that is not empty.
-        presence: sum of the presence probabilities over all frames.
-        iou: sum of the predicted IoU over visible frames.
-        span: first and last visible frame.
+    Args:
+        label: name of the operation, such as the video.
+        total: number of units, or None if it is not known.
+        unit: what is counted.
+        quiet: show nothing.
     """
 
-    frames: int = 0
-    visible: int = 0
-    presence: float = 0.0
-    iou: float = 0.0
-    span: tuple[int, int] | None = None
+    def __init__(self, label: str, total: int | None = None, *, unit: str = "frames", quiet: bool = False) -> None:
+        self.label, self.total, self.unit, self.quiet = label, total, unit, quiet
+        self.done = 0
+        self._first_done_at = 0.0
+        self._line_at = time.monotonic()
+        self._console = None if quiet else Console(stderr=True)
+        self._bar: Bar | None = None
 
-    def entry(self, object_id: int, name: str) -> dict[str, Any]:
-        """Its fields in JSON; presence and IoU are means, null without a frame to average."""
-        return {
-            "id": object_id,
-            "name": name,
-            "frames": self.frames,
-            "visible": self.visible,
-            "first_visible": self.span and self.span[0],
-            "last_visible": self.span and self.span[1],
-            "presence": score(self.presence / self.frames) if self.frames else None,
-            "iou": score(self.iou / self.visible) if self.visible else None,
-        }
+    def __enter__(self) -> Progress:
+        return self
 
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
-@dataclass
-class VideoReport:
-    """Summary of one tracked video.
+    def advance(self) -> None:
+        """Count one unit as done."""
+        self.update(self.done + 1)
 
-    Attributes:
-        video: as given on the command line, without a password.
-        size: (height, width).
-        frames: number of frames written.
-        seconds: from decoding the first frame to writing the last.
-        outputs: paths of the results.
-        interrupted: whether tracking stopped early.
-        tallies: by object.
-        names: of objects.
-    """
-
-    video: str
-    size: tuple[int, int]
-    frames: int = 0
-    seconds: float = 0.0
-    outputs: list[str] = field(default_factory=list)
-    interrupted: bool = False
-    tallies: dict[int, ObjectTally] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
+    def update(self, done: int, total: int | None = None) -> None:
+        """Set how many units are done, and of how many; speed is measured from the first one on."""
+        if self.quiet:
+            return
+        if not self.done:
+            self._first_done_at = time.monotonic()
+        self.done, self.total = done, total or self.total
+        self.show(describe(done, self.total, time.monotonic() - self._first_done_at, self.unit))
 
     @property
-    def fps(self) -> float:
-        """Frames per second."""
-        return self.frames / self.seconds if self.seconds else 0.0
+    def has_bar(self) -> bool:
+        """Whether progress is shown as a bar: stderr is a terminal."""
+        return self._console is not None and self._console.is_terminal
 
-    def add(self, result: FrameMasks) -> None:
-        """Count the result of one frame."""
-        self.frames += 1
-        for row, object_id in enumerate(result.object_ids):
-            tally = self.tallies.setdefault(object_id, ObjectTally())
-            tally.frames += 1
-            tally.presence += float(result.presence[row])
-            if result.masks[row].any():
-                tally.visible += 1
-                tally.iou += float(result.iou[row])
-                tally.span = (tally.span[0] if tally.span else result.frame_index, result.frame_index)
+    def show(self, state: str, *, now: bool = False) -> None:
+        """Show a text as the state; ``now``: even if the last line was printed a moment ago."""
+        if self._console is None:
+            return
+        if self.has_bar:
+            if self._bar is None:
+                columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+                self._bar = Bar(*columns, console=self._console, transient=True)
+                self._bar.add_task(self.label, state="")
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=self.done, total=self.total, state=state)
+        elif now or time.monotonic() - self._line_at >= PLAIN_INTERVAL:
+            self._line_at = time.monotonic()
+            note(f"{self.label}: {state}")
 
-    def entry(self) -> dict[str, Any]:
-        """Its fields in JSON."""
-        return {
-            "video": self.video,
-            "size": list(self.size),
-            "frames": self.frames,
-            "seconds": round(self.seconds, 3),
-            "fps": round(self.fps, 3),
-            "interrupted": self.interrupted,
-            "outputs": self.outputs,
-            "objects": [tally.entry(i, self.names.get(i, "")) for i, tally in sorted(self.tallies.items())],
-        }
 
-    def lines(self) -> list[str]:
-        """The report as text."""
-        lines = [f"{self.video}: {self.frames} frames at {self.fps:.1f} frames/s"]
-        for object_id, tally in sorted(self.tallies.items()):
-            entry = tally.entry(object_id, self.names.get(object_id, ""))
-            label = f"object {object_id}" + (f" ({entry['name']})" if entry["name"] else "")
-            scores = f", predicted IoU {entry['iou']:.2f}" if entry["iou"] is not None else ""
-            lines.append(f"  {label}: visible in {tally.visible} of {tally.frames} frames{scores}")
-        return [*lines, *(f"  wrote {output}" for output in self.outputs)]
+def describe(done: int, total: int | None, seconds: float, unit: str = "frames") -> str:
+    """Format units done, speed and time left: "40/82 frames, 5.6 frames/s, 0:08 left".
+
+    Args:
+        done: number of units done.
+        total: of how many, or None.
+        seconds: time since the first unit was done.
+        unit: what is counted.
+    """
+    count = f"{done}/{total} {unit}" if total else f"{done} {unit}"
+    if done < 2 or seconds <= 0:
+        return count
+    speed = (done - 1) / seconds
+    if not total:
+        return f"{count}, {speed:.1f} {unit}/s"
+    return f"{count}, {speed:.1f} {unit}/s, {clock(round(max(total - done, 0) / speed))} left"
+
+
+def clock(seconds: int) -> str:
+    """Format a duration: "0:08", "1:02:45"."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Inside, Ctrl-C sets an event, so that the current frame is finished; a second Ctrl-C raises KeyboardInterrupt."""
+    interrupt = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt  # only the main thread may handle signals
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if interrupt.is_set():
+            raise KeyboardInterrupt
+        interrupt.set()
+        note("stopping after this frame and keeping the results so far (Ctrl-C again to stop at once)")
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from masklet.cli.app import SEGMENT_PANEL, command
 from masklet.cli.options import ListenOptions, ModelOptions, Without
@@ -48,12 +48,12 @@ def opening(url: str | None) -> Iterator[None]:
 @command(examples=EXAMPLES, panel=SEGMENT_PANEL)
 def studio(
     media: Annotated[
-        list[Path], typer.Argument(metavar="[MEDIA]...", help="Videos, images, or folders of them, to open.")
+        list[Path], Argument(metavar="[MEDIA]...", help="Videos, images, or folders of them, to open.")
     ] = [],  # noqa: B006  typer copies it
     *,
     project: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--project",
             metavar="DIR",
             help="Folder of projects, uploads and results.",
@@ -63,11 +63,11 @@ def studio(
     listen: ListenOptions,
     token: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Token that every request must carry.", envvar="MASKLET_STUDIO_TOKEN", show_default="none on localhost"
         ),
     ] = None,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    browser: Annotated[bool, Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     model: Annotated[ModelOptions, Without("backend", "speed", "tta")],
 ) -> None:
     """Annotate objects in the browser: prompt, track, correct, export.

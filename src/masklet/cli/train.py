@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from masklet.cli.app import TOOL_PANEL, command
-from masklet.cli.errors import INTERRUPTED, error_entry
+from masklet.cli.app import INTERRUPTED, TOOL_PANEL, command, error_entry
 from masklet.cli.options import OUTPUT_PANEL
-from masklet.cli.progress import Progress, clock
-from masklet.cli.report import document, note
+from masklet.cli.report import Progress, clock, document, note
 from masklet.errors import DeviceError, FormatError, MaskletError
 
 if TYPE_CHECKING:
@@ -59,43 +58,39 @@ Recipes: finetune_vos (a released model on your videos), full and pretrain_image
 
 @command(examples=EXAMPLES, panel=TOOL_PANEL)
 def train(
-    recipe: Annotated[str, typer.Argument(help="finetune_vos, full, pretrain_images, nano or test_tiny.")],
+    recipe: Annotated[str, Argument(help="finetune_vos, full, pretrain_images, nano or test_tiny.")],
     *,
     data: Annotated[
         list[str],
-        typer.Option(
+        Option(
             metavar="[NAME=]PATH[@SPLIT]",
             help="Images or videos with masks; may be repeated. NAME is one of masklet evaluate --list.",
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="DIR", help="Folder for weights, checkpoints and losses.csv.", rich_help_panel=OUTPUT_PANEL
-        ),
+        Option(metavar="DIR", help="Folder for weights, checkpoints and losses.csv.", rich_help_panel=OUTPUT_PANEL),
     ],
     init: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Initial weights: a model name (see masklet models) or a weight file."),
+        str | None, Option(metavar="MODEL", help="Initial weights: a model name (see masklet models) or a weight file.")
     ] = None,
     settings: Annotated[
-        list[str], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override a setting of the recipe.")
+        list[str], Option("--set", metavar="SECTION.FIELD=VALUE", help="Override a setting of the recipe.")
     ] = [],  # noqa: B006  typer copies it
     val: Annotated[
         list[str],
-        typer.Option(
+        Option(
             metavar="[NAME=]PATH[@SPLIT]",
             help="Data to validate on during training, every run.validate_every steps.",
             show_default=False,
         ),
     ] = [],  # noqa: B006
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint in --out.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue from the newest checkpoint in --out.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Check the data and draw samples into --out, without training.")
+        bool, Option("--check", help="Check the data and draw samples into --out, without training.")
     ] = False,
     json_lines: Annotated[
-        bool,
-        typer.Option("--json", help="Print one JSON object a line on stdout.", rich_help_panel=OUTPUT_PANEL),
+        bool, Option("--json", help="Print one JSON object a line on stdout.", rich_help_panel=OUTPUT_PANEL)
     ] = False,
 ) -> int:
     """Train or fine-tune a model with the recipe of the SAM 2 paper.

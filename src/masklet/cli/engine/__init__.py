@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from masklet.cli.app import TOOL_PANEL, app
-from masklet.cli.errors import EXIT_CODE_HELP
+from masklet.cli.app import EXIT_CODE_HELP, TOOL_PANEL, app
 from masklet.cli.options import ReportOptions
 
 if TYPE_CHECKING:
@@ -43,11 +43,9 @@ engine = typer.Typer(
 )
 app.add_typer(engine, name="engine", rich_help_panel=TOOL_PANEL)
 
-ProjectPath = Annotated[
-    str, typer.Argument(metavar="PROJECT", help="Folder of the project, or postgresql://USER@HOST/NAME.")
-]
+ProjectPath = Annotated[str, Argument(metavar="PROJECT", help="Folder of the project, or postgresql://USER@HOST/NAME.")]
 Priority = Annotated[
-    int, typer.Option(min=-MAX_INTEGER, max=MAX_INTEGER, help="Priority of the tasks; higher ones are assigned first.")
+    int, Option(min=-MAX_INTEGER, max=MAX_INTEGER, help="Priority of the tasks; higher ones are assigned first.")
 ]
 
 
@@ -57,13 +55,11 @@ class WorkerOptions:
 
     workers: Annotated[
         int,
-        typer.Option(
-            min=0, help="Number of processes.", show_default="this one; with --ray one for each GPU, or 2 without"
-        ),
+        Option(min=0, help="Number of processes.", show_default="this one; with --ray one for each GPU, or 2 without"),
     ] = 0
     ray: Annotated[
         str | None,
-        typer.Option("--ray", metavar="ADDRESS", help="Ray cluster: auto for the running one, local for a new one."),
+        Option("--ray", metavar="ADDRESS", help="Ray cluster: auto for the running one, local for a new one."),
     ] = None
 
     def pool(self) -> WorkerPool | None:

@@ -10,15 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
-import typer
+from typer import Argument, Option
 
 from masklet.cli import options
-from masklet.cli.app import command
+from masklet.cli.app import EXIT_CODES, command
 from masklet.cli.engine import Priority, Project, ProjectPath, WorkerOptions, engine
-from masklet.cli.errors import EXIT_CODES
 from masklet.cli.options import ModelOptions, ReportOptions, Without
-from masklet.cli.progress import Progress
-from masklet.cli.report import note
+from masklet.cli.report import Progress, note
 from masklet.errors import FormatError, MediaError, OutputError
 
 if TYPE_CHECKING:
@@ -48,26 +46,22 @@ def add(
     project: ProjectPath,
     media: Annotated[
         list[str],
-        typer.Argument(
-            metavar="MEDIA...", help="Videos, image folders, or folders of them; s3://, gs://, http:// too."
-        ),
+        Argument(metavar="MEDIA...", help="Videos, image folders, or folders of them; s3://, gs://, http:// too."),
     ],
     *,
-    license_: Annotated[str, typer.Option("--license", metavar="NAME", help="License of the media.")] = "",
+    license_: Annotated[str, Option("--license", metavar="NAME", help="License of the media.")] = "",
     split: Annotated[
         str | None,
-        typer.Option(help="Split of all media: train, val or test.", show_default="by content, in the shares below"),
+        Option(help="Split of all media: train, val or test.", show_default="by content, in the shares below"),
     ] = None,
-    val_share: Annotated[float, typer.Option(min=0, max=1, help="Share of all media in the split val.")] = 0.1,
+    val_share: Annotated[float, Option(min=0, max=1, help="Share of all media in the split val.")] = 0.1,
     test_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of all media in the split test; the rest is train.")
+        float, Option(min=0, max=1, help="Share of all media in the split test; the rest is train.")
     ] = 0.0,
-    objects: Annotated[
-        int, typer.Option(min=0, help="Number of tasks per video to select and annotate an object.")
-    ] = 0,
+    objects: Annotated[int, Option(min=0, help="Number of tasks per video to select and annotate an object.")] = 0,
     priority: Priority = 0,
     into: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for downloads.", show_default="PROJECT/media")
+        Path | None, Option(metavar="DIR", help="Folder for downloads.", show_default="PROJECT/media")
     ] = None,
     report: ReportOptions,
 ) -> int:
@@ -132,14 +126,13 @@ def _fetch(project: Project, urls: Sequence[str], into: Path | None) -> Fetched:
 @command("import", parent=engine)
 def import_(
     project: ProjectPath,
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    source: Annotated[Path, Argument(metavar="DIR", help="Folder of the data set.")],
     *,
     dataset_format: Annotated[
-        str | None,
-        typer.Option("--format", help="sav or davis; needed unless masklet engine export wrote the data set."),
+        str | None, Option("--format", help="sav or davis; needed unless masklet engine export wrote the data set.")
     ] = None,
     accepted: Annotated[
-        bool, typer.Option("--accepted", help="Import the masklets as verified, instead of as tasks to verify.")
+        bool, Option("--accepted", help="Import the masklets as verified, instead of as tasks to verify.")
     ] = False,
     report: ReportOptions,
 ) -> int:
@@ -172,15 +165,15 @@ def propose(
     project: ProjectPath,
     *,
     preset: options.PresetName = "default",
-    max_objects: Annotated[int, typer.Option(min=1, help="Largest number of objects per video, best first.")] = 64,
-    every: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="Frames between two key frames.")] = 30,
+    max_objects: Annotated[int, Option(min=1, help="Largest number of objects per video, best first.")] = 64,
+    every: Annotated[int, Option(min=1, metavar="FRAMES", help="Frames between two key frames.")] = 30,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Number of media to process.", show_default="all")
+        int | None, Option(min=1, metavar="N", help="Number of media to process.", show_default="all")
     ] = None,
     priority: Priority = 0,
     backward_check: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--backward-check/--no-backward-check",
             help="Track each masklet backward from its end too; frames where the two disagree are reviewed first.",
         ),
@@ -228,10 +221,10 @@ def propose(
 @command(parent=engine)
 def export(
     project: ProjectPath,
-    output: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    output: Annotated[Path, Argument(metavar="DIR", help="Folder of the data set.")],
     *,
-    dataset_format: Annotated[str, typer.Option("--format", help="sav, davis, coco or yolo.")] = "sav",
-    title: Annotated[str, typer.Option(help="Title of the data set card.", show_default="name of the folder")] = "",
+    dataset_format: Annotated[str, Option("--format", help="sav, davis, coco or yolo.")] = "sav",
+    title: Annotated[str, Option(help="Title of the data set card.", show_default="name of the folder")] = "",
     workers: WorkerOptions,
     report: ReportOptions,
 ) -> int:
@@ -282,9 +275,9 @@ def stats(
     project: ProjectPath,
     *,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the table and charts (SVG) here.")
+        Path | None, Option("-o", "--output", metavar="DIR", help="Write the table and charts (SVG) here.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Use the running totals only, without reading masks.")] = False,
+    quick: Annotated[bool, Option("--quick", help="Use the running totals only, without reading masks.")] = False,
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Show statistics of each annotation phase, as in the paper's table.
@@ -336,13 +329,13 @@ def _write_statistics(folder: Path, rows: list[PhaseStatistics]) -> list[Path]:
 @command(parent=engine)
 def retrain(
     project: ProjectPath,
-    output: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for data, run, weights and results.")],
+    output: Annotated[Path, Argument(metavar="DIR", help="Folder for data, run, weights and results.")],
     *,
-    recipe: Annotated[str, typer.Option(help="Recipe, as in masklet train.")] = "finetune_vos",
+    recipe: Annotated[str, Option(help="Recipe, as in masklet train.")] = "finetune_vos",
     settings: Annotated[
-        list[str], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override a setting of the recipe.")
+        list[str], Option("--set", metavar="SECTION.FIELD=VALUE", help="Override a setting of the recipe.")
     ] = [],  # noqa: B006  typer copies it
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue from the newest checkpoint.")] = False,
     model: Annotated[ModelOptions, Without("backend", "speed", "tta")],
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:

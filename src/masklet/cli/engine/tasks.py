@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
+from typer import Argument, Option
 
 from masklet.cli.app import command
 from masklet.cli.engine import MAX_INTEGER, Project, ProjectPath, engine
@@ -39,13 +40,11 @@ Totals = dict[str, dict[str, float]]
 def tasks(
     project: ProjectPath,
     *,
-    state: Annotated[
-        str | None, typer.Option(help="verify, annotate or select.", show_default="all, in this order")
-    ] = None,
+    state: Annotated[str | None, Option(help="verify, annotate or select.", show_default="all, in this order")] = None,
     video: Annotated[
-        str | None, typer.Option("--video", metavar="NAME", help="Tasks of this video.", show_default="all")
+        str | None, Option("--video", metavar="NAME", help="Tasks of this video.", show_default="all")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Largest number of tasks.")] = 20,
+    limit: Annotated[int, Option(min=1, metavar="N", help="Largest number of tasks.")] = 20,
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """List unassigned tasks in the order of assignment, with the frames to annotate next.
@@ -85,11 +84,11 @@ def tasks(
 @command(parent=engine)
 def prioritize(
     project: ProjectPath,
-    task: Annotated[list[int] | None, typer.Argument(metavar="TASK...", max=MAX_INTEGER, help="Task numbers.")] = None,
+    task: Annotated[list[int] | None, Argument(metavar="TASK...", max=MAX_INTEGER, help="Task numbers.")] = None,
     *,
     to: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "--to",
             metavar="N",
             min=-MAX_INTEGER,
@@ -99,12 +98,10 @@ def prioritize(
         ),
     ] = None,
     video: Annotated[
-        str | None, typer.Option("--video", metavar="NAME", help="All open tasks of this video.", show_default=False)
+        str | None, Option("--video", metavar="NAME", help="All open tasks of this video.", show_default=False)
     ] = None,
-    frame: Annotated[
-        list[int], typer.Option("--frame", metavar="I", help="Frame to annotate next; may be repeated.")
-    ] = [],  # noqa: B006  typer copies it
-    note: Annotated[str, typer.Option(help="Reason, stored in the history and shown to annotators.")] = "",
+    frame: Annotated[list[int], Option("--frame", metavar="I", help="Frame to annotate next; may be repeated.")] = [],  # noqa: B006  typer copies it
+    note: Annotated[str, Option(help="Reason, stored in the history and shown to annotators.")] = "",
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Set the priority of tasks, and which of their frames to annotate next.
@@ -148,9 +145,7 @@ def media_named(media: Iterable[Media], name: str) -> Media:
 @command(parent=engine)
 def gold(
     project: ProjectPath,
-    task: Annotated[
-        list[int], typer.Argument(metavar="TASK...", max=MAX_INTEGER, help="Tasks with an accepted masklet.")
-    ],
+    task: Annotated[list[int], Argument(metavar="TASK...", max=MAX_INTEGER, help="Tasks with an accepted masklet.")],
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Make gold tasks from accepted masklets: tasks with a known answer, which measure agreement with annotators."""
@@ -174,7 +169,7 @@ def status(
     project: ProjectPath,
     *,
     task: Annotated[
-        int | None, typer.Option(metavar="N", max=MAX_INTEGER, help="Show the history of this task instead.")
+        int | None, Option(metavar="N", max=MAX_INTEGER, help="Show the history of this task instead.")
     ] = None,
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
@@ -275,24 +270,20 @@ def _person_table(totals: Totals) -> Table:
 def review(
     project: ProjectPath,
     *,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Name of the reviewer.")],
+    name: Annotated[str, Option("--as", metavar="NAME", help="Name of the reviewer.")],
     task: Annotated[
-        int | None, typer.Option(metavar="N", max=MAX_INTEGER, help="Task to verify.", show_default="the next one")
+        int | None, Option(metavar="N", max=MAX_INTEGER, help="Task to verify.", show_default="the next one")
     ] = None,
     verdict: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="satisfactory, unsatisfactory or reject, or its first letters; without it, a question is asked.",
             show_default=False,
         ),
     ] = None,
-    note: Annotated[str, typer.Option(help="Reason for the verdict.")] = "",
-    frame: Annotated[
-        list[int], typer.Option("--frame", metavar="I", help="Frame with a wrong mask; may be repeated.")
-    ] = [],  # noqa: B006  typer copies it
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the contact sheets.")
-    ] = Path(),
+    note: Annotated[str, Option(help="Reason for the verdict.")] = "",
+    frame: Annotated[list[int], Option("--frame", metavar="I", help="Frame with a wrong mask; may be repeated.")] = [],  # noqa: B006  typer copies it
+    output: Annotated[Path, Option("-o", "--output", metavar="DIR", help="Folder for the contact sheets.")] = Path(),
     report: Annotated[ReportOptions, Without("quiet")],
 ) -> None:
     """Verify masklets in a terminal: each is drawn on a contact sheet of twelve frames, then a verdict is asked for.
@@ -395,7 +386,7 @@ def serve(
     *,
     person: Annotated[
         list[str],
-        typer.Option(
+        Option(
             "--person",
             metavar="NAME[:annotate|:review]",
             help="Person of the team and their role, by default both; may be repeated.",
@@ -405,12 +396,12 @@ def serve(
     listen: ListenOptions,
     folder: Annotated[
         Path | None,
-        typer.Option("--studio", metavar="DIR", help="Folder for unfinished work.", show_default="PROJECT/studio"),
+        Option("--studio", metavar="DIR", help="Folder for unfinished work.", show_default="PROJECT/studio"),
     ] = None,
     lease: Annotated[
-        float, typer.Option(min=1, metavar="MINUTES", help="Time after which the task of a closed tab is reassigned.")
+        float, Option(min=1, metavar="MINUTES", help="Time after which the task of a closed tab is reassigned.")
     ] = 10,
-    gold_every: Annotated[int, typer.Option(min=0, help="Annotations between two gold tasks; 0 for none.")] = 20,
+    gold_every: Annotated[int, Option(min=0, help="Annotations between two gold tasks; 0 for none.")] = 20,
     model: Annotated[ModelOptions, Without("backend", "speed", "tta")],
 ) -> None:
     """Serve the studio to a team: a queue of tasks, annotation, verification.
