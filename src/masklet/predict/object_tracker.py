@@ -7,10 +7,11 @@ frame. Streams call both for each frame; sessions store the results between the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.model.tensors import ChosenMask, ImageFeatures
@@ -145,29 +146,30 @@ class ObjectTracker:
             size: (height, width) of the frame.
         """
         hidden: dict[ObjectId, ChosenMask] = {}
-        tracked: dict[ObjectId, TrackedObject] = {}
+        tracked: dict[ObjectId, MemorySelection] = {}
         for i in objects:
             state, prompt = self.objects[i], prompts.get(i)
-            readable = self.can_track(i, context)
-            if prompt is None and state.is_absent(context) and not (readable and self.policy.appearance):
+            selection = select(state.hypotheses.best, context, self.policy)
+            if prompt is None and state.is_absent(context) and not (selection and self.policy.appearance):
                 hidden[i] = absent_mask(self.model)
                 state.hypotheses.keep_best()
-            elif not readable and prompt is None:
+            elif selection is None and prompt is None:
                 continue
-            elif readable and (prompt is None or prompt.mask is None):
-                tracked[i] = state
+            elif selection is not None and (prompt is None or prompt.mask is None):
+                tracked[i] = selection
             state.hypotheses.advance_to(context)
         starts: dict[ObjectId, PromptStart] = {}
         candidates: dict[ObjectId, list[Candidate]] = {}
         if tracked or prompts:
             features = encode()
         if tracked:
-            candidates, best_rows = self._track(features, context, tracked)
-            for i, state in tracked.items():
+            candidates, embeddings = self._track(features, context, tracked)
+            for i in tracked:
                 if i in prompts:
                     previous = candidates[i][0].chosen.logits
-                    is_hidden = state.is_absent(context) and not (self.policy.appearance and (previous > 0).any())
-                    starts[i] = PromptStart(best_rows[i], None if is_hidden else previous, tracked=True)
+                    is_absent = self.objects[i].is_absent(context)
+                    is_hidden = is_absent and not (self.policy.appearance and (previous > 0).any())
+                    starts[i] = PromptStart(embeddings[i], None if is_hidden else previous, tracked=True)
         if not prompts:
             return FramePrediction(candidates, hidden=hidden)
         answers, corrected = answer_prompts(self.model, features, prompts, starts, size)
@@ -175,27 +177,36 @@ class ObjectTracker:
         return FramePrediction(candidates, answers, prompts, corrected, hidden)
 
     def _track(
-        self, features: ImageFeatures, context: FrameContext, tracked: Mapping[ObjectId, TrackedObject]
-    ) -> tuple[dict[ObjectId, list[Candidate]], dict[ObjectId, torch.Tensor]]:
+        self, features: ImageFeatures, context: FrameContext, tracked: Mapping[ObjectId, MemorySelection]
+    ) -> tuple[dict[ObjectId, list[Candidate]], dict[ObjectId, Float[Tensor, "1 c h w"]]]:
         """Candidates of each object, and the frame conditioned on its most likely hypothesis."""
-        rows = [(i, hypothesis) for i, state in tracked.items() for hypothesis in state.hypotheses.distinct]
-        selections = [select(hypothesis, context, self.policy) for _, hypothesis in rows]
-        if self._restore_maps is not None:
-            self._restore_maps((i, h.bank, s) for (i, h), s in zip(rows, selections, strict=True) if s)
-        memories = [(hypothesis.bank, s) for (_, hypothesis), s in zip(rows, selections, strict=True)]
-        conditioned = condition_on_memory(self.model, features, memories, self.policy)
+        sets = [self.objects[i].hypotheses for i in tracked]
+        rows: list[tuple[ObjectId, Hypothesis, MemorySelection | None]] = []
+        best_row: dict[ObjectId, int] = {}
+        for (i, selection), hypotheses in zip(tracked.items(), sets, strict=True):
+            best_row[i] = len(rows)  # the most likely hypothesis is the first of the distinct ones
+            rows.append((i, hypotheses.best, selection))
+            rows += [(i, other, select(other, context, self.policy)) for other in hypotheses.distinct[1:]]
+        conditioned = self.condition(features, rows)
         expanded = expand(
-            self.model,
-            features,
-            conditioned,
-            [state.hypotheses for state in tracked.values()],
-            context,
-            self.policy,
-            with_appearance=self._with_appearance,
+            self.model, features, conditioned, sets, context, self.policy, with_appearance=self._with_appearance
         )
-        best = {i: row for row, (i, hypothesis) in enumerate(rows) if hypothesis is tracked[i].hypotheses.best}
-        embeddings = {i: conditioned.embedding[[row]] for i, row in best.items()}
+        embeddings = {i: conditioned.embedding[[row]] for i, row in best_row.items()}
         return dict(zip(tracked, expanded, strict=True)), embeddings
+
+    def condition(
+        self, features: ImageFeatures, rows: Sequence[tuple[ObjectId, Hypothesis, MemorySelection | None]]
+    ) -> ImageFeatures:
+        """Condition a frame on the memories of hypotheses; maps that were dropped are encoded again first.
+
+        Args:
+            features: of the frame, unconditioned.
+            rows: for each row of the result an object, its hypothesis, and what to read of it (None: nothing).
+        """
+        if self._restore_maps is not None:
+            self._restore_maps((i, hypothesis.bank, selection) for i, hypothesis, selection in rows if selection)
+        memories = [(hypothesis.bank, selection) for _, hypothesis, selection in rows]
+        return condition_on_memory(self.model, features, memories, self.policy)
 
     def commit(self, encode: Callable[[], ImageFeatures], context: FrameContext, prediction: FramePrediction) -> None:
         """Encode the memories of a frame and extend the hypotheses.

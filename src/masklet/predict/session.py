@@ -36,8 +36,7 @@ from masklet.predict.results import FrameResult, FrameState, InMemoryResults, Re
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
 from masklet.tracking.memory_selection import MemorySelection
-from masklet.tracking.policies import FrameContext, select
-from masklet.tracking.step import condition_on_memory
+from masklet.tracking.policies import FrameContext, Hypothesis, select
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 
@@ -451,7 +450,7 @@ class VideoSession:
         starts = {
             i: PromptStart(None, *self._previous_logits(i, frame_index)) for i in object_ids if i in self._objects
         }
-        memories: dict[ObjectId, tuple[MemoryBank, MemorySelection]] = {}
+        rows: list[tuple[ObjectId, Hypothesis, MemorySelection]] = []
         for i in () if self.model.config.guided_corrections else starts:  # guided answers read no memory
             visited = self._objects[i].visited
             if frame_index in visited:
@@ -459,11 +458,10 @@ class VideoSession:
                 context = self._tracker.context(frame_index, reverse=visited[frame_index])
                 selection = select(best, context, self.policy)
                 if selection is not None:
-                    memories[i] = best.bank, selection
-        if memories:
-            self._restore_maps((i, bank, selection) for i, (bank, selection) in memories.items())
-            conditioned = condition_on_memory(self.model, features, list(memories.values()), self.policy)
-            for row, i in enumerate(memories):
+                    rows.append((i, best, selection))
+        if rows:
+            conditioned = self._tracker.condition(features, rows)
+            for row, (i, _, _) in enumerate(rows):
                 starts[i] = starts[i]._replace(embedding=conditioned.embedding[[row]])
         return starts
 
