@@ -15,7 +15,14 @@ from masklet.predict.preprocessing import frame_tensor
 from masklet.predict.prompting import resolve_policy
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
-from masklet.tracking import MemoryBank, condition_on_memory, decode_unprompted, encode_memories, select_memories
+from masklet.tracking import (
+    FrameContext,
+    MemoryBank,
+    condition_on_memory,
+    decode_unprompted,
+    encode_memories,
+    select_memories,
+)
 from masklet.tracking.memory_policy import NAMES, Anchors, AppearanceGate, Gate, MemoryPolicy, Motion, ShotCuts, Tree
 from masklet.tracking.policies import HypothesisSet
 from masklet.types import FrameMasks, Prompts
@@ -60,7 +67,10 @@ def sam_2_by_hand(model: Sam2, clip: Clip) -> list[torch.Tensor]:
     seen = []
     for t, frame in enumerate(clip[1:], start=1):
         features = model.encode_image(frame_tensor(frame, model.config.image_size, model.device))
-        recalls = [select_memories(t, prompted=b.prompted, recent=b.recent, policy=policy) for b in banks.values()]
+        recalls = [
+            select_memories(FrameContext(t), prompted=b.prompted, recent=b.recent, policy=policy)
+            for b in banks.values()
+        ]
         chosen = decode_unprompted(
             model, condition_on_memory(model, features, list(zip(banks.values(), recalls, strict=True)), policy)
         )

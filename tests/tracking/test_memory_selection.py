@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masklet.tracking.memory_policy import MemoryPolicy
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
+from masklet.tracking.memory_selection import PROMPTED_SLOT, FrameContext, MemorySelection, select_memories
 
 T = TypeVar("T", int, float)
 
@@ -99,11 +99,10 @@ CASES: dict[str, tuple[dict[str, Any], MemorySelection | None]] = {
 def test_choose(name: str) -> None:
     case, expected = CASES[name]
     found = select_memories(
-        case["at"],
+        FrameContext(case["at"], case.get("reverse", False)),
         prompted=set(case.get("prompted", [])),
         recent=set(case.get("recent", [])),
         policy=MemoryPolicy(**case.get("policy", {})),
-        reverse=case.get("reverse", False),
     )
     assert found == expected
 
@@ -141,7 +140,7 @@ policies = st.builds(
 @given(st.integers(0, 60), frames, frames, policies, st.booleans())
 def test_any_history(at: int, prompted: set[int], recent: set[int], policy: MemoryPolicy, reverse: bool) -> None:
     recent -= prompted
-    recall = select_memories(at, prompted=prompted, recent=recent, policy=policy, reverse=reverse)
+    recall = select_memories(FrameContext(at, reverse), prompted=prompted, recent=recent, policy=policy)
     sign = -1 if reverse else 1
     if recall is None:
         assert not any((at - i) * sign > 0 for i in prompted)
@@ -165,9 +164,12 @@ def test_reverse_is_the_mirror_image(at: int, prompted: set[int], recent: set[in
     def mirrored(pairs: tuple[tuple[int, T], ...]) -> tuple[tuple[int, T], ...]:
         return tuple((60 - i, value) for i, value in pairs)
 
-    forward = select_memories(at, prompted=prompted, recent=recent, policy=policy)
+    forward = select_memories(FrameContext(at), prompted=prompted, recent=recent, policy=policy)
     backward = select_memories(
-        60 - at, prompted={60 - i for i in prompted}, recent={60 - i for i in recent}, policy=policy, reverse=True
+        FrameContext(60 - at, reverse=True),
+        prompted={60 - i for i in prompted},
+        recent={60 - i for i in recent},
+        policy=policy,
     )
     assert backward == (forward and MemorySelection(mirrored(forward.maps), mirrored(forward.pointers)))
 
@@ -184,12 +186,12 @@ def test_what_a_stream_forgets_is_never_recalled_again(
     mapped: set[int] = set()
     for at in range(min(prompts), 40):
         everything = select_memories(
-            at, prompted={i for i in prompts if i < at}, recent=set(range(at)) - prompts, policy=policy
+            FrameContext(at), prompted={i for i in prompts if i < at}, recent=set(range(at)) - prompts, policy=policy
         )
         assert everything is None or {i for i in everything.frames if i >= min(prompts)} <= kept
         assert everything is None or {i for i, _ in everything.maps if i >= min(prompts)} <= mapped
         (prompted if at in prompts else recent).add(at)
-        following = select_memories(at + 1, prompted=prompted, recent=recent, policy=policy)
+        following = select_memories(FrameContext(at + 1), prompted=prompted, recent=recent, policy=policy)
         assert following is not None
         prompted, recent = prompted & following.frames, recent & following.frames
         kept, mapped = set(following.frames), {i for i, _ in following.maps}

@@ -15,6 +15,7 @@ from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, PromptTensors
 from masklet.predict.preprocessing import frame_tensor
 from masklet.tracking import (
+    FrameContext,
     MemoryBank,
     MemoryPolicy,
     choose_masks,
@@ -58,7 +59,7 @@ def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...],
         if place == 0:
             chosen = model.use_mask_as_output(features[index], square(left))
         else:
-            recall = select_memories(index, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+            recall = select_memories(FrameContext(index), prompted=bank.prompted, recent=bank.recent, policy=POLICY)
             chosen = decode_unprompted(model, condition_on_memory(model, features[index], [(bank, recall)], POLICY))
         (entry,) = encode_memories(model, features[index], chosen, prompted=place == 0)
         bank.put(index, entry, prompted=place == 0)
@@ -69,7 +70,10 @@ def history(model: Sam2, features: list[ImageFeatures], frames: tuple[int, ...],
 @torch.inference_mode()
 def test_batched_equals_one_by_one(tiny: Sam2, features: list[ImageFeatures], name: str) -> None:
     banks = [history(tiny, features, frames, 4 + 9 * n) for n, frames in enumerate(HISTORIES[name])]
-    memories = [(bank, select_memories(4, prompted=bank.prompted, recent=bank.recent, policy=POLICY)) for bank in banks]
+    memories = [
+        (bank, select_memories(FrameContext(4), prompted=bank.prompted, recent=bank.recent, policy=POLICY))
+        for bank in banks
+    ]
     conditioned = condition_on_memory(tiny, features[4], memories, POLICY)
     chosen = decode_unprompted(tiny, conditioned)
     maps = tiny.encode_memory(features[4], chosen, prompted=False)
@@ -116,7 +120,7 @@ def test_a_model_that_does_not_rank_readings_of_a_click(
 @torch.inference_mode()
 def test_memory_changes_what_is_seen(tiny: Sam2, features: list[ImageFeatures]) -> None:
     one, other = (history(tiny, features, (0, 1), left) for left in (4, 40))
-    recall = select_memories(2, prompted=one.prompted, recent=one.recent, policy=POLICY)
+    recall = select_memories(FrameContext(2), prompted=one.prompted, recent=one.recent, policy=POLICY)
     conditioned = condition_on_memory(tiny, features[2], [(one, recall), (other, recall), (one, None)], POLICY)
     first, second, fresh = conditioned.embedding
     assert relative(second, first) > 1e-3
@@ -128,7 +132,7 @@ def test_memory_changes_what_is_seen(tiny: Sam2, features: list[ImageFeatures]) 
 def test_dropped_map_is_noticed(tiny: Sam2, features: list[ImageFeatures]) -> None:
     bank = history(tiny, features, (0, 1), 4)
     bank.drop_maps([0])
-    recall = select_memories(2, prompted=bank.prompted, recent=bank.recent, policy=POLICY)
+    recall = select_memories(FrameContext(2), prompted=bank.prompted, recent=bank.recent, policy=POLICY)
     with pytest.raises(AssertionError, match="frame 0"):
         condition_on_memory(tiny, features[2], [(bank, recall)], POLICY)
 
@@ -136,7 +140,7 @@ def test_dropped_map_is_noticed(tiny: Sam2, features: list[ImageFeatures]) -> No
 @torch.inference_mode()
 def test_look_ahead_without_pointers(tiny: Sam2, features: list[ImageFeatures]) -> None:
     bank = history(tiny, features, (3,), 4)
-    recall = select_memories(1, prompted=bank.prompted, recent=[], policy=MemoryPolicy(look_ahead=True))
+    recall = select_memories(FrameContext(1), prompted=bank.prompted, recent=[], policy=MemoryPolicy(look_ahead=True))
     assert recall is not None
     assert recall.shape == (1, 0)
     conditioned = condition_on_memory(tiny, features[1], [(bank, recall)], POLICY)

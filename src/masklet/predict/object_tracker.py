@@ -21,10 +21,9 @@ from masklet.predict.prompting import absent_mask, answer_prompts
 from masklet.tracking.appearance import appearance_embeddings
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.memory_policy import MemoryPolicy
-from masklet.tracking.memory_selection import MemorySelection
+from masklet.tracking.memory_selection import FrameContext, MemorySelection
 from masklet.tracking.policies import (
     Candidate,
-    FrameContext,
     Hypothesis,
     HypothesisSet,
     ShotCutDetector,

@@ -35,8 +35,8 @@ from masklet.predict.propagation import Direction, Pass, invalidated_frames, pla
 from masklet.predict.results import FrameResult, FrameState, InMemoryResults, ResultStore, frame_results
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
-from masklet.tracking.memory_selection import MemorySelection
-from masklet.tracking.policies import FrameContext, Hypothesis, select
+from masklet.tracking.memory_selection import FrameContext, MemorySelection
+from masklet.tracking.policies import Hypothesis, select
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 

@@ -2,7 +2,7 @@
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import MemoryPolicy
-from masklet.tracking.memory_selection import MemorySelection, select_memories
+from masklet.tracking.memory_selection import FrameContext, MemorySelection, select_memories
 from masklet.tracking.step import (
     choose_masks,
     condition_on_memory,
@@ -12,6 +12,7 @@ from masklet.tracking.step import (
 )
 
 __all__ = [
+    "FrameContext",
     "MemoryBank",
     "MemoryEntry",
     "MemoryPolicy",

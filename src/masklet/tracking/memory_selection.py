@@ -4,11 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from masklet.tracking.memory_policy import MemoryPolicy
 
 PROMPTED_SLOT = -1
 """The temporal position code of prompted frames: the last one of the model, whatever the policy."""
+
+
+class FrameContext(NamedTuple):
+    """Where a frame stands in a pass.
+
+    Attributes:
+        frame_index: the frame.
+        reverse: whether the pass runs from later frames to earlier ones.
+        shot_start: the first frame, in the order of the pass, after the last cut; None where there was none.
+        drop_before_cut: whether memories from before the cut are not read.
+    """
+
+    frame_index: int
+    reverse: bool = False
+    shot_start: int | None = None
+    drop_before_cut: bool = True
+
+    def age(self, other: int) -> int:
+        """How many frames ago, in the order of the pass, another frame was; negative for its future."""
+        return (other - self.frame_index) if self.reverse else (self.frame_index - other)
+
+    def same_shot(self, other: int) -> bool:
+        """Whether another frame is in the past, with no cut between."""
+        return self.age(other) > 0 and (self.shot_start is None or self.age(other) <= self.age(self.shot_start))
+
+    def can_read(self, other: int) -> bool:
+        """Whether another frame is in the past and was not dropped at a cut."""
+        return self.same_shot(other) if self.drop_before_cut else self.age(other) > 0
+
+    def back(self, frames: int) -> int:
+        """The frame so many frames ago, in the order of the pass."""
+        return self.frame_index + (frames if self.reverse else -frames)
+
+    @property
+    def following(self) -> FrameContext:
+        """The next frame of the pass."""
+        return self._replace(frame_index=self.back(-1))
 
 
 @dataclass(frozen=True)
@@ -38,12 +76,7 @@ class MemorySelection:
 
 
 def select_memories(
-    frame_index: int,
-    *,
-    prompted: Collection[int],
-    recent: Collection[int],
-    policy: MemoryPolicy,
-    reverse: bool = False,
+    context: FrameContext, *, prompted: Collection[int], recent: Collection[int], policy: MemoryPolicy
 ) -> MemorySelection | None:
     """Select what a frame reads of one object's memory, or None where there is no spatial memory to read.
 
@@ -52,28 +85,23 @@ def select_memories(
     those of selected prompted frames in the past, then those of recent frames, nearest first.
 
     Args:
-        frame_index: the frame that reads.
+        context: of the frame that reads.
         prompted: prompted frames of the object.
         recent: tracked frames of the object.
         policy: how many to select.
-        reverse: whether the pass runs from later frames to earlier ones, so that its past are the later frames.
     """
-    sign = -1 if reverse else 1
-
-    def distance(other: int) -> int:
-        return (frame_index - other) * sign
-
-    readable = [i for i in prompted if policy.look_ahead or distance(i) > 0]
-    selected = first_and_nearest(readable, distance, policy.max_prompted)
-
-    def back_to(reach: int) -> list[tuple[int, int]]:
-        """Frames at most ``reach`` back that were tracked, or prompted and not selected as such; nearest first."""
-        steps = ((frame_index - sign * back, back) for back in range(1, reach + 1))
-        return [(i, back) for i, back in steps if i in recent or (i in prompted and i not in selected)]
-
-    maps = [(i, PROMPTED_SLOT) for i in selected]
-    maps += [(i, back - 1) for i, back in reversed(back_to(policy.memory_frames - 1))]
-    pointers = [(i, distance(i)) for i in selected if distance(i) >= 0] + back_to(policy.pointer_reach)
+    readable = [i for i in prompted if policy.look_ahead or context.age(i) > 0]
+    selected = first_and_nearest(readable, context.age, policy.max_prompted)
+    steps = range(1, max(policy.memory_frames, policy.pointer_reach + 1))
+    past = [
+        (i, distance)
+        for distance, i in zip(steps, map(context.back, steps), strict=True)
+        if (i in recent and context.can_read(i)) or (i in prompted and i not in selected)
+    ]
+    maps: list[tuple[int, float]] = [(i, PROMPTED_SLOT) for i in selected]
+    maps += [(i, distance - 1) for i, distance in reversed(past) if distance < policy.memory_frames]
+    pointers = [(i, age) for i in selected if (age := context.age(i)) >= 0]
+    pointers += [(i, distance) for i, distance in past if distance <= policy.pointer_reach]
     return MemorySelection(tuple(maps), tuple(pointers)) if maps else None
 
 

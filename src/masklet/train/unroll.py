@@ -15,7 +15,7 @@ from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.memory_policy import MemoryPolicy
-from masklet.tracking.memory_selection import select_memories
+from masklet.tracking.memory_selection import FrameContext, select_memories
 from masklet.tracking.step import choose_masks, condition_on_memory, decode_prompts, encode_memories
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import first_prompts, next_clicks
@@ -108,7 +108,7 @@ class Unroll:
     def _tracked(self, frame: int, rows: list[int], features: ImageFeatures, store: bool) -> Iterator[Step]:
         """Predict objects from memory; objects with a mask prompt get no corrections."""
         selections = [
-            (bank, select_memories(frame, prompted=bank.prompted, recent=bank.recent, policy=self.policy))
+            (bank, select_memories(FrameContext(frame), prompted=bank.prompted, recent=bank.recent, policy=self.policy))
             for bank in (self.banks[row] for row in rows)
         ]
         clicks = ClickRounds(self, frame, rows, condition_on_memory(self.model, features, selections, self.policy))

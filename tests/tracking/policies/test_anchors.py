@@ -10,9 +10,10 @@ import torch
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import Anchors
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.anchors import distractor_box_iou, qualifies, with_limit
 from masklet.tracking.policies.candidates import DecoderCandidates
-from masklet.tracking.policies.state import FrameContext, PolicyState
+from masklet.tracking.policies.state import PolicyState
 
 
 def evidence(

@@ -11,10 +11,11 @@ import torch
 from masklet.tracking.appearance import max_similarity
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import AppearanceGate, Gate, MemoryPolicy, Motion
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.appearance_gate import appearance_references, is_visible
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.policy import Choice, choose_candidate, prune, select, update_state
-from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
+from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 MAP, POINTER = torch.zeros(1, 1, 1, 1), torch.ones(1, 2)
 GATE = Gate(min_quality=0.0, newest=False)

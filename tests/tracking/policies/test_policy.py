@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import Anchors, AppearanceGate, Gate, MemoryPolicy, Motion
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
+from masklet.tracking.memory_selection import PROMPTED_SLOT, FrameContext, MemorySelection, select_memories
 from masklet.tracking.policies.appearance_gate import appearance_references
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.policy import choose_candidate, prune, select, time_slots, update_state
-from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
+from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 P = PROMPTED_SLOT
 MAP, POINTER, LOOK = torch.zeros(1, 1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])
@@ -166,7 +166,7 @@ def test_without_rules_it_is_the_choice_of_sam_2() -> None:
     seen, policy = story((0, 4), track("++-", 1) | track("+?-+", 5)), MemoryPolicy()
     for at, reverse in ((9, False), (3, True)):
         expected = select_memories(
-            at, prompted=seen.bank.prompted, recent=seen.bank.recent, policy=policy, reverse=reverse
+            FrameContext(at, reverse), prompted=seen.bank.prompted, recent=seen.bank.recent, policy=policy
         )
         assert select(seen, FrameContext(at, reverse), policy) == expected
 

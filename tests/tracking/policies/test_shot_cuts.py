@@ -7,8 +7,8 @@ import torch
 
 from masklet.model.tensors import ImageFeatures
 from masklet.tracking.memory_policy import ShotCuts
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.shot_cuts import ShotCutDetector
-from masklet.tracking.policies.state import FrameContext
 
 
 def picture(angle: float) -> ImageFeatures:

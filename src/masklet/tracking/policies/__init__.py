@@ -2,7 +2,7 @@
 
 | file | holds |
 | --- | --- |
-| `state` | one hypothesis of an object as data; the context of a frame |
+| `state` | one hypothesis of an object as data |
 | `candidates` | the decoder's candidate masks of a frame: scores, boxes, areas, appearance |
 | `policy` | a policy at work: `select`, `choose_candidate`, `update_state`, `prune` |
 | `hypotheses` | the hypotheses of an object, and how a frame extends them (SAM2Long) |
@@ -12,11 +12,10 @@
 from masklet.tracking.policies.hypotheses import Candidate, HypothesisSet, commit, expand, update_prompted
 from masklet.tracking.policies.policy import Readable, prune, select, update_state
 from masklet.tracking.policies.shot_cuts import ShotCutDetector
-from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
+from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 __all__ = [
     "Candidate",
-    "FrameContext",
     "Hypothesis",
     "HypothesisSet",
     "PolicyState",

@@ -13,8 +13,9 @@ from masklet.masks.boxes import box_iou, boxes_of_masks
 from masklet.masks.regions import largest_component
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.memory_policy import Anchors
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.candidates import DecoderCandidates
-from masklet.tracking.policies.state import FrameContext, PolicyState
+from masklet.tracking.policies.state import PolicyState
 
 AREAS, AREA_REACH = 10, 300
 """The usual area is the median of so many visible frames, none further back than this."""

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float32
 
 from masklet.tracking.memory_policy import AppearanceGate, MemoryPolicy
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.gating import readable_memories
-from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
+from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 
 def appearance_references(
@@ -47,5 +48,5 @@ def record_similarity(state: PolicyState, similarity: float, context: FrameConte
 
 def _run(state: PolicyState, similarity: float, context: FrameContext, rule: AppearanceGate) -> int:
     """Length of the run of dissimilar frames up to this one; beyond the patience once one was very different."""
-    before = state.dissimilar.get(context.frame_index + (1 if context.reverse else -1), 0)
+    before = state.dissimilar.get(context.back(1), 0)
     return max(before, 0 if similarity >= rule.min_similarity else rule.patience) + 1

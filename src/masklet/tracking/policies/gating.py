@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from masklet.tracking.memory_policy import Gate, MemoryPolicy
-from masklet.tracking.memory_selection import first_and_nearest
-from masklet.tracking.policies.state import FrameContext, Hypothesis
+from masklet.tracking.memory_selection import FrameContext, first_and_nearest
+from masklet.tracking.policies.state import Hypothesis
 
 
 class ReadableMemories(NamedTuple):
@@ -30,11 +30,10 @@ def readable_memories(
     prompted = first_and_nearest(visible, context.age, policy.max_prompted)
     anchors = [i for i in state.anchors if i in bank.recent and context.age(i) > 0]
     lasting = sorted([*prompted, *anchors], key=context.age, reverse=True)
-    sign = 1 if context.reverse else -1
     reach = gate.reach
     if context.shot_start is not None and context.drop_before_cut:
         reach = min(reach, context.age(context.shot_start))
-    past = range(context.frame_index + sign, context.frame_index + sign * (reach + 1), sign)
+    past = map(context.back, range(1, reach + 1))
     entries = ((i, bank.recent.get(i) or bank.prompted.get(i)) for i in past if i not in lasting)
     reliable = [
         i

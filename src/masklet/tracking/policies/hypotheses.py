@@ -18,12 +18,13 @@ from masklet.model.mask_decoder import NO_OBJECT_LOGIT, gather_masks
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
 from masklet.tracking.appearance import appearance_embeddings, max_similarity
 from masklet.tracking.memory_policy import MemoryPolicy, Tree
+from masklet.tracking.memory_selection import FrameContext
 from masklet.tracking.policies.appearance_gate import appearance_references, is_visible
 from masklet.tracking.policies.candidates import DecoderCandidates, decoder_candidates, final_candidates
 from masklet.tracking.policies.motion import without_distant_components
 from masklet.tracking.policies.non_overlap import resolve_overlaps
 from masklet.tracking.policies.policy import Choice, choose_candidate, update_state
-from masklet.tracking.policies.state import FrameContext, Hypothesis
+from masklet.tracking.policies.state import Hypothesis
 from masklet.tracking.step import choose_masks, decode_prompts, encode_memories
 
 REMOVED_LOGIT = -1.0

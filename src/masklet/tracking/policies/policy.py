@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.memory_policy import Gate, MemoryPolicy
-from masklet.tracking.memory_selection import PROMPTED_SLOT, MemorySelection, select_memories
+from masklet.tracking.memory_selection import PROMPTED_SLOT, FrameContext, MemorySelection, select_memories
 from masklet.tracking.policies.anchors import past_areas, qualifies, with_limit
 from masklet.tracking.policies.appearance_gate import is_visible, record_similarity
 from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.gating import ReadableMemories, readable_memories
 from masklet.tracking.policies.motion import choose_by_motion, update_motion
-from masklet.tracking.policies.state import FrameContext, Hypothesis, PolicyState
+from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 CERTAIN = 10.0
 """The presence logit of prompted and lasting memories where keys are scaled by presence."""
@@ -45,22 +45,17 @@ class Readable(NamedTuple):
 
 def select(hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy) -> MemorySelection | None:
     """Select what a frame reads of one hypothesis, or None where there is no spatial memory to read."""
-    bank = hypothesis.bank
     if policy.gate is not None:
         readable = readable_memories(hypothesis, context, policy, policy.gate)
         return _select_gated(hypothesis, context, policy, policy.gate, readable)
-    recent = bank.recent
-    if context.shot_start is not None and context.drop_before_cut:
-        recent = {i: entry for i, entry in bank.recent.items() if context.can_read(i)}
-    return select_memories(
-        context.frame_index, prompted=bank.prompted, recent=recent, policy=policy, reverse=context.reverse
-    )
+    bank = hypothesis.bank
+    return select_memories(context, prompted=bank.prompted, recent=bank.recent, policy=policy)
 
 
 def _select_gated(
     hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy, gate: Gate, readable: ReadableMemories
 ) -> MemorySelection | None:
-    (lasting, frames), newest = readable, context.frame_index - (-1 if context.reverse else 1)
+    (lasting, frames), newest = readable, context.back(1)
     is_recent = newest in hypothesis.bank and newest not in lasting
     if gate.newest and is_recent and context.can_read(newest) and frames[:1] != [newest]:
         frames = [newest, *frames]
@@ -144,7 +139,8 @@ def prune(hypothesis: Hypothesis, following: FrameContext, policy: MemoryPolicy)
         following: the next frame of the pass.
     """
     state = hypothesis.state
-    state.areas = past_areas(state, following)
+    if policy.anchors is not None:
+        state.areas = past_areas(state, following)
     gate = policy.gate
     readable = readable_memories(hypothesis, following, policy, gate) if gate else None
     if gate and readable:

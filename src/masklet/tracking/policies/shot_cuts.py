@@ -10,7 +10,7 @@ from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
 from masklet.tracking.memory_policy import ShotCuts
-from masklet.tracking.policies.state import FrameContext
+from masklet.tracking.memory_selection import FrameContext
 
 GRID = 4
 HISTORY = 15

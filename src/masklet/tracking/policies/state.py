@@ -1,45 +1,12 @@
-"""One hypothesis of an object as data: its memory bank and the state of the rules; and the context of a frame."""
+"""One hypothesis of an object as data: its memory bank and the state of the rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.policies.motion import MotionState
-
-
-class FrameContext(NamedTuple):
-    """Where a frame stands in a pass.
-
-    Attributes:
-        frame_index: the frame.
-        reverse: whether the pass runs from later frames to earlier ones.
-        shot_start: the first frame, in the order of the pass, after the last cut; None where there was none.
-        drop_before_cut: whether memories from before the cut are not read.
-    """
-
-    frame_index: int
-    reverse: bool = False
-    shot_start: int | None = None
-    drop_before_cut: bool = True
-
-    def age(self, other: int) -> int:
-        """How many frames ago, in the order of the pass, another frame was; negative for its future."""
-        return (other - self.frame_index) if self.reverse else (self.frame_index - other)
-
-    def same_shot(self, other: int) -> bool:
-        """Whether another frame is in the past, with no cut between."""
-        return self.age(other) > 0 and (self.shot_start is None or self.age(other) <= self.age(self.shot_start))
-
-    def can_read(self, other: int) -> bool:
-        """Whether another frame is in the past and was not dropped at a cut."""
-        return self.same_shot(other) if self.drop_before_cut else self.age(other) > 0
-
-    @property
-    def following(self) -> FrameContext:
-        """The next frame of the pass."""
-        return self._replace(frame_index=self.frame_index + (-1 if self.reverse else 1))
 
 
 @dataclass(eq=False)
