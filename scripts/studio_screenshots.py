@@ -65,7 +65,7 @@ class Tour:
         self.prompt(url)
         self.track()
         self.style_and_export()
-        self.segment_everything()
+        self.automatic_masks()
         self.page.goto(f"{url}/#")
         self.page.wait_for_selector("#project-list img")
         self.save("start")
@@ -128,13 +128,13 @@ class Tour:
         page.keyboard.press("Escape")
         page.locator("#effect-reset").click()
 
-    def segment_everything(self) -> None:
-        """Select from the proposals."""
+    def automatic_masks(self) -> None:
+        """Select from the automatic masks of a frame."""
         page = self.page
         page.keyboard.press("g")
         page.wait_for_selector("#proposals:not([hidden])", timeout=120_000)
         page.locator("#proposal-list input").nth(1).check()
-        self.save("proposals")
+        self.save("automatic-masks")
         page.keyboard.press("Escape")
 
 

@@ -109,7 +109,8 @@ def test_an_older_database_is_brought_up(tmp_path: Path) -> None:
     with sqlite3.connect(settings.database) as database:
         for name in ("specks", "holes"):
             database.execute(f"ALTER TABLE project DROP COLUMN {name}")
-        database.execute("DROP INDEX frame_seen")
+        database.execute("DROP INDEX frame_scores")
+        database.execute("ALTER TABLE frame DROP COLUMN confidence")
         database.execute("CREATE INDEX frame_of_object ON frame (project_id, object_id, frame)")
         database.execute("PRAGMA user_version = 1")
     store = Store(settings)
@@ -117,5 +118,5 @@ def test_an_older_database_is_brought_up(tmp_path: Path) -> None:
     store.close()
     with sqlite3.connect(settings.database) as database:
         indices = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-    assert "frame_seen" in indices
+    assert "frame_scores" in indices
     assert "frame_of_object" not in indices

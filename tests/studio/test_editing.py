@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from masklet.predict.automatic_masks import Proposals
-from masklet.studio.editing import proposals_json
+from masklet.masks.rle import boxes
+from masklet.studio.editing import masks_json
 from masklet.studio.settings import Settings
 from masklet.types import Rle
 
@@ -278,8 +278,8 @@ def test_masks_become_objects_in_one_step(studio: Any) -> None:
         ({"mask": {"size": [40, 72], "counts": "0"}}, "PromptError", r"size \[48, 72\]"),
         ({"mask": {"size": [48, 72], "counts": "0"}}, "PromptError", "add up"),
         ({"mask": {"size": [48, 72], "counts": [3456]}}, "PromptError", "empty"),
-        ({"mask": MASK, "clicks": [{"x": 1, "y": 1}]}, "PromptError", "stands alone"),
-        ({"mask": MASK, "box": [1, 1, 5, 5]}, "PromptError", "stands alone"),
+        ({"mask": MASK, "clicks": [{"x": 1, "y": 1}]}, "PromptError", "clicks or a box"),
+        ({"mask": MASK, "box": [1, 1, 5, 5]}, "PromptError", "clicks or a box"),
         ({"clicks": [{"x": "a", "y": 1}]}, "RequestError", "clicks.0.x"),
         ({"clicks": [{"x": 1, "y": 1}] * 201}, "RequestError", "200"),
         ({"clicks": [{"x": 1, "y": 1}], "color": "red"}, "RequestError", "color"),
@@ -310,12 +310,12 @@ def test_more_objects_than_a_project_holds(start: Any, tmp_path: Path, video_fil
         assert small.refused("POST", f"projects/{project}/{path}", json=body)[0] == 409
 
 
-def test_proposals_as_json() -> None:
+def test_masks_as_json_without_empty_ones() -> None:
     mask = np.zeros((20, 40), bool)
     mask[:10, 5:15] = True
-    two, four = np.zeros((1, 2), np.float32), np.array([[5, 0, 15, 10]], np.float32)
-    score = np.array([0.75], np.float32)
-    entry = proposals_json(Proposals([Rle.from_mask(mask)], score, score, four, two, four))[0]
+    found = [Rle.from_mask(each) for each in (mask, np.zeros_like(mask))]
+    score = np.array([0.75, 0.5], np.float32)
+    [entry] = masks_json(found, score, score, boxes(found))
     assert Rle.from_coco(entry.pop("mask")).area == 100
     assert entry == {"iou": 0.75, "stability": 0.75, "box": [5, 0, 15, 10]}
 

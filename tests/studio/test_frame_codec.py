@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masklet.errors import PromptError
 from masklet.predict.results import FrameResult, FrameState
-from masklet.studio.frame_codec import read_mask, row_of, selecting_clicks, state_of, states_of
+from masklet.studio.frame_codec import row_of, selecting_clicks, state_of, states_of
 from masklet.studio.tables import FrameRow
 from masklet.types import Prompts, Rle
 
 SIZE = (6, 8)
 MASK = np.pad(np.ones((2, 3), bool), ((1, 3), (2, 3)))
-RESULT = FrameResult(Rle.from_mask(MASK), 0.75, 0.5)
+RESULT = FrameResult(Rle.from_mask(MASK), 0.75, 0.5, 0.625)
+
+SELECTING = {"x": 1.0, "y": 2.0, "positive": True}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_row_holds_a_state(prompts: Prompts | None) -> None:
         pointer=np.arange(4, dtype=np.float32) / 3,
         logits=np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32),
     )
-    row = row_of(3, 7, state, [(1.0, 2.0, True)])
+    row = row_of(3, 7, state, [SELECTING])
     assert (row.object_id, row.frame, row.area) == (3, 7, 6)
     read = state_of(row, SIZE)
     assert (read.result, read.reverse, read.object_score) == (RESULT, state.reverse, 1.25)
@@ -42,7 +43,7 @@ def test_a_row_holds_a_state(prompts: Prompts | None) -> None:
         assert one is not None
         assert other is not None
         assert np.array_equal(one, other)
-    assert selecting_clicks(row) == ([(1.0, 2.0, True)] if prompts else [])
+    assert selecting_clicks(row) == ([SELECTING] if prompts else [])
     if prompts is None:
         assert read.prompts is None
     else:
@@ -70,19 +71,3 @@ def test_memories_behind_a_later_prompt_are_doubtful() -> None:
     assert list(states) == sorted(states)
     part = states_of([row for row in rows if row.frame in (4, 9)], SIZE, said)
     assert [frame for frame, state in part.items() if state.pointer is None] == [4, 9]
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        {"size": [6, 9], "counts": [54]},
-        {"size": [2**20, 2**20], "counts": "0"},
-        {"size": [6, 8], "counts": [47]},
-        {"size": [6, 8], "counts": "~~"},
-        {"size": "6x8", "counts": [48]},
-    ],
-)
-def test_masks_in_requests_are_checked(value: dict[str, object]) -> None:
-    with pytest.raises(PromptError):
-        read_mask(value, SIZE)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ from masklet.predict.results import FrameResult, FrameState
 from masklet.studio import frame_stats
 from masklet.studio.errors import NotFoundError
 from masklet.studio.frame_codec import row_of
-from masklet.studio.frame_stats import EMPTY, FrameStats
+from masklet.studio.frame_stats import FRAME_STATS, prompted_frames
 from masklet.studio.revisions import Revisions
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store, new_id, now
@@ -65,7 +64,7 @@ def put(revisions: Revisions, project: str, *rows: FrameRow) -> int:
     return edit.revision
 
 
-Table = dict[int, list[tuple[int, bool, int, float, float]]]
+Table = dict[int, list[tuple[int, bool, int, float, float, float]]]
 
 
 def kept(revisions: Revisions, project: str) -> Table:
@@ -73,7 +72,7 @@ def kept(revisions: Revisions, project: str) -> Table:
     return {
         i: list(
             zip(
-                *(getattr(lane, name).tolist() for name in ("frame", "prompted", "area", "presence", "iou")),
+                *(lane[name].tolist() for name in ("frame", "prompted", "area", "presence", "iou", "confidence")),
                 strict=True,
             )
         )
@@ -85,7 +84,7 @@ def read(revisions: Revisions, project: str) -> Table:
     """The same from the rows themselves."""
     table: Table = {}
     for row in revisions.frames(project, 0, 10_000):
-        entry = (row.frame, row.prompt is not None, row.area, row.presence, row.iou)
+        entry = (row.frame, row.prompt is not None, row.area, row.presence, row.iou, row.confidence)
         table.setdefault(row.object_id, []).append(entry)
     return dict(sorted(table.items()))
 
@@ -159,24 +158,24 @@ def test_only_what_changed_is_read_again(
     assert noted == []
     put(revisions, project, frame(1, 290, 0.3, prompted=True), frame(2, 17, 0.9))
     again = revisions.stats.get(project)
-    assert again[1].prompted_frames == [0, 290]
-    assert (len(again[1]), again[2].frame.tolist()) == (300, [17])
-    assert lanes[1].prompted_frames == [0]  # what somebody still reads does not change
-    assert again[1].iou[290] == 0.3
+    assert prompted_frames(again[1]) == [0, 290]
+    assert (len(again[1]), again[2]["frame"].tolist()) == (300, [17])
+    assert prompted_frames(lanes[1]) == [0]  # what somebody still reads does not change
+    assert again[1]["iou"][290] == 0.3
 
 
 def test_scores_are_read_from_an_index_alone(full: tuple[Revisions, str]) -> None:
     revisions, project = full
     query = (
-        "SELECT frame, area, presence, iou FROM frame WHERE project_id = ? AND born <= 5 AND (died IS NULL OR died > 5)"
-        " AND frame >= 0 AND frame < 9999 ORDER BY frame, born"
+        "SELECT frame, area, presence, iou, confidence FROM frame WHERE project_id = ? AND born <= 5"
+        " AND (died IS NULL OR died > 5) AND frame >= 0 AND frame < 9999 ORDER BY frame, born"
     )
     plans = {
-        query: "COVERING INDEX frame_seen",
+        query: "COVERING INDEX frame_scores",
         "DELETE FROM frame WHERE project_id = ? AND died <= 3": "INDEX frame_died",
         "UPDATE frame SET died = NULL WHERE project_id = ? AND died > 3": "INDEX frame_died",
         "SELECT frame FROM frame WHERE project_id = ? AND object_id = 1 AND prompt IS NOT NULL": "INDEX frame_said",
-        "SELECT mask FROM frame WHERE project_id = ? AND frame >= 3 AND frame < 9": "INDEX frame_seen",
+        "SELECT mask FROM frame WHERE project_id = ? AND frame >= 3 AND frame < 9": "INDEX frame_scores",
     }
     with sqlite3.connect(revisions.store.path) as connection:
         for statement, index in plans.items():
@@ -203,7 +202,7 @@ def test_a_transaction_that_fails_changes_no_lane(full: tuple[Revisions, str]) -
 def test_lanes_are_given_back(full: tuple[Revisions, str]) -> None:
     revisions, project = full
     revisions.stats.get(project)
-    assert next(iter(revisions.stats.get(project).values())).num_bytes == 300 * 33
+    assert next(iter(revisions.stats.get(project).values())).nbytes == 300 * FRAME_STATS.itemsize
     assert revisions.stats.expire(time.monotonic() + 1)
     put(revisions, project, frame(1, 2, 0.1))
     assert kept(revisions, project) == read(revisions, project)
@@ -212,18 +211,35 @@ def test_lanes_are_given_back(full: tuple[Revisions, str]) -> None:
 
 
 def test_very_many_changes_are_read_again(full: tuple[Revisions, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_stats, "MAX_PENDING", 20)
+    monkeypatch.setattr(frame_stats, "MAX_SPANS", 3)
     revisions, project = full
     revisions.stats.get(project)
     with revisions.edit(project) as edit:
         edit.begin("edit")
-        edit.put_frames([frame(1, index, 0.5) for index in range(21)])
+        edit.put_frames([frame(1, index, 0.5) for index in range(0, 42, 2)])
     assert kept(revisions, project) == read(revisions, project)
 
 
-def test_the_last_row_of_a_frame_counts() -> None:
-    stats = FrameStats.of([(5, 4, 0.2, 0.2, False), (2, 4, 0.1, 0.1, False), (5, 0, 0.3, 0.3, True)])
-    assert (stats.frame.tolist(), stats.iou.tolist(), stats.prompted_frames) == ([2, 5], [0.1, 0.3], [5])
-    assert len(EMPTY) == 0
-    assert timeline({1: stats})["lanes"][0]["runs"] == [(2, 3, "uncertain"), (5, 6, "absent")]
-    assert np.array_equal(stats.replaced(0, 9, EMPTY).frame, [])
+def test_changes_that_touch_are_read_at_once(
+    full: tuple[Revisions, str], statements: Callable[[Revisions], list[str]]
+) -> None:
+    revisions, project = full
+    revisions.stats.get(project)
+    put(revisions, project, *(frame(i, index, 0.5) for index in (7, 8, 6, 3, 5, 4) for i in (1, 2)))
+    noted = statements(revisions)
+    assert kept(revisions, project) == read(revisions, project)
+    assert sum("confidence" in one and "mask" not in one for one in noted) == 1
+
+
+def test_the_last_row_of_a_frame_counts(full: tuple[Revisions, str]) -> None:
+    """A job writes at its own revision, though a later edit has written the same frame."""
+    revisions, project = full
+    put(revisions, project, frame(3, 5, 0.25))
+    with revisions.store.session() as session:
+        late = frame(3, 5, 0.75, area=0)
+        late.project_id, late.born = project, 1
+        session.add(late)
+    stats = revisions.stats.get(project)[3]
+    assert (stats["frame"].tolist(), stats["iou"].tolist()) == ([5], [0.25])
+    assert timeline({3: stats})["lanes"][0]["runs"] == [(5, 6, "uncertain")]
+    assert [row.iou for row in revisions.frames(project, 5, 6, [3])] == [0.25]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masklet.predict.review import AREA_JUMP, FLICKER_CHANGES, FLICKER_FRAMES, IMPLAUSIBLE, REVIEW_BELOW
 from masklet.studio.frame_codec import Presence, presence_of
-from masklet.studio.frame_stats import FrameStats
+from masklet.studio.frame_stats import FRAME_STATS, FrameStats
 from masklet.studio.timeline import MAX_REVIEW, review, runs, timeline
 
 
@@ -24,9 +25,15 @@ class Score(NamedTuple):
     iou: float = 0.9
     prompted: bool = False
 
+    @property
+    def confidence(self) -> float:
+        """Estimated, as for a model without calibration."""
+        return self.presence * self.iou if self.area else 1 - self.presence
+
 
 def lane(*scores: Score) -> FrameStats:
-    return FrameStats.of(scores)
+    rows = [(1, s.frame, s.area, s.presence, s.iou, s.confidence, s.prompted) for s in scores]
+    return np.array(rows, FRAME_STATS)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +52,9 @@ def lane(*scores: Score) -> FrameStats:
     ],
 )
 def test_presence(area: int, presence: float, iou: float, prompted: bool, state: str) -> None:
-    assert presence_of(area, presence, iou, prompted=prompted) == state
-    assert runs(lane(Score(7, area, presence, iou, prompted))) == [(7, 8, state)]
+    score = Score(7, area, presence, iou, prompted)
+    assert presence_of(area, score.confidence, prompted=prompted) == state
+    assert runs(lane(score)) == [(7, 8, state)]
 
 
 def test_runs() -> None:
@@ -90,8 +98,8 @@ def test_the_review_list_is_of_bounded_length() -> None:
 def walked_runs(scores: list[Score]) -> list[tuple[int, int, Presence]]:
     """The same, frame by frame."""
     found: list[tuple[int, int, Presence]] = []
-    for frame, area, presence, iou, prompted in scores:
-        state = presence_of(area, presence, iou, prompted=prompted)
+    for one in scores:
+        frame, state = one.frame, presence_of(one.area, one.confidence, prompted=one.prompted)
         if found and found[-1][1:] == (frame, state):
             found[-1] = (found[-1][0], frame + 1, state)
         else:
@@ -110,8 +118,7 @@ def walked_review(scores: list[Score]) -> list[dict[str, Any]]:
         before = last.area if last.frame == one.frame - 1 else 0
         jumps = one.area and before and max(one.area, before) > AREA_JUMP * min(one.area, before)
         reason = "area jumps" if jumps else "flickers" if one.frame in flickers else "low confidence"
-        confidence = one.presence * one.iou if one.area else 1 - one.presence
-        score = confidence if reason == "low confidence" else min(confidence, IMPLAUSIBLE)
+        score = one.confidence if reason == "low confidence" else min(one.confidence, IMPLAUSIBLE)
         last = one
         if score < REVIEW_BELOW and not one.prompted:
             entry = {"frame": one.frame, "reason": reason, "score": score, "end": one.frame}

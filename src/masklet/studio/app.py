@@ -24,7 +24,7 @@ from masklet.studio.routes import events, jobs, media, projects, prompts
 from masklet.studio.routes.dependencies import ERRORS, ServicesDep
 from masklet.studio.schemas import LoginIn
 from masklet.studio.security import SecurityMiddleware, check_token, login_response
-from masklet.studio.services import Services, default_color
+from masklet.studio.services import COLORS, Services
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
 
@@ -167,5 +167,5 @@ def about(request: Request, services: ServicesDep) -> dict[str, Any]:
         "media_suffixes": list(SUFFIXES),
         "export_formats": formats_json(),
         "effects": {"background": list(get_args(Background)), "object": list(get_args(Foreground))},
-        "palette": [default_color(i) for i in range(1, 256)],
+        "palette": COLORS,
     }

@@ -74,5 +74,7 @@ class Cleaning:
                 mask = self.mask(Rle(size, row.mask))
                 cache.put(key, mask)
             make_transient(row)  # nobody can write it back
+            if row.area and not mask.area:  # an empty mask is right if the object is absent
+                row.confidence = 1 - row.presence
             row.mask, row.area = mask.counts, mask.area
         return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,12 @@ from masklet.studio.revisions import Edit
 from masklet.studio.services import Services, default_color, object_json, refuse_locked
 from masklet.studio.sessions import OpenProject
 from masklet.studio.tables import FrameRow, ObjectRow
-from masklet.types import MaskSet, ObjectId, Prompts, Rle
+from masklet.types import ObjectId, Prompts, Rle
 
 PREVIEW_OBJECT = 2**30
 """Id of an object that does not exist yet, in previews."""
+
+ABSENT_NEW_OBJECT = "mask is empty: a new object must be visible on its first frame"
 
 PROPOSAL_BATCH = 16
 """Clicks per step of a proposals job: other requests wait for one step at most."""
@@ -75,15 +78,22 @@ def remove_object(services: Services, project: OpenProject, object_id: ObjectId)
 
 
 def add_masks(
-    services: Services, project: OpenProject, frame: int, masks: Sequence[Rle], names: Sequence[str | None]
+    services: Services, project: OpenProject, frame: int, masks: Sequence[Prompts], names: Sequence[str]
 ) -> dict[str, Any]:
-    """Add one object for each mask, in one edit; ``names`` may be fewer."""
+    """Add one object for each mask, in one edit; ``names`` may be fewer.
+
+    Raises:
+        PromptError: a mask is empty.
+        ConflictError: the project has too many objects.
+    """
+    if any(mask.is_absent for mask in masks):
+        raise PromptError(ABSENT_NEW_OBJECT)
     with services.revisions.edit(project.id) as edit:
         _check_object_limit(services, edit, len(masks))
         edit.begin(f"add {len(masks)} objects, frame {frame}")
-        objects = [_new_object(edit, name, None) for name in [*names, *[None] * len(masks)][: len(masks)]]
+        objects = [_new_object(edit, name, None) for name, _ in zip_longest(names[: len(masks)], masks)]
         rows = edit.frames(frame)
-        prompts = {row.object_id: Prompts.from_mask(mask.to_mask()) for row, mask in zip(objects, masks, strict=True)}
+        prompts = {row.object_id: mask for row, mask in zip(objects, masks, strict=True)}
         project.tracker.prompt_objects(frame, prompts)
         new = [_state_row(project, i, frame) for i in prompts]
         edit.put_frames(new)
@@ -119,7 +129,7 @@ def prompt_object(
     """
     is_new = object_id is None
     if prompts.is_absent and is_new:
-        raise PromptError("mask is empty: a new object must be visible on its first frame")
+        raise PromptError(ABSENT_NEW_OBJECT)
     with services.revisions.edit(project.id) as edit:
         if object_id is None:
             _check_object_limit(services, edit)
@@ -198,27 +208,33 @@ def preview(
 def candidates(project: OpenProject, frame: int, prompts: Prompts) -> list[dict[str, Any]]:
     """Return the candidate masks of prompts, without memory; the mask that is chosen by default comes first."""
     segmenter, encoded = ImageSegmenter(project.tracker.model), project.tracker.encoded_frame(frame)
-    entries = mask_set_json(segmenter.segment(encoded, prompts, candidates=3))
-    if segmenter.model.config.ranked_clicks:
-        return entries
-    return [*mask_set_json(segmenter.segment(encoded, prompts)), *entries]
+    sets = [segmenter.segment(encoded, prompts, candidates=3)]
+    if not segmenter.model.config.ranked_clicks:
+        sets.insert(0, segmenter.segment(encoded, prompts))
+    entries: list[dict[str, Any]] = []
+    for masks in sets:
+        rles = [Rle.from_mask(mask) for mask in masks.masks]
+        entries += masks_json(rles, masks.iou, masks.iou if masks.stability is None else masks.stability, boxes(rles))
+    return entries
 
 
-def mask_set_json(masks: MaskSet) -> list[dict[str, Any]]:
-    """Convert masks with their scores to JSON, without empty ones."""
-    rles = [Rle.from_mask(mask) for mask in masks.masks]
-    stability: Float32[np.ndarray, " n"] = masks.iou if masks.stability is None else masks.stability
-    rows = zip(rles, masks.iou.tolist(), stability.tolist(), boxes(rles).tolist(), strict=True)
-    return [scored_mask_json(*row) for row in rows if row[0].area]
-
-
-def scored_mask_json(mask: Rle, iou: float, stability: float, box: list[float]) -> dict[str, Any]:
-    """Convert a candidate or proposal to JSON."""
-    return {"mask": mask.to_coco(), "iou": round(iou, 4), "stability": round(stability, 4), "box": box}
+def masks_json(
+    masks: Sequence[Rle],
+    iou: Float32[np.ndarray, " n"],
+    stability: Float32[np.ndarray, " n"],
+    boxes: Float32[np.ndarray, "n 4"],
+) -> list[dict[str, Any]]:
+    """Convert candidates or proposals to JSON, without empty ones."""
+    rows = zip(masks, iou.tolist(), stability.tolist(), boxes.tolist(), strict=True)
+    return [
+        {"mask": mask.to_coco(), "iou": round(score, 4), "stability": round(stable, 4), "box": box}
+        for mask, score, stable, box in rows
+        if mask.area
+    ]
 
 
 def start_proposals(services: Services, project_id: str, frame: int, points_per_side: int, limit: int) -> Job:
-    """Queue a job that segments everything on a frame.
+    """Queue a job that generates masks of everything on a frame (automatic mask generation).
 
     Args:
         points_per_side: of the grid of clicks.
@@ -228,7 +244,7 @@ def start_proposals(services: Services, project_id: str, frame: int, points_per_
         ConflictError: such a job is running for the project.
     """
     if services.jobs.active(project_id, "proposals"):
-        raise ConflictError("a search for objects is running in this project: cancel that job, or wait for its end")
+        raise ConflictError("automatic mask generation is running in this project: cancel that job, or wait for its end")
     device = services.device(project_id)
 
     def steps() -> JobSteps:
@@ -244,17 +260,13 @@ def start_proposals(services: Services, project_id: str, frame: int, points_per_
             try:
                 job.done, _ = next(batches)
             except StopIteration as end:
-                return {"frame": frame, "proposals": proposals_json(end.value)[:limit]}
+                found: Proposals = end.value
+                entries = masks_json(found.masks, found.iou, found.stability, found.boxes)
+                return {"frame": frame, "proposals": entries[:limit]}
             yield None
 
     job = Job(project_id=project_id, kind="proposals", total=points_per_side**2)
     return services.jobs.start(job, device.worker, steps)
-
-
-def proposals_json(found: Proposals) -> list[dict[str, Any]]:
-    """Convert proposals to JSON."""
-    rows = zip(found.masks, found.iou.tolist(), found.stability.tolist(), found.boxes.tolist(), strict=True)
-    return [scored_mask_json(*row) for row in rows]
 
 
 def _frame_answer(

@@ -11,40 +11,25 @@ import numpy as np
 from jaxtyping import Float32
 
 from masklet.backends.protocol import Model
-from masklet.errors import FormatError, PromptError
+from masklet.predict.propagation import invalidated_frames
 from masklet.predict.results import FrameResult, FrameState
 from masklet.predict.review import REVIEW_BELOW, estimate_confidence
 from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle, Size
 
 Presence = Literal["present", "absent", "uncertain"]
-Click = tuple[float, float, bool]
-"""x and y in pixels, and whether it is positive."""
+Click = dict[str, Any]
+"""``x`` and ``y`` in pixels, and whether it is ``positive``."""
 
 
-def presence_of(area: int, presence: float, iou: float, *, prompted: bool) -> Presence:
+def presence_of(area: int, confidence: float, *, prompted: bool) -> Presence:
     """Classify a frame for the timeline: "uncertain" if it is not prompted and its confidence is low."""
-    confidence = estimate_confidence(np.array([area > 0]), np.array([presence]), np.array([iou]))[0]
     if not prompted and confidence < REVIEW_BELOW:
         return "uncertain"
     return "present" if area else "absent"
 
 
 # --- prompts ---
-
-
-def read_mask(value: dict[str, Any], size: Size) -> Rle:
-    """Read a mask from a request.
-
-    Raises:
-        PromptError: the mask has another size than the media, or its run-length encoding is invalid.
-    """
-    if list(value.get("size", ())) != list(size):  # before anything is decoded: a few bytes may describe a huge mask
-        raise PromptError(f"expected a mask of size {list(size)} (height, width), got {value.get('size')}")
-    try:
-        return Rle.from_coco(value)
-    except FormatError as error:
-        raise PromptError(str(error)) from None
 
 
 def prompt_json(prompts: Prompts, selecting: Sequence[Click] = ()) -> dict[str, Any]:
@@ -54,9 +39,8 @@ def prompt_json(prompts: Prompts, selecting: Sequence[Click] = ()) -> dict[str, 
         selecting: clicks that selected a candidate mask; they come first, and ``shown`` counts them.
     """
     pairs = zip(prompts.points.tolist(), prompts.labels.tolist(), strict=True)
-    clicks = [*selecting, *((x, y, bool(label)) for (x, y), label in pairs)]
     return {
-        "clicks": [{"x": x, "y": y, "positive": positive} for x, y, positive in clicks],
+        "clicks": [*selecting, *({"x": x, "y": y, "positive": bool(label)} for (x, y), label in pairs)],
         "box": None if prompts.box is None else prompts.box.tolist(),
         "mask": None if prompts.mask is None else Rle.from_mask(prompts.mask).to_coco(),
         "shown": len(selecting),
@@ -80,9 +64,7 @@ def row_prompt_json(row: FrameRow) -> dict[str, Any] | None:
 def selecting_clicks(row: FrameRow) -> list[Click]:
     """Return the clicks of a row that only selected a candidate mask."""
     document = row_prompt_json(row)
-    return (
-        [] if document is None else [(c["x"], c["y"], c["positive"]) for c in document["clicks"][: document["shown"]]]
-    )
+    return [] if document is None else document["clicks"][: document["shown"]]
 
 
 # --- rows ---
@@ -105,6 +87,7 @@ def row_of(
         area=state.result.mask.area,
         presence=state.result.presence,
         iou=state.result.iou,
+        confidence=_confidence(state.result),
         reverse=state.reverse,
         score=state.object_score,
         model=model,
@@ -118,7 +101,7 @@ def state_of(row: FrameRow, size: Size, *, model: str = "", stale: bool = False)
     logits = _decompress(row.logits) if row.model == model else None
     side = 0 if logits is None else round(len(logits) ** 0.5)
     return FrameState(
-        result=FrameResult(Rle(size, row.mask), row.presence, row.iou),
+        result=FrameResult(Rle(size, row.mask), row.presence, row.iou, row.confidence),
         prompts=row_prompts(row),
         reverse=row.reverse,
         object_score=row.score,
@@ -126,6 +109,13 @@ def state_of(row: FrameRow, size: Size, *, model: str = "", stale: bool = False)
         logits=None if logits is None else logits.reshape(side, side),
         refines_mask=_refines_mask(row),
     )
+
+
+def _confidence(result: FrameResult) -> float:
+    if result.confidence is not None:
+        return result.confidence
+    visible, *scores = (np.array([value]) for value in (result.mask.area > 0, result.presence, result.iou))
+    return float(estimate_confidence(visible, *scores)[0])
 
 
 def _stored_prompt(prompts: Prompts, selecting: Sequence[Click], state: FrameState) -> dict[str, Any]:
@@ -144,21 +134,18 @@ def states_of(
 ) -> dict[int, FrameState]:
     """Convert rows of one object to tracker states.
 
-    The memory of a tracked frame is stale if a frame upstream in its pass was prompted at a later revision.
+    A prompt of a later revision invalidates the memory of a tracked frame, as it does in the tracker.
 
     Args:
         prompted: the revision of every prompted frame of the object.
         model: `model_key` of the model that goes on.
     """
     ordered = sorted(rows, key=lambda row: row.frame)
+    visited = {row.frame: row.reverse for row in ordered if row.reverse is not None}
     stale: set[int] = set()
-    for reverse in (False, True):
-        latest, upstream = -1, sorted(prompted.items(), reverse=not reverse)  # the next one is the last
-        for row in reversed(ordered) if reverse else ordered:
-            while upstream and (upstream[-1][0] > row.frame if reverse else upstream[-1][0] < row.frame):
-                latest = max(latest, upstream.pop()[1])
-            if row.prompt is None and row.reverse is reverse and row.born < latest:
-                stale.add(row.frame)
+    for frame, revision in prompted.items():
+        earlier = [row.frame for row in ordered if row.prompt is None and row.born < revision]
+        stale.update(invalidated_frames(frame, earlier, visited))
     return {row.frame: state_of(row, size, model=model, stale=row.frame in stale) for row in ordered}
 
 
@@ -177,7 +164,7 @@ def row_json(row: FrameRow, size: Size) -> dict[str, Any]:
         "presence": round(row.presence, 4),
         "iou": round(row.iou, 4),
         "prompted": row.prompt is not None,
-        "state": presence_of(row.area, row.presence, row.iou, prompted=row.prompt is not None),
+        "state": presence_of(row.area, row.confidence, prompted=row.prompt is not None),
     }
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.orm import Session
 
 from masklet.lru_cache import LruCache
@@ -18,101 +15,47 @@ from masklet.studio.store import Store, load_project
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow
 from masklet.types import ObjectId
 
-CACHE_BYTES = 64 * 2**20
-"""An object on every frame of two hours of video takes 7 MB."""
+FRAME_STATS = np.dtype(
+    [
+        ("object_id", np.int32),
+        ("frame", np.int32),
+        ("area", np.int64),
+        ("presence", np.float64),
+        ("iou", np.float64),
+        ("confidence", np.float64),
+        ("prompted", np.bool_),
+    ]
+)
+"""One object on one frame; the columns are those of `masklet.studio.tables.FrameRow`."""
 
-MAX_PENDING = 4096
-"""Changes of a project that are merged into its cached statistics; after more of them these are read again."""
+FrameStats: TypeAlias = np.ndarray
+"""The statistics of one object: an array of `FRAME_STATS`, one element per frame that has a result, by frame."""
+
+CACHE_BYTES = 64 * 2**20
+"""An object on every frame of two hours of video takes 9 MB."""
+
+MAX_SPANS = 32
+"""Ranges of changed frames of an object; more are joined."""
 
 END = 2**31
 """Past every frame."""
 
-Stats = tuple[int, int, float, float, bool]
-"""Frame, area, presence, IoU and whether the frame is prompted."""
 
-
-class FrameChange(NamedTuple):
-    """Frames ``start`` to ``end - 1`` of an object that a transaction has replaced.
-
-    Attributes:
-        stats: of the only frame; None where there are no rows any more, or where they must be read.
-        must_read: whether only the database knows them.
-    """
-
-    object_id: ObjectId
-    start: int
-    end: int
-    stats: Stats | None = None
-    must_read: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class FrameStats:
-    """The statistics of one object, one element per frame that has a result, by frame.
-
-    Attributes:
-        area: of the mask, in pixels.
-        presence: probability that the object is visible.
-    """
-
-    frame: Int64[np.ndarray, " n"]
-    area: Int64[np.ndarray, " n"]
-    presence: Float64[np.ndarray, " n"]
-    iou: Float64[np.ndarray, " n"]
-    prompted: Bool[np.ndarray, " n"]
-
-    @classmethod
-    def of(cls, rows: Sequence[Stats]) -> FrameStats:
-        """Collect rows; of several rows of a frame the last counts."""
-        table = np.array(rows, np.float64).reshape(-1, 5)
-        return cls.from_table(table[table[:, 0].argsort(kind="stable")])
-
-    @classmethod
-    def from_table(cls, table: Float64[np.ndarray, "n 5"]) -> FrameStats:
-        """Split a table with the columns of `Stats`, sorted by frame; of several rows of a frame the last counts."""
-        table = table[np.append(table[1:, 0] != table[:-1, 0], True)[: len(table)]]
-        types = np.int64, np.int64, np.float64, np.float64, np.bool_
-        return cls(*(column.astype(kind) for column, kind in zip(table.T, types, strict=True)))
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    @property
-    def prompted_frames(self) -> list[int]:
-        """The frames with prompts."""
-        return [int(frame) for frame in self.frame[self.prompted]]
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory of all columns."""
-        return sum(getattr(self, column.name).nbytes for column in fields(self))
-
-    def replaced(self, start: int, end: int, new: FrameStats) -> FrameStats:
-        """Return a copy with other statistics for frames ``start`` to ``end - 1``."""
-        left, right = np.searchsorted(self.frame, (start, end))
-        columns = ((getattr(self, column.name), getattr(new, column.name)) for column in fields(self))
-        return FrameStats(*(np.concatenate([old[:left], new, old[right:]]) for old, new in columns))
-
-    def updated(self, rows: Sequence[Stats]) -> FrameStats:
-        """Return a copy with single frames inserted or replaced."""
-        known = np.stack([getattr(self, column.name).astype(np.float64) for column in fields(self)], axis=1)
-        table = np.concatenate([known, np.array(rows, np.float64).reshape(-1, 5)])
-        return FrameStats.from_table(table[table[:, 0].argsort(kind="stable")])
-
-
-EMPTY = FrameStats.of([])
+FrameSpan = tuple[int, int]
+"""First frame, and one more than the last."""
 
 
 class FrameStatsCache:
     """The statistics of projects.
 
-    They are read once, from an index that holds their columns; after that every transaction reports what it changed.
+    They are read once, from an index that holds their columns; after that every transaction reports the frames that it
+    changed, and only these are read again.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cache: LruCache[str, Mapping[ObjectId, FrameStats]] = LruCache(CACHE_BYTES, _num_bytes)
-        self._pending: dict[str, list[FrameChange]] = {}
+        self._changed: dict[str, dict[ObjectId, list[FrameSpan]]] = {}
         self._lock = threading.Lock()
 
     def get(self, project_id: str) -> Mapping[ObjectId, FrameStats]:
@@ -122,29 +65,28 @@ class FrameStatsCache:
             NotFoundError: there is no such project.
         """
         with self._lock:
-            stats = self._cache.get(project_id)
-            changes = self._pending.pop(project_id, [])
-            if stats is not None and not changes:
-                return stats
-            if stats is not None and not any(change.must_read for change in changes):
-                stats = _merged(stats, changes)
-            else:
+            stats, changed = self._cache.get(project_id), self._changed.get(project_id, {})
+            if stats is None or changed:
                 with self._store.session() as session:
                     project, _ = load_project(session, project_id)
-                    stats = _read(session, project) if stats is None else _merged(stats, changes, session, project)
-            self._cache.put(project_id, stats)
+                    stats = _read(session, project) if stats is None else _reread(session, project, stats, changed)
+                self._cache.put(project_id, stats)
+                self._changed.pop(project_id, None)
             return stats
 
-    def note(self, project_id: str, changes: Iterable[FrameChange]) -> None:
-        """Note what a committed transaction has changed."""
+    def note(self, project_id: str, changes: Iterable[tuple[ObjectId, int, int]]) -> None:
+        """Note what a committed transaction has changed: frames ``start`` to ``end - 1`` of objects."""
         with self._lock:
             if self._cache.get(project_id) is None:
                 return
-            pending = self._pending.setdefault(project_id, [])
-            pending.extend(changes)
-            if len(pending) > MAX_PENDING:
-                self._cache.drop(project_id)
-                del self._pending[project_id]
+            changed = self._changed.setdefault(project_id, {})
+            for object_id, start, end in changes:
+                spans = changed.setdefault(object_id, [])
+                joined = [span for span in spans if span[0] <= end and start <= span[1]] + [(start, end)]
+                if len(spans) >= MAX_SPANS:
+                    joined += spans
+                rest = [span for span in spans if span not in joined]
+                spans[:] = [*rest, (min(span[0] for span in joined), max(span[1] for span in joined))]
 
     def expire(self, before: float) -> bool:
         """Drop what was last used before a time (`time.monotonic`) and return whether there was anything."""
@@ -152,9 +94,10 @@ class FrameStatsCache:
             return self._cache.expire(before)
 
 
-def stats_of(row: FrameRow) -> Stats:
-    """Return the statistics of one row."""
-    return row.frame, row.area, row.presence, row.iou, row.prompt is not None
+def prompted_frames(stats: FrameStats) -> list[int]:
+    """Return the frames with prompts."""
+    frames: list[int] = stats["frame"][stats["prompted"]].tolist()
+    return frames
 
 
 def visible(
@@ -166,51 +109,44 @@ def visible(
     return (table.project_id == project.id) & (table.born + 0 <= revision) & ends_later  # + 0: no index, nearly all fit
 
 
-def _merged(
+def _reread(
+    session: Session,
+    project: ProjectRow,
     stats: Mapping[ObjectId, FrameStats],
-    changes: Iterable[FrameChange],
-    session: Session | None = None,
-    project: ProjectRow | None = None,
+    changed: Mapping[ObjectId, Iterable[FrameSpan]],
 ) -> Mapping[ObjectId, FrameStats]:
-    merged = dict(stats)
-    ranges: dict[tuple[int, int], Mapping[ObjectId, FrameStats]] = {}
-    by_object = sorted(changes, key=lambda change: change.object_id)
-    for (i, single), group in groupby(by_object, key=lambda change: (change.object_id, change.stats is not None)):
-        if single:
-            merged[i] = merged.get(i, EMPTY).updated([change.stats for change in group if change.stats is not None])
-            continue
-        for change in group:
-            new = EMPTY
-            if change.must_read:
-                assert session is not None
-                assert project is not None
-                place = change.start, change.end
-                if place not in ranges:  # objects that were tracked together have changed on the same frames
-                    ranges[place] = _read(session, project, *place)
-                new = ranges[place].get(i, EMPTY)
-            merged[i] = merged.get(i, EMPTY).replaced(change.start, change.end, new)
-    return {i: merged[i] for i in sorted(merged) if len(merged[i])}
+    """Return a copy of the statistics with the changed frames as the database has them now."""
+    updated = dict(stats)
+    nothing = np.empty(0, FRAME_STATS)
+    for span in {span for spans in changed.values() for span in spans}:  # objects that were tracked together share one
+        new = _read(session, project, span)
+        for i in (i for i, spans in changed.items() if span in spans):
+            old = updated.get(i, nothing)
+            left, right = np.searchsorted(old["frame"], span)
+            updated[i] = np.concatenate([old[:left], new.get(i, nothing), old[right:]])
+    return {i: updated[i] for i in sorted(updated) if len(updated[i])}
 
 
-def _read(session: Session, project: ProjectRow, start: int = 0, end: int = END) -> dict[ObjectId, FrameStats]:
+def _read(session: Session, project: ProjectRow, span: FrameSpan = (0, END)) -> dict[ObjectId, FrameStats]:
     """Read the statistics of all objects over a range of frames."""
-    rows = visible(FrameRow, project) & (FrameRow.frame >= start) & (FrameRow.frame < end)
-    columns = FrameRow.frame, FrameRow.area, FrameRow.presence, FrameRow.iou, FrameRow.object_id
-    found = session.connection().execute(select(*columns).where(rows).order_by(FrameRow.frame, FrameRow.born))
+    rows = visible(FrameRow, project) & (FrameRow.frame >= span[0]) & (FrameRow.frame < span[1])
+    columns = FrameRow.object_id, FrameRow.frame, FrameRow.area, FrameRow.presence, FrameRow.iou, FrameRow.confidence
+    query = select(*columns, literal(0)).where(rows).order_by(FrameRow.frame, FrameRow.born)
+    found = session.connection().execute(query)
     assert found.cursor is not None
-    table = np.array(found.cursor.fetchall(), np.float64).reshape(-1, 5)  # straight from the driver: many rows
-    object_ids: list[ObjectId] = [int(i) for i in np.unique(table[:, 4])]
+    table = np.array(found.cursor.fetchall(), FRAME_STATS)  # straight from the driver: many rows
+    object_ids: list[ObjectId] = np.unique(table["object_id"]).tolist()
     prompted: dict[ObjectId, list[int]] = {i: [] for i in object_ids}
     rows = visible(FrameRow, project) & FrameRow.object_id.in_(object_ids) & FrameRow.prompt.is_not(None)
     for i, frame in session.execute(select(FrameRow.object_id, FrameRow.frame).where(rows)):
         prompted[i].append(frame)
     stats = {}
     for i in object_ids:
-        own = table[table[:, 4] == i]
-        own[:, 4] = np.isin(own[:, 0], prompted[i])
-        stats[i] = FrameStats.from_table(own)
+        own = table[table["object_id"] == i]
+        stats[i] = own[np.append(np.diff(own["frame"]) != 0, True)]  # of several rows of a frame the last counts
+        stats[i]["prompted"] = np.isin(stats[i]["frame"], prompted[i])
     return stats
 
 
-def _num_bytes(stats: Mapping[ObjectId, Any]) -> int:
-    return sum(one.num_bytes for one in stats.values())
+def _num_bytes(stats: Mapping[ObjectId, FrameStats]) -> int:
+    return sum(one.nbytes for one in stats.values())

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from masklet.studio.errors import ConflictError, NotFoundError
-from masklet.studio.frame_stats import END, FrameChange, FrameStatsCache, stats_of, visible
+from masklet.studio.frame_stats import END, FrameStatsCache, visible
 from masklet.studio.store import Store, load_project, now
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow, StepRow
 from masklet.types import ObjectId
@@ -34,7 +34,7 @@ class Edit:
         objects: visible objects by id.
         label: of the edit, once it has begun.
         revision: of the rows that are written.
-        changes: of the statistics of frames.
+        changes: what was written, as `FrameStatsCache.note` takes it.
     """
 
     def __init__(self, session: Session, project_id: str, undo_steps: int, revision: int | None = None) -> None:
@@ -60,7 +60,7 @@ class Edit:
         self._is_new = False
         self.label = ""
         self._new_objects: set[ObjectId] = set()
-        self.changes: list[FrameChange] = []
+        self.changes: list[tuple[ObjectId, int, int]] = []
 
     @property
     def next_object_id(self) -> ObjectId:
@@ -137,7 +137,7 @@ class Edit:
         by_frame: dict[int, list[ObjectId]] = {}
         for row in rows:
             row.project_id, row.born, row.died = self.project.id, self.revision, None
-            self.changes.append(FrameChange(row.object_id, row.frame, row.frame + 1, stats_of(row)))
+            self.changes.append((row.object_id, row.frame, row.frame + 1))
             if row.object_id not in self._new_objects:
                 by_frame.setdefault(row.frame, []).append(row.object_id)
         for frame, object_ids in by_frame.items():
@@ -148,10 +148,10 @@ class Edit:
     def remove_frames(self, object_id: ObjectId, frame: int | None = None) -> None:
         """Remove one frame of an object, or all."""
         if frame is None:
-            self.changes.append(FrameChange(object_id, 0, END))
+            self.changes.append((object_id, 0, END))
             self._end_frames(FrameRow.object_id == object_id)
         else:
-            self.changes.append(FrameChange(object_id, frame, frame + 1))
+            self.changes.append((object_id, frame, frame + 1))
             self._end_frames((FrameRow.object_id == object_id) & (FrameRow.frame == frame))
 
     def _end_frames(self, condition: ColumnElement[bool]) -> None:
@@ -204,7 +204,7 @@ class Revisions:
         Raises:
             ConflictError: there is nothing to undo or redo.
         """
-        changes: list[FrameChange] = []
+        changes: list[tuple[ObjectId, int, int]] = []
         with self.store.session() as session:
             project, _ = load_project(session, project_id)
             crossed = project.revision if step < 0 else project.revision + 1
@@ -220,49 +220,46 @@ class Revisions:
                 rows = (FrameRow.project_id == project_id) & (bound == crossed)
                 spans = select(FrameRow.object_id, func.min(FrameRow.frame), func.max(FrameRow.frame)).where(rows)
                 for object_id, first, last in session.execute(spans.group_by(FrameRow.object_id)):
-                    changes.append(FrameChange(object_id, first, last + 1, must_read=True))
+                    changes.append((object_id, first, last + 1))
         self.stats.note(project_id, changes)
-        return changed.union(change.object_id for change in changes)
+        return changed.union(object_id for object_id, _, _ in changes)
+
+    @contextmanager
+    def _reading(self, project_id: str, at: Pin | None = None) -> Iterator[tuple[Session, ProjectRow, int]]:
+        """Open a transaction to read a project at its revision, or at a pinned one."""
+        with self.store.session() as session:
+            project, _ = load_project(session, project_id)
+            if at is not None and (
+                at.revision < project.revision - self._undo_steps
+                or _step_created(session, project_id, at.revision) != at.created
+            ):
+                raise ConflictError(
+                    f"revision {at.revision} of the project no longer exists (now {project.revision}): start again"
+                )
+            yield session, project, project.revision if at is None else at.revision
 
     def labels(self, project_id: str) -> tuple[str | None, str | None]:
         """Return the labels of the edits that undo and redo would take."""
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            steps = [session.get(StepRow, (project_id, project.revision + ahead)) for ahead in (0, 1)]
+        with self._reading(project_id) as (session, _, revision):
+            steps = [session.get(StepRow, (project_id, revision + ahead)) for ahead in (0, 1)]
         undo, redo = (None if step is None else step.label for step in steps)
         return undo, redo
 
     def steps(self, project_id: str) -> tuple[int, list[StepRow]]:
         """Return the revision and every edit that undo and redo can reach, oldest first."""
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
+        with self._reading(project_id) as (session, _, revision):
             query = select(StepRow).where(StepRow.project_id == project_id).order_by(StepRow.revision)
-            return project.revision, list(session.scalars(query))
+            return revision, list(session.scalars(query))
 
     def pin(self, project_id: str) -> Pin:
         """Return the present revision, to be read later whatever is edited or undone meanwhile."""
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            return Pin(project.revision, _step_created(session, project, project.revision))
-
-    def _resolve(self, session: Session, project: ProjectRow, at: Pin | None) -> int:
-        """Return the revision to read; raise `ConflictError` if a pinned one no longer exists."""
-        if at is None:
-            return project.revision
-        if (
-            at.revision < project.revision - self._undo_steps
-            or _step_created(session, project, at.revision) != at.created
-        ):
-            raise ConflictError(
-                f"revision {at.revision} of the project no longer exists (now {project.revision}): start again"
-            )
-        return at.revision
+        with self._reading(project_id) as (session, _, revision):
+            return Pin(revision, _step_created(session, project_id, revision))
 
     def objects(self, project_id: str, *, at: Pin | None = None) -> list[ObjectRow]:
         """Return the objects by id, now or at a revision; raise `ConflictError` if that no longer exists."""
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            rows = visible(ObjectRow, project, self._resolve(session, project, at))
+        with self._reading(project_id, at) as (session, project, revision):
+            rows = visible(ObjectRow, project, revision)
             query = select(ObjectRow).where(rows).order_by(ObjectRow.object_id, ObjectRow.born)
             return list({row.object_id: row for row in session.scalars(query)}.values())
 
@@ -285,9 +282,8 @@ class Revisions:
         Raises:
             ConflictError: the revision no longer exists.
         """
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            rows = visible(FrameRow, project, self._resolve(session, project, at))
+        with self._reading(project_id, at) as (session, project, revision):
+            rows = visible(FrameRow, project, revision)
             query = select(FrameRow).where(rows, FrameRow.frame >= start, FrameRow.frame < end)
             if objects is not None:
                 query = query.where(FrameRow.object_id.in_(objects))
@@ -295,9 +291,8 @@ class Revisions:
 
     def prompted_rows(self, project_id: str) -> list[FrameRow]:
         """Return the rows of all prompted frames, by object and frame."""
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            rows = visible(FrameRow, project) & FrameRow.prompt.is_not(None)
+        with self._reading(project_id) as (session, project, revision):
+            rows = visible(FrameRow, project, revision) & FrameRow.prompt.is_not(None)
             found = session.scalars(select(FrameRow).where(rows)).all()
         return newest_rows(sorted(found, key=lambda row: (row.object_id, row.frame, row.born)))
 
@@ -307,9 +302,8 @@ class Revisions:
         Raises:
             ConflictError: the revision no longer exists.
         """
-        with self.store.session() as session:
-            project, _ = load_project(session, project_id)
-            rows = visible(FrameRow, project, self._resolve(session, project, at)) & FrameRow.prompt.is_not(None)
+        with self._reading(project_id, at) as (session, project, revision):
+            rows = visible(FrameRow, project, revision) & FrameRow.prompt.is_not(None)
             query = select(FrameRow.object_id, FrameRow.frame, FrameRow.born).where(rows)
             frames: dict[ObjectId, dict[int, int]] = {}
             for object_id, frame, born in session.execute(query.order_by(FrameRow.frame, FrameRow.born)):
@@ -317,8 +311,8 @@ class Revisions:
         return frames
 
 
-def _step_created(session: Session, project: ProjectRow, revision: int) -> str | None:
-    step = session.get(StepRow, (project.id, revision))
+def _step_created(session: Session, project_id: str, revision: int) -> str | None:
+    step = session.get(StepRow, (project_id, revision))
     return None if step is None else step.created
 
 

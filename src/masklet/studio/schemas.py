@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from masklet.errors import PromptError
 from masklet.io import palette
 from masklet.studio.effects import Background, Effects, Foreground, rgb
 from masklet.studio.frame_codec import Click
 from masklet.studio.frame_server import ImageFormat
-from masklet.types import ObjectId, Prompts, Rle
+from masklet.types import ObjectId, Prompts, Size
 
 MAX_INDEX = 2**31 - 1
 
@@ -63,18 +62,13 @@ class PromptsIn(Strict):
     clicks: Clicks = []
     box: Box | None = None
 
-    @property
-    def click_list(self) -> list[Click]:
-        """The clicks as tuples."""
-        return [(click.x, click.y, click.positive) for click in self.clicks]
-
-    def to_prompts(self) -> Prompts:
-        """Convert to prompts.
+    def to_prompts(self, size: Size) -> Prompts:
+        """Convert to prompts for media of ``size`` (height, width).
 
         Raises:
-            PromptError: there is neither click nor box, or the box is invalid.
+            PromptError: there is no prompt, or it is invalid.
         """
-        return Prompts.from_json({"clicks": [[x, y, int(label)] for x, y, label in self.click_list], "box": self.box})
+        return Prompts.from_json(self.model_dump(include={"clicks", "box"}), size=size)
 
 
 class PreviewIn(PromptsIn):
@@ -94,17 +88,15 @@ class PromptIn(PreviewIn):
     candidates: bool = False
     candidate: bool = False
 
-    def to_prompts_with(self, mask: Rle | None) -> Prompts:
-        """Convert to prompts, with the decoded mask.
+    @property
+    def selecting(self) -> list[Click] | None:
+        """The clicks that selected the mask from candidates; None if the mask was not selected so."""
+        return [click.model_dump() for click in self.clicks] if self.candidate and self.mask is not None else None
 
-        Raises:
-            PromptError: a mask comes with a box, or with clicks that are not those of a candidate.
-        """
-        if mask is None:
-            return self.to_prompts()
-        if self.box is not None or (self.clicks and not self.candidate):
-            raise PromptError("a mask stands alone: prompt the frame with the mask first, then with clicks or a box")
-        return Prompts(mask=mask.to_mask())  # an empty one marks the object as absent
+    def to_prompts(self, size: Size) -> Prompts:
+        """Convert as `PromptsIn.to_prompts`, with the mask; clicks that selected it are no prompts."""
+        given = self.model_dump(include={"clicks", "box", "mask"})
+        return Prompts.from_json(given | {"shown": len(self.selecting or ())}, size=size)
 
 
 class MasksIn(Strict):
@@ -283,6 +275,8 @@ class ErrorOut(BaseModel):
 
 class MediaOut(BaseModel):
     """A video, image or folder of images."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: str
     name: str

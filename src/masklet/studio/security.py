@@ -9,7 +9,6 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi.responses import Response
@@ -53,31 +52,22 @@ Authorize = Callable[[str, str, str], object]
 CLOSE_CODES = {401: 4401, 403: 4403, 429: 4429}
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    updated: float
-
-
 class RateLimiter:
     """A token bucket for each address: ``rate`` requests a second, ``burst`` at once, for the latest ``addresses``."""
 
     def __init__(self, rate: float, burst: int, *, addresses: int = 4096) -> None:
         self._rate, self._burst, self._addresses = rate, burst, addresses
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when there were so many
 
     def allows(self, address: str, now: float) -> bool:
         """Count a request at a time in seconds and return whether it is allowed."""
-        bucket = self._buckets.setdefault(address, _Bucket(float(self._burst), now))
-        self._buckets.move_to_end(address)
+        tokens, updated = self._buckets.pop(address, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - updated) * self._rate)
+        allowed = tokens >= 1
+        self._buckets[address] = tokens - allowed, now
         if len(self._buckets) > self._addresses:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.updated) * self._rate)
-        bucket.updated = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        return allowed
 
 
 class SecurityMiddleware:

@@ -17,17 +17,22 @@ from masklet.studio.cleaning import Cleaning, cleaned_mask_cache
 from masklet.studio.errors import ConflictError
 from masklet.studio.events import EventBus
 from masklet.studio.frame_server import FrameServer
+from masklet.studio.frame_stats import prompted_frames
 from masklet.studio.jobs import Jobs
 from masklet.studio.library import Library
 from masklet.studio.revisions import Revisions
+from masklet.studio.schemas import MediaOut
 from masklet.studio.sessions import Device, OpenProject, device_of
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
-from masklet.studio.tables import FrameRow, MediaRow, ObjectRow, ProjectRow
+from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow
 from masklet.studio.worker import Worker
 from masklet.types import ObjectId, Size
 
 T = TypeVar("T")
+
+COLORS = [f"#{bytes(color_of(i)).hex()}" for i in range(1, 256)]
+"""Colors of new objects as "#rrggbb"."""
 
 IMAGE_BYTES = 64 * 2**20
 """Encoded frames in memory."""
@@ -146,7 +151,7 @@ class Services:
         return {
             "id": project.id,
             "name": project.name,
-            "media": media_json(media),
+            "media": MediaOut.model_validate(media).model_dump(),
             "revision": project.revision,
             "in": project.start,
             "out": project.end,
@@ -164,17 +169,11 @@ class Services:
         """Return the objects of a project as the API shows them."""
         stats = self.revisions.stats.get(project_id)
         return [
-            object_json(row, len(stats[row.object_id]), stats[row.object_id].prompted_frames)
+            object_json(row, len(stats[row.object_id]), prompted_frames(stats[row.object_id]))
             if row.object_id in stats
             else object_json(row)
             for row in self.revisions.objects(project_id)
         ]
-
-
-def media_json(row: MediaRow) -> dict[str, Any]:
-    """Return a media as the API shows it, without its path."""
-    names = ("id", "name", "kind", "width", "height", "num_frames", "fps", "version", "uploaded", "created")
-    return {name: getattr(row, name) for name in names}
 
 
 def object_json(row: ObjectRow, num_frames: int = 0, prompted: Sequence[int] = ()) -> dict[str, Any]:
@@ -191,9 +190,8 @@ def object_json(row: ObjectRow, num_frames: int = 0, prompted: Sequence[int] = (
 
 
 def default_color(object_id: ObjectId) -> str:
-    """Return the color of a new object as "#rrggbb"."""
-    red, green, blue = color_of(object_id)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    """Return the color of a new object."""
+    return COLORS[(object_id - 1) % len(COLORS)]
 
 
 def refuse_locked(row: ObjectRow) -> None:

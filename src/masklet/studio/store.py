@@ -34,12 +34,18 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-SCHEMA = 3
+SCHEMA = 4
 """Stored as SQLite's ``user_version``; older databases are migrated, newer ones are refused."""
 
 MIGRATIONS = {
     1: [f"ALTER TABLE project ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in ("specks", "holes")],
     2: [f"DROP INDEX IF EXISTS {name}" for name in ("frame_of_object", "frame_of_project")],
+    3: [
+        "ALTER TABLE frame ADD COLUMN confidence FLOAT NOT NULL DEFAULT 0",
+        # what `masklet.predict.review.estimate_confidence` estimates
+        "UPDATE frame SET confidence = CASE WHEN area > 0 THEN presence * iou ELSE 1 - presence END",
+        "DROP INDEX IF EXISTS frame_seen",
+    ],
 }
 """Statements that bring a schema to the next one; missing indices are created in any case."""
 

@@ -105,6 +105,7 @@ class FrameRow(Base):
     area: Mapped[int]
     presence: Mapped[float]
     iou: Mapped[float]
+    confidence: Mapped[float]
     reverse: Mapped[bool | None]
     score: Mapped[float]
     model: Mapped[str]
@@ -117,5 +118,7 @@ class FrameRow(Base):
             "frame_said", "project_id", "object_id", "frame", "born", "died", sqlite_where=text("prompt IS NOT NULL")
         ),
         # covers `frame_stats`: the statistics of a long video are read without opening a row
-        Index("frame_seen", "project_id", "frame", "object_id", "born", "died", "area", "presence", "iou"),
+        Index(
+            "frame_scores", "project_id", "frame", "object_id", "born", "died", "area", "presence", "iou", "confidence"
+        ),
     )

@@ -10,38 +10,13 @@ from masklet.predict.propagation import Direction, plan_passes
 from masklet.predict.retrack import retrack
 from masklet.studio.errors import ConflictError, public_error
 from masklet.studio.frame_codec import frame_json, model_key, row_of, selecting_clicks
+from masklet.studio.frame_stats import prompted_frames
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Revisions
 from masklet.studio.schemas import TrackIn
 from masklet.studio.services import Services, refuse_locked
 from masklet.studio.sessions import BLOCK, OpenProject
 from masklet.types import FrameMasks, ObjectId, Rle
-
-
-class TrackedObjects(set[ObjectId]):
-    """The objects that a job tracks: objects added while it runs join, locked ones leave.
-
-    Args:
-        chosen: at the start.
-        existing: all objects at the start; None if no other object may join.
-    """
-
-    def __init__(self, chosen: Collection[ObjectId], *, existing: Collection[ObjectId] | None) -> None:
-        super().__init__(chosen)
-        self._existing = None if existing is None else frozenset(existing)
-        self._locked: set[ObjectId] = set()
-
-    def __contains__(self, object_id: object) -> bool:
-        joined = self._existing is not None and object_id not in self._existing
-        return object_id not in self._locked and (joined or super().__contains__(object_id))
-
-    def lock(self, objects: Collection[ObjectId]) -> None:
-        """Stop tracking these objects."""
-        self._locked |= set(objects)
-
-    def among(self, object_ids: Collection[ObjectId]) -> set[ObjectId]:
-        """Return those of some objects that are tracked."""
-        return {i for i in object_ids if i in self}
 
 
 def start_tracking(services: Services, project: OpenProject, request: TrackIn) -> Job:
@@ -64,7 +39,8 @@ def start_tracking(services: Services, project: OpenProject, request: TrackIn) -
     if request.until_agree and request.frame is None:
         raise PromptError("until_agree needs the corrected frame")
     objects, frames = _chosen_objects(services, project, request), range(start, end)
-    prompted = {i: one.prompted_frames for i, one in services.revisions.stats.get(project.id).items() if i in objects}
+    stats = services.revisions.stats.get(project.id)
+    prompted = {i: prompted_frames(own) for i, own in stats.items() if i in objects}
     total = 0
     if not request.until_agree:  # else the results decide how many frames are visited
         num_frames, look_ahead = project.tracker.num_frames, project.tracker.policy.look_ahead
@@ -111,7 +87,7 @@ def track_steps(
 
     Args:
         frames: that may be tracked.
-        objects: to track from the start; others may join.
+        objects: to track from the start. Objects that are added while the job runs join, locked ones leave.
     """
     outcome: dict[str, Any] = {"frames": 0, "stopped": "cancelled"}
     job.result = outcome
@@ -123,9 +99,8 @@ def track_steps(
             edit.begin("track again" if request.until_agree else f"track {request.direction}")
         job.revision = edit.revision
         services.publish_change(job.project_id, job.revision, "project")
-        existing = project.tracker.object_ids if request.objects is None else None
-        tracked = TrackedObjects(objects, existing=existing)
-        tracked.lock([i for i, row in edit.objects.items() if row.locked])
+        tracked, seen = set(objects), set(project.tracker.object_ids)
+        tracked -= {i for i, row in edit.objects.items() if row.locked}
         with project.source.sequential():
             for out in _outputs(services, project, request, frames, tracked):
                 _write(services, project, job, out)
@@ -133,7 +108,10 @@ def track_steps(
                 job.done += 1
                 job.message = f"frame {out.frame_index}"
                 yield None
-                tracked.lock([row.object_id for row in services.revisions.objects(job.project_id) if row.locked])
+                if request.objects is None:  # new objects join, unless they were locked at once
+                    tracked |= set(project.tracker.object_ids) - seen
+                seen |= set(project.tracker.object_ids)
+                tracked -= {row.object_id for row in services.revisions.objects(job.project_id) if row.locked}
         job.total = job.done
         return outcome | {"stopped": "agreed" if request.until_agree else "end"}
     except Exception as error:
@@ -147,7 +125,7 @@ def track_steps(
 
 
 def _outputs(
-    services: Services, project: OpenProject, request: TrackIn, frames: range, tracked: TrackedObjects
+    services: Services, project: OpenProject, request: TrackIn, frames: range, tracked: set[ObjectId]
 ) -> Iterator[FrameMasks]:
     tracker = project.tracker
     if request.until_agree:
@@ -155,28 +133,30 @@ def _outputs(
         yield from _until_agreed(services, project, request.frame, frames, tracked)
         return
     for direction, start, end in _passes(request, frames, tracker.num_frames):
-        if not tracked.among(tracker.object_ids):  # deleted or locked while the job was waiting, or in the last pass
+        if not tracked.intersection(
+            tracker.object_ids
+        ):  # deleted or locked while the job was waiting, or in the last pass
             return
         for out in tracker.propagate(direction, start=start, end=end, objects=tracked):
             yield out
-            if not tracked.among(tracker.object_ids):
+            if not tracked.intersection(tracker.object_ids):
                 return
 
 
 def _until_agreed(
-    services: Services, project: OpenProject, frame: int, frames: range, tracked: TrackedObjects
+    services: Services, project: OpenProject, frame: int, frames: range, tracked: set[ObjectId]
 ) -> Iterator[FrameMasks]:
     """Track again from a corrected frame; when one of several objects is locked, the others start again."""
     tracker = project.tracker
-    before = {i: PreviousMasks(services.revisions, project, i) for i in tracked.among(tracker.object_ids)}
+    before = {i: PreviousMasks(services.revisions, project, i) for i in tracked.intersection(tracker.object_ids)}
     while before:
         for out in retrack(tracker, frame, objects=set(before), within=frames, before=before):
             yield out
-            if not before.keys() <= tracked.among(tracker.object_ids):
+            if not before.keys() <= tracked.intersection(tracker.object_ids):
                 break
         else:
             return
-        remaining = tracked.among(tracker.object_ids)
+        remaining = tracked.intersection(tracker.object_ids)
         before = {i: masks for i, masks in before.items() if i in remaining}
 
 
@@ -186,7 +166,7 @@ class PreviousMasks(Mapping[int, Rle]):
     def __init__(self, revisions: Revisions, project: OpenProject, object_id: ObjectId) -> None:
         self._revisions, self._project, self._object_id = revisions, project, object_id
         stats = revisions.stats.get(project.id).get(object_id)
-        self._frames: frozenset[int] = frozenset(() if stats is None else stats.frame.tolist())
+        self._frames: frozenset[int] = frozenset(() if stats is None else stats["frame"].tolist())
         self._blocks: dict[int, dict[int, Rle]] = {}
 
     def __contains__(self, frame: object) -> bool:

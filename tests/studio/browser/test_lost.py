@@ -99,9 +99,9 @@ def test_leaving_the_project_frees_segment_everything(
 ) -> None:
     page, key = project
     start_lost_job(page, key, "proposals", lambda: page.keyboard.press("g"))
-    expect(page.locator("#segment-everything.working")).to_have_count(1)
+    expect(page.locator("#automatic-masks.working")).to_have_count(1)
     leave_and_return(page, image_of(page))
-    expect(page.locator("#segment-everything.working")).to_have_count(0)
+    expect(page.locator("#automatic-masks.working")).to_have_count(0)
     segment_everything(page)
 
 

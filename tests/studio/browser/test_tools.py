@@ -58,8 +58,8 @@ def test_a_resting_pointer_shows_a_preview(
     image = image_of(page)
     page.mouse.move(5, 5)
     before = image.color(DOG[0] + 8, DOG[1] + 8)
-    page.mouse.move(*image.at(*DOG))
-    expect(page.locator("#view")).to_have_attribute("data-preview", "yes")
+    page.mouse.move(*image.at(*DOG))  # the preview comes when the page is connected and the model is free
+    expect(page.locator("#view")).to_have_attribute("data-preview", "yes", timeout=120_000)
     assert image.color(DOG[0] + 8, DOG[1] + 8) != before
     page.mouse.move(5, 5)
     expect(page.locator("#view")).to_have_attribute("data-preview", "no")
@@ -126,7 +126,7 @@ def test_brush_and_eraser_change_the_mask_under_them(
     assert rubbed[60, 358]
 
 
-def test_proposals_become_objects_in_one_edit(
+def test_automatic_masks_become_objects_in_one_edit(
     studio: Any, project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project

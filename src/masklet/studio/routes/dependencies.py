@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
 from masklet.errors import FrameRangeError
-from masklet.studio.schemas import MAX_INDEX, ErrorOut
+from masklet.studio.schemas import ErrorOut
 from masklet.studio.services import Services
 from masklet.studio.tables import MediaRow
 
@@ -28,8 +28,6 @@ def get_services(connection: HTTPConnection) -> Services:
 
 ServicesDep = Annotated[Services, Depends(get_services)]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
-Frame = Annotated[int, Path(ge=0, le=MAX_INDEX)]
-ObjectNumber = Annotated[int, Path(ge=1, le=2**30 - 1)]
 
 
 def check_frame(media: MediaRow, frame: int) -> None:

@@ -15,9 +15,9 @@ from masklet.io.images import IMAGE_SUFFIXES
 from masklet.studio.errors import UploadError
 from masklet.studio.frame_server import encode_image
 from masklet.studio.library import safe_name, short_name, upload_suffix
-from masklet.studio.routes.dependencies import Frame, Id, ServicesDep, check_frame, client_has
-from masklet.studio.schemas import FolderIn, ImageIn, LocalIn, MediaOut
-from masklet.studio.services import Services, media_json
+from masklet.studio.routes.dependencies import Id, ServicesDep, check_frame, client_has
+from masklet.studio.schemas import FolderIn, FrameIndex, ImageIn, LocalIn, MediaOut
+from masklet.studio.tables import MediaRow
 from masklet.types import RgbImage
 
 router = APIRouter(prefix="/api", tags=["media"])
@@ -32,16 +32,16 @@ IMAGES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/media")
-def all_media(services: ServicesDep) -> dict[str, list[MediaOut]]:
+@router.get("/media", response_model=dict[str, list[MediaOut]])
+def all_media(services: ServicesDep) -> dict[str, list[MediaRow]]:
     """List all media."""
-    return {"media": [MediaOut(**media_json(row)) for row in services.store.all_media()]}
+    return {"media": services.store.all_media()}
 
 
-@router.post("/media", status_code=201, openapi_extra=BODY)
+@router.post("/media", status_code=201, response_model=MediaOut, openapi_extra=BODY)
 async def upload(
     request: Request, services: ServicesDep, name: Annotated[str, Query(min_length=1, max_length=200)]
-) -> MediaOut:
+) -> MediaRow:
     """Upload a video or image; the body is the file."""
     shown = FilePath(re.sub(r"[\x00-\x1f\\/]+", "_", name)).name or "upload"
     file = safe_name(FilePath(shown).stem) + upload_suffix(shown)
@@ -51,13 +51,13 @@ async def upload(
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return await _finish_upload(services, part, file)
+    return await to_thread.run_sync(services.library.finish_upload, part, file)
 
 
-@router.get("/media/{media_id}")
-def one_media(services: ServicesDep, media_id: Id) -> MediaOut:
+@router.get("/media/{media_id}", response_model=MediaOut)
+def one_media(services: ServicesDep, media_id: Id) -> MediaRow:
     """Return a media."""
-    return MediaOut(**media_json(services.store.media(media_id)))
+    return services.store.media(media_id)
 
 
 @router.delete("/media/{media_id}", status_code=204)
@@ -69,7 +69,7 @@ def remove_media(services: ServicesDep, media_id: Id) -> None:
 
 @router.get("/media/{media_id}/frames/{index}", responses=IMAGES, response_class=Response)
 def frame(
-    request: Request, services: ServicesDep, media_id: Id, index: Frame, query: Annotated[ImageIn, Query()]
+    request: Request, services: ServicesDep, media_id: Id, index: FrameIndex, query: Annotated[ImageIn, Query()]
 ) -> Response:
     """Return a frame as an image; with the version of the media in ``v`` it may be cached for ever."""
     media = services.store.media(media_id)
@@ -89,8 +89,8 @@ def frame(
 def timestamps(
     services: ServicesDep,
     media_id: Id,
-    start: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    end: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+    start: FrameIndex = 0,
+    end: FrameIndex | None = None,
 ) -> dict[str, int | list[float]]:
     """Return the times of frames in seconds, at most 10,000 per request; none for images."""
     times = services.frame_server.source(services.store.media(media_id)).timestamps
@@ -119,10 +119,10 @@ async def add_image(request: Request, services: ServicesDep, folder_id: Id, file
     await _write_body(request, folder / short_name(filename), limit)
 
 
-@router.post("/folders/{folder_id}/close", status_code=201)
-async def close_folder(services: ServicesDep, folder_id: Id) -> MediaOut:
+@router.post("/folders/{folder_id}/close", status_code=201, response_model=MediaOut)
+def close_folder(services: ServicesDep, folder_id: Id) -> MediaRow:
     """Finish the upload of a folder: it becomes a media."""
-    return await _finish_upload(services, services.library.upload_folder(folder_id))
+    return services.library.finish_upload(services.library.upload_folder(folder_id))
 
 
 @router.get("/local")
@@ -131,10 +131,10 @@ def local(services: ServicesDep) -> dict[str, list[dict[str, str]]]:
     return {"files": services.library.local()}
 
 
-@router.post("/local", status_code=201)
-def open_local(services: ServicesDep, body: LocalIn) -> MediaOut:
+@router.post("/local", status_code=201, response_model=MediaOut)
+def open_local(services: ServicesDep, body: LocalIn) -> MediaRow:
     """Open a file or folder that `GET /api/local` lists."""
-    return MediaOut(**media_json(services.library.open_local(body.path)))
+    return services.library.open_local(body.path)
 
 
 def rounded_width(width: int | None) -> int | None:
@@ -150,10 +150,6 @@ def encoded(pixels: RgbImage, query: ImageIn) -> bytes:
 def image_response(data: bytes, image_format: str, key: str, cache: str) -> Response:
     """Respond with an image and the headers for caching it."""
     return Response(data, media_type=f"image/{image_format}", headers={"ETag": f'"{key}"', "Cache-Control": cache})
-
-
-async def _finish_upload(services: Services, part: FilePath, file: str | None = None) -> MediaOut:
-    return MediaOut(**media_json(await to_thread.run_sync(services.library.finish_upload, part, file)))
 
 
 async def _write_body(request: Request, path: FilePath, limit: int) -> None:

@@ -13,26 +13,27 @@ from masklet.errors import FrameRangeError
 from masklet.studio import editing
 from masklet.studio.errors import ConflictError
 from masklet.studio.frame_codec import frames_json
-from masklet.studio.routes.dependencies import Id, ObjectNumber, ServicesDep, cacheable_json
+from masklet.studio.routes.dependencies import Id, ServicesDep, cacheable_json
 from masklet.studio.schemas import (
     MAX_INDEX,
+    FrameIndex,
     FrameOut,
+    MediaOut,
     ObjectChange,
     ObjectIn,
+    ObjectNumber,
     ObjectOut,
     ProjectChange,
     ProjectIn,
     ProjectOut,
 )
-from masklet.studio.services import Services, media_json
+from masklet.studio.services import Services
 from masklet.studio.timeline import timeline
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
 UNDO_WAIT = 60
 """Seconds that undo waits for the present step of a job."""
-
-FrameQuery = Annotated[int, Query(ge=0, le=MAX_INDEX)]
 
 
 @router.get("")
@@ -43,7 +44,7 @@ def projects(services: ServicesDep) -> dict[str, list[dict[str, Any]]]:
             {
                 "id": project.id,
                 "name": project.name,
-                "media": media_json(media),
+                "media": MediaOut.model_validate(media),
                 "num_objects": count,
                 "created": project.created,
                 "changed": project.changed,
@@ -117,8 +118,8 @@ async def remove_object(services: ServicesDep, project_id: Id, object_id: Object
 def masks(
     services: ServicesDep,
     project_id: Id,
-    start: FrameQuery = 0,
-    end: FrameQuery | None = None,
+    start: FrameIndex = 0,
+    end: FrameIndex | None = None,
     object: Annotated[list[int] | None, Query(max_length=255)] = None,  # noqa: A002  the name in the URL
 ) -> JSONResponse:
     """Return the masks of a range of frames, without frames that have none."""

@@ -11,11 +11,9 @@ from fastapi.responses import JSONResponse
 from masklet.studio import editing
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.effects import frame_masks, object_colors
-from masklet.studio.frame_codec import frame_json, read_mask, row_prompt_json
+from masklet.studio.frame_codec import frame_json, row_prompt_json
 from masklet.studio.routes.dependencies import (
-    Frame,
     Id,
-    ObjectNumber,
     ServicesDep,
     cacheable_json,
     check_frame,
@@ -25,8 +23,10 @@ from masklet.studio.routes.media import IMAGES, encoded, image_response
 from masklet.studio.schemas import (
     AnswerOut,
     CandidateOut,
+    FrameIndex,
     JobOut,
     MasksIn,
+    ObjectNumber,
     PreviewIn,
     PreviewOut,
     PromptIn,
@@ -41,7 +41,7 @@ router = APIRouter(prefix="/api/projects/{project_id}/frames/{frame}", tags=["fr
 
 
 @router.get("", responses={200: {"model": AnswerOut}}, response_class=JSONResponse)
-def get_frame(request: Request, services: ServicesDep, project_id: Id, frame: Frame) -> Response:
+def get_frame(request: Request, services: ServicesDep, project_id: Id, frame: FrameIndex) -> Response:
     """Return the masks and the prompts of a frame."""
     row, media = services.store.project(project_id)
     check_frame(media, frame)
@@ -52,27 +52,28 @@ def get_frame(request: Request, services: ServicesDep, project_id: Id, frame: Fr
 
 
 @router.post("/prompts", response_model=AnswerOut)
-async def add_prompts(services: ServicesDep, project_id: Id, frame: Frame, body: PromptIn) -> JSONResponse:
+async def add_prompts(services: ServicesDep, project_id: Id, frame: FrameIndex, body: PromptIn) -> JSONResponse:
     """Prompt an object on a frame and return every mask of the frame."""
 
     def prompt(project: OpenProject) -> dict[str, Any]:
-        mask = None if body.mask is None else read_mask(body.mask.model_dump(), project.size)
         return editing.prompt_object(
             services,
             project,
             frame,
             body.object_id or None,
-            body.to_prompts_with(mask),
+            body.to_prompts(project.size),
             replace_earlier=body.replace,
             with_candidates=body.candidates,
-            selecting=body.click_list if body.candidate else None,
+            selecting=body.selecting,
         )
 
     return JSONResponse(await services.run(project_id, prompt))
 
 
 @router.delete("/prompts/{object_id}", response_model=AnswerOut)
-async def clear_prompts(services: ServicesDep, project_id: Id, frame: Frame, object_id: ObjectNumber) -> JSONResponse:
+async def clear_prompts(
+    services: ServicesDep, project_id: Id, frame: FrameIndex, object_id: ObjectNumber
+) -> JSONResponse:
     """Remove the prompts of an object on a frame; with its last prompt it loses all masks."""
     _, media = services.store.project(project_id)
     check_frame(media, frame)
@@ -82,14 +83,16 @@ async def clear_prompts(services: ServicesDep, project_id: Id, frame: Frame, obj
 
 
 @router.post("/candidates", response_model=dict[str, list[CandidateOut]])
-async def get_candidates(services: ServicesDep, project_id: Id, frame: Frame, body: PromptsIn) -> JSONResponse:
+async def get_candidates(services: ServicesDep, project_id: Id, frame: FrameIndex, body: PromptsIn) -> JSONResponse:
     """Return the candidate masks of prompts, best first, without changing anything."""
-    found = await services.run(project_id, lambda project: editing.candidates(project, frame, body.to_prompts()))
+    found = await services.run(
+        project_id, lambda project: editing.candidates(project, frame, body.to_prompts(project.size))
+    )
     return JSONResponse({"candidates": found})
 
 
 @router.post("/preview", response_model=PreviewOut)
-async def get_preview(services: ServicesDep, project_id: Id, frame: Frame, body: PreviewIn) -> JSONResponse:
+async def get_preview(services: ServicesDep, project_id: Id, frame: FrameIndex, body: PreviewIn) -> JSONResponse:
     """Return the mask that prompts would give, together with the earlier ones, without changing anything."""
     return JSONResponse(await preview(services, project_id, frame, body))
 
@@ -98,7 +101,7 @@ async def preview(services: Services, project_id: str, frame: int, body: Preview
     """Return a preview, also for the WebSocket."""
     row, media = services.store.project(project_id)
     check_frame(media, frame)
-    prompts = body.to_prompts()
+    prompts = body.to_prompts((media.height, media.width))
     prompts.check_inside((media.height, media.width))
     cleaning = Cleaning(row.specks, row.holes)
     return await services.run(
@@ -109,8 +112,8 @@ async def preview(services: Services, project_id: str, frame: int, body: Preview
 
 
 @router.post("/proposals", status_code=202, response_model=JobOut)
-def propose(services: ServicesDep, project_id: Id, frame: Frame, body: ProposalsIn) -> JSONResponse:
-    """Start a job that segments everything on a frame."""
+def propose(services: ServicesDep, project_id: Id, frame: FrameIndex, body: ProposalsIn) -> JSONResponse:
+    """Start automatic mask generation on a frame as a job."""
     _, media = services.store.project(project_id)
     check_frame(media, frame)
     job = editing.start_proposals(services, project_id, frame, body.points_per_side, body.limit)
@@ -118,19 +121,19 @@ def propose(services: ServicesDep, project_id: Id, frame: Frame, body: Proposals
 
 
 @router.post("/objects", response_model=AnswerOut)
-async def add_masks(services: ServicesDep, project_id: Id, frame: Frame, body: MasksIn) -> JSONResponse:
+async def add_masks(services: ServicesDep, project_id: Id, frame: FrameIndex, body: MasksIn) -> JSONResponse:
     """Add one object for each mask, such as selected proposals, in one edit."""
 
     def add(project: OpenProject) -> dict[str, Any]:
-        masks = [read_mask(mask.model_dump(), project.size) for mask in body.masks]
-        return editing.add_masks(services, project, frame, masks, body.names)
+        prompts = [PromptIn(mask=mask).to_prompts(project.size) for mask in body.masks]
+        return editing.add_masks(services, project, frame, prompts, body.names)
 
     return JSONResponse(await services.run(project_id, add))
 
 
 @router.get("/rendered", responses=IMAGES, response_class=Response)
 def rendered(
-    request: Request, services: ServicesDep, project_id: Id, frame: Frame, query: Annotated[RenderIn, Query()]
+    request: Request, services: ServicesDep, project_id: Id, frame: FrameIndex, query: Annotated[RenderIn, Query()]
 ) -> Response:
     """Return a frame with effects, as an export draws it."""
     _, media = services.store.project(project_id)

@@ -19,7 +19,7 @@ export function showHints(store, results) {
 /** @param {Readonly<State>} state @param {Results} results */
 function hint({ project, tool, active, proposals, candidates, jobs }, results) {
   if (!project || candidates.length || jobs.some(({ kind }) => kind === "track")) return "";
-  if (proposals.length) return "Click the regions you want to keep, then add them as objects.";
+  if (proposals.length) return "Click the masks you want to keep, then add them as objects.";
   const { objects, media } = project;
   if (!objects.length) {
     if (tool === "include") return "Click the object you want to mask.";

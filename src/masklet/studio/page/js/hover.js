@@ -10,6 +10,8 @@ const REST = 90; // milliseconds without movement
 
 export class Hover {
   #timer = 0;
+  /** @type {Point | null} */
+  #at = null; // where the pointer is
   #seq = 0;
 
   /** @param {PageStore} store @param {Session} session @param {Viewer} viewer */
@@ -21,10 +23,12 @@ export class Hover {
       if (seq === this.#seq) store.set({ preview: mask ? { mask, presence: presence ?? 1, iou: iou ?? 0 } : null });
     };
     store.watch(["frame", "active", "tool", "playing"], () => this.clear());
+    session.onConnected = () => this.move(this.#at); // no request was possible before
   }
 
   /** @param {Point | null} at in the image, null when the pointer leaves it */
   move(at) {
+    this.#at = at;
     const painting = paints(this.store.state.tool);
     if (painting || this.viewer.brushCursor) {
       this.viewer.brushCursor = painting ? at : null;

@@ -21,12 +21,12 @@ export class Proposals {
     this.session = session;
     this.player = player;
     this.list = byId("proposal-list");
-    this.toggleButton = byId("segment-everything");
+    this.toggleButton = byId("automatic-masks");
     this.job = new JobSlot(session, {
       onUpdate: (job) => this.#onUpdate(job),
       onFree: () => this.toggleButton.classList.remove("working"),
     });
-    onClick("segment-everything", () => this.toggle());
+    onClick("automatic-masks", () => this.toggle());
     onClick("add-proposals", () => this.add());
     onClick("close-proposals", () => this.close());
     store.watch(["proposals"], () => this.#render());
@@ -76,18 +76,18 @@ export class Proposals {
     this.store.set({ candidates: [], preview: null });
     this.#frame = frame;
     this.toggleButton.classList.add("working");
-    announce("Segmenting everything on this frame");
+    announce("Generating masks of everything on this frame");
     await this.job.start(() => this.session.api.proposals(project.id, frame));
   }
 
   /** @param {Job} job */
   #onUpdate(job) {
     if (isActive(job)) return;
-    if (job.state === "failed") showError(new Error(job.error?.message ?? "Segmenting everything failed."));
+    if (job.state === "failed") showError(new Error(job.error?.message ?? "Automatic mask generation failed."));
     if (job.state !== "done" || this.store.state.frame !== this.#frame) return;
     const { proposals } = job.result;
-    if (proposals.length) announce(`Found ${counted(proposals.length, "region")}`);
-    else toast("No regions were found on this frame.");
+    if (proposals.length) announce(`Found ${counted(proposals.length, "mask")}`);
+    else toast("No masks were found on this frame.");
     this.store.set({ proposals, picked: new Set() });
   }
 
@@ -108,7 +108,7 @@ export class Proposals {
       const percentage = (100 * areaOf(mask)) / imageArea;
       return h("li", {}, h("label", { class: "row-button" },
         h("input", { type: "checkbox", onchange: () => this.#toggleAt(index) }),
-        colorDot(palette[index % palette.length]), h("span", { class: "grow" }, `Region ${index + 1}`),
+        colorDot(palette[index % palette.length]), h("span", { class: "grow" }, `Mask ${index + 1}`),
         h("span", { class: "number" }, `${percentage < 1 ? percentage.toFixed(1) : Math.round(percentage)} %`)));
     }));
     this.#showPicked();
@@ -119,6 +119,6 @@ export class Proposals {
     this.list.querySelectorAll("input").forEach((box, index) => (box.checked = picked.has(index)));
     const add = buttonById("add-proposals");
     add.disabled = !picked.size;
-    setText(add, picked.size ? `Add ${counted(picked.size, "object")}` : "Select regions in the image");
+    setText(add, picked.size ? `Add ${counted(picked.size, "object")}` : "Select masks in the image");
   }
 }

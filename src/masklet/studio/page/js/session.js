@@ -32,6 +32,8 @@ export class Session {
   onTracked = () => {};
   /** @type {(answer: {seq: number, mask?: Rle, presence?: number, iou?: number}) => void} */
   onPreview = () => {};
+  /** Called when previews can be requested, also after a lost connection. @type {() => void} */
+  onConnected = () => {};
   /** Called when the project was deleted elsewhere. @type {() => void} */
   onDeleted = () => {};
   /** Whether the user is finishing the task of this project: its end is expected. */
@@ -77,7 +79,10 @@ export class Session {
     await this.loadFrame();
     this.#events = new Events(id, {
       onMessage: (message) => this.#onMessage(message),
-      onStatus: (online) => this.store.set({ online }),
+      onStatus: (online) => {
+        this.store.set({ online });
+        if (online) this.onConnected();
+      },
       onMissing: () => this.finishing || this.onDeleted(),
     });
   }

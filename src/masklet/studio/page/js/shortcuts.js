@@ -30,7 +30,7 @@ export function shortcutsOf(editor) {
   for (const { tool, label, key } of TOOLS) add("Tools", key, label, () => editor.useTool(tool));
   add("Tools", "[", "Smaller brush", () => editor.scaleBrush(1 / 1.25));
   add("Tools", "]", "Larger brush", () => editor.scaleBrush(1.25));
-  add("Tools", "G", "Segment everything", () => proposals.toggle());
+  add("Tools", "G", "Automatic masks", () => proposals.toggle());
   add("Tools", "X", "Mark as absent", () => isVideo() && tools.markAbsent());
   add("Tools", "C", "Show next candidate mask", () => editor.nextCandidate());
   add("Tools", "Enter", "Use candidate, or add selected regions", () => editor.accept());
