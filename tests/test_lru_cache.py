@@ -53,3 +53,15 @@ def test_values_are_dropped_cleared_and_expired() -> None:
     cache.put("a", b"a")
     cache.clear()
     assert (len(cache), cache.num_bytes) == (0, 0)
+
+
+def test_values_that_leave_the_cache_are_handed_over() -> None:
+    dropped: list[str] = []
+    cache: LruCache[int, str] = LruCache(2, lambda _: 1, on_drop=dropped.append)
+    for key, value in ((1, "a"), (2, "b"), (1, "c"), (3, "d")):
+        cache.put(key, value)
+    assert dropped == ["a", "b"]
+    cache.drop(3)
+    cache.clear()
+    assert dropped == ["a", "b", "d", "c"]
+    assert (len(cache), cache.num_bytes) == (0, 0)

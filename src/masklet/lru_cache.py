@@ -19,10 +19,18 @@ class LruCache(Generic[K, V]):
         limit: bytes, or a function that returns the present limit.
         size: bytes of a value.
         min_values: number of most recent values that stay whatever their size.
+        on_drop: called with every value that leaves the cache.
     """
 
-    def __init__(self, limit: int | Callable[[], int], size: Callable[[V], int], *, min_values: int = 0) -> None:
-        self._limit, self._size, self._min_values = limit, size, min_values
+    def __init__(
+        self,
+        limit: int | Callable[[], int],
+        size: Callable[[V], int],
+        *,
+        min_values: int = 0,
+        on_drop: Callable[[V], None] = lambda value: None,
+    ) -> None:
+        self._limit, self._size, self._min_values, self._on_drop = limit, size, min_values, on_drop
         self._values: OrderedDict[K, tuple[V, float]] = OrderedDict()
         self._lock = threading.Lock()
         self.num_bytes = 0
@@ -58,8 +66,8 @@ class LruCache(Generic[K, V]):
     def clear(self) -> None:
         """Remove everything."""
         with self._lock:
-            self._values.clear()
-            self.num_bytes = 0
+            for key in list(self._values):
+                self._drop(key)
 
     def expire(self, before: float) -> bool:
         """Drop values last used before a time (`time.monotonic`) and return whether there were any."""
@@ -73,3 +81,4 @@ class LruCache(Generic[K, V]):
         found = self._values.pop(key, None)
         if found is not None:
             self.num_bytes -= self._size(found[0])
+            self._on_drop(found[0])

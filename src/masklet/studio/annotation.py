@@ -329,7 +329,7 @@ def masklet_rows(version: MaskletVersion) -> list[FrameRow]:
         presence = masklet.presence.get(frame, float(bool(mask.area)))
         bounded = min(max(presence, MIN_PRESENCE), 1 - MIN_PRESENCE)
         state = FrameState(
-            result=FrameResult(mask, presence, masklet.iou.get(frame, 1.0)),
+            result=FrameResult(mask, presence, masklet.iou.get(frame, 1.0), masklet.confidence.get(frame)),
             prompts=prompts.get(frame),
             object_score=math.log(bounded / (1 - bounded)),
         )

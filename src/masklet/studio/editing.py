@@ -16,7 +16,7 @@ from masklet.predict.automatic_masks import AutomaticMasker, Layer, Proposals, s
 from masklet.predict.image import ImageSegmenter
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.errors import ConflictError
-from masklet.studio.frame_codec import Click, frame_json, model_key, prompt_json, row_of, selecting_clicks
+from masklet.studio.frame_codec import Click, frame_json, model_key, row_of, row_prompt_json, selecting_clicks
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Edit
 from masklet.studio.services import Services, default_color, object_json, refuse_locked
@@ -149,13 +149,11 @@ def prompt_object(
             _new_object(edit, name, None)
         new = _state_row(project, object_id, frame, clicks)
         edit.put_frames([new])
-    state = project.tracker.frame_state(object_id, frame)
-    assert state.prompts is not None
     answer = _frame_answer(
         services, project, edit, frame, [row for row in rows if row.object_id != object_id] + [new], [object_id]
     )
-    answer["prompt"] = prompt_json(state.prompts, clicks)
-    is_one_click = state.prompts.mask is None and state.prompts.box is None and len(state.prompts.labels) == 1
+    shown = answer["prompt"] = row_prompt_json(new)
+    is_one_click = not shown["mask"] and not shown["box"] and len(shown["clicks"]) - shown["shown"] == 1
     answer["candidates"] = candidates(project, frame, prompts) if with_candidates and is_one_click else []
     if is_new:
         answer["object"] = object_json(edit.object(object_id), 1, [frame])
@@ -244,7 +242,9 @@ def start_proposals(services: Services, project_id: str, frame: int, points_per_
         ConflictError: such a job is running for the project.
     """
     if services.jobs.active(project_id, "proposals"):
-        raise ConflictError("automatic mask generation is running in this project: cancel that job, or wait for its end")
+        raise ConflictError(
+            "automatic mask generation is running in this project: cancel that job, or wait for its end"
+        )
     device = services.device(project_id)
 
     def steps() -> JobSteps:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from masklet.io.overlay import Region, Style, StyleName, draw_style
 from masklet.io.palette import Color
@@ -17,41 +17,42 @@ from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 Background = Literal["original", "blur", "pixelate", "desaturate", "darken", "erase"]
 Foreground = Literal["overlay", "original", "outline", "blur", "pixelate", "desaturate", "erase"]
 
+HexColor = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
 _STYLES: Mapping[str, StyleName] = {"overlay": "fill", "darken": "spotlight"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effects:
-    """How frames are rendered.
+class Effects(BaseModel):
+    """How frames are rendered: effects on the background and on the objects, in a request or in code.
 
     Attributes:
         background: effect outside the objects.
         object: effect on the objects.
-        color: of erased regions and of outlines; by default black, and the colors of the objects.
+        color: of erased regions and of outlines as "#rrggbb"; by default black, and the colors of the objects.
         strength: opacity of the overlay, 0 to 1.
-        colors: of the objects.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     background: Background = "original"
     object: Foreground = "overlay"
-    color: Color | None = None
-    strength: float = 0.5
-    colors: Mapping[ObjectId, Color] = field(default_factory=dict)
+    color: HexColor | None = None
+    strength: Annotated[float, Field(ge=0, le=1)] = 0.5
 
-    def draw(self, frame: RgbImage, masks: FrameMasks) -> RgbImage:
-        """Return a copy of the frame with both effects."""
+    def draw(self, frame: RgbImage, masks: FrameMasks, colors: Mapping[ObjectId, Color]) -> RgbImage:
+        """Return a copy of the frame with both effects; ``colors`` are those of the objects."""
         image = frame.copy()
         if self.background != "original":
-            image = draw_style(image, masks, self._style(self.background, "background"))
+            image = draw_style(image, masks, self._style(self.background, "background", colors))
         if self.object != "original":
-            image = draw_style(image, masks, self._style(self.object, "objects"))
+            image = draw_style(image, masks, self._style(self.object, "objects", colors))
         return image
 
-    def _style(self, effect: str, region: Region) -> Style:
-        colors = {} if effect == "outline" and self.color else self.colors
-        color = self.color if effect in ("erase", "outline") else None
+    def _style(self, effect: str, region: Region, colors: Mapping[ObjectId, Color]) -> Style:
+        color = rgb(self.color) if self.color and effect in ("erase", "outline") else None
+        own = {} if effect == "outline" and color else colors
         name = _STYLES.get(effect, effect)
-        return Style(name=name, region=region, alpha=self.strength, color=color, colors=colors)  # type: ignore[arg-type]
+        return Style(name=name, region=region, alpha=self.strength, color=color, colors=own)  # type: ignore[arg-type]
 
 
 def frame_masks(frame: int, rows: Sequence[FrameRow], size: Size) -> FrameMasks:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -112,6 +114,13 @@ def error_response(error: MaskletError) -> JSONResponse:
     return JSONResponse({"error": error_json(known)}, status_of(known), headers=headers)
 
 
+def first_problem(errors: Sequence[Any]) -> str:
+    """Describe the first error of a pydantic validation in one line: where it is, and what was expected."""
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
+    return _one_line(f"{where}: {first['msg']}" if where else str(first["msg"]))[:300]
+
+
 def install_handlers(app: FastAPI) -> None:
     """Answer every error that leaves a route in the one JSON format."""
 
@@ -129,10 +138,7 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
-        message = _one_line(f"{where}: {first['msg']}" if where else str(first["msg"]))[:300]
-        return JSONResponse({"error": {"type": "RequestError", "message": message}}, 422)
+        return JSONResponse({"error": {"type": "RequestError", "message": first_problem(error.errors())}}, 422)
 
     @app.exception_handler(ClientDisconnect)
     async def disconnected(request: Request, error: ClientDisconnect) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,9 @@ from masklet.io.atomic import output_errors
 from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.images import write_image
 from masklet.io.outputs import FOLDER, FORMATS, Format
+from masklet.io.palette import Color
 from masklet.io.result_builder import Provenance
-from masklet.studio.effects import Effects, frame_masks, object_colors
+from masklet.studio.effects import frame_masks, object_colors
 from masklet.studio.errors import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.library import hide_path, open_listed, safe_name
@@ -25,7 +26,7 @@ from masklet.studio.revisions import Pin
 from masklet.studio.schemas import ExportIn
 from masklet.studio.services import Services
 from masklet.studio.tables import MediaRow, ProjectRow
-from masklet.types import FrameMasks, RgbImage
+from masklet.types import FrameMasks, ObjectId, RgbImage
 
 MAX_EXPORTS = 4
 """Exports of one project that are running or waiting."""
@@ -150,8 +151,7 @@ def start_export(services: Services, project_id: str, request: ExportIn) -> Job:
         if not services.jobs.knows(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     job = Job(project_id=project_id, kind="export", total=end - start)
-    effects = request.effects.effects(object_colors(objects))
-    export = Export(services, job, request, effects, project, media, pin, range(start, end))
+    export = Export(services, job, request, object_colors(objects), project, media, pin, range(start, end))
     return services.jobs.start(job, services.exporter, export.steps)
 
 
@@ -160,13 +160,13 @@ class Export:
     """One export of a project at a revision: later edits and undo do not change what is written.
 
     Attributes:
-        project, media: as they were when the export was requested.
+        colors, project, media: as they were when the export was requested.
     """
 
     services: Services
     job: Job
     request: ExportIn
-    effects: Effects
+    colors: Mapping[ObjectId, Color]
     project: ProjectRow
     media: MediaRow
     pin: Pin
@@ -210,7 +210,7 @@ class Export:
             for image, masks in self._read(source, with_images=format_.images):
                 if format_.effects:
                     assert image is not None
-                    drawn = self.effects.draw(image, masks)
+                    drawn = self.request.effects.draw(image, masks, self.colors)
                     sink.write(drawn, frame_masks(masks.frame_index, [], source.size))
                 else:
                     sink.write(image, masks)
@@ -221,7 +221,7 @@ class Export:
             folder.mkdir()
         for image, masks in self._read(source, with_images=True):
             assert image is not None
-            write_image(folder / f"{masks.frame_index:05d}.png", self.effects.draw(image, masks))
+            write_image(folder / f"{masks.frame_index:05d}.png", self.request.effects.draw(image, masks, self.colors))
             yield
 
     def _read(self, source: RecordedSource, *, with_images: bool) -> Iterator[tuple[RgbImage | None, FrameMasks]]:

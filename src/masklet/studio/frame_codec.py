@@ -49,22 +49,24 @@ def prompt_json(prompts: Prompts, selecting: Sequence[Click] = ()) -> dict[str, 
 
 def row_prompts(row: FrameRow) -> Prompts | None:
     """Return the prompts of a row."""
-    document = row_prompt_json(row)
-    return None if document is None else Prompts.from_json(document)
+    return None if row.prompt is None else Prompts.from_json(row_prompt_json(row))
 
 
-def row_prompt_json(row: FrameRow) -> dict[str, Any] | None:
-    """Return the prompts of a row as `prompt_json`."""
-    document: dict[str, Any] | None = None if row.prompt is None else json.loads(row.prompt)
-    if document is not None:
-        document.pop("refines_mask", None)
+def row_prompt_json(row: FrameRow) -> dict[str, Any]:
+    """Return the prompts of a prompted row as `prompt_json`."""
+    assert row.prompt is not None
+    document: dict[str, Any] = json.loads(row.prompt)
+    document.pop("refines_mask", None)
     return document
 
 
 def selecting_clicks(row: FrameRow) -> list[Click]:
     """Return the clicks of a row that only selected a candidate mask."""
+    if row.prompt is None:
+        return []
     document = row_prompt_json(row)
-    return [] if document is None else document["clicks"][: document["shown"]]
+    clicks: list[Click] = document["clicks"][: document["shown"]]
+    return clicks
 
 
 # --- rows ---

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -48,23 +45,16 @@ class FrameServer:
         self.cache: LruCache[tuple[str, int], RgbImage] = LruCache(
             frame_bytes, lambda frame: frame.nbytes, min_values=1
         )
-        self._max_open = max_open
-        self._open: OrderedDict[str, tuple[RecordedSource, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._open: LruCache[str, RecordedSource] = LruCache(
+            max_open, lambda _: 1, on_drop=lambda source: source.close()
+        )
 
     def source(self, media: MediaRow) -> RecordedSource:
         """Return the open source of a media; for immediate use, because another call may close it."""
-        with self._lock:
-            known = self._open.pop(media.id, None)
-            if known is not None:
-                self._open[media.id] = known[0], time.monotonic()
-                return known[0]
-        opened = open_listed(media)
-        with self._lock:
-            source, _ = self._open.setdefault(media.id, (opened, time.monotonic()))
-            extra = [self._open.popitem(last=False)[1][0]] if len(self._open) > self._max_open else []
-        for unused in [*extra, *([opened] if source is not opened else [])]:
-            unused.close()
+        source = self._open.get(media.id)
+        if source is None:
+            source = open_listed(media)
+            self._open.put(media.id, source)
         return source
 
     def frame(self, media: MediaRow, index: int) -> RgbImage:
@@ -86,31 +76,22 @@ class FrameServer:
         try:
             return source[index]
         except MediaError:
-            with self._lock:
-                closed = self._open.get(media.id, (None,))[0] is not source
-            if not closed:
+            if self._open.get(media.id) is source:
                 raise
         return self.source(media)[index]  # another call has closed it in between
 
     def close_media(self, media_id: str) -> None:
         """Close a media, if it is open."""
-        with self._lock:
-            known = self._open.pop(media_id, None)
-        if known is not None:
-            known[0].close()
+        self._open.drop(media_id)
 
     def expire(self, before: float) -> bool:
         """Close media and drop frames last used before a time (`time.monotonic`); whether there were any."""
-        with self._lock:
-            old = [media_id for media_id, (_, used) in self._open.items() if used < before]
-        for media_id in old:
-            self.close_media(media_id)
-        return self.cache.expire(before) or bool(old)
+        expired = self._open.expire(before), self.cache.expire(before)
+        return any(expired)
 
     def close(self) -> None:
         """Close all media."""
-        for media_id in list(self._open):
-            self.close_media(media_id)
+        self._open.clear()
 
 
 class MediaFrames:

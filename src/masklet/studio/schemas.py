@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from masklet.io import palette
-from masklet.studio.effects import Background, Effects, Foreground, rgb
+from masklet.studio.effects import Effects, HexColor
 from masklet.studio.frame_codec import Click
 from masklet.studio.frame_server import ImageFormat
-from masklet.types import ObjectId, Prompts, Size
+from masklet.types import Prompts, Size
 
 MAX_INDEX = 2**31 - 1
 
 FrameIndex = Annotated[int, Field(ge=0, le=MAX_INDEX)]
 ObjectNumber = Annotated[int, Field(ge=1, le=2**30 - 1)]
 Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
 def _printable(text: str) -> str:
@@ -134,7 +131,7 @@ class ObjectIn(Strict):
     """A new object."""
 
     name: Name | None = None
-    color: Color | None = None
+    color: HexColor | None = None
 
 
 class ObjectChange(ObjectIn):
@@ -160,22 +157,6 @@ class TrackIn(Strict):
     until_agree: bool = False
 
 
-class EffectsIn(Strict):
-    """Effects on the background and on the objects."""
-
-    background: Background = "original"
-    object: Foreground = "overlay"
-    color: Color | None = None
-    strength: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-    def effects(self, colors: Mapping[ObjectId, palette.Color]) -> Effects:
-        """Convert to effects for drawing, with the colors of the objects."""
-        color = None if self.color is None else rgb(self.color)
-        return Effects(
-            background=self.background, object=self.object, color=color, strength=self.strength, colors=colors
-        )
-
-
 class ImageIn(Strict):
     """Size and format of an image, never wider than the media; with its version in ``v`` it may be cached for ever."""
 
@@ -185,7 +166,7 @@ class ImageIn(Strict):
     format: ImageFormat = "jpeg"
 
 
-class RenderIn(EffectsIn, ImageIn):
+class RenderIn(Effects, ImageIn):
     """Effects and objects (all by default) of a rendered frame; ``r`` only makes URLs differ."""
 
     objects: Annotated[str, Field(max_length=1024, pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$")] | None = None
@@ -199,7 +180,7 @@ class ExportIn(Strict):
     objects: Annotated[list[ObjectNumber], Field(min_length=1, max_length=255)] | None = None
     start: FrameIndex | None = None
     end: FrameIndex | None = None
-    effects: EffectsIn = EffectsIn()
+    effects: Effects = Effects()
 
 
 class FolderIn(Strict):
@@ -255,6 +236,12 @@ class HoverIn(PreviewIn):
     type: Literal["hover"]
     seq: FrameIndex
     frame: FrameIndex
+
+
+class PingIn(BaseModel):
+    """A WebSocket message that is answered with "pong"."""
+
+    type: Literal["ping"]
 
 
 # --- responses ---

@@ -17,7 +17,7 @@ from masklet.backends.protocol import Model
 from masklet.lru_cache import LruCache
 from masklet.model.malloc import release_freed_memory
 from masklet.model.tensors import ImageFeatures, MaskPrediction, PromptTensors
-from masklet.predict.preprocessing import frame_tensor
+from masklet.predict.encoder_prefetch import encode_frame
 from masklet.predict.results import FrameState, InMemoryResults
 from masklet.predict.session import VideoSession
 from masklet.studio.frame_codec import model_key, states_of
@@ -93,8 +93,7 @@ class MediaFeatures:
     def __getitem__(self, frame_index: int) -> ImageFeatures:
         features = self._cache.get((self._media_id, frame_index))
         if features is None:
-            pixels = frame_tensor(self._frames[frame_index], self._model.config.image_size, self._model.device)
-            features = self._model.encode_image(pixels)
+            features = encode_frame(self._model, self._frames[frame_index])
             self._cache.put((self._media_id, frame_index), features)
         return features
 

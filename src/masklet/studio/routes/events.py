@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, WebSocket
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from masklet.errors import MaskletError
-from masklet.studio.errors import NotFoundError, StudioError, error_json, public_error
+from masklet.studio.errors import NotFoundError, StudioError, error_json, first_problem, public_error
 from masklet.studio.events import Subscriber
 from masklet.studio.routes.dependencies import get_services
 from masklet.studio.routes.prompts import preview
-from masklet.studio.schemas import HoverIn
+from masklet.studio.schemas import HoverIn, PingIn
 from masklet.studio.services import Services
 
 router = APIRouter()
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 NO_PROJECT = 4404
 """Close code."""
+
+MESSAGE: TypeAdapter[HoverIn | PingIn] = TypeAdapter(Annotated[HoverIn | PingIn, Field(discriminator="type")])
 
 
 @router.websocket("/api/projects/{project_id}/events")
@@ -104,17 +106,10 @@ async def _receive(socket: WebSocket, previews: Previews) -> None:
 
 def _handle(message: Any, previews: Previews) -> None:
     try:
-        document = json.loads(message.get("text") or "")
-        kind = document.get("type")
-    except (ValueError, AttributeError, RecursionError):
-        raise StudioError('expected a JSON object with a "type"') from None
-    if kind == "ping":
-        previews.subscriber.push({"type": "pong"})
-    elif kind == "hover":
-        try:
-            previews.request(HoverIn.model_validate(document))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise StudioError(f"hover: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        request = MESSAGE.validate_json(message.get("text") or "")
+    except ValidationError as error:
+        raise StudioError(f"expected a JSON message of type hover or ping: {first_problem(error.errors())}") from None
+    if isinstance(request, HoverIn):
+        previews.request(request)
     else:
-        raise StudioError('expected a message of type "hover" or "ping"')
+        previews.subscriber.push({"type": "pong"})

@@ -146,5 +146,5 @@ def rendered(
     if client_has(request, f'"{key}"'):
         return Response(status_code=304, headers={"ETag": f'"{key}"'})
     pixels = services.frame_server.frame(media, frame)
-    image = query.effects(colors).draw(pixels, frame_masks(frame, rows, (media.height, media.width)))
+    image = query.draw(pixels, frame_masks(frame, rows, (media.height, media.width)), colors)
     return image_response(encoded(image, query), query.format, key, "private, no-cache")
