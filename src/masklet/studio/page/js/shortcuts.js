@@ -33,7 +33,7 @@ export function shortcutsOf(editor) {
   add("Tools", "G", "Automatic masks", () => proposals.toggle());
   add("Tools", "X", "Mark as absent", () => isVideo() && tools.markAbsent());
   add("Tools", "C", "Show next candidate mask", () => editor.nextCandidate());
-  add("Tools", "Enter", "Use candidate, or add selected regions", () => editor.accept());
+  add("Tools", "Enter", "Use candidate, or add selected masks", () => editor.accept());
   add("Tools", "K", "Keyboard crosshair", () => cursor.toggle());
 
   add("Objects", "N", "New object", () => objects.startObject());
