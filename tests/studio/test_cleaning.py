@@ -111,12 +111,17 @@ def test_an_older_database_is_brought_up(tmp_path: Path) -> None:
             database.execute(f"ALTER TABLE project DROP COLUMN {name}")
         database.execute("DROP INDEX frame_scores")
         database.execute("ALTER TABLE frame DROP COLUMN confidence")
+        columns = "project_id, object_id, frame, born, mask, area, presence, iou, score, model"
+        for row in ("'p', 1, 0, 1, x'', 4, 0.5, 0.5, 0, ''", "'p', 1, 1, 1, x'', 0, 0.25, 0.5, 0, ''"):
+            database.execute(f"INSERT INTO frame ({columns}) VALUES ({row})")
         database.execute("CREATE INDEX frame_of_object ON frame (project_id, object_id, frame)")
         database.execute("PRAGMA user_version = 1")
     store = Store(settings)
     assert store.projects() == []
     store.close()
     with sqlite3.connect(settings.database) as database:
+        confidence = [value for (value,) in database.execute("SELECT confidence FROM frame ORDER BY frame")]
         indices = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert confidence == [0.25, 0.75]
     assert "frame_scores" in indices
     assert "frame_of_object" not in indices

@@ -20,11 +20,6 @@ CleanedMasks = LruCache[tuple[bytes, Size, "Cleaning"], Rle]
 """Cleaned masks by the digest of the stored mask (row numbers are reused)."""
 
 
-def cleaned_mask_cache() -> CleanedMasks:
-    """Make a cache, so that playing a range again is quick."""
-    return LruCache(16 * 2**20, lambda mask: 200 + len(mask.counts))
-
-
 @dataclass(frozen=True)
 class Cleaning:
     """Areas in pixels up to which masks are cleaned; 0 leaves them alone.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from masklet.studio.effects import Effects, HexColor
-from masklet.studio.frame_codec import Click
+from masklet.studio.frame_codec import Click, Presence
 from masklet.studio.frame_server import ImageFormat
 from masklet.types import Prompts, Size
 
@@ -351,7 +351,7 @@ class ObjectFrame(PreviewOut):
     """One object on one frame."""
 
     prompted: bool
-    state: Literal["present", "absent", "uncertain"]
+    state: Presence
 
 
 class FrameOut(BaseModel):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from masklet.backends.protocol import Model
 from masklet.io import color_of
 from masklet.lru_cache import LruCache
-from masklet.studio.cleaning import Cleaning, cleaned_mask_cache
+from masklet.studio.cleaning import CleanedMasks, Cleaning
 from masklet.studio.errors import ConflictError
 from masklet.studio.events import EventBus
 from masklet.studio.frame_server import FrameServer
@@ -36,6 +36,9 @@ COLORS = [f"#{bytes(color_of(i)).hex()}" for i in range(1, 256)]
 
 IMAGE_BYTES = 64 * 2**20
 """Encoded frames in memory."""
+
+CLEANED_BYTES = 16 * 2**20
+"""Cleaned masks in memory, so that playing a range again is quick."""
 
 
 class Services:
@@ -61,7 +64,7 @@ class Services:
         self.library = Library(self.store, settings)
         self.frame_server = FrameServer()
         self.images: LruCache[str, bytes] = LruCache(IMAGE_BYTES, len)
-        self.cleaned_masks = cleaned_mask_cache()
+        self.cleaned_masks: CleanedMasks = LruCache(CLEANED_BYTES, lambda mask: 200 + len(mask.counts))
         self.events = EventBus()
         self.jobs = Jobs(self.events)
         self.devices = [
