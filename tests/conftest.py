@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pytest
 from hypothesis import settings
-from jaxtyping import UInt8, config, install_import_hook
+from jaxtyping import UInt8, config
+from tests import type_checks
 
 if TYPE_CHECKING:
     from masklet.model.sam2 import Sam2
@@ -23,7 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 else:
     os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-install_import_hook("masklet", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")  # 1 is a float
+type_checks.install()
 
 IN_CI = bool(os.environ.get("CI"))
 REPOSITORY = Path(__file__).parents[1]
