@@ -29,9 +29,9 @@ from masklet.io import (
 )
 from masklet.io.formats.coco import CocoWriter
 from masklet.io.formats.cvat import CvatWriter
+from masklet.io.formats.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.io.formats.tables import CsvWriter
 from masklet.io.formats.yolo import YoloWriter
-from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.io.writer import FrameRuns
 from masklet.types import FrameMasks, RgbImage
 

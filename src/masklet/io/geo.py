@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 BAND_AXIS = "band"
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 class GeoStack(Stack):
@@ -77,14 +74,3 @@ class GeoStack(Stack):
 
     def close(self) -> None:
         self._file.close()
-
-
-def date_in_name(name: str) -> datetime.date | None:
-    """Return the first date in a file name, written as 2024-05-31, 2024_05_31 or 20240531, or None."""
-    for match in _DATE.finditer(name):
-        year, _, month, day = match.groups()
-        try:
-            return datetime.date(int(year), int(month), int(day))
-        except ValueError:
-            continue
-    return None

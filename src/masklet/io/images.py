@@ -67,6 +67,11 @@ def check_pixels(name: str, height: int, width: int) -> None:
         raise MediaError(f"expected 1 to {MAX_MASK_PIXELS} pixels, got {width}x{height}: {name}")
 
 
+def size_text(size: tuple[int, ...]) -> str:
+    """Format a size (height, width) as WIDTHxHEIGHT."""
+    return f"{size[1]}x{size[0]}"
+
+
 def read_image_file(path: str | os.PathLike[str], name: str = "") -> RgbImage:
     """Read an image that Pillow can decode, as `masklet.io.read_image` does; ``name`` replaces the path in warnings."""
     with open_image(path) as image:

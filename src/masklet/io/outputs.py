@@ -17,17 +17,23 @@ from masklet.io.formats.coco import CocoWriter, YouTubeVisWriter, read_coco, rea
 from masklet.io.formats.ctc import CtcWriter, read_ctc
 from masklet.io.formats.cvat import CvatWriter, read_cvat
 from masklet.io.formats.davis import LabelMapWriter, read_label_maps
-from masklet.io.formats.exr_mattes import ExrWriter, read_exr_mattes
 from masklet.io.formats.geospatial import GeoJsonWriter, GeoPackageWriter, GeoTiffWriter, read_geotiff
 from masklet.io.formats.label_studio import LabelStudioWriter, read_label_studio
 from masklet.io.formats.labelme import LabelMeWriter, read_labelme
+from masklet.io.formats.mattes import (
+    CutoutFolderWriter,
+    ExrWriter,
+    PngMatteWriter,
+    TiffMatteWriter,
+    read_exr_mattes,
+    read_mattes,
+)
 from masklet.io.formats.mots import MotsWriter, read_mots
 from masklet.io.formats.rle_json import RleWriter, read_rle_result
 from masklet.io.formats.sa1b import Sa1bWriter, read_sa1b
 from masklet.io.formats.sav import SavWriter, read_sav_result
 from masklet.io.formats.tables import CsvWriter, ParquetTableWriter
 from masklet.io.formats.yolo import YoloWriter, is_yolo_data, read_yolo
-from masklet.io.mattes import CutoutFolderWriter, PngMatteWriter, TiffMatteWriter, read_mattes
 from masklet.io.overlay import Style
 from masklet.io.result_builder import Provenance, Result, VideoLike
 from masklet.io.source import Calibration

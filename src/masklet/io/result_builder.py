@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from masklet.errors import FormatError, OutputError
 from masklet.masks.rle import decode_masks, encode_masks
-from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Rle, Size, Source
+from masklet.types import MAX_MASK_PIXELS, FrameMasks, FrameSource, Masklet, ObjectId, Rle, Size, Source
 
 MAX_FRAMES = 2**24
 """Upper bound of frame counts in untrusted files (a week at 27 frames per second)."""
+
+UNNAMED = "object"
+"""The label of objects without a name, in formats that need one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,13 @@ class Result:
     def frame_indices(self) -> list[int]:
         """The frames on which at least one object has a (possibly empty) mask, in order."""
         return sorted({index for one in self.masklets.values() for index in one.frames})
+
+    def visible(self, index: int) -> Iterator[tuple[Masklet, Rle]]:
+        """Yield the objects that have a pixel on a frame, with their masks."""
+        for masklet in self.masklets.values():
+            rle = masklet.frames.get(index)
+            if rle is not None and rle.area:
+                yield masklet, rle
 
     def frame(self, index: int) -> FrameMasks:
         """Return the masks of the objects that have one on a frame; NaN for missing scores."""
@@ -141,18 +153,49 @@ def image_name(video: str, frame_names: Sequence[str], index: int) -> str:
     return f"{stem}/{index:05d}.jpg" if stem else f"{index:05d}.jpg"
 
 
+def check_size(height: object, width: object) -> Size:
+    """Return (height, width) as stored in a file; `FormatError` unless they are the size of an image."""
+    if type(height) is not int or type(width) is not int or min(height, width) < 1 or height * width > MAX_MASK_PIXELS:
+        raise FormatError(f"expected height and width in pixels, got {height!r} and {width!r}")
+    return height, width
+
+
+def numbered_files(folder: str | os.PathLike[str], pattern: re.Pattern[str], expected: str) -> list[tuple[int, Path]]:
+    """List the files whose names match a pattern by the number in its first group; `FormatError` if there are none."""
+    files = [(int(match[1]), path) for path in Path(folder).glob("*") if (match := pattern.fullmatch(path.name))]
+    if not files:
+        raise FormatError(f"expected {expected}, found none: {folder}")
+    return sorted(files)
+
+
 class ResultBuilder:
     """Collects masklets frame by frame as run-length codes.
 
     Attributes:
         size: (height, width), known from the first frame on.
         stop: last frame + 1.
+        names: object id -> name.
     """
 
-    def __init__(self) -> None:
-        self.size: Size | None = None
+    def __init__(self, size: Size | None = None) -> None:
+        self.size = size
         self.stop = 0
+        self.names: dict[ObjectId, str] = {}
         self._masklets: dict[ObjectId, Masklet] = {}
+        self._frames: list[int] = []
+
+    def start_frame(self, frame_index: object, size: Size | None = None) -> int:
+        """Add a frame that is stored in a file, with or without masks, and return its index.
+
+        Raises:
+            FormatError: the index is not an integer from 0 to `MAX_FRAMES`.
+        """
+        if type(frame_index) is not int or not 0 <= frame_index < MAX_FRAMES:
+            raise FormatError(f"expected frame numbers from 0, got {frame_index!r}")
+        self.size = self.size or size
+        self.stop = max(self.stop, frame_index + 1)
+        self._frames.append(frame_index)
+        return frame_index
 
     def add_frame(self, masks: FrameMasks) -> None:
         """Add one frame; scores that are NaN are left out.
@@ -209,17 +252,38 @@ class ResultBuilder:
             raise FormatError(f"expected object ids from 1, got {object_id!r}")
         return self._masklets.setdefault(object_id, Masklet(object_id, self.size or (1, 1)))
 
-    def fill_missing(self, frame_indices: Iterable[int]) -> None:
-        """Give every object an empty mask on those of the frames where it has none, for formats that imply absence."""
+    def add_object(self, object_id: ObjectId, name: object) -> None:
+        """Add an object, with or without masks, and its name."""
+        self.masklet(object_id)
+        self.names[object_id] = str(name)
+
+    def add_label(self, object_id: ObjectId, label: object) -> None:
+        """Name an object by the label of a mask, unless it has a name; `UNNAMED` stands for no name."""
+        self.names.setdefault(object_id, "" if label == UNNAMED else str(label))
+
+    def add_label_map(
+        self, frame_index: int, labels: Shaped[np.ndarray, "h w"], owners: Mapping[int, ObjectId] | None = None
+    ) -> None:
+        """Add a frame and its objects from a label map; ``owners`` are the objects of labels that are no ids."""
+        self.start_frame(frame_index, (labels.shape[0], labels.shape[1]))
+        for label in np.unique(labels[labels > 0]).tolist():
+            self.add_mask(label if owners is None else owners[label], frame_index, Rle.from_mask(labels == label))
+
+    def fill_missing(self, frame_indices: Iterable[int] | None = None) -> None:
+        """Give every object an empty mask on frames where it has none, for formats that imply absence.
+
+        Args:
+            frame_indices: by default the frames of `start_frame`.
+        """
         empty = Rle.from_mask(np.zeros(self.size or (1, 1), bool))
-        frames = list(frame_indices)
+        frames = self._frames if frame_indices is None else list(frame_indices)
         for masklet in self._masklets.values():
             for index in frames:
                 masklet.frames.setdefault(index, empty)
 
     def build(self, provenance: Provenance | None = None, **video: Any) -> Result:
         """Return the result; ``video`` are fields of `Result` that replace those derived from the masks."""
-        origin = provenance or Provenance()
+        origin = provenance or Provenance(names=self.names)
         masklets = {
             object_id: replace(
                 masklet,

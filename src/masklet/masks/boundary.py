@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
+from masklet.errors import FormatError
+
 TOLERANCE = 0.008
 """Default distance within which boundaries match, as a fraction of the image diagonal (DAVIS)."""
 
@@ -72,6 +74,14 @@ def bounding_window(mask: Bool[np.ndarray, "h w"], margin: int = 0) -> Window:
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     left, right = int(columns[0]), int(columns[-1]) + 1
     return slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
+
+
+def window_inside(left: int, top: int, part: tuple[int, int], size: tuple[int, int]) -> Window:
+    """Return the window of a part of (height, width) ``part``; `FormatError` unless it is in the image of ``size``."""
+    (height, width), (rows, columns) = part, size
+    if min(left, top, height - 1, width - 1) < 0 or left + width > columns or top + height > rows:
+        raise FormatError(f"expected a mask inside the image, got {width}x{height} at ({left}, {top})")
+    return slice(top, top + height), slice(left, left + width)
 
 
 # A mask as one integer: pixel (x, y) is bit y * stride + x. One shift moves all pixels, one `or` merges two masks. A

@@ -55,7 +55,7 @@ def polygons_of_mask(mask: Bool[np.ndarray, "h w"], *, tolerance: float = 0.0) -
         inside = (y0, x0) if x1 > x0 else (y0 - 1, x1)
         number = int(labels[inside])
         points = simplified(ring.astype(np.float64), tolerance)
-        if _signed_area(ring) > 0:
+        if signed_area(ring) > 0:
             outer[number] = points
         else:
             holes[number].append(points)
@@ -113,7 +113,7 @@ def simplified(ring: Ring, tolerance: float) -> Ring:
             keep[middle] = True
             open_spans += [(first, middle), (middle, last)]
     kept = closed[:-1][keep[:-1]]
-    return kept if len(kept) > 2 and abs(_signed_area(kept)) > 0 else ring
+    return kept if len(kept) > 2 and abs(signed_area(kept)) > 0 else ring
 
 
 def _outline(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, "n 2"], Int64[np.ndarray, " n"]]:
@@ -164,9 +164,9 @@ def _rings(corners: Int64[np.ndarray, "n 2"], following: Int64[np.ndarray, " n"]
             yield corners[ring]
 
 
-def _signed_area(ring: Float64[np.ndarray, "n 2"] | Int64[np.ndarray, "n 2"]) -> float:
-    """Compute the signed area of a ring, positive if its inside is on the right (y points down)."""
-    x, y = ring.astype(np.float64).T
+def signed_area(ring: Float64[np.ndarray, "n 2"] | Int64[np.ndarray, "n 2"]) -> float:
+    """Compute the signed area of a ring: positive if its inside is on the right where y points down, else the left."""
+    x, y = (ring - ring[0]).astype(np.float64).T  # relative to its first corner, for precision
     return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
 
 

@@ -34,10 +34,10 @@ from masklet.io import LiveVideo, open_video, write_image
 from masklet.io.atomic import AtomicOutput, output_errors, write_text
 from masklet.io.formats.coco import CocoWriter
 from masklet.io.formats.davis import LabelMapWriter
+from masklet.io.formats.mattes import PngMatteWriter
 from masklet.io.formats.sav import FRAME_STEP, SavWriter
-from masklet.io.formats.yolo import UNNAMED, YoloWriter
-from masklet.io.mattes import PngMatteWriter
-from masklet.io.result_builder import Provenance, Result
+from masklet.io.formats.yolo import YoloWriter
+from masklet.io.result_builder import UNNAMED, Provenance, Result
 from masklet.io.source import RecordedSource
 from masklet.io.writer import Writer
 from masklet.predict.worker_pool import SerialPool, WorkerPool

@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from masklet.errors import FormatError, MaskletError
 from masklet.io.datasets.annotated import ImageDataset, ImageSample, Problem, ProblemKind, VideoDataset, VideoSequence
-from masklet.io.datasets.files import size_text
-from masklet.io.images import write_image
+from masklet.io.images import size_text, write_image
 from masklet.io.overlay import draw_overlay
 from masklet.masks.rle import decode_masks
 from masklet.types import FrameMasks, RgbImage, Size

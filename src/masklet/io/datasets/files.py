@@ -11,7 +11,7 @@ import numpy as np
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, MaskletError, MediaError
 from masklet.io.datasets.layouts import Split
-from masklet.io.images import IMAGE_SUFFIXES, natural_key, open_image, read_image_size
+from masklet.io.images import IMAGE_SUFFIXES, natural_key, open_image, read_image_size, size_text
 from masklet.io.inputs import read_image
 from masklet.io.source import RecordedSource
 from masklet.types import RgbImage
@@ -142,11 +142,6 @@ class ImageListVideo(RecordedSource):
     def _stream(self) -> Generator[RgbImage]:
         for index in range(len(self)):
             yield self._read(index)
-
-
-def size_text(size: tuple[int, ...]) -> str:
-    """Format a size (height, width) as WIDTHxHEIGHT."""
-    return f"{size[1]}x{size[0]}"
 
 
 def _gray_range(file: Path) -> tuple[float, float]:

@@ -26,11 +26,10 @@ from masklet.io.datasets.files import (
     list_folders,
     list_images,
     read_names,
-    size_text,
 )
 from masklet.io.datasets.layouts import Found, Split, found
 from masklet.io.formats.davis import read_label_map
-from masklet.io.images import natural_key, read_image_size, read_mask
+from masklet.io.images import natural_key, read_image_size, read_mask, size_text
 from masklet.io.inputs import read_image
 from masklet.types import ObjectId, Size
 

@@ -22,12 +22,11 @@ from masklet.io.datasets.files import (
     layout_error,
     list_entries,
     list_images,
-    size_text,
 )
 from masklet.io.datasets.layouts import Found, Split, found
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
 from masklet.io.formats.sav import SavAnnotation, read_sav
-from masklet.io.images import read_image_size
+from masklet.io.images import read_image_size, size_text
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
 from masklet.types import ObjectId, Rle, Size

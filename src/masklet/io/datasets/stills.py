@@ -18,12 +18,12 @@ from scipy.io import loadmat
 from masklet.bounded_json import read_bounded, read_json
 from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
-from masklet.io.datasets.files import confined, find_file_and_folder, layout_error, list_entries, read_names, size_text
+from masklet.io.datasets.files import confined, find_file_and_folder, layout_error, list_entries, read_names
 from masklet.io.datasets.layouts import Found, Split, found
 from masklet.io.formats.coco import CocoImage, read_images, segmentation
 from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.sa1b import MAX_BYTES, parse_sa1b
-from masklet.io.images import IMAGE_SUFFIXES, decode_image, read_image_size
+from masklet.io.images import IMAGE_SUFFIXES, decode_image, read_image_size, size_text
 from masklet.io.inputs import read_image
 from masklet.masks.rle import encode_masks
 from masklet.types import MAX_MASK_PIXELS, RgbImage, Rle

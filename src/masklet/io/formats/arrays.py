@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import MAX_FRAMES, Result, ResultBuilder
 from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Rle
 
@@ -38,9 +38,7 @@ class NpzWriter(DeferredWriter):
         height, width = result.size or (0, 0)
         shape = (result.num_frames, len(masklets), height, width)
         small = {
-            "known": np.array([[i in one.frames for one in masklets] for i in range(shape[0])], bool).reshape(
-                shape[:2]
-            ),
+            "known": np.array([i in one.frames for i in range(shape[0]) for one in masklets], bool).reshape(shape[:2]),
             "object_ids": np.array([one.object_id for one in masklets], np.int64),
             "names": np.array([one.name for one in masklets], np.str_),
             "presence": _table(shape, [one.presence for one in masklets]),
@@ -76,18 +74,13 @@ def read_npz(path: str | os.PathLike[str]) -> Result:
             if len(shape) != 4 or fortran or dtype != np.bool_ or shape[2] * shape[3] > MAX_MASK_PIXELS:
                 raise FormatError(f"expected masks as bool of t n h w, got {dtype} of {shape}")
             frames, count, height, width = shape
-            if (
-                any(a.shape != (frames, count) for a in (known, presence, iou))
-                or len(ids) != count
-                or frames > MAX_FRAMES
-            ):
-                raise FormatError(f"expected ids and scores of {count} objects on {frames} frames")
-            if len(names) != count:
-                raise FormatError(f"expected {count} names, got {len(names)}")
-            builder = ResultBuilder()
-            builder.size = (height, width) if height * width else None
-            for object_id in ids.tolist():
-                builder.masklet(object_id)
+            if any(a.shape != (frames, count) for a in (known, presence, iou)) or frames > MAX_FRAMES:
+                raise FormatError(f"expected scores of {count} objects on {frames} frames")
+            if not len(ids) == len(names) == count:
+                raise FormatError(f"expected {count} ids and names, got {len(ids)} and {len(names)}")
+            builder = ResultBuilder((height, width) if height * width else None)
+            for object_id, name in zip(ids.tolist(), names.tolist(), strict=True):
+                builder.add_object(object_id, name)
             for index in range(frames):
                 for place, object_id in enumerate(ids.tolist()):
                     data = file.read(height * width)
@@ -95,8 +88,7 @@ def read_npz(path: str | os.PathLike[str]) -> Result:
                         mask = np.frombuffer(data, np.uint8).reshape(height, width) != 0
                         scores = {"presence": presence[index, place], "iou": iou[index, place]}
                         builder.add_mask(object_id, index, Rle.from_mask(mask), **scores)
-    provenance = Provenance(names=dict(zip(ids.tolist(), names.tolist(), strict=True)))
-    return builder.build(provenance, num_frames=frames, fps=None if np.isnan(fps) else fps)
+    return builder.build(num_frames=frames, fps=None if np.isnan(fps) else fps)
 
 
 def _table(shape: tuple[int, ...], scores: list[dict[int, float]]) -> np.ndarray:

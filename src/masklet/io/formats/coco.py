@@ -15,11 +15,11 @@ from pycocotools import mask as coco
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import UNNAMED, Result, ResultBuilder, check_size, image_name
 from masklet.io.writer import DeferredWriter, StrPath, WriterOptions
 from masklet.masks.polygons import joined, polygons_of_mask
 from masklet.masks.rle import areas, boxes
-from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
+from masklet.types import Masklet, Rle, Size
 
 MAX_VERTICES = 2**20
 
@@ -65,16 +65,15 @@ def read_images(document: Mapping[str, Any], where: str) -> tuple[CocoImage, ...
         FormatError: the file is malformed, an image id is repeated, or an annotation refers to an unknown image.
     """
     with expecting("a COCO annotation file", where):
-        categories = {int(c["id"]): str(c["name"]) for c in document.get("categories", ())}
+        categories = _categories(document)
         images: dict[int, CocoImage] = {}
         for entry in document["images"]:
-            image = CocoImage(int(entry["id"]), str(entry["file_name"]), _size_in(entry))
-            if image.id in images:
+            size = check_size(entry["height"], entry["width"])
+            image = CocoImage(int(entry["id"]), str(entry["file_name"]), size)
+            if images.setdefault(image.id, image) is not image:
                 raise FormatError(f"image {image.id} comes twice")
-            images[image.id] = image
         for entry in document["annotations"]:
-            category = categories.get(entry.get("category_id", -1), "")
-            code = _packed(entry["segmentation"])
+            code, category = _packed(entry["segmentation"]), categories.get(entry.get("category_id"), "")
             images[entry["image_id"]].annotations.append((code, category, bool(entry.get("iscrowd", 0))))
         return tuple(images.values())
 
@@ -86,22 +85,26 @@ def read_videos(document: Mapping[str, Any], where: str) -> tuple[CocoVideo, ...
         FormatError: as `read_images`, or an object does not have one segmentation per frame.
     """
     with expecting("a COCO annotation file", where):
-        categories = {int(c["id"]): str(c["name"]) for c in document.get("categories", ())}
+        categories = _categories(document)
         videos: dict[int, CocoVideo] = {}
         for entry in document["videos"]:
-            video = CocoVideo(int(entry["id"]), tuple(str(f) for f in entry["file_names"]), _size_in(entry))
-            if video.id in videos:
+            size = check_size(entry["height"], entry["width"])
+            video = CocoVideo(int(entry["id"]), tuple(map(str, entry["file_names"])), size)
+            if videos.setdefault(video.id, video) is not video:
                 raise FormatError(f"video {video.id} comes twice")
-            videos[video.id] = video
         for entry in document["annotations"]:
             video = videos[entry["video_id"]]
             codes = tuple(None if part is None else _packed(part) for part in entry["segmentations"])
             if len(codes) != len(video.file_names):
                 mismatch = f"expected {len(video.file_names)} segmentations, one for each frame, got {len(codes)}"
                 raise FormatError(f"{mismatch} for an object of video {video.id}")
-            video.objects.append((categories.get(entry.get("category_id", -1), ""), codes))
+            video.objects.append((categories.get(entry.get("category_id"), ""), codes))
             video.ids.append(entry.get("id"))
         return tuple(videos.values())
+
+
+def _categories(document: Mapping[str, Any]) -> dict[Any, str]:
+    return {entry["id"]: str(entry["name"]) for entry in document.get("categories", ())}
 
 
 def segmentation(code: bytes, size: Size) -> Rle:
@@ -151,16 +154,6 @@ def _packed(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _size_in(entry: Mapping[str, Any]) -> Size:
-    height, width = entry["height"], entry["width"]
-    if type(height) is not int or type(width) is not int or min(height, width) < 1 or height * width > MAX_MASK_PIXELS:
-        raise FormatError(f"expected height and width in pixels, got {height!r} and {width!r}")
-    return height, width
-
-
-UNNAMED = "object"
-"""The category of objects without a name."""
-
 Shape = Literal["rle", "polygons"]
 
 
@@ -184,26 +177,10 @@ class CocoWriter(DeferredWriter):
 
     def _save(self, result: Result) -> None:
         numbers = _category_numbers(result)
-        annotations: list[dict[str, Any]] = []
-        for index in range(result.num_frames):
-            for masklet in result.masklets.values():
-                rle = masklet.frames.get(index)
-                if rle is not None and rle.area:
-                    annotations.append(
-                        {
-                            "id": len(annotations) + 1,
-                            "image_id": index + 1,
-                            "category_id": numbers[masklet.name or UNNAMED],
-                            "track_id": masklet.object_id,
-                            "segmentation": self._segmentation(rle),
-                            **_extent(rle),
-                            "iscrowd": 0,
-                            **({"score": masklet.iou[index]} if index in masklet.iou else {}),
-                        }
-                    )
+        found = [(index, one, rle) for index in range(result.num_frames) for one, rle in result.visible(index)]
         height, width = result.size or (0, 0)
         document = {
-            "info": {"description": "masklet", **({"fps": result.fps} if result.fps else {})},
+            **_head(result, numbers),
             "videos": [{"id": 1, "name": result.video, "width": width, "height": height}],
             "images": [
                 {
@@ -216,12 +193,23 @@ class CocoWriter(DeferredWriter):
                 }
                 for index in range(result.num_frames)
             ],
-            "categories": [{"id": number, "name": name} for name, number in numbers.items()],
             "tracks": [
                 {"id": one.object_id, "video_id": 1, "category_id": numbers[one.name or UNNAMED]}
                 for one in result.masklets.values()
             ],
-            "annotations": annotations,
+            "annotations": [
+                {
+                    "id": number,
+                    "image_id": index + 1,
+                    "category_id": numbers[one.name or UNNAMED],
+                    "track_id": one.object_id,
+                    "segmentation": self._segmentation(rle),
+                    **_extent(rle),
+                    "iscrowd": 0,
+                    **({"score": one.iou[index]} if index in one.iou else {}),
+                }
+                for number, (index, one, rle) in enumerate(found, start=1)
+            ],
         }
         dump_json(self._output.path, document)
 
@@ -238,18 +226,10 @@ class YouTubeVisWriter(DeferredWriter):
     def _save(self, result: Result) -> None:
         numbers = _category_numbers(result)
         height, width = result.size or (0, 0)
+        names = [result.image_name(index) for index in range(result.num_frames)]
         document = {
-            "info": {"description": "masklet", **({"fps": result.fps} if result.fps else {})},
-            "videos": [
-                {
-                    "id": 1,
-                    "width": width,
-                    "height": height,
-                    "length": result.num_frames,
-                    "file_names": [result.image_name(index) for index in range(result.num_frames)],
-                }
-            ],
-            "categories": [{"id": number, "name": name} for name, number in numbers.items()],
+            **_head(result, numbers),
+            "videos": [{"id": 1, "width": width, "height": height, "length": len(names), "file_names": names}],
             "annotations": [_vis_annotation(one, numbers, result.num_frames) for one in result.masklets.values()],
         }
         dump_json(self._output.path, document)
@@ -266,39 +246,31 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
     """
     document = read_json(path, dict[str, Any], what="COCO annotation file")
     with expecting("a COCO annotation file", str(path)):
-        categories = {entry["id"]: str(entry["name"]) for entry in document.get("categories", ())}
+        categories = _categories(document)
+        builder = ResultBuilder()
         images: dict[Any, tuple[int, Size]] = {}
         names: dict[int, str] = {}
         for place, entry in enumerate(document["images"]):
-            frame, size = entry.get("frame_id", place), (entry["height"], entry["width"])
-            _check_frame(frame, size)
+            frame, size = builder.start_frame(entry.get("frame_id", place)), (entry["height"], entry["width"])
             if frame in names or entry["id"] in images:
                 raise FormatError(f"expected the frames of one video, each once, got frame {frame} twice")
+            if size != (0, 0):  # where a result has no mask
+                builder.size = builder.size or check_size(*size)
             images[entry["id"]] = frame, size
             names[frame] = str(entry["file_name"])
-        builder = ResultBuilder()
-        builder.size = next((size for _, size in images.values() if min(size) > 0), None)
-        object_names: dict[int, str] = {}
         for track in document.get("tracks", ()):
             builder.masklet(track["id"])
-            object_names[track["id"]] = _name(categories, track)
+            builder.add_label(track["id"], categories.get(track.get("category_id"), ""))
         for entry in document["annotations"]:
             frame, size = images[entry["image_id"]]
             object_id = entry.get("track_id", entry["id"])
-            rle = segmentation(json.dumps(entry["segmentation"]).encode(), size)
-            builder.add_mask(object_id, frame, rle, iou=entry.get("score"))
-            object_names.setdefault(object_id, _name(categories, entry))
-        num_frames = max(names, default=-1) + 1
-        videos = document.get("videos") or [{}]
-        return builder.build(
-            Provenance(names=object_names),
-            num_frames=num_frames,
-            fps=_fps(document),
-            video=str(videos[0].get("name", "")),
-            frame_names=_own_names(
-                [names.get(index, "") for index in range(num_frames)], str(videos[0].get("name", ""))
-            ),
-        )
+            builder.add_mask(
+                object_id, frame, segmentation(_packed(entry["segmentation"]), size), iou=entry.get("score")
+            )
+            builder.add_label(object_id, categories.get(entry.get("category_id"), ""))
+        video = str((document.get("videos") or [{}])[0].get("name", ""))
+        frame_names = _own_names([names.get(index, "") for index in range(builder.stop)], video)
+        return builder.build(fps=_fps(document), video=video, frame_names=frame_names)
 
 
 def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
@@ -309,23 +281,17 @@ def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
         if len(videos) != 1:
             raise FormatError(f"expected one video, got {len(videos)}")
         video = videos[0]
-        builder = ResultBuilder()
-        builder.size = video.size
-        object_names = {}
+        builder = ResultBuilder(video.size)
         for object_id, (category, codes) in zip(video.ids, video.objects, strict=True):
             builder.masklet(object_id)
+            builder.add_label(object_id, category)
             for index, code in enumerate(codes):
                 if code is not None:
                     builder.add_mask(object_id, index, segmentation(code, video.size))
-            object_names[object_id] = "" if category == UNNAMED else category
         folder = PurePosixPath(video.file_names[0]).parent.name if video.file_names else ""
-        return builder.build(
-            Provenance(names=object_names),
-            num_frames=len(video.file_names),
-            fps=_fps(document),
-            video=folder,
-            frame_names=_own_names(list(video.file_names), folder),
-        )
+        frame_names = _own_names(list(video.file_names), folder)
+        num_frames = len(video.file_names)
+        return builder.build(num_frames=num_frames, fps=_fps(document), video=folder, frame_names=frame_names)
 
 
 def _vis_annotation(masklet: Masklet, numbers: Mapping[str, int], num_frames: int) -> dict[str, Any]:
@@ -354,9 +320,11 @@ def _category_numbers(result: Result) -> dict[str, int]:
     return {name: number for number, name in enumerate(names, start=1)}
 
 
-def _name(categories: Mapping[Any, str], entry: Mapping[str, Any]) -> str:
-    name = categories.get(entry.get("category_id"), "")
-    return "" if name == UNNAMED else name
+def _head(result: Result, numbers: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "info": {"description": "masklet", **({"fps": result.fps} if result.fps else {})},
+        "categories": [{"id": number, "name": name} for name, number in numbers.items()],
+    }
 
 
 def _short(ring: np.ndarray) -> list[float | int]:
@@ -371,13 +339,5 @@ def _fps(document: Mapping[str, Any]) -> float | None:
 
 def _own_names(names: list[str], video: str) -> tuple[str, ...]:
     """The file names, unless they are those that `Result.image_name` makes up anyway."""
-    made_up = Result(masklets={}, size=None, num_frames=0, video=video)
-    return () if all(name == made_up.image_name(index) for index, name in enumerate(names)) else tuple(names)
-
-
-def _check_frame(frame: object, size: tuple[object, object]) -> None:
-    if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
-        raise FormatError(f"expected frame numbers from 0, got {frame!r}")
-    height, width = size
-    if type(height) is not int or type(width) is not int or not 0 <= height * width <= MAX_MASK_PIXELS:
-        raise FormatError(f"expected height and width in pixels, got {height!r} and {width!r}")
+    made_up = [image_name(video, (), index) for index in range(len(names))]
+    return () if names == made_up else tuple(names)

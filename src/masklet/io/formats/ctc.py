@@ -7,19 +7,19 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
 from masklet.io.formats.davis import read_label_map
-from masklet.io.mattes import save_image
-from masklet.io.result_builder import Result, ResultBuilder
-from masklet.io.writer import FolderWriter
-from masklet.types import FrameMasks, ObjectId, RgbImage, Rle
+from masklet.io.formats.mattes import save_image
+from masklet.io.result_builder import Result, ResultBuilder, numbered_files
+from masklet.io.writer import FolderOptions, FolderWriter, StrPath
+from masklet.types import MAX_LABEL, FrameMasks, ObjectId, RgbImage
 
 TRACKS = "res_track.txt"
-MAX_LABEL = 65535
 _MASK = re.compile(r"mask(\d{3,})\.tif")
 
 
@@ -45,12 +45,14 @@ class CtcWriter(FolderWriter):
 
     FILE_PATTERN = re.compile(rf"mask\d{{3,}}\.tif|{re.escape(TRACKS)}")
 
+    def __init__(self, path: StrPath, **options: Unpack[FolderOptions]) -> None:
+        super().__init__(path, **options)
+        self._next: int | None = None
+        self._tracks: dict[int, _Track] = {}
+        self._current: dict[ObjectId, int] = {}
+        self._spare = MAX_LABEL
+
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if not self.num_frames:
-            self._next: int | None = None
-            self._tracks: dict[int, _Track] = {}
-            self._current: dict[ObjectId, int] = {}
-            self._spare = MAX_LABEL
         if self._next not in (None, masks.frame_index):
             raise OutputError(
                 f"cannot write {self.path}: expected frame {self._next} next (the format does not allow gaps), "
@@ -98,26 +100,21 @@ def read_ctc(folder: str | os.PathLike[str]) -> Result:
         FormatError: there are no label maps, or tracks do not match them.
         MediaError: a label map cannot be read.
     """
-    root = Path(folder)
-    tracks = _tracks(root / TRACKS)
+    tracks = _tracks(Path(folder) / TRACKS)
     children = Counter(track.parent for track in tracks.values())
     owner: dict[int, int] = {}
     for track in sorted(tracks.values(), key=lambda track: track.begin):
         continued = track.parent in owner and children[track.parent] == 1
         owner[track.label] = owner[track.parent] if continued else track.label
     builder = ResultBuilder()
-    files = sorted((int(m[1]), path) for path in root.glob("mask*.tif") if (m := _MASK.fullmatch(path.name)))
-    if not files:
-        raise FormatError(f"expected label maps mask000.tif and on, found none: {folder}")
-    for index, path in files:
+    for index, path in numbered_files(folder, _MASK, "label maps mask000.tif and on"):
         labels = read_label_map(path)
-        builder.size = builder.size or (labels.shape[0], labels.shape[1])
         for label in np.unique(labels[labels > 0]).tolist():
             if label not in tracks or not tracks[label].begin <= index <= tracks[label].end:
                 raise FormatError(f"{TRACKS} has no track {label} on frame {index}: {folder}")
-            builder.add_mask(owner[label], index, Rle.from_mask(labels == label))
-    builder.fill_missing(index for index, _ in files)
-    return builder.build(num_frames=files[-1][0] + 1)
+        builder.add_label_map(index, labels, owner)
+    builder.fill_missing()
+    return builder.build()
 
 
 def _tracks(path: Path) -> dict[int, _Track]:

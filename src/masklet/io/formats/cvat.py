@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 from xml.sax.saxutils import quoteattr
 
@@ -14,13 +15,12 @@ from jaxtyping import Bool
 
 from masklet.bounded_json import expecting, read_bounded
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import UNNAMED, Result, ResultBuilder, check_size
 from masklet.io.writer import DeferredWriter
-from masklet.masks.boundary import bounding_window
+from masklet.masks.boundary import bounding_window, window_inside
 from masklet.masks.polygons import Polygon, fill_polygons
-from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
+from masklet.types import Masklet, Rle, Size
 
-UNNAMED = "object"
 MAX_BYTES = 2**29
 ATTRIBUTE = "object_id"
 """The attribute of a mask that identifies its object."""
@@ -46,24 +46,21 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
     Raises:
         FormatError: the file is missing or malformed, or a mask is corrupt.
     """
-    builder, names = ResultBuilder(), dict[int, str]()
-    fps, video, num_frames = None, "", 0
+    builder = ResultBuilder()
     with expecting('a "CVAT for images" file', str(path)):
         root = _parsed(Path(path))
         for entry in root.iterfind("meta/masklet/object"):
-            builder.masklet(int(entry.attrib["id"]))
-            names[int(entry.attrib["id"])] = entry.attrib["name"]
+            builder.add_object(int(entry.attrib["id"]), entry.attrib["name"])
         stored = root.find("meta/masklet")
+        facts: dict[str, Any] = {}
         if stored is not None:
-            fps = float(stored.attrib["fps"]) if "fps" in stored.attrib else None
-            video = stored.attrib["video"]
+            facts["video"] = stored.attrib["video"]
+            facts["fps"] = float(stored.attrib["fps"]) if "fps" in stored.attrib else None
         next_id = 1 + max((int(a.text or 0) for a in root.iterfind(f".//attribute[@name='{ATTRIBUTE}']")), default=0)
         for image in root.iterfind("image"):
-            frame, size = int(image.attrib["id"]), (int(image.attrib["height"]), int(image.attrib["width"]))
-            if not 0 <= frame < MAX_FRAMES or min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
-                raise FormatError(f"expected a frame number and a size, got {frame} and {size[1]}x{size[0]}")
+            frame = builder.start_frame(int(image.attrib["id"]))
+            size = check_size(int(image.attrib["height"]), int(image.attrib["width"]))
             builder.size = builder.size or size
-            num_frames = max(num_frames, frame + 1)
             for shape in image:
                 mask = _mask_of(shape, size)
                 if mask is None:
@@ -72,9 +69,8 @@ def read_cvat(path: str | os.PathLike[str]) -> Result:
                 object_id = next_id if attribute is None else int(attribute.text or 0)
                 next_id += attribute is None
                 builder.add_mask(object_id, frame, Rle.from_mask(mask))
-                label = shape.attrib.get("label", "")
-                names.setdefault(object_id, "" if label == UNNAMED else label)
-        return builder.build(Provenance(names=names), num_frames=num_frames, fps=fps, video=video)
+                builder.add_label(object_id, shape.attrib.get("label", ""))
+        return builder.build(**facts)
 
 
 def _lines(result: Result) -> Iterator[str]:
@@ -95,16 +91,14 @@ def _lines(result: Result) -> Iterator[str]:
     for index in range(result.num_frames):
         name = result.image_name(index) if result.frame_names else f"frame_{index:06d}"
         yield f'  <image id="{index}" name={quoteattr(_printable(name))} width="{width}" height="{height}">\n'
-        for one in result.masklets.values():
-            if index in one.frames and one.frames[index].area:
-                yield from _mask_lines(one, index)
+        for one, rle in result.visible(index):
+            yield from _mask_lines(one, rle.to_mask())
         yield "  </image>\n"
     yield "</annotations>\n"
 
 
-def _mask_lines(masklet: Masklet, index: int) -> Iterator[str]:
+def _mask_lines(masklet: Masklet, mask: Bool[np.ndarray, "h w"]) -> Iterator[str]:
     """Yield a mask cropped to its box, as row-major runs that start outside."""
-    mask = masklet.frames[index].to_mask()
     rows, columns = bounding_window(mask)
     inside = mask[rows, columns].ravel()
     edges = np.flatnonzero(np.diff(inside, prepend=False))
@@ -141,13 +135,10 @@ def _mask_of(shape: Xml.Element, size: Size) -> Bool[np.ndarray, "h w"] | None:
     if shape.tag != "mask":
         return None
     left, top, width, height = (int(shape.attrib[name]) for name in ("left", "top", "width", "height"))
-    if min(left, top) < 0 or min(width, height) < 1 or left + width > size[1] or top + height > size[0]:
-        raise FormatError(f"expected a mask inside the image, got {width}x{height} at ({left}, {top})")
+    window = window_inside(left, top, (height, width), size)
     runs = np.array([int(run) for run in shape.attrib["rle"].split(",")])
     if runs.min() < 0 or runs.max() > width * height or int(runs.sum()) != width * height:
         raise FormatError(f"expected runs that add up to {width * height} pixels, got {int(runs.sum())}")
     mask = np.zeros(size, bool)
-    mask[top : top + height, left : left + width] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(
-        height, width
-    )
+    mask[window] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     return mask

@@ -11,12 +11,12 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.io.atomic import AtomicOutput, output_errors
+from masklet.io.atomic import atomic_write
 from masklet.io.images import open_image
 from masklet.io.palette import PALETTE
-from masklet.io.result_builder import Result, ResultBuilder
+from masklet.io.result_builder import Result, ResultBuilder, numbered_files
 from masklet.io.writer import FolderWriter
-from masklet.types import FrameMasks, RgbImage, Rle
+from masklet.types import MAX_LABEL, FrameMasks, RgbImage
 
 Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
@@ -27,11 +27,11 @@ class LabelMapWriter(FolderWriter):
     Label maps are 8-bit palette images; 16-bit gray images on frames with ids above 255.
     """
 
-    FILE_PATTERN = re.compile(r"\d{5,}\.png")
+    FILE_PATTERN = re.compile(r"(\d{5,})\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if masks.frame_index < 0 or max(masks.object_ids, default=0) > 65535:
-            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
+        if masks.frame_index < 0 or max(masks.object_ids, default=0) > MAX_LABEL:
+            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to {MAX_LABEL}")
         _save(self._output.path / f"{masks.frame_index:05d}.png", masks.label_map())
 
 
@@ -41,13 +41,8 @@ def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    draft = AtomicOutput(Path(path))
-    try:
-        with output_errors(Path(path)):
-            _save(draft.path, labels)
-        draft.commit()
-    finally:
-        draft.discard()
+    with atomic_write(Path(path)) as temporary:
+        _save(temporary, labels)
 
 
 def read_label_map(path: str | os.PathLike[str]) -> Labels:
@@ -62,8 +57,8 @@ def read_label_map(path: str | os.PathLike[str]) -> Labels:
         labels = np.array(image)
     if mode not in ("P", "L", "1") and not mode.startswith("I"):
         raise FormatError(f"expected a label map with a palette or gray values, got a {mode} image: {path}")
-    if mode.startswith("I") and (labels.min() < 0 or labels.max() > 65535):
-        raise FormatError(f"expected object ids up to 65535, got {labels.max()}: {path}")
+    if mode.startswith("I") and (labels.min() < 0 or labels.max() > MAX_LABEL):
+        raise FormatError(f"expected object ids up to {MAX_LABEL}, got {labels.max()}: {path}")
     return labels.astype(np.uint16 if mode.startswith("I") else np.uint8)
 
 
@@ -74,21 +69,11 @@ def read_label_maps(folder: str | os.PathLike[str]) -> Result:
         FormatError: there are no label maps, or they differ in size.
         MediaError: a label map cannot be read.
     """
-    files = sorted(path for path in Path(folder).glob("*.png") if LabelMapWriter.FILE_PATTERN.fullmatch(path.name))
-    if not files:
-        raise FormatError(f"expected label maps as 00000.png, found none: {folder}")
     builder = ResultBuilder()
-    for path in files:
-        add_label_map(builder, int(path.stem), read_label_map(path))
-    builder.fill_missing(int(path.stem) for path in files)
-    return builder.build(num_frames=int(files[-1].stem) + 1)
-
-
-def add_label_map(builder: ResultBuilder, frame_index: int, labels: Labels) -> None:
-    """Add the objects of a label map to a result."""
-    builder.size = builder.size or (labels.shape[0], labels.shape[1])
-    for object_id in np.unique(labels[labels > 0]).tolist():
-        builder.add_mask(object_id, frame_index, Rle.from_mask(labels == object_id))
+    for index, path in numbered_files(folder, LabelMapWriter.FILE_PATTERN, "label maps as 00000.png"):
+        builder.add_label_map(index, read_label_map(path))
+    builder.fill_missing()
+    return builder.build()
 
 
 def _save(path: Path, labels: Labels) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import importlib
 import io
 import json
+import math
 import os
 import re
 from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from masklet.errors import FormatError, OutputError, needs
-from masklet.io.formats.davis import add_label_map
-from masklet.io.geo import date_in_name
 from masklet.io.images import natural_key
 from masklet.io.palette import color_of
 from masklet.io.result_builder import Result, ResultBuilder, VideoLike
 from masklet.io.source import GeoReference
 from masklet.io.writer import FolderOptions, FolderWriter, StrPath, Writer, WriterOptions
-from masklet.masks.polygons import polygons_of_mask
+from masklet.masks.polygons import polygons_of_mask, signed_area
 from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage
 
 EQUAL_AREA = "EPSG:6933"
@@ -32,6 +34,7 @@ LONGITUDE_LATITUDE = "OGC:CRS84"
 """The CRS of GeoJSON (RFC 7946)."""
 
 LAYER = "masks"
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
 DECIMALS = 8
 """Decimals of degrees: about a millimeter."""
 
@@ -112,55 +115,48 @@ def read_geotiff(folder: str | os.PathLike[str]) -> Result:
     for index, path in enumerate(files):
         try:
             with rasterio.open(path, driver="GTiff") as file:
-                if (
-                    file.count != 1
-                    or file.dtypes[0] not in ("uint8", "uint16")
-                    or file.width * file.height > MAX_MASK_PIXELS
-                ):
+                deep = file.count != 1 or file.dtypes[0] not in ("uint8", "uint16")
+                if deep or file.width * file.height > MAX_MASK_PIXELS:
                     raise FormatError(f"expected one band of 8 or 16 bits: {path}")
                 labels = file.read(1)
         except rasterio.errors.RasterioError as error:
             raise FormatError(f"cannot read {path}: {error}") from error
-        add_label_map(builder, index, labels)
-    builder.fill_missing(range(len(files)))
-    return builder.build(num_frames=len(files), frame_names=tuple(file.name for file in files))
+        builder.add_label_map(index, labels)
+    builder.fill_missing()
+    return builder.build(frame_names=tuple(file.name for file in files))
 
 
 class _MapWriter(Writer):
     """Writes one polygon feature per object and frame, with its attributes, where the object has a pixel."""
 
-    CRS: str | None = None
+    CRS: ClassVar[str | None] = None
+    LIBRARIES: ClassVar[tuple[str, ...]] = ("rasterio",)
 
     def __init__(self, path: StrPath, **options: Unpack[WriterOptions]) -> None:
-        self._check(path)
+        with needs("geo", path):
+            for library in self.LIBRARIES:
+                importlib.import_module(library)
         self._place = reference_of(options.get("like"), path)
         super().__init__(path, **options)
 
-    def _check(self, path: str | os.PathLike[str]) -> None:
-        with needs("geo", path):
-            import rasterio  # noqa: F401, PLC0415
-
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        for place, (object_id, mask) in enumerate(zip(masks.object_ids, masks.masks, strict=True)):
-            if not mask.any():
-                continue
-            self._put(
-                outlines(mask, self._place, self.CRS),
-                {
+        index = masks.frame_index
+        scores = zip(masks.presence.tolist(), masks.iou.tolist(), strict=True)
+        for object_id, mask, (presence, iou) in zip(masks.object_ids, masks.masks, scores, strict=True):
+            if mask.any():
+                attributes = {
                     "object_id": object_id,
                     "name": self.provenance.names.get(object_id, ""),
-                    "frame": masks.frame_index,
-                    "date": date_of(self._image_name(masks.frame_index)) or "",
+                    "frame": index,
+                    "date": date_in_name(self._image_name(index)) or "",
                     "area_m2": ground_area(mask, self._place),
-                    **{
-                        name: None if np.isnan(scores[place]) else round(float(scores[place]), 6)
-                        for name, scores in (("presence", masks.presence), ("iou", masks.iou))
-                    },
-                },
-            )
+                    "presence": None if math.isnan(presence) else round(presence, 6),
+                    "iou": None if math.isnan(iou) else round(iou, 6),
+                }
+                self._put(outlines(mask, self._place, self.CRS), attributes)
 
     @abstractmethod
-    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+    def _put(self, regions: list[list[np.ndarray]], attributes: dict[str, Any]) -> None:
         """Write one feature: its regions, each the outer ring and those of holes, and its attributes."""
 
 
@@ -173,59 +169,49 @@ class GeoJsonWriter(_MapWriter):
     CRS = LONGITUDE_LATITUDE
     _started = False
 
-    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+    def _put(self, regions: list[list[np.ndarray]], attributes: dict[str, Any]) -> None:
         coordinates = [[np.round(ring, DECIMALS).tolist() for ring in rings] for rings in regions]
         geometry = {"type": "MultiPolygon", "coordinates": coordinates}
-        self._append({"type": "Feature", "properties": facts, "geometry": geometry})
+        feature = {"type": "Feature", "properties": attributes, "geometry": geometry}
+        text = json.dumps(feature, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._append((",\n" if self._started else "") + text)
 
-    def _append(self, feature: dict[str, Any] | None) -> None:
-        """Append a feature, or the end of the file."""
+    def _append(self, text: str) -> None:
         with self._output.path.open("a", encoding="utf-8") as file:
-            if not self._started:
-                file.write('{"type":"FeatureCollection","features":[\n')
-            if feature is None:
-                file.write("\n]}\n")
-            else:
-                file.write(",\n" if self._started else "")
-                json.dump(feature, file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            file.write(("" if self._started else '{"type":"FeatureCollection","features":[\n') + text)
         self._started = True
 
     def _complete(self) -> None:
-        self._append(None)
+        self._append("\n]}\n")
 
 
 class GeoPackageWriter(_MapWriter):
     """Writes polygons as a GeoPackage in the CRS of the source, layer "masks"; needs the extra "geo"."""
 
-    def _check(self, path: str | os.PathLike[str]) -> None:
-        with needs("geo", path):
-            import pyogrio  # noqa: F401, PLC0415
-            import rasterio  # noqa: F401, PLC0415
-            import shapely  # noqa: F401, PLC0415
+    LIBRARIES = ("rasterio", "pyogrio", "shapely")
+
+    def __init__(self, path: StrPath, **options: Unpack[WriterOptions]) -> None:
+        super().__init__(path, **options)
         self._shapes: list[bytes] = []
         self._attributes: list[dict[str, Any]] = []
 
-    def _put(self, regions: list[list[np.ndarray]], facts: dict[str, Any]) -> None:
+    def _put(self, regions: list[list[np.ndarray]], attributes: dict[str, Any]) -> None:
         import shapely  # noqa: PLC0415
 
         self._shapes.append(shapely.to_wkb(shapely.MultiPolygon([(rings[0], rings[1:]) for rings in regions])))
-        self._attributes.append(facts)
+        self._attributes.append(attributes)
 
     def _complete(self) -> None:
         import pyogrio.raw  # noqa: PLC0415
 
-        kinds = {"object_id": np.int64, "frame": np.int64, "name": object, "date": object}
-        fields = ["object_id", "name", "frame", "date", "area_m2", "presence", "iou"]
-        columns = [
-            np.array([np.nan if facts[f] is None else facts[f] for facts in self._attributes], kinds.get(f, np.float64))
-            for f in fields
-        ]
+        kinds = {"object_id": np.int64, "name": object, "frame": np.int64, "date": object}
+        kinds |= dict.fromkeys(("area_m2", "presence", "iou"), np.float64)
         file = io.BytesIO()  # written to a path, GDAL does not report a full disk
         pyogrio.raw.write(
             file,
             np.array(self._shapes, object),
-            columns,
-            fields,
+            [np.array([attributes[name] for attributes in self._attributes], kind) for name, kind in kinds.items()],
+            list(kinds),
             geometry_type="MultiPolygon",
             crs=self._place.crs,
             driver="GPKG",
@@ -234,15 +220,19 @@ class GeoPackageWriter(_MapWriter):
         self._output.path.write_bytes(file.getbuffer())
 
 
-def date_of(name: str) -> str | None:
-    """Extract the first date in a file name as 2024-05-31, or None."""
-    date = date_in_name(name)
-    return None if date is None else date.isoformat()
+def date_in_name(name: str) -> str | None:
+    """Return the first date in a file name, written as 2024-05-31, 2024_05_31 or 20240531, as 2024-05-31, or None."""
+    for match in _DATE.finditer(name):
+        year, _, month, day = match.groups()
+        with contextlib.suppress(ValueError):  # such as February 30
+            return datetime.date(int(year), int(month), int(day)).isoformat()
+    return None
 
 
 def ground_area(mask: Bool[np.ndarray, "h w"], place: GeoReference) -> float:
     """Return the area of a mask in square meters, computed in an equal-area projection; needs rasterio."""
-    return float(sum(area_of(outline) for outline in outlines(mask, place, EQUAL_AREA)))
+    regions = outlines(mask, place, EQUAL_AREA)
+    return float(sum(sum(signed_area(ring[:-1]) for ring in rings) for rings in regions))
 
 
 def outlines(
@@ -262,22 +252,11 @@ def outlines(
             corners = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
             if crs is not None:
                 corners = _reprojected(corners, place.crs, crs)
-            if (_signed_area(corners) > 0) == bool(number):
+            if (signed_area(corners) > 0) == bool(number):
                 corners = corners[::-1]
             rings.append(np.concatenate([corners, corners[:1]]))
         regions.append(rings)
     return regions
-
-
-def area_of(rings: list[Float64[np.ndarray, "n 2"]]) -> float:
-    """Return the area of a region in squared coordinate units."""
-    return sum(_signed_area(ring[:-1]) for ring in rings)
-
-
-def _signed_area(ring: Float64[np.ndarray, "n 2"]) -> float:
-    """Return the signed area of a ring, positive if counterclockwise."""
-    x, y = (ring - ring[0]).T  # relative to its first corner, for precision
-    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
 
 
 def _reprojected(corners: Float64[np.ndarray, "n 2"], old: str, new: str) -> Float64[np.ndarray, "n 2"]:

@@ -11,11 +11,10 @@ from jaxtyping import Bool, UInt8
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import UNNAMED, Result, ResultBuilder, check_size
 from masklet.io.writer import DeferredWriter
-from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
+from masklet.types import Masklet, Rle, Size
 
-UNNAMED = "object"
 CHANNELS = 4  # brush regions are RGBA images; the mask is where alpha is not 0
 RUN_BITS = (3, 4, 8, 16)
 """Possible widths of a run length in bits; a 2-bit prefix selects one."""
@@ -37,24 +36,19 @@ class LabelStudioWriter(DeferredWriter):
     def _save(self, result: Result) -> None:
         objects = [{"id": one.object_id, "name": one.name} for one in result.masklets.values()]
         facts = {"size": result.size, "fps": result.fps, "num_frames": result.num_frames, "video": result.video}
-        tasks = []
-        for index in range(result.num_frames):
-            regions = [
-                _region(one, index)
-                for one in result.masklets.values()
-                if index in one.frames and one.frames[index].area
-            ]
-            provenance = result.provenance
-            answer = {"result": regions, **({"model_version": provenance.model} if provenance.model else {})}
-            tasks.append(
-                {
-                    "data": {
-                        "image": result.image_name(index),
-                        "masklet": {**facts, "frame": index, "objects": objects},
-                    },
-                    "annotations" if provenance.source == "manual" else "predictions": [answer],
-                }
-            )
+        provenance = result.provenance
+        kind = "annotations" if provenance.source == "manual" else "predictions"
+        model = {"model_version": provenance.model} if provenance.model else {}
+        tasks = [
+            {
+                "data": {
+                    "image": result.image_name(index),
+                    "masklet": {**facts, "frame": index, "objects": objects},
+                },
+                kind: [{"result": [_region(one, rle, index) for one, rle in result.visible(index)], **model}],
+            }
+            for index in range(result.num_frames)
+        ]
         dump_json(self._output.path, tasks)
 
 
@@ -68,17 +62,14 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
         FormatError: the file is missing or malformed, or a mask is corrupt.
     """
     tasks = read_json(path, list[Any], what="list of Label Studio tasks")
-    builder, names = ResultBuilder(), dict[int, str]()
+    builder = ResultBuilder()
     with expecting("Label Studio tasks", str(path)):
         facts: dict[str, Any] = {}
         for order, task in enumerate(tasks):
             facts = task["data"].get("masklet", {})
-            frame = facts.get("frame", order)
-            if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
-                raise FormatError(f"expected frame numbers from 0, got {frame!r}")
+            frame = builder.start_frame(facts.get("frame", order))
             for entry in facts.get("objects", ()):
-                builder.masklet(entry["id"])
-                names[entry["id"]] = str(entry["name"])
+                builder.add_object(entry["id"], entry["name"])
             if facts.get("size"):
                 height, width = facts["size"]
                 builder.size = (height, width)
@@ -88,17 +79,14 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
                     continue
                 size = region["original_height"], region["original_width"]
                 object_id = _object_of(region, place)
-                label = str((region["value"].get("brushlabels") or [""])[0])
-                names.setdefault(object_id, "" if label == UNNAMED else label)
+                builder.add_label(object_id, (region["value"].get("brushlabels") or [""])[0])
                 mask = decode_brush(region["value"]["rle"], size)
                 builder.add_mask(object_id, frame, Rle.from_mask(mask), iou=region.get("score"))
         num_frames = max(builder.stop, facts.get("num_frames", len(tasks)))
-        return builder.build(
-            Provenance(names=names), num_frames=num_frames, fps=facts.get("fps"), video=str(facts.get("video", ""))
-        )
+        return builder.build(num_frames=num_frames, fps=facts.get("fps"), video=str(facts.get("video", "")))
 
 
-def _region(masklet: Masklet, index: int) -> dict[str, Any]:
+def _region(masklet: Masklet, rle: Rle, index: int) -> dict[str, Any]:
     height, width = masklet.size
     iou = masklet.iou.get(index)
     return {
@@ -112,7 +100,7 @@ def _region(masklet: Masklet, index: int) -> dict[str, Any]:
         "meta": {"text": [f"object {masklet.object_id}"]},
         "value": {
             "format": "rle",
-            "rle": encode_brush(masklet.frames[index].to_mask()).tolist(),
+            "rle": encode_brush(rle.to_mask()).tolist(),
             "brushlabels": [masklet.name or UNNAMED],
         },
         **({} if iou is None else {"score": iou}),
@@ -159,9 +147,7 @@ def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
     Raises:
         FormatError: not a list of bytes, malformed, or not of an image of ``size`` (height, width).
     """
-    height, width = size
-    if type(height) is not int or type(width) is not int or not 0 < height * width <= MAX_MASK_PIXELS:
-        raise FormatError(f"expected the height and width of an image, got {size}")
+    height, width = check_size(*size)
     if not isinstance(code, list) or not all(type(value) is int and 0 <= value < 256 for value in code):
         raise FormatError("expected a brush region as a list of bytes")
     reader = _Bits(bytes(code))

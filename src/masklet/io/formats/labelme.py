@@ -17,13 +17,12 @@ from PIL import Image
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
 from masklet.io.images import decode_image, natural_key
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import UNNAMED, Result, ResultBuilder, check_size
 from masklet.io.writer import FolderWriter
-from masklet.masks.boundary import bounding_window
+from masklet.masks.boundary import bounding_window, window_inside
 from masklet.masks.polygons import Polygon, fill_polygons
-from masklet.types import MAX_MASK_PIXELS, FrameMasks, RgbImage, Rle, Size
+from masklet.types import FrameMasks, RgbImage, Rle, Size
 
-UNNAMED = "object"
 MAX_BYTES = 2**27
 
 
@@ -73,23 +72,16 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
     files = sorted(root.glob("*.json"), key=lambda file: natural_key(file.name))
     if not files:
         raise FormatError(f"expected LabelMe annotations, found none: {folder}")
-    builder, names, stop = ResultBuilder(), dict[int, str](), 0
+    builder = ResultBuilder()
     labels: dict[str, int] = {}
     for order, file in enumerate(files):
         document = read_json(file, dict[str, Any], what="LabelMe annotation", max_bytes=MAX_BYTES)
         with expecting("a LabelMe annotation", str(file)):
-            size = document["imageHeight"], document["imageWidth"]
-            if any(type(n) is not int or n < 1 for n in size) or size[0] * size[1] > MAX_MASK_PIXELS:
-                raise FormatError(f"expected height and width in pixels, got {size}")
-            builder.size = builder.size or size
+            size = check_size(document["imageHeight"], document["imageWidth"])
             stored = document.get("masklet", {})
-            frame = stored.get("frame", order)
-            if type(frame) is not int or not 0 <= frame < MAX_FRAMES:
-                raise FormatError(f"expected frame numbers from 0, got {frame!r}")
-            stop = max(stop, frame + 1)
+            frame = builder.start_frame(stored.get("frame", order), size)
             for entry in stored.get("objects", ()):
-                builder.masklet(entry["id"])
-                names[entry["id"]] = str(entry["name"])
+                builder.add_object(entry["id"], entry["name"])
             regions: dict[int, Bool[np.ndarray, "h w"]] = {}
             for shape in document["shapes"]:
                 mask = _mask_of(shape, size, str(file))
@@ -97,10 +89,10 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
                     label = str(shape["label"])
                     object_id = shape.get("group_id") or labels.setdefault(label, len(labels) + 1)
                     regions[object_id] = mask | regions[object_id] if object_id in regions else mask
-                    names.setdefault(object_id, "" if label == UNNAMED else label)
+                    builder.add_label(object_id, label)
             for object_id, mask in regions.items():
                 builder.add_mask(object_id, frame, Rle.from_mask(mask))
-    return builder.build(Provenance(names=names), num_frames=stop)
+    return builder.build()
 
 
 def _shape(object_id: int, label: str, mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
@@ -134,10 +126,6 @@ def _mask_of(shape: dict[str, Any], size: Size, where: str) -> Bool[np.ndarray, 
         part = decode_image(base64.b64decode(shape["mask"], validate=True), where)[:, :, 0] > 0
     except binascii.Error:
         raise FormatError("expected a mask as a base64-encoded PNG image") from None
-    left, top = round(points[0][0]), round(points[0][1])
-    height, width = part.shape
-    if min(left, top) < 0 or left + width > size[1] or top + height > size[0]:
-        raise FormatError(f"expected a mask inside the image, got {width}x{height} at ({left}, {top})")
     mask = np.zeros(size, bool)
-    mask[top : top + height, left : left + width] = part
+    mask[window_inside(round(points[0][0]), round(points[0][1]), part.shape, size)] = part
     return mask

@@ -10,7 +10,7 @@ import numpy as np
 
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, OutputError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.writer import DeferredWriter
 from masklet.types import FrameMasks, RgbImage, Rle
 
@@ -40,12 +40,10 @@ class MotsWriter(DeferredWriter):
     def _save(self, result: Result) -> None:
         with self._output.path.open("w", encoding="ascii") as file:
             for index in result.frame_indices:
-                for object_id, masklet in result.masklets.items():
-                    rle = masklet.frames.get(index)
-                    if rle is not None and rle.area:
-                        number = CLASSES.get(masklet.name.casefold(), OTHER_CLASS)
-                        place = f"{index} {1000 * number + object_id} {number} {rle.size[0]} {rle.size[1]}"
-                        file.write(f"{place} {rle.counts.decode()}\n")
+                for one, rle in result.visible(index):
+                    number = CLASSES.get(one.name.casefold(), OTHER_CLASS)
+                    place = f"{index} {1000 * number + one.object_id} {number} {rle.size[0]} {rle.size[1]}"
+                    file.write(f"{place} {rle.counts.decode()}\n")
 
 
 def read_mots(path: str | os.PathLike[str]) -> Result:
@@ -67,17 +65,14 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
         numbers = {(entry[1], entry[2]) for entry, _ in entries if entry[1] != IGNORED}
         short = {number: number % 1000 for number, class_id in numbers if number // 1000 == class_id}
         unique = len(set(short.values())) == len(numbers) and 0 not in short.values()
-        object_names: dict[int, str] = {}
         for (frame, number, class_id, height, width), counts in entries:
             if number == IGNORED:
                 continue
-            if not 0 <= frame < MAX_FRAMES:
-                raise FormatError(f"expected frame numbers from 0, got {frame}")
             object_id = short[number] if unique else number
-            builder.add_mask(object_id, frame, Rle((height, width), counts).validated())
-            object_names[object_id] = names.get(class_id, "")
+            builder.add_mask(object_id, builder.start_frame(frame), Rle((height, width), counts).validated())
+            builder.names[object_id] = names.get(class_id, "")
     except FormatError as error:
         raise FormatError(f"{error}: {path}") from None
     except (ValueError, IndexError):
         raise FormatError(f"expected lines of 'frame id class height width run-lengths': {path}") from None
-    return builder.build(Provenance(names=object_names))
+    return builder.build()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError, OutputError
-from masklet.io.atomic import AtomicOutput, output_errors
+from masklet.io.atomic import atomic_write
 from masklet.io.result_builder import MAX_FRAMES, Result
 from masklet.io.writer import DeferredWriter
 from masklet.types import MAX_MASK_PIXELS, Masklet, ObjectId, Rle, Size, Source
@@ -50,15 +50,9 @@ def write_rle(
     if len(sizes) > 1:
         raise OutputError(f"cannot write {path}: expected masklets of one video, got sizes {sorted(sizes)}")
     stop = 1 + max((index for masklet in by_id.values() for index in masklet.frames), default=-1)
-    size = next(iter(sizes), None)
-    draft = AtomicOutput(Path(path))
-    try:
-        with output_errors(Path(path)):
-            result = Result(masklets=by_id, size=size, num_frames=num_frames or stop, fps=fps)
-            dump_json(draft.path, _document(result))
-        draft.commit()
-    finally:
-        draft.discard()
+    result = Result(masklets=by_id, size=next(iter(sizes), None), num_frames=num_frames or stop, fps=fps)
+    with atomic_write(Path(path)) as temporary:
+        dump_json(temporary, _document(result))
 
 
 class _Frame(msgspec.Struct):
@@ -141,35 +135,27 @@ def _masklet(entry: _Object, size: Size) -> Masklet:
     return masklet
 
 
-def _document(result: Result) -> object:
-    video: dict[str, object] = {
-        "size": result.size and list(result.size),
-        "fps": result.fps,
-        "num_frames": result.num_frames,
-    }
+def _document(result: Result) -> dict[str, Any]:
+    video: dict[str, Any] = {"size": result.size, "fps": result.fps, "num_frames": result.num_frames}
     if result.video:
         video["name"] = result.video
     if result.frame_names:
         video["pictures"] = result.frame_names
-    return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "video": video,
-        "objects": [
-            {
-                "id": masklet.object_id,
-                "name": masklet.name,
-                "source": masklet.source,
-                "model": masklet.model,
-                "prompted": list(masklet.prompted),
-                "frames": [_frame_entry(masklet, index) for index in sorted(masklet.frames)],
-            }
-            for masklet in result.masklets.values()
-        ],
-    }
+    objects = [
+        {
+            "id": masklet.object_id,
+            "name": masklet.name,
+            "source": masklet.source,
+            "model": masklet.model,
+            "prompted": masklet.prompted,
+            "frames": [_frame_entry(masklet, index) for index in sorted(masklet.frames)],
+        }
+        for masklet in result.masklets.values()
+    ]
+    return {"schema": SCHEMA, "version": VERSION, "video": video, "objects": objects}
 
 
-def _frame_entry(masklet: Masklet, index: int) -> dict[str, object]:
+def _frame_entry(masklet: Masklet, index: int) -> dict[str, Any]:
     scores = {"presence": masklet.presence.get(index), "iou": masklet.iou.get(index)}
     counts = masklet.frames[index].counts.decode("ascii")
     return {"frame": index, "counts": counts, **{name: score for name, score in scores.items() if score is not None}}

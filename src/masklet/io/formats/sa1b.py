@@ -17,8 +17,6 @@ from masklet.io.writer import FolderWriter
 from masklet.masks.rle import areas, boxes, encode_masks
 from masklet.types import FrameMasks, RgbImage, Rle
 
-_FILE = re.compile(r"\d{5,}\.json")
-
 MAX_BYTES = 2**28
 
 
@@ -64,7 +62,7 @@ class Sa1bWriter(FolderWriter):
     Object names are not stored. Empty masks have an empty box.
     """
 
-    FILE_PATTERN = _FILE
+    FILE_PATTERN = re.compile(r"(\d{5,})\.json")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
         height, width = masks.masks.shape[1:]
@@ -107,18 +105,15 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
     files = sorted(root.glob("*.json")) if root.is_dir() else [root]
     if not files:
         raise FormatError(f"expected SA-1B annotations, found none: {path}")
-    numbered = root.is_dir() and all(_FILE.fullmatch(file.name) for file in files)
+    numbered = root.is_dir() and all(Sa1bWriter.FILE_PATTERN.fullmatch(file.name) for file in files)
     builder = ResultBuilder()
-    stop = 0
     for order, file in enumerate(files):
-        index = int(file.stem) if numbered else order
         document = read_json(file, _Document, what="SA-1B annotation", max_bytes=MAX_BYTES)
         size = document.image.height, document.image.width
-        builder.size = builder.size or size
         with expecting("an SA-1B annotation", str(file)):
+            index = builder.start_frame(int(file.stem) if numbered else order, size)
             if size != builder.size:
                 raise FormatError(f"expected images of one size, got {size[1]}x{size[0]}")
             for entry, rle in zip(document.annotations, document.masks(), strict=True):
                 builder.add_mask(entry.id, index, rle, iou=entry.predicted_iou)
-        stop = max(stop, index + 1)
-    return builder.build(num_frames=stop)
+    return builder.build()

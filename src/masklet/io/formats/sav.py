@@ -12,9 +12,9 @@ import numpy as np
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder
+from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, check_size
 from masklet.io.writer import DeferredWriter
-from masklet.types import MAX_MASK_PIXELS, Masklet, Rle, Size
+from masklet.types import Masklet, Rle, Size
 
 FRAME_STEP = 4
 """Every fourth frame is annotated."""
@@ -85,9 +85,7 @@ def read_sav(path: str | os.PathLike[str]) -> SavAnnotation:
     with expecting("an SA-V annotation", str(path)):
         ids = tuple(map(_integer, document.masklet_id))
         kinds = document.masklet_type or ["manual"] * len(ids)
-        size = _integer(document.video_height), _integer(document.video_width)
-        if min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
-            raise FormatError(f"expected the height and width of a video, got {size}")
+        size = check_size(_integer(document.video_height), _integer(document.video_width))
         if len(kinds) != len(ids) or any(len(frame) != len(ids) for frame in document.masklet):
             raise FormatError(f"expected {len(ids)} masks on each frame, one for each masklet")
         return SavAnnotation(
@@ -116,6 +114,7 @@ class SavWriter(DeferredWriter):
         masklets = list(result.masklets.values())
         frames = range(0, result.num_frames, FRAME_STEP)
         height, width = result.size or (0, 0)
+        empty = Rle.from_mask(np.zeros(result.size or (1, 1), bool))
         first = [min((i for i, rle in one.frames.items() if rle.area), default=0) for one in masklets]
         document = {
             "video_id": Path(result.video or self.path.name).stem,
@@ -124,7 +123,7 @@ class SavWriter(DeferredWriter):
             "video_height": float(height),
             "video_width": float(width),
             "video_resolution": float(height * width),
-            "masklet": [[_code(one, index, (height, width)) for one in masklets] for index in frames],
+            "masklet": [[(one.frames.get(index) or empty).to_coco() for one in masklets] for index in frames],
             "masklet_id": [one.object_id for one in masklets],
             "masklet_type": ["auto" if one.source == "automatic" else "manual" for one in masklets],
             "masklet_num": len(masklets),
@@ -141,23 +140,16 @@ def read_sav_result(path: str | os.PathLike[str]) -> Result:
     with expecting("an SA-V annotation", str(path)):
         if not 0 <= annotation.num_frames <= MAX_FRAMES:
             raise FormatError(f"expected 0 to {MAX_FRAMES} frames, got {annotation.num_frames}")
-        builder = ResultBuilder()
-        builder.size = annotation.size
+        builder = ResultBuilder(annotation.size)
         shift = int(0 in annotation.masklet_ids)  # SA-V numbers masklets from 0
         for place, masklet_id in enumerate(annotation.masklet_ids):
             builder.masklet(masklet_id + shift)
             for index in annotation.frames:
-                rle = annotation.mask(index, place)
-                if rle is not None:
+                if (rle := annotation.mask(index, place)) is not None:
                     builder.add_mask(masklet_id + shift, index, rle)
         automatic = bool(annotation.automatic) and all(annotation.automatic)
         provenance = Provenance(source="automatic" if automatic else "assisted")
         return builder.build(provenance, num_frames=annotation.num_frames, video=f"{annotation.video_id}.mp4", fps=24.0)
-
-
-def _code(masklet: Masklet, index: int, size: Size) -> dict[str, object]:
-    rle = masklet.frames.get(index) or Rle.from_mask(np.zeros(size, bool))
-    return rle.to_coco()
 
 
 def _relative_size(masklet: Masklet, frames: range, pixels: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from masklet.errors import needs
-from masklet.io.formats.geospatial import date_of, ground_area
+from masklet.io.formats.geospatial import date_in_name, ground_area
 from masklet.io.source import Calibration
 from masklet.io.writer import StrPath, Writer, WriterOptions
 from masklet.masks.measures import Measures, mean_values, measure
@@ -90,7 +90,7 @@ class TableWriter(Writer):
             row: Row = {
                 "frame": index,
                 "time_s": time,
-                "date": date_of(self._image_name(index)),
+                "date": date_in_name(self._image_name(index)),
                 "object_id": object_id,
                 "name": self.provenance.names.get(object_id, ""),
                 "present": bool(mask.any()),
@@ -181,7 +181,8 @@ class CsvWriter(TableWriter):
 
     def _close_output(self) -> None:
         if hasattr(self, "_file"):
-            _close_quietly(self._file)
+            with contextlib.suppress(OSError):  # the temporary file is deleted anyway
+                self._file.close()
 
 
 class ParquetTableWriter(TableWriter):
@@ -221,7 +222,8 @@ class ParquetTableWriter(TableWriter):
 
     def _close_output(self) -> None:
         if self._table is not None and self._table.is_open:
-            _close_quietly(self._table)
+            with contextlib.suppress(OSError):  # the temporary file is deleted anyway
+                self._table.close()
 
 
 def _known(score: np.floating[Any]) -> float | None:
@@ -235,8 +237,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
     return f"{round(value, 6):.15g}" if isinstance(value, float) else str(value)
-
-
-def _close_quietly(file: Any) -> None:
-    with contextlib.suppress(OSError):  # the temporary file is deleted anyway
-        file.close()

@@ -17,11 +17,11 @@ from jaxtyping import Float64
 
 from masklet.bounded_json import dump_json, expecting, read_bounded, read_json
 from masklet.errors import FormatError
-from masklet.io.images import IMAGE_SUFFIXES, natural_key, read_image_size
-from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, video_metadata
+from masklet.io.images import IMAGE_SUFFIXES, natural_key, read_image_size, size_text
+from masklet.io.result_builder import MAX_FRAMES, UNNAMED, Provenance, Result, ResultBuilder, check_size, video_metadata
 from masklet.io.writer import FolderOptions, FolderWriter, StrPath
 from masklet.masks.polygons import Polygon, fill_polygons, joined, polygons_of_mask
-from masklet.types import MAX_MASK_PIXELS, FrameMasks, ObjectId, RgbImage, Rle, Size
+from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
 
 SCHEMA, VERSION = "masklet/yolo", 1
 MAX_BYTES = 2**26
@@ -29,7 +29,6 @@ MAX_LIST_BYTES = 2**20
 MAX_IMAGES = 2**20
 
 Side = Annotated[int, msgspec.Meta(ge=1)]
-UNNAMED = "object"
 
 
 class YoloWriter(FolderWriter):
@@ -62,9 +61,9 @@ class YoloWriter(FolderWriter):
         self._size = (height, width)
         self._ids |= set(masks.object_ids)
         (self._output.path / "labels").mkdir(exist_ok=True)
-        lines, owners = [], []
+        names, lines, owners = self.provenance.names, [], []
         for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
-            number = self._class_of(object_id)
+            number = self._classes.setdefault(names.get(object_id) or UNNAMED, len(self._classes))
             ring = joined(polygons_of_mask(mask, tolerance=self._tolerance)) / (width, height)
             if len(ring):
                 lines.append(f"{number} {' '.join(f'{value:.6g}' for value in ring.ravel().tolist())}\n")
@@ -73,33 +72,26 @@ class YoloWriter(FolderWriter):
         name = PurePosixPath(self._image_name(masks.frame_index)).stem
         self._new_file(f"labels/{name}.txt").write_text("".join(lines), encoding="utf-8")
 
-    def _class_of(self, object_id: ObjectId) -> int:
-        name = self.provenance.names.get(object_id) or UNNAMED
-        return self._classes.setdefault(name, len(self._classes))
-
     def _complete(self) -> None:
         super()._complete()
         names = "".join(f"  {number}: {json.dumps(name)}\n" for name, number in self._classes.items())
         (self._output.path / "data.yaml").write_text(
             f"path: .\ntrain: images\nval: images\nnames:\n{names}" if names else "names: {}\n", encoding="utf-8"
         )
-        facts = video_metadata(self._like, max(self._lines) + 1)
-        dump_json(
-            self._output.path / "masklet.json",
-            {
-                "schema": SCHEMA,
-                "version": VERSION,
-                "size": self._size,
-                "fps": facts.get("fps"),
-                "num_frames": facts.get("num_frames", max(self._lines) + 1),
-                "video": facts.get("video", ""),
-                "objects": [{"id": i, "name": self.provenance.names.get(i, "")} for i in sorted(self._ids)],
-                "frames": [
-                    {"frame": i, "file": PurePosixPath(self._image_name(i)).stem, "objects": owners}
-                    for i, owners in sorted(self._lines.items())
-                ],
-            },
-        )
+        stop = max(self._lines) + 1
+        facts = {"fps": None, "num_frames": stop, "video": ""} | video_metadata(self._like, stop)
+        document = {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "size": self._size,
+            **{key: facts[key] for key in ("fps", "num_frames", "video")},
+            "objects": [{"id": i, "name": self.provenance.names.get(i, "")} for i in sorted(self._ids)],
+            "frames": [
+                {"frame": i, "file": PurePosixPath(self._image_name(i)).stem, "objects": owners}
+                for i, owners in sorted(self._lines.items())
+            ],
+        }
+        dump_json(self._output.path / "masklet.json", document)
 
 
 class _Object(msgspec.Struct):
@@ -135,23 +127,19 @@ def read_yolo(folder: str | os.PathLike[str]) -> Result:
     if not path.is_file():
         return read_yolo_data(root)
     sidecar = read_json(path, _Sidecar, what="YOLO sidecar", schema=(SCHEMA, VERSION), max_bytes=MAX_BYTES)
-    height, width = sidecar.size
     with expecting("YOLO labels with masklet.json", str(root)):
-        if height * width > MAX_MASK_PIXELS:
-            raise FormatError(f"expected at most {MAX_MASK_PIXELS} pixels, got {width}x{height}")
-        builder = ResultBuilder()
-        builder.size = sidecar.size
+        height, width = size = check_size(*sidecar.size)
+        builder = ResultBuilder(size)
         for entry in sidecar.objects:
-            builder.masklet(entry.id)
+            builder.add_object(entry.id, entry.name)
         for frame in sidecar.frames:
             if "/" in frame.file or "\\" in frame.file or frame.file in ("", ".", "..") or not frame.file.isprintable():
                 raise FormatError(f"expected the name of a label file, got {frame.file!r}")
             lines = read_labels(root / "labels" / f"{frame.file}.txt")
             for object_id, (_, corners) in zip(frame.objects, lines, strict=True):
-                mask = fill_polygons([Polygon(corners * (width, height))], sidecar.size)
+                mask = fill_polygons([Polygon(corners * (width, height))], size)
                 builder.add_mask(object_id, frame.frame, Rle.from_mask(mask))
-    names = {entry.id: entry.name for entry in sidecar.objects}
-    return builder.build(Provenance(names=names), num_frames=sidecar.num_frames, fps=sidecar.fps, video=sidecar.video)
+    return builder.build(num_frames=sidecar.num_frames, fps=sidecar.fps, video=sidecar.video)
 
 
 def read_yolo_data(root: Path) -> Result:
@@ -168,22 +156,21 @@ def read_yolo_data(root: Path) -> Result:
     images = _images(root)
     classes = _classes(root)
     builder = ResultBuilder()
-    names: dict[ObjectId, str] = {}
     for index, (image, labels) in enumerate(images):
         size = read_image_size(image)
-        if builder.size not in (None, size):
+        builder.start_frame(index, size)
+        if size != builder.size:
             raise FormatError(
                 f"expected images of one size, as the frames of a video, {images[0][0].name} has "
-                f"{builder.size[1]}x{builder.size[0]} pixels, {image.name} {size[1]}x{size[0]}: {root}"
+                f"{size_text(builder.size or size)} pixels, {image.name} {size_text(size)}: {root}"
             )
-        builder.size = size
         for number, corners in read_labels(labels) if labels.is_file() else ():
-            object_id = len(names) + 1
-            names[object_id] = classes.get(number, f"class {number}")
+            object_id = len(builder.names) + 1
+            builder.names[object_id] = classes.get(number, f"class {number}")
             mask = fill_polygons([Polygon(corners * np.array(size[::-1]))], size)
             builder.add_mask(object_id, index, Rle.from_mask(mask))
     frame_names = tuple(image.relative_to(root).as_posix() for image, _ in images)
-    return builder.build(Provenance(names=names, source="manual"), num_frames=len(images), frame_names=frame_names)
+    return builder.build(Provenance(names=builder.names, source="manual"), frame_names=frame_names)
 
 
 def is_yolo_data(root: Path) -> bool:
