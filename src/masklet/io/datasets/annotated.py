@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from jaxtyping import Bool
 
-from masklet.errors import FormatError
+from masklet.errors import FormatError, FrameRangeError
 from masklet.io.source import RecordedSource
 from masklet.masks.rle import decode_masks
 from masklet.types import FrameMasks, ObjectId, RgbImage, Rle, Size
@@ -104,7 +104,6 @@ class VideoSequence(ABC):
     def open(self) -> RecordedSource:
         """Open the frames, for a ``with`` block; `MediaError` if they cannot be read."""
 
-    @abstractmethod
     def truth(self, frame_index: int) -> Truth:
         """Read the ground truth of one of the `annotated` frames.
 
@@ -112,6 +111,13 @@ class VideoSequence(ABC):
             FrameRangeError: the frame is not annotated.
             MediaError, FormatError: the annotation is unreadable, or differs in size from the frames.
         """
+        if frame_index not in self.annotated:
+            raise FrameRangeError(f"frame {frame_index} of {self.name} has no annotation")
+        return self._truth(frame_index)
+
+    @abstractmethod
+    def _truth(self, frame_index: int) -> Truth:
+        """Read the ground truth of an annotated frame."""
 
     @property
     @abstractmethod
@@ -199,6 +205,7 @@ class ImageSample(ABC):
 
 
 Item = TypeVar("Item", VideoSequence, ImageSample)
+Set = TypeVar("Set", bound="AnnotatedSet[Any]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,9 +255,6 @@ class AnnotatedSet(Generic[Item]):
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(list(known)[:5])} ..."
                 raise FormatError(f"{self.name} {self.split} has no {name!r}; {hint}")
         return [known[name] for name in names]
-
-
-Set = TypeVar("Set", bound="AnnotatedSet[Any]")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,10 @@ import numpy as np
 
 from masklet.bounded_json import read_bounded
 from masklet.errors import FormatError, MaskletError, MediaError
-from masklet.io.datasets.layouts import Split
 from masklet.io.images import IMAGE_SUFFIXES, natural_key, open_image, read_image_size, size_text
 from masklet.io.inputs import read_image
 from masklet.io.source import RecordedSource
-from masklet.types import RgbImage
+from masklet.types import RgbImage, Size
 
 MAX_LIST_BYTES = 2**26
 
@@ -95,15 +94,10 @@ def describe_folder(folder: Path) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
 
 
-def find_file_and_folder(
-    root: Path, split: Split, files: Sequence[str], folders: Sequence[str], expected: str
-) -> tuple[Path, Path]:
-    """Find the first existing annotation file and image folder; ``{split}`` stands for the names of the split."""
-    file = next((p for s in split.spellings for f in files if (p := root / f.format(split=s)).is_file()), None)
-    folder = next((p for s in split.spellings for f in folders if (p := root / f.format(split=s)).is_dir()), None)
-    if file is None or folder is None:
-        raise layout_error(root, f"split {split.name!r}", expected)
-    return file, folder
+def check_size(found: tuple[int, ...], size: Size, what: str, file: Path) -> None:
+    """Raise `FormatError` unless ``what`` in a file has the size of the images."""
+    if found != size:
+        raise FormatError(f"expected {what} of {size_text(size)} as the images, got {size_text(found)}: {file}")
 
 
 class ImageListVideo(RecordedSource):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -15,19 +15,19 @@ import numpy as np
 from jaxtyping import Shaped
 
 from masklet.bounded_json import expecting, read_json
-from masklet.errors import FormatError, FrameRangeError, MaskletError, MediaError
+from masklet.errors import MediaError
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
 from masklet.io.datasets.files import (
     ImageListVideo,
     Number,
+    check_size,
     confined,
-    layout_error,
     list_entries,
     list_folders,
     list_images,
     read_names,
 )
-from masklet.io.datasets.layouts import Found, Split, found
+from masklet.io.datasets.layouts import Found, Layout, Split, found
 from masklet.io.formats.davis import read_label_map
 from masklet.io.images import natural_key, read_image_size, read_mask, size_text
 from masklet.io.inputs import read_image
@@ -45,7 +45,7 @@ class LabelMapSequence(VideoSequence):
 
     Attributes:
         images, labels: a folder, or ``folder/PREFIX_*``.
-        coding, void, stretch: see `FolderVideos`.
+        coding, void, stretch: see `LabelMapVideos`.
     """
 
     images: Path
@@ -55,28 +55,23 @@ class LabelMapSequence(VideoSequence):
     stretch: bool = False
 
     def open(self) -> ImageListVideo:
-        """Open the images in natural order of their names."""
         return ImageListVideo(self.name, self._images.values(), stretch=self.stretch)
 
     @property
     def num_frames(self) -> int:
-        """Number of images in the folder."""
         return len(self._images)
 
     @cached_property
     def size(self) -> Size:
-        """(height, width) of the first image, from its header."""
         if not self._images:
             raise MediaError(f"no images in {self.images}")
         return read_image_size(next(iter(self._images.values())))
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:
-        """Indices of the frames that have a label map."""
         return tuple(index for index, number in enumerate(self._images) if number in self._labels)
 
-    def truth(self, frame_index: int) -> Truth:
-        """Read a label map; see `VideoSequence.truth`."""
+    def _truth(self, frame_index: int) -> Truth:
         file = self._labels[self._number(frame_index)]
         values = self._values(file)
         if self.coding == "colors":
@@ -90,7 +85,6 @@ class LabelMapSequence(VideoSequence):
         return Truth(frame_index, tuple(ids), masks, void)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Find label maps without an image, images and label maps of different sizes, and missing label maps."""
         problems = [
             Problem("missing image", self.name, f"frame {number} has a mask and no image")
             for number in self._labels
@@ -121,8 +115,6 @@ class LabelMapSequence(VideoSequence):
         return _numbered(self.labels)
 
     def _number(self, frame_index: int) -> Number:
-        if frame_index not in self.annotated:
-            raise FrameRangeError(f"frame {frame_index} of {self.name} has no annotation")
         return list(self._images)[frame_index]
 
     def _values(self, file: Path) -> Shaped[np.ndarray, "h w"]:
@@ -132,10 +124,7 @@ class LabelMapSequence(VideoSequence):
             values: Shaped[np.ndarray, "h w"] = red + (green << 8) + (blue << 16)
         else:
             values = read_mask(file).astype(np.uint8) if self.coding == "binary" else read_label_map(file)
-        if values.shape != self.size:
-            raise FormatError(
-                f"expected masks of {size_text(self.size)} as the images, got {size_text(values.shape)}: {file}"
-            )
+        check_size(values.shape, self.size, "masks", file)
         return values
 
     @cached_property
@@ -155,7 +144,7 @@ class ObjectFolderSequence(LabelMapSequence):
     The folder ``000`` is object 1, ``001`` object 2; other names are numbered from 1 in natural order.
     """
 
-    def truth(self, frame_index: int) -> Truth:
+    def _truth(self, frame_index: int) -> Truth:
         """Read the masks of all objects; objects without a file on this frame are unknown."""
         number = self._number(frame_index)
         files = {i: files[number] for i, files in self._object_files.items() if number in files}
@@ -163,16 +152,12 @@ class ObjectFolderSequence(LabelMapSequence):
         masks = np.zeros((len(files), *self.size), bool)
         for mask, file in zip(masks, files.values(), strict=True):
             values = read_mask(file)
-            if values.shape != self.size:
-                raise FormatError(
-                    f"expected masks of {size_text(self.size)} as the images, got {size_text(values.shape)}: {file}"
-                )
+            check_size(values.shape, self.size, "masks", file)
             mask[:] = values
         return Truth(frame_index, tuple(files), masks, unknown=frozenset(self._object_files) - set(files))
 
     @property
     def original_ids(self) -> Mapping[ObjectId, str]:
-        """Name of the folder of each object."""
         return {i: folder.name for i, folder in self._folders.items()}
 
     @cached_property
@@ -203,8 +188,7 @@ def _numbered(path: Path) -> Mapping[Number, Path]:
 MAX_META_BYTES = 2**28
 
 
-@dataclass(frozen=True, kw_only=True)
-class FolderVideos:
+class LabelMapVideos(Layout, tag="label-map-videos", frozen=True, kw_only=True):
     """A folder of images and one of label maps per video; the names of an image and its label map share a number.
 
     Paths are relative to the root. ``{name}`` stands for the sequence, ``{split}`` for a name of the split,
@@ -241,26 +225,24 @@ class FolderVideos:
     stretch: bool = False
 
     def expected(self, split: Split) -> str:
-        """Describe the folders and files of a split."""
         base, layout = next(self._resolved(split))
         return f"{_for_people(base, layout.images)}*.jpg and {_for_people(base, layout.labels)}*.png"
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the sequences of a split; see `Layout.find`."""
-        missing = partial(layout_error, root, f"split {split.name!r}", self.expected(split))
         for base, layout in self._resolved(split):
             if (root / base / layout.images.partition("{name}")[0]).is_dir():
-                return layout._found(root / base, missing)
-        raise missing()
+                items, warnings = layout._sequences(root / base)
+                return found(items, warnings, self.missing(root, split))
+        raise self.missing(root, split)
 
-    def _resolved(self, split: Split) -> Iterator[tuple[str, FolderVideos]]:
+    def _resolved(self, split: Split) -> Iterator[tuple[str, LabelMapVideos]]:
         """Yield every possible base with the layout there; ``{name}`` and ``{object}`` remain as placeholders."""
         for spelling, base, quality in itertools.product(split.spellings, self.bases, self.qualities):
 
             def fill(text: str, words: tuple[str, str] = (spelling, quality)) -> str:
                 return text.replace("{split}", words[0]).replace("{quality}", words[1])
 
-            layout = replace(
+            layout = msgspec.structs.replace(
                 self,
                 images=fill(self.images),
                 labels=fill(self.labels),
@@ -270,11 +252,12 @@ class FolderVideos:
             )
             yield fill(base), layout
 
-    def _found(self, base: Path, missing: Callable[[], MaskletError]) -> Found:
+    def _sequences(self, base: Path) -> tuple[list[VideoSequence], list[Problem]]:
         categories = read_meta(base / self.meta) if self.meta and (base / self.meta).is_file() else {}
         known = self._training_categories(base)
         kind = ObjectFolderSequence if self.labels.endswith("{object}") else LabelMapSequence
-        items, warnings = [], []
+        items: list[VideoSequence] = []
+        warnings: list[Problem] = []
         if self.listings and self._listing(base) is None:
             detail = f"expected {self.listings[0]} in {base}, found nothing; every folder is used"
             warnings.append(Problem("no list", self.listings[0], detail))
@@ -287,19 +270,10 @@ class FolderVideos:
                 warnings.append(Problem("no annotation", name, f"expected the folder {labels}, found nothing"))
             else:
                 named = categories.get(name, {})
-                item = kind(
-                    name=name,
-                    images=images,
-                    labels=labels,
-                    coding=self.coding,
-                    void=self.void,
-                    stretch=self.stretch,
-                    free_ids=self.free_ids,
-                    categories=named,
-                    seen={i: category in known for i, category in named.items()} if known else {},
-                )
-                items.append(item)
-        return found(items, warnings, missing)
+                seen = {i: category in known for i, category in named.items()} if known else {}
+                options = {key: getattr(self, key) for key in ("coding", "void", "stretch", "free_ids")}
+                items.append(kind(name=name, images=images, labels=labels, categories=named, seen=seen, **options))
+        return items, warnings
 
     def _names(self, base: Path) -> list[str]:
         listing = self._listing(base)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from masklet.errors import FormatError, MaskletError
 from masklet.io.datasets.annotated import ImageSample, Problem, VideoSequence
+from masklet.io.datasets.files import layout_error
 from masklet.io.images import natural_key
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """A part of a data set.
 
     Attributes:
@@ -30,6 +31,11 @@ class Split:
         """The names to try on disk."""
         return self.folders or (self.name,)
 
+    def first(self, root: Path, paths: Sequence[str], exists: Callable[[Path], bool] = Path.is_file) -> Path | None:
+        """Return the first of the paths under ``root`` that exists; ``{split}`` stands for the names of the split."""
+        found = (root / path.format(split=spelling) for spelling in self.spellings for path in paths)
+        return next(filter(exists, found), None)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -39,23 +45,12 @@ class Found:
     warnings: tuple[Problem, ...] = ()
 
 
-def found(
-    items: Sequence[VideoSequence | ImageSample], warnings: Sequence[Problem], missing: Callable[[], MaskletError] | str
-) -> Found:
-    """Sort items by name; without items, raise a `FormatError` of ``missing`` and the first warning."""
-    if not items:
-        reason = missing if isinstance(missing, str) else str(missing())
-        raise FormatError(f"{reason} ({warnings[0]})" if warnings else reason)
-    return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))
-
-
-@runtime_checkable
-class Layout(Protocol):
-    """The arrangement of a data set's files on disk."""
+class Layout(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of layouts: the arrangement of a data set's files on disk."""
 
     def expected(self, split: Split) -> str:
         """Describe the folders and files of a split for people; capitals stand for names."""
-        ...
+        raise NotImplementedError
 
     def find(self, root: Path, split: Split) -> Found:
         """List the items of a split; reads lists and indexes, no image.
@@ -64,4 +59,26 @@ class Layout(Protocol):
             MediaError: the root or a folder cannot be read.
             FormatError: the root does not contain the layout, or a list or index is malformed.
         """
-        ...
+        raise NotImplementedError
+
+    def missing(self, root: Path, split: Split) -> MaskletError:
+        """Create the error for a root without this layout."""
+        return layout_error(root, f"split {split.name!r}", self.expected(split))
+
+    def find_file_and_folder(
+        self, root: Path, split: Split, files: Sequence[str], folders: Sequence[str]
+    ) -> tuple[Path, Path]:
+        """Find the first existing annotation file and image folder."""
+        file, folder = split.first(root, files), split.first(root, folders, Path.is_dir)
+        if file is None or folder is None:
+            raise self.missing(root, split)
+        return file, folder
+
+
+def found(
+    items: Sequence[VideoSequence | ImageSample], warnings: Sequence[Problem], missing: MaskletError | str
+) -> Found:
+    """Sort items by name; without items, raise a `FormatError` of ``missing`` and the first warning."""
+    if not items:
+        raise FormatError(f"{missing} ({warnings[0]})" if warnings else str(missing))
+    return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))

@@ -5,25 +5,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from masklet.bounded_json import read_json
-from masklet.errors import FormatError, FrameRangeError, MediaError
+from masklet.errors import FormatError, MediaError
 from masklet.io.container import VideoFile
 from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_mask_bytes
 from masklet.io.datasets.files import (
     ImageListVideo,
     confined,
-    find_file_and_folder,
-    layout_error,
     list_entries,
     list_images,
 )
-from masklet.io.datasets.layouts import Found, Split, found
+from masklet.io.datasets.layouts import Found, Layout, Split, found
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
 from masklet.io.formats.sav import SavAnnotation, read_sav
 from masklet.io.images import read_image_size, size_text
@@ -39,10 +37,7 @@ class RleSequence(VideoSequence):
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
         """Return the RLE of every object on an annotated frame; None if it was not annotated."""
 
-    def truth(self, frame_index: int) -> Truth:
-        """Decode the masks of one frame; see `VideoSequence.truth`."""
-        if frame_index not in self.annotated:
-            raise FrameRangeError(f"frame {frame_index} of {self.name} has no annotation")
+    def _truth(self, frame_index: int) -> Truth:
         codes = self.codes(frame_index)
         known = {i: code for i, code in codes.items() if code is not None}
         check_mask_bytes(len(known), self.size, self.name)
@@ -73,34 +68,28 @@ class SavSequence(RleSequence):
     annotations: tuple[Path, ...]
 
     def open(self) -> RecordedSource:
-        """Open the video file, or the folder of its images."""
         if self.media.is_dir():
             return ImageListVideo(self.name, list_images(self.media).values())
         return VideoFile(self.media)
 
     @property
     def size(self) -> Size:
-        """(height, width) according to the annotation."""
         return self._files[0].size
 
     @property
     def num_frames(self) -> int:
-        """Number of frames according to the annotation."""
         return self._files[0].num_frames
 
     @cached_property
     def annotated(self) -> tuple[int, ...]:
-        """Every fourth frame."""
         return tuple(sorted({frame for file in self._files for frame in file.frames}))
 
     @property
     def original_ids(self) -> Mapping[ObjectId, str]:
-        """Number of each masklet in its file."""
         numbers = [number for file in self._files for number in file.masklet_ids]
         return {i: str(number) for i, number in enumerate(numbers, start=1)}
 
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
-        """Return the RLE of all masklets on one frame."""
         places = [(file, place) for file in self._files for place in range(len(file.masklet_ids))]
         return {
             i: file.mask(frame_index, place) if frame_index in file.frames else None
@@ -108,7 +97,6 @@ class SavSequence(RleSequence):
         }
 
     def problems(self) -> tuple[Problem, ...]:
-        """Find differences in size and length between the video and the annotation."""
         if not self.annotated:
             return (Problem("no annotation", self.name, f"expected masks in {self.annotations[0]}"),)
         try:
@@ -133,19 +121,15 @@ class SavSequence(RleSequence):
         return files
 
 
-@dataclass(frozen=True)
-class SavVideos:
+class SavVideos(Layout, tag="sa-v-videos", frozen=True):
     """SA-V train: ``sav_000001.mp4`` with ``sav_000001_manual.json`` and ``sav_000001_auto.json`` beside it."""
 
     def expected(self, split: Split) -> str:
-        """Describe the files of a split."""
         return " or ".join(f"NAME_{kind}.json" for kind in split.spellings) + " beside NAME.mp4, up to two folders deep"
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the videos that have annotations; see `Layout.find`."""
-        missing = partial(layout_error, root, f"split {split.name!r}", self.expected(split))
         if not root.is_dir():
-            raise missing()
+            raise self.missing(root, split)
         items, warnings = [], []
         for folder in [root, *(path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_dir())]:
             files = {path.name: path for path in list_entries(folder)}
@@ -158,11 +142,11 @@ class SavVideos:
                     continue
                 annotations = tuple(files[name + end] for end in ends if name + end in files)
                 items.append(SavSequence(name=name, media=media, annotations=annotations))
-        return found(items, warnings, missing)
+        return found(items, warnings, self.missing(root, split))
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoSequence(RleSequence):
+class YouTubeVisSequence(RleSequence):
     """A video of a YouTube-VIS file; its objects are 1, 2, 3 ... in the order of the file.
 
     Attributes:
@@ -174,17 +158,14 @@ class CocoSequence(RleSequence):
     video: CocoVideo = field(repr=False)
 
     def open(self) -> ImageListVideo:
-        """Open the images in the order of the file."""
         return ImageListVideo(self.name, self._images())
 
     @property
     def size(self) -> Size:
-        """(height, width) according to the file."""
         return self.video.size
 
     @property
     def num_frames(self) -> int:
-        """Number of images in the file."""
         return len(self.video.file_names)
 
     @property
@@ -193,12 +174,10 @@ class CocoSequence(RleSequence):
         return tuple(range(self.num_frames)) if self.video.objects else ()
 
     def codes(self, frame_index: int) -> Mapping[ObjectId, Rle | None]:
-        """Return the RLE of the objects in this frame."""
         parts = ((i, frames[frame_index]) for i, (_, frames) in enumerate(self.video.objects, start=1))
         return {i: segmentation(part, self.size) for i, part in parts if part is not None}
 
     def problems(self) -> tuple[Problem, ...]:
-        """Find missing images, images of another size, and missing annotations."""
         if not self.video.objects:
             return (Problem("no annotation", self.name, "the file has no object of this video"),)
         return tuple(self._image_problems())
@@ -216,8 +195,7 @@ class CocoSequence(RleSequence):
                 yield Problem("unreadable" if path.is_file() else "missing image", self.name, str(error))
 
 
-@dataclass(frozen=True)
-class CocoVideos:
+class YouTubeVisVideos(Layout, tag="youtube-vis", frozen=True, kw_only=True):
     """Videos in YouTube-VIS format: one JSON file per split, and folders of images.
 
     Attributes:
@@ -229,13 +207,11 @@ class CocoVideos:
     images: tuple[str, ...]
 
     def expected(self, split: Split) -> str:
-        """Describe the files of a split."""
         paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.images)]
         return f"{paths[0]} and {paths[1]}/NAME/*.jpg"
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the videos of the file; see `Layout.find`."""
-        file, folder = find_file_and_folder(root, split, self.annotations, self.images, self.expected(split))
+        file, folder = self.find_file_and_folder(root, split, self.annotations, self.images)
         items, warnings = [], []
         for video in read_videos(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             name = _folder_of(video)
@@ -247,7 +223,7 @@ class CocoVideos:
                 warnings.append(Problem("missing sequence", name, f"expected its images in {folder}, found nothing"))
             else:
                 named = {i: category for i, (category, _) in enumerate(video.objects, start=1) if category}
-                items.append(CocoSequence(name=name, folder=folder, video=video, categories=named))
+                items.append(YouTubeVisSequence(name=name, folder=folder, video=video, categories=named))
         return found(items, warnings, f"expected videos with masks and images, got none: {file}")
 
 

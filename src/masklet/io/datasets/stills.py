@@ -6,7 +6,6 @@ import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,8 +17,8 @@ from scipy.io import loadmat
 from masklet.bounded_json import read_bounded, read_json
 from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
-from masklet.io.datasets.files import confined, find_file_and_folder, layout_error, list_entries, read_names
-from masklet.io.datasets.layouts import Found, Split, found
+from masklet.io.datasets.files import check_size, confined, list_entries, read_names
+from masklet.io.datasets.layouts import Found, Layout, Split, found
 from masklet.io.formats.coco import CocoImage, read_images, segmentation
 from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.sa1b import MAX_BYTES, parse_sa1b
@@ -45,15 +44,13 @@ class CocoSample(ImageSample):
         return image
 
     def instances(self) -> tuple[InstanceMask, ...]:
-        """Read its masks; see `ImageSample.instances`."""
         size = self.image.size
         return tuple(
             InstanceMask(segmentation(code, size), category, crowd) for code, category, crowd in self.image.annotations
         )
 
 
-@dataclass(frozen=True)
-class CocoInstances:
+class CocoImages(Layout, tag="coco-images", frozen=True, kw_only=True):
     """COCO: ``annotations/instances_SPLIT.json`` or a file of another usual name, and a folder of images."""
 
     annotations: tuple[str, ...] = (
@@ -66,13 +63,11 @@ class CocoInstances:
     images: tuple[str, ...] = ("{split}", "images/{split}", "images")
 
     def expected(self, split: Split) -> str:
-        """Describe the files of a split."""
         paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.images)]
         return f"{paths[0]} and {paths[1]}/*.jpg"
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the images of the file that have annotations; see `Layout.find`."""
-        file, folder = find_file_and_folder(root, split, self.annotations, self.images, self.expected(split))
+        file, folder = self.find_file_and_folder(root, split, self.annotations, self.images)
         items, warnings = [], []
         for image in read_images(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             path = confined(folder, image.file_name)
@@ -95,7 +90,6 @@ class LabelMapSample(ImageSample):
     void: int | None = None
 
     def picture(self) -> RgbImage:
-        """Read the image; see `ImageSample.picture`."""
         return read_image(self.image)
 
     def instances(self) -> tuple[InstanceMask, ...]:
@@ -104,17 +98,14 @@ class LabelMapSample(ImageSample):
         return tuple(InstanceMask(rle) for values in maps for rle in self._regions(values))
 
     def _regions(self, values: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]) -> Iterator[Rle]:
-        if values.shape != (size := read_image_size(self.image)):
-            raise FormatError(
-                f"expected labels of {size_text(size)} as the image, got {size_text(values.shape)}: {self.labels}"
-            )
+        size = read_image_size(self.image)
+        check_size(values.shape, size, "labels", self.labels)
         ids = np.array([i for i in np.unique(values) if i not in (0, self.void)], values.dtype)
         check_mask_bytes(len(ids), size, str(self.labels))
         return iter(encode_masks(values == ids.reshape(-1, 1, 1)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class LabelMapImages:
+class LabelMapImages(Layout, tag="label-map-images", frozen=True, kw_only=True):
     """A folder of images and one of label maps with the same names.
 
     Attributes:
@@ -128,32 +119,26 @@ class LabelMapImages:
     void: int | None = None
 
     def expected(self, split: Split) -> str:
-        """Describe the folders of a split."""
         images, labels = (path.format(split=split.spellings[0]) for path in self.folders[0])
         return f"{images}/NAME.jpg and {labels}/NAME.{'mat' if 'groundTruth' in labels else 'png'}"
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the images that have labels; see `Layout.find`."""
         pairs = [[root / path.format(split=s) for path in pair] for s in split.spellings for pair in self.folders]
         pair = next((pair for pair in pairs if all(path.is_dir() for path in pair)), None)
-        missing = partial(layout_error, root, f"split {split.name!r}", self.expected(split))
         if pair is None:
-            raise missing()
+            raise self.missing(root, split)
         images, labels = ({path.stem: path for path in list_entries(folder) if path.is_file()} for folder in pair)
         items, warnings = [], []
-        for name in self._listed(root, split) or images:
+        listing = split.first(root, self.listings)
+        listed = {line.split()[0] for line in read_names(listing)} if listing else ()
+        for name in sorted(listed) or images:
             if name not in images or images[name].suffix.lower() not in IMAGE_SUFFIXES:
                 warnings.append(Problem("missing image", name, f"expected it in {pair[0]}, found nothing"))
             elif name not in labels:
                 warnings.append(Problem("no annotation", name, f"expected its labels in {pair[1]}, found nothing"))
             else:
                 items.append(LabelMapSample(name=name, image=images[name], labels=labels[name], void=self.void))
-        return found(items, warnings, missing)
-
-    def _listed(self, root: Path, split: Split) -> list[str]:
-        paths = [root / listing.format(split=s) for s in split.spellings for listing in self.listings]
-        found = next((path for path in paths if path.is_file()), None)
-        return [] if found is None else sorted({line.split()[0] for line in read_names(found)})
+        return found(items, warnings, self.missing(root, split))
 
 
 MAX_IMAGE_BYTES = 2**28
@@ -170,11 +155,9 @@ class FileSample(ImageSample):
     annotation: Path
 
     def picture(self) -> RgbImage:
-        """Read the image; see `ImageSample.picture`."""
         return read_image(self.image)
 
     def instances(self) -> tuple[InstanceMask, ...]:
-        """Read its masks; see `ImageSample.instances`."""
         masks = parse_sa1b(read_bounded(self.annotation, MAX_BYTES), str(self.annotation))
         return tuple(InstanceMask(mask) for mask in masks)
 
@@ -188,11 +171,9 @@ class ShardSample(ImageSample):
     annotation: tuple[int, int]
 
     def picture(self) -> RgbImage:
-        """Read the image; see `ImageSample.picture`."""
         return decode_image(self._bytes(self.image, MAX_IMAGE_BYTES), f"{self.name} in {self.shard}")
 
     def instances(self) -> tuple[InstanceMask, ...]:
-        """Read its masks; see `ImageSample.instances`."""
         where = f"{self.name} in {self.shard}"
         return tuple(InstanceMask(mask) for mask in parse_sa1b(self._bytes(self.annotation, MAX_BYTES), where))
 
@@ -208,12 +189,10 @@ class ShardSample(ImageSample):
             raise MediaError(f"cannot read {self.shard}: {error.strerror}") from error
 
 
-@dataclass(frozen=True)
-class Sa1b:
+class Sa1b(Layout, tag="sa-1b", frozen=True):
     """SA-1B: ``NAME.jpg`` beside ``NAME.json``, in folders and tar shards under the root."""
 
     def expected(self, split: Split) -> str:
-        """Describe the files."""
         return "NAME.jpg beside NAME.json in folders, or tar files that hold them"
 
     def find(self, root: Path, split: Split) -> Found:
@@ -223,9 +202,8 @@ class Sa1b:
         """
         folder = next((root / s for s in split.spellings if (root / s).is_dir()), None)
         place = folder or root
-        missing = partial(layout_error, root, f"split {split.name!r}", self.expected(split))
         if not place.is_dir():
-            raise missing()
+            raise self.missing(root, split)
         whole = folder is not None or split.name == EVERYTHING
         files = [path for path in place.rglob("*") if path.name[0] != "." and path.is_file()]
         shards = [path for path in files if path.suffix == ".tar"]
@@ -235,7 +213,7 @@ class Sa1b:
         for shard in sorted(shards if whole else named):
             items += _in_shard(shard, warnings)
         items += _in_folders(place, files, warnings) if whole else []
-        return found(items, warnings, missing)
+        return found(items, warnings, self.missing(root, split))
 
 
 def _in_folders(place: Path, files: list[Path], warnings: list[Problem]) -> Iterator[FileSample]:
