@@ -11,7 +11,6 @@ from typing import Any
 from masklet.bounded_json import read_json
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import output_errors
-from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.formats.arrays import NpzWriter, read_npz
 from masklet.io.formats.coco import CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
 from masklet.io.formats.ctc import CtcWriter, read_ctc
@@ -37,7 +36,7 @@ from masklet.io.formats.yolo import YoloWriter, is_yolo_data, read_yolo
 from masklet.io.overlay import Style
 from masklet.io.result_builder import Provenance, Result, VideoLike
 from masklet.io.source import Calibration
-from masklet.io.video_writer import CutoutWriter, OverlayWriter
+from masklet.io.video_writer import VIDEO_FORMATS, CutoutWriter, OverlayWriter
 from masklet.io.writer import Writer
 from masklet.masks.soft import Edge
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 
 from masklet.errors import OutputError
 from masklet.io.palette import Color, color_of
+from masklet.masks.boundary import Window, bounding_window
 from masklet.masks.soft import Edge, alpha_of
 from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage
 
@@ -41,9 +42,9 @@ def draw_overlay(
     drawn = frame.copy()
     outlines = []
     for object_id, mask in zip(masks.object_ids, masks.masks, strict=True):
-        box = _box_of(mask)
-        if box is None:
+        if not mask.any():
             continue
+        box = bounding_window(mask)
         color = (colors or {}).get(object_id) or color_of(object_id)
         _blend(drawn[box], mask[box], color, alpha)
         outlines.append((box, mask, color))
@@ -63,18 +64,6 @@ def draw_prompts(frame: RgbImage, prompts: Prompts, *, color: Color = WHITE) -> 
     return drawn
 
 
-Box = tuple[slice, slice]
-
-
-def _box_of(mask: Bool[np.ndarray, "h w"]) -> Box | None:
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return None
-    vertical = slice(int(rows[0]), int(rows[-1]) + 1)
-    columns = np.flatnonzero(mask[vertical].any(axis=0))
-    return vertical, slice(int(columns[0]), int(columns[-1]) + 1)
-
-
 def _blend(pixels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], color: Color, alpha: float) -> None:
     """Blend a color into the pixels inside, in place, through a table of 256 entries."""
     for channel, value in enumerate(color):
@@ -83,13 +72,10 @@ def _blend(pixels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], 
         np.copyto(plane, table[plane], where=inside)
 
 
-def _rim(mask: Bool[np.ndarray, "h w"], box: Box, width: int) -> Bool[np.ndarray, "a b"]:
+def _rim(mask: Bool[np.ndarray, "h w"], box: Window, width: int) -> Bool[np.ndarray, "a b"]:
     """Return the pixels of a mask within ``width`` steps of its outside; the border of the image is not outside."""
     rows, columns = box
-    around = (
-        slice(max(rows.start - 1, 0), rows.stop + 1),
-        slice(max(columns.start - 1, 0), columns.stop + 1),
-    )
+    around = slice(max(rows.start - 1, 0), rows.stop + 1), slice(max(columns.start - 1, 0), columns.stop + 1)
     core = mask[around].copy()
     for step in range(width):
         shrunk = core.copy()

@@ -1,30 +1,104 @@
-"""Videos as outputs: the frames with the masks drawn over them, or the objects cut out."""
+"""Videos as outputs: the frames with the masks drawn over them, or the objects cut out; with the source's audio."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Unpack
 
+import av
 import av.error
 import numpy as np
-from jaxtyping import UInt16
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from jaxtyping import UInt8, UInt16
 
 from masklet.errors import OutputError
+from masklet.io.audio import AudioFormat, AudioTracks
 from masklet.io.container import ContainerVideo
-from masklet.io.encoder import ALPHA_FORMATS, VIDEO_FORMATS, Pixels, VideoEncoder, VideoFormat, check_encoder
 from masklet.io.overlay import Style, draw_style
 from masklet.io.result_builder import Result, VideoLike
-from masklet.io.writer import Writer, WriterOptions
+from masklet.io.writer import StrPath, Writer, WriterOptions
 from masklet.masks.soft import Edge, alpha_of
 from masklet.types import FrameMasks, RgbImage, Size
 
 DEFAULT_FPS = 25.0
 """Frame rate where neither the caller nor the source gives one."""
+
+Pixels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
+"""RGB, or RGB and alpha; the whole range of the type."""
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """Container and codec of a video file.
+
+    Attributes:
+        container: FFmpeg's name of the container.
+        codec: FFmpeg's name of the encoder.
+        pix_fmt: pixel format that the encoder takes.
+        options: of the encoder.
+        audio: the audio codecs it takes.
+        even: whether sides must be even, because chroma is stored at half the size.
+    """
+
+    container: str
+    codec: str
+    pix_fmt: str
+    options: Mapping[str, str]
+    audio: AudioFormat
+    even: bool = True
+
+
+_MP4 = AudioFormat(frozenset({"aac", "mp3", "ac3", "eac3", "alac"}), "aac")
+_MOV = AudioFormat(_MP4.copied | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le"}, "aac")
+_MKV = AudioFormat(_MOV.copied | {"opus", "flac", "vorbis", "dts"}, "aac")
+_WEBM = AudioFormat(frozenset({"opus", "vorbis"}), "libopus")
+
+_H264 = {"crf": "18", "preset": "veryfast"}
+_VP9 = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+
+VIDEO_FORMATS = {
+    ".mp4": VideoFormat("mp4", "libx264", "yuv420p", _H264, _MP4),
+    ".mov": VideoFormat("mov", "libx264", "yuv420p", _H264, _MOV),
+    ".mkv": VideoFormat("matroska", "libx264", "yuv420p", _H264, _MKV),
+    ".webm": VideoFormat("webm", "libvpx-vp9", "yuv420p", _VP9, _WEBM),
+}
+"""Formats of videos without transparency, by suffix."""
+
+ALPHA_FORMATS = {
+    ".mov": VideoFormat(
+        "mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}, _MOV, even=False
+    ),
+    # alpha is a second image, which does not support alternate reference frames
+    ".webm": VideoFormat("webm", "libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}, _WEBM),
+}
+"""Formats of videos with transparency, by suffix: ProRes 4444 and VP9."""
+
+_INSTEAD = {"libx264": ".webm", "libvpx-vp9": ".mp4", "prores_ks": ".webm, or a folder of PNG images"}
+
+_PIXEL_FORMATS = {(3, 1): "rgb24", (4, 1): "rgba", (3, 2): "rgb48le", (4, 2): "rgba64le"}  # by channels and bytes
+
+_BT709 = 1  # FFmpeg's number for matrix, primaries and transfer of HD video
+_LIMITED = 1  # and for luma from 16 to 235, which every player expects
+
+
+def check_encoder(format: VideoFormat, path: Path) -> None:
+    """Raise `OutputError` with an alternative where this build of FFmpeg lacks the encoder."""
+    try:
+        Codec(format.codec, "w")
+    except UnknownCodecError:
+        raise OutputError(
+            f"cannot write {path}: the FFmpeg of this PyAV has no encoder {format.codec}; "
+            f"write {_INSTEAD.get(format.codec, 'another format')} instead, or install PyAV's wheel (pip install av)"
+        ) from None
 
 
 class VideoOptions(WriterOptions, total=False):
@@ -56,12 +130,7 @@ class VideoWriter(Writer):
     FORMATS: ClassVar[Mapping[str, VideoFormat]]
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        fps: float | None = None,
-        audio: bool = True,
-        **options: Unpack[WriterOptions],
+        self, path: StrPath, *, fps: float | None = None, audio: bool = True, **options: Unpack[WriterOptions]
     ) -> None:
         path = Path(path)
         format = self.FORMATS.get(path.suffix.lower())
@@ -75,12 +144,14 @@ class VideoWriter(Writer):
             )
         check_encoder(format, path)
         super().__init__(path, **options)
-        self._format = format
         like = options.get("like")
+        self._format = format
         self._clock = _Clock(like, fps)
         self._audio_source = like.source if audio and fps is None and isinstance(like, ContainerVideo) else None
+        self._audio: AudioTracks | None = None
         self._size: Size | None = None
-        self._encoder: VideoEncoder | None = None
+        self._container: OutputContainer | None = None
+        self._end = Fraction(0)
 
     @abstractmethod
     def _draw(self, frame: RgbImage, masks: FrameMasks) -> Pixels:
@@ -96,26 +167,54 @@ class VideoWriter(Writer):
                 f"cannot write {self.path}: expected frame and masks of {size[1]}x{size[0]} pixels, got "
                 f"{width}x{height} and {masks.masks.shape[2]}x{masks.masks.shape[1]} at frame {masks.frame_index}"
             )
-        pts = self._clock.pts(masks.frame_index)
+        clock = self._clock
+        pts = clock.pts(masks.frame_index)
         if pts is None:
             raise OutputError(f"cannot write {self.path}: frame {masks.frame_index} is not after the last one")
-        if self._encoder is None:
-            clock = self._clock
-            self._encoder = VideoEncoder(
-                self._output.path, self._format, size, time_base=clock.time_base, rate=clock.rate
-            )
+        if self._container is None:
+            self._container = av.open(f"file:{self._output.path}", "w", format=self._format.container)
+            self._stream = self._add_stream(self._container, size)
             if self._audio_source is not None:
-                self._encoder.add_audio(self._audio_source, clock.start)
-        self._encoder.encode(self._draw(frame, masks), pts)
+                self._audio = AudioTracks(self._audio_source, self._container, self._format.audio, clock.start)
+        image = self._draw(frame, masks)
+        if self._format.even and (height % 2 or width % 2):  # repeat the last row or column
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        pixel_format = _PIXEL_FORMATS[image.shape[2], image.dtype.itemsize]
+        encoded = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=pixel_format)
+        encoded = encoded.reformat(format=self._format.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG")
+        encoded.pts, encoded.time_base = pts, clock.time_base
+        if self._audio is not None:
+            self._audio.advance(float(pts * clock.time_base))
+        self._container.mux(self._stream.encode(encoded))
+        self._end = pts * clock.time_base + 1 / clock.rate
+
+    def _add_stream(self, container: OutputContainer, size: Size) -> VideoStream:
+        stream = container.add_stream(self._format.codec, rate=self._clock.rate, options=dict(self._format.options))
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = (side + side % 2 if self._format.even else side for side in size)
+        stream.pix_fmt = self._format.pix_fmt
+        context = stream.codec_context
+        context.time_base = self._clock.time_base
+        context.color_range = _LIMITED
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        return stream
 
     def _complete(self) -> None:
-        assert self._encoder is not None
-        self._encoder.finish()
+        assert self._container is not None
+        self._container.mux(self._stream.encode(None))
+        if self._audio is not None:
+            self._audio.finish(float(self._end))
+        self._close_encoder()
+
+    def _close_encoder(self) -> None:
+        if self._audio is not None:
+            self._audio.close()
+        if self._container is not None:
+            self._container.close()
 
     def _close_output(self) -> None:
-        if self._encoder is not None:
-            with contextlib.suppress(av.error.FFmpegError, OSError):  # the file is deleted in any case
-                self._encoder.close()
+        with contextlib.suppress(av.error.FFmpegError, OSError):  # the file is deleted in any case
+            self._close_encoder()
 
 
 class OverlayWriter(VideoWriter):
@@ -129,9 +228,7 @@ class OverlayWriter(VideoWriter):
 
     FORMATS = VIDEO_FORMATS
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, style: Style | None = None, **options: Unpack[VideoOptions]
-    ) -> None:
+    def __init__(self, path: StrPath, *, style: Style | None = None, **options: Unpack[VideoOptions]) -> None:
         super().__init__(path, **options)
         self._style = style or Style()
 
@@ -152,9 +249,7 @@ class CutoutWriter(VideoWriter):
 
     FORMATS = ALPHA_FORMATS
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, edge: Edge | None = None, **options: Unpack[VideoOptions]
-    ) -> None:
+    def __init__(self, path: StrPath, *, edge: Edge | None = None, **options: Unpack[VideoOptions]) -> None:
         super().__init__(path, **options)
         self._edge = edge or Edge()
 

@@ -13,11 +13,11 @@ from urllib.parse import quote
 from masklet.errors import FrameRangeError
 from masklet.io import RecordedSource, open_writer
 from masklet.io.atomic import output_errors
-from masklet.io.encoder import VIDEO_FORMATS
 from masklet.io.images import write_image
 from masklet.io.outputs import FOLDER, FORMATS, Format
 from masklet.io.palette import Color
 from masklet.io.result_builder import Provenance
+from masklet.io.video_writer import VIDEO_FORMATS
 from masklet.studio.effects import frame_masks, object_colors
 from masklet.studio.errors import BusyError, ConflictError, NotFoundError
 from masklet.studio.jobs import Job, JobSteps

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from masklet.errors import FormatError, MediaError, OutputError
-from masklet.io import CutoutWriter, Edge, OutputOptions, Provenance, encoder, open_writer
-from masklet.io.encoder import check_encoder
+from masklet.io import CutoutWriter, Edge, OutputOptions, Provenance, open_writer
 from masklet.io.formats.mattes import read_exr_mattes
+from masklet.io.video_writer import VIDEO_FORMATS, VideoFormat, check_encoder
 from masklet.masks.soft import alpha_of
 
 SOFT = OutputOptions(edge=Edge(soften=3))
@@ -99,7 +99,7 @@ def test_detail_needs_the_image(masks_at: Any, tmp_path: Path) -> None:
 
 
 def test_a_missing_encoder_has_a_way_out(tmp_path: Path) -> None:
-    form = encoder.VideoFormat("mov", "libnone", "yuv420p", {}, encoder.VIDEO_FORMATS[".mov"].audio)
+    form = VideoFormat("mov", "libnone", "yuv420p", {}, VIDEO_FORMATS[".mov"].audio)
     with pytest.raises(OutputError, match="libnone"):
         check_encoder(form, tmp_path / "o.mov")
 
