@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from masklet.io.source import MediaWarning
-from masklet.io.source_url import OPEN_TIMEOUT, FfmpegInput
+from masklet.io.source_url import FfmpegInput
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class AudioTracks:
 
     def __init__(self, source: FfmpegInput, target: OutputContainer, format: AudioFormat, start: float) -> None:
         self._name = source.name
-        self._source = av.open(source.url, format=source.format, options=dict(source.options), timeout=OPEN_TIMEOUT)
+        self._source = source.open()
         self._target = target
         self._start = Fraction(start)
         self._tracks: dict[int, _Track] = {}

@@ -23,10 +23,6 @@ CACHE_BYTES = 128 * 2**20
 """Decoded frames cached for reading nearby and backward: about 90 of 1280x720."""
 
 
-class TimelineMismatchError(Exception):
-    """The decoded frames are not those in the timeline; never leaves this module."""
-
-
 class Cursor:
     """Reads frames by index: seek to the key packet, decode forward, match presentation times.
 
@@ -49,28 +45,24 @@ class Cursor:
         self._frames = self._decoder.frames
         self._next = 0
 
-    def read(self, index: int) -> RgbImage:
-        """Return the frame at a valid index.
-
-        Raises:
-            TimelineMismatchError: the stream does not contain what the timeline says.
-        """
+    def read(self, index: int) -> RgbImage | None:
+        """Return the frame at a valid index, or None where the stream does not contain what the timeline says."""
         frame = self._cache.get(index)
-        return self._decoder.rgb(self._decode(index) if frame is None else frame)
+        if frame is None:
+            frame = self._decode(index)
+        return None if frame is None else self._decoder.rgb(frame)
 
-    def _decode(self, index: int) -> VideoFrame:
+    def _decode(self, index: int) -> VideoFrame | None:
         found = self.timeline.key_before(index)
         if not (found[0] if found else 0) <= self._next <= index:
             self._seek(index)
-        try:
-            return self._advance(index, match=bool(self.timeline.keys))
-        except TimelineMismatchError:
-            if not self.timeline.decoded:
-                raise
-        self._reopen()  # a damaged stream may decode differently after a seek: count as the timeline was counted
-        return self._advance(index, match=False)
+        frame = self._advance(index, match=bool(self.timeline.keys))
+        if frame is None and self.timeline.decoded:
+            self._reopen()  # a damaged stream may decode differently after a seek: count as the timeline was counted
+            frame = self._advance(index, match=False)
+        return frame
 
-    def _advance(self, index: int, *, match: bool) -> VideoFrame:
+    def _advance(self, index: int, *, match: bool) -> VideoFrame | None:
         """Decode up to a frame; with ``match``, every frame must have the presentation time in the timeline."""
         for frame in self._frames:
             if match and self.timeline.index_of(frame.pts) != self._next:
@@ -80,7 +72,7 @@ class Cursor:
             if self._next > index:
                 return frame
         self._next = len(self.timeline)  # nothing follows: the next read seeks
-        raise TimelineMismatchError
+        return None
 
     def _seek(self, index: int) -> None:
         """Go to the key packet before a frame by seeking, else by reading from the start without decoding."""
@@ -208,11 +200,11 @@ class ContainerVideo(RecordedSource):
                 self._cursor.close()
             self._cursor = Cursor(self.source, timeline, lambda: self.cache_bytes, self._first_decoder)
             self._first_decoder = None
-        try:
-            return self._cursor.read(self.resolve_index(index))
-        except TimelineMismatchError:
-            if timeline.decoded:
-                raise MediaError(f"frame {index} of {self.source.name} cannot be decoded") from None
+        frame = self._cursor.read(self.resolve_index(index))
+        if frame is not None:
+            return frame
+        if timeline.decoded:
+            raise MediaError(f"frame {index} of {self.source.name} cannot be decoded")
         self._known_timeline = None
         self._decode_all()
         return self._read(index)

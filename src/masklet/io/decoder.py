@@ -24,7 +24,7 @@ from jaxtyping import Int64
 
 from masklet.errors import MediaError
 from masklet.io.images import check_pixels
-from masklet.io.source_url import OPEN_TIMEOUT, FfmpegInput
+from masklet.io.source_url import FfmpegInput
 from masklet.io.tone_mapping import HLG, PQ, tone_map
 from masklet.types import RgbImage
 
@@ -329,10 +329,10 @@ class ColorConverter:
 def _open(source: FfmpegInput) -> InputContainer:
     name = source.name
     try:
-        container = av.open(source.url, format=source.format, options=dict(source.options), timeout=OPEN_TIMEOUT)
+        container = source.open()
     except av.error.InvalidDataError:
         raise MediaError(f"not a video or image in a supported format: {name}") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: an input format this build lacks
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"cannot open {name}: {getattr(error, 'strerror', None) or error}") from error
     if container.format.name in NOT_VIDEO:
         container.close()

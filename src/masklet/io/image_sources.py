@@ -62,10 +62,6 @@ class ArrayVideo(RecordedSource):
     def _read(self, index: int) -> RgbImage:
         return self._frames[index].copy()
 
-    def _stream(self) -> Generator[RgbImage]:
-        for frame in self._frames:
-            yield frame.copy()
-
 
 class FolderVideo(RecordedSource):
     """The images of a folder as a video, in natural order of their names (``9.jpg`` before ``10.jpg``).
@@ -108,10 +104,6 @@ class FolderVideo(RecordedSource):
         if pixels.shape[:2] != self.size:
             raise MediaError(f"the image does not have the size in its header: {self.files[index]}")
         return pixels
-
-    def _stream(self) -> Generator[RgbImage]:
-        for index in range(len(self)):
-            yield self._read(index)
 
 
 class ImageFile(RecordedSource):

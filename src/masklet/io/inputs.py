@@ -80,10 +80,11 @@ def open_video(
         return VideoFile(path, raw=raw)
     opener = stack_opener(path, choice, as_stack=as_stack)
     if opener is None and path.is_dir():
-        opener = None if axis else sequence_opener(list_images(path), str(path), as_stack=as_stack)
-        if opener is None:
+        files = list_images(path)
+        if axis or stack_opener(files[0], as_stack=as_stack) is None:
             _reject(f"the folder {path}", as_stack=as_stack)
             return FolderVideo(path, fps=fps)
+        opener = partial(FileSequence, files, _open_stack_file, str(path))
     if opener is not None:
         return StackVideo(opener, path=path, channels=channels, scale=scale, fps=fps)
     if is_image(path):
@@ -158,13 +159,6 @@ def stack_opener(path: Path, choice: AxisChoice | None = None, *, as_stack: bool
     if choice:
         raise MediaError(f"an image has no axis to choose: {path}")
     return partial(ExrStack if magic == EXR_MAGIC else ImageStack, path)
-
-
-def sequence_opener(files: Sequence[Path], name: str, *, as_stack: bool = False) -> Callable[[], Stack] | None:
-    """Return a function that opens image files as one stack; None if the first is no stack and ``as_stack`` is off."""
-    if stack_opener(files[0], as_stack=as_stack) is None:
-        return None
-    return partial(FileSequence, files, _open_stack_file, name)
 
 
 def _open_stack_file(file: Path) -> Stack:

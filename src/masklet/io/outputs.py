@@ -74,7 +74,8 @@ class Format:
         summary: one line for people.
         suffixes: of its files, the default first; `FOLDER` for a folder.
         writer: creates the writer for a path.
-        read: reads a result back, or None.
+        read: reads a result back, or None. Raises `FormatError` for content that is missing, malformed or inconsistent,
+            `MediaError` for unreadable images, and `MissingExtraError` for a missing library.
         options: the fields of `OutputOptions` that ``writer`` accepts.
         loses: what reading back does not restore, or "".
         needs_frames: whether it cannot be written without the frames.

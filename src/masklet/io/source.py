@@ -113,9 +113,10 @@ class RecordedSource(ABC):
     def _read(self, index: int) -> RgbImage:
         """Read the frame at a valid index; never called by two threads at a time."""
 
-    @abstractmethod
     def _stream(self) -> Generator[RgbImage]:
-        """Yield all frames in order, using resources of its own; runs in the read-ahead thread."""
+        """Yield all frames in order; runs in the read-ahead thread, so sources that keep files open override it."""
+        for index in range(len(self)):
+            yield self._read(index)
 
     def _release(self) -> None:  # noqa: B027  most sources keep nothing open
         """Close open files."""

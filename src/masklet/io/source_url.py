@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import av
+from av.container import InputContainer
 
 from masklet.errors import MediaError
 from masklet.io.images import check_pixels
@@ -136,6 +137,10 @@ class FfmpegInput:
             raise MediaError(f"cameras by number are supported on Linux and macOS, not on {sys.platform}")
         format, device = _CAMERAS[sys.platform]
         return cls(url=device.format(int(number)), name=source, format=format)
+
+    def open(self) -> InputContainer:
+        """Open it; raises the errors of FFmpeg, and `ValueError` for an input format that this build lacks."""
+        return av.open(self.url, format=self.format, options=dict(self.options), timeout=OPEN_TIMEOUT)
 
     @property
     def is_rtsp(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,7 +62,7 @@ class Writer(ABC):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         *,
         folder: bool = False,
         like: VideoLike | None = None,
@@ -75,7 +74,7 @@ class Writer(ABC):
             if source is not None and self.path.exists() and self.path.samefile(source):
                 raise OutputError(f"cannot write {self.path}: it is the source of the frames")
         self.num_frames = 0
-        self._frames = FrameRuns()
+        self._frames = FrameSet()
         self._replaces = False
         self.provenance = provenance or Provenance()
         self._like = like
@@ -163,43 +162,26 @@ class Writer(ABC):
             self.discard()
 
 
-class FrameRuns:
-    """A set of frame indices stored as runs, so that those of a pass need no memory, however long it is.
-
-    Attributes:
-        starts: first index of each run, in order.
-        stops: last index of each run + 1.
-    """
+class FrameSet:
+    """A set of frame indices in little memory, for streams of any length: one bit for each frame, in blocks."""
 
     def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.stops: list[int] = []
+        self._blocks: dict[int, int] = {}
 
     def __contains__(self, index: int) -> bool:
-        place = bisect_right(self.starts, index) - 1
-        return place >= 0 and index < self.stops[place]
+        block, place = divmod(index, 1024)
+        return bool(self._blocks.get(block, 0) >> place & 1)
 
     def add(self, index: int) -> None:
         """Add an index."""
-        if index in self:
-            return
-        place = bisect_right(self.starts, index)
-        after = place < len(self.starts) and self.starts[place] == index + 1
-        if place and self.stops[place - 1] == index:
-            self.stops[place - 1] = self.stops.pop(place) if after else index + 1
-            if after:
-                del self.starts[place]
-        elif after:
-            self.starts[place] = index
-        else:
-            self.starts.insert(place, index)
-            self.stops.insert(place, index + 1)
+        block, place = divmod(index, 1024)
+        self._blocks[block] = self._blocks.get(block, 0) | 1 << place
 
 
 class DeferredWriter(Writer):
     """Base of formats that are written when the result is complete; run-length codes are kept in memory until then."""
 
-    def __init__(self, path: str | os.PathLike[str], **options: Unpack[WriterOptions]) -> None:
+    def __init__(self, path: StrPath, **options: Unpack[WriterOptions]) -> None:
         super().__init__(path, **options)
         self._builder = ResultBuilder()
 
@@ -237,9 +219,7 @@ class FolderWriter(Writer):
 
     FILE_PATTERN: ClassVar[re.Pattern[str]]
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Unpack[WriterOptions]
-    ) -> None:
+    def __init__(self, path: StrPath, *, overwrite: bool = False, **options: Unpack[WriterOptions]) -> None:
         folder = Path(path)
         with output_errors(folder):
             existing = _files_below(folder) if folder.is_dir() and not overwrite else ()

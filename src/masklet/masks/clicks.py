@@ -1,4 +1,4 @@
-"""Simulated clicks: the center of a region, a random pixel, and the next corrective click."""
+"""Simulated clicks: the center of a region, and the next corrective click."""
 
 from __future__ import annotations
 
@@ -27,18 +27,9 @@ def center_click(region: Bool[np.ndarray, "h w"]) -> tuple[int, int]:
     Raises:
         PromptError: the region is empty.
     """
-    return _deepest(_depth(_non_empty(region)))
-
-
-def sample_click(region: Bool[np.ndarray, "h w"], generator: np.random.Generator) -> tuple[int, int]:
-    """Return (x, y) of a pixel drawn uniformly from a region.
-
-    Raises:
-        PromptError: the region is empty.
-    """
-    inside = np.flatnonzero(_non_empty(region))
-    y, x = divmod(int(generator.choice(inside)), region.shape[1])
-    return x, y
+    if not region.any():
+        raise PromptError("expected a region with at least one pixel, got an empty one")
+    return _deepest(_depth(region))
 
 
 def next_click(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"]) -> Click | None:
@@ -51,12 +42,6 @@ def next_click(prediction: Bool[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w
     positive = bool(missing.max(initial=0) >= surplus.max(initial=0))
     depth = missing if positive else surplus
     return Click(*_deepest(depth), positive) if depth.any() else None
-
-
-def _non_empty(region: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    if not region.any():
-        raise PromptError("expected a region with at least one pixel, got an empty one")
-    return region
 
 
 def _depth(region: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -118,11 +118,6 @@ class ImageListVideo(RecordedSource):
         super().__init__(name, read_image_size(self.files[0]), None)
         self._range = _gray_range(self.files[0]) if stretch else None
 
-    @property
-    def timestamps(self) -> Sequence[float]:
-        """Empty: images have no timestamps."""
-        return ()
-
     def __len__(self) -> int:
         return len(self.files)
 
@@ -132,10 +127,6 @@ class ImageListVideo(RecordedSource):
         if image.shape[:2] != self.size:
             raise MediaError(f"expected an image of {size_text(self.size)}, got {size_text(image.shape[:2])}: {file}")
         return image
-
-    def _stream(self) -> Generator[RgbImage]:
-        for index in range(len(self)):
-            yield self._read(index)
 
 
 def _gray_range(file: Path) -> tuple[float, float]:

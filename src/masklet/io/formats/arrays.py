@@ -60,11 +60,7 @@ class NpzWriter(DeferredWriter):
 
 
 def read_npz(path: str | os.PathLike[str]) -> Result:
-    """Read an archive written by `NpzWriter`, one mask at a time.
-
-    Raises:
-        FormatError: the file is missing or malformed, or its arrays are inconsistent.
-    """
+    """Read an archive written by `NpzWriter`, one mask at a time."""
     with _reading(path), zipfile.ZipFile(path) as archive:
         ids, known = _array(archive, "object_ids"), _array(archive, "known")
         names, presence, iou = (_array(archive, name) for name in ("names", "presence", "iou"))

@@ -240,9 +240,6 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
 
     Objects are identified by ``track_id``; without it, every annotation is an object. Frames are numbered by
     ``frame_id``, else in the order of the file.
-
-    Raises:
-        FormatError: the file is missing or malformed, has several videos, or a mask is corrupt.
     """
     document = read_json(path, dict[str, Any], what="COCO annotation file")
     with expecting("a COCO annotation file", str(path)):
@@ -274,7 +271,7 @@ def read_coco(path: str | os.PathLike[str]) -> Result:
 
 
 def read_youtube_vis(path: str | os.PathLike[str]) -> Result:
-    """Read a YouTube-VIS file of one video; `FormatError` as `read_coco`."""
+    """Read a YouTube-VIS file of one video; see `read_coco`."""
     document = read_json(path, dict[str, Any], what="COCO annotation file")
     videos = read_videos(document, str(path))
     with expecting("a YouTube-VIS file", str(path)):

@@ -95,10 +95,6 @@ def read_ctc(folder: str | os.PathLike[str]) -> Result:
     """Read a folder in the format of the Cell Tracking Challenge.
 
     A track whose parent has no other child continues the same object; the children of a division are new objects.
-
-    Raises:
-        FormatError: there are no label maps, or tracks do not match them.
-        MediaError: a label map cannot be read.
     """
     tracks = _tracks(Path(folder) / TRACKS)
     children = Counter(track.parent for track in tracks.values())

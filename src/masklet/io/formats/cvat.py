@@ -41,11 +41,7 @@ class CvatWriter(DeferredWriter):
 
 
 def read_cvat(path: str | os.PathLike[str]) -> Result:
-    """Read the masks and polygons of a "CVAT for images 1.1" file; those without ``object_id`` are separate objects.
-
-    Raises:
-        FormatError: the file is missing or malformed, or a mask is corrupt.
-    """
+    """Read the masks and polygons of a "CVAT for images 1.1" file; those without ``object_id`` are separate objects."""
     builder = ResultBuilder()
     with expecting('a "CVAT for images" file', str(path)):
         root = _parsed(Path(path))

@@ -63,12 +63,7 @@ def read_label_map(path: str | os.PathLike[str]) -> Labels:
 
 
 def read_label_maps(folder: str | os.PathLike[str]) -> Result:
-    """Read a folder of label maps, ``00000.png`` for frame 0; objects get an empty mask where they are absent.
-
-    Raises:
-        FormatError: there are no label maps, or they differ in size.
-        MediaError: a label map cannot be read.
-    """
+    """Read a folder of label maps, ``00000.png`` for frame 0; objects get an empty mask where they are absent."""
     builder = ResultBuilder()
     for index, path in numbered_files(folder, LabelMapWriter.FILE_PATTERN, "label maps as 00000.png"):
         builder.add_label_map(index, read_label_map(path))

@@ -100,12 +100,7 @@ class GeoTiffWriter(FolderWriter):
 
 
 def read_geotiff(folder: str | os.PathLike[str]) -> Result:
-    """Read a folder of label maps written by `GeoTiffWriter`; frames are in natural order of the names.
-
-    Raises:
-        FormatError: there are no label maps, or one is malformed.
-        MissingExtraError: rasterio is not installed.
-    """
+    """Read a folder of label maps written by `GeoTiffWriter`; frames are in natural order of the names."""
     with needs("geo", folder):
         import rasterio  # noqa: PLC0415
     files = sorted(Path(folder).glob("*.tif"), key=lambda file: natural_key(file.name))

@@ -57,9 +57,6 @@ def read_label_studio(path: str | os.PathLike[str]) -> Result:
 
     Annotations take precedence over predictions. The frame index is that stored by `LabelStudioWriter`, else the
     position in the list. The text or id of a region ("object 3") names its object; else each region is an object.
-
-    Raises:
-        FormatError: the file is missing or malformed, or a mask is corrupt.
     """
     tasks = read_json(path, list[Any], what="list of Label Studio tasks")
     builder = ResultBuilder()
@@ -173,18 +170,16 @@ class _Bits:
     """Reads unsigned integers from a bit stream, most significant bit first."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        self._bits = bin(int.from_bytes(b"\1" + data, "big"))[3:]  # the first bit keeps leading zeros
         self._place = 0
 
     def take(self, count: int) -> int:
         """Read the next ``count`` bits; `FormatError` at the end of the stream."""
-        stop = self._place + count
-        if stop > 8 * len(self._data):
+        bits = self._bits[self._place : self._place + count]
+        if len(bits) < count:
             raise FormatError("the brush region is truncated")
-        first, last = self._place // 8, -(-stop // 8)
-        window = int.from_bytes(self._data[first:last], "big")
-        self._place = stop
-        return window >> (8 * last - stop) & ((1 << count) - 1)
+        self._place += count
+        return int(bits, 2)
 
 
 def _packed(codes: np.ndarray, bits: np.ndarray) -> UInt8[np.ndarray, " n"]:

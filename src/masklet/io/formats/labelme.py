@@ -64,9 +64,6 @@ def read_labelme(folder: str | os.PathLike[str]) -> Result:
 
     The frame index is that stored by `LabelMeWriter`, else the position in natural order of the file names. Shapes with
     the same ``group_id`` belong to one object; without one, shapes with the same label.
-
-    Raises:
-        FormatError: there are no annotations, or one is malformed.
     """
     root = Path(folder)
     files = sorted(root.glob("*.json"), key=lambda file: natural_key(file.name))

@@ -105,12 +105,7 @@ class ExrWriter(AlphaWriter):
 
 
 def read_mattes(folder: str | os.PathLike[str]) -> Result:
-    """Read the masks of a folder written by `PngMatteWriter` or `TiffMatteWriter`: where alpha is at least one half.
-
-    Raises:
-        FormatError: no such folder, no mattes in it, or mattes of several sizes.
-        MediaError: an image cannot be read.
-    """
+    """Read the masks of a folder written by `PngMatteWriter` or `TiffMatteWriter`: where alpha is at least one half."""
     found = []
     for path in Path(folder).glob("*/*"):
         match = _MATTE.fullmatch(path.relative_to(folder).as_posix())
@@ -130,13 +125,7 @@ def read_mattes(folder: str | os.PathLike[str]) -> Result:
 
 
 def read_exr_mattes(folder: str | os.PathLike[str]) -> Result:
-    """Read a folder written by `ExrWriter`; a mask is where alpha is at least 0.5.
-
-    Raises:
-        FormatError: the folder is missing or contains no mattes.
-        MediaError: a file cannot be read.
-        MissingExtraError: OpenEXR is not installed.
-    """
+    """Read a folder written by `ExrWriter`; a mask is where alpha is at least 0.5."""
     builder = ResultBuilder()
     for index, path in numbered_files(folder, ExrWriter.FILE_PATTERN, "mattes as 00000.exr"):
         stack = ExrStack(path)

@@ -50,9 +50,6 @@ def read_mots(path: str | os.PathLike[str]) -> Result:
     """Read a MOTS file, without the regions to be ignored.
 
     The object id is the MOTS id without the thousands of its class, unless that would merge objects of two classes.
-
-    Raises:
-        FormatError: the file is missing or malformed, or masks are corrupt or differ in size.
     """
     try:
         text = read_bounded(Path(path), MAX_BYTES).decode()

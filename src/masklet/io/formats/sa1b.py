@@ -97,9 +97,6 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
     """Read a folder of SA-1B annotations as the frames of a video, or a single annotation as frame 0.
 
     Frames are numbered by the file names if those are numbers, as `Sa1bWriter` writes them, else in order.
-
-    Raises:
-        FormatError: there are no annotations, or one is malformed.
     """
     root = Path(path)
     files = sorted(root.glob("*.json")) if root.is_dir() else [root]

@@ -117,11 +117,7 @@ class _Sidecar(msgspec.Struct):
 
 
 def read_yolo(folder: str | os.PathLike[str]) -> Result:
-    """Read a folder written by `YoloWriter`, or the labels of another tool together with their images.
-
-    Raises:
-        FormatError: there is neither ``masklet.json`` nor an image (labels have no size), or a file is malformed.
-    """
+    """Read a folder written by `YoloWriter`, or the labels of another tool together with their images."""
     root = Path(folder)
     path = root / "masklet.json"
     if not path.is_file():
@@ -148,10 +144,6 @@ def read_yolo_data(root: Path) -> Result:
     The labels of an image ``.../images/.../a.jpg`` are in ``.../labels/.../a.txt``, or in ``a.txt`` beside it. Frames
     are the images in natural order; an image without labels is a frame without objects. Names are the classes in
     ``data.yaml`` (or another ``.yaml`` file with names), ``classes.txt`` or ``obj.names``, else "class 0".
-
-    Raises:
-        MediaError: an image cannot be read.
-        FormatError: no image has labels, images differ in size, or labels are boxes or malformed.
     """
     images = _images(root)
     classes = _classes(root)
