@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 
 from masklet.errors import needs
 from masklet.io.formats.geospatial import date_in_name, ground_area
 from masklet.io.source import Calibration
 from masklet.io.writer import StrPath, Writer, WriterOptions
-from masklet.masks.measures import Measures, mean_values, measure
+from masklet.masks.measures import mean_values, measure
 from masklet.types import FrameMasks, ObjectId, RgbImage
 
 if TYPE_CHECKING:
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 ROWS_AT_A_TIME = 20_000
 Row = dict[str, Any]
+
+_COLUMNS: dict[str, type] = {
+    "frame": int,
+    "time_s": float,
+    "date": str,
+    "object_id": int,
+    "name": str,
+    "present": bool,
+    "presence": float,
+    "iou": float,
+}
+"""The first columns; see `TableWriter`."""
 
 
 class _Position(NamedTuple):
@@ -75,7 +87,7 @@ class TableWriter(Writer):
         self._georeference = getattr(like, "georeference", None)
         self._values: Callable[[int], Shaped[np.ndarray, "h w c"]] | None = getattr(like, "values", None)
         self._channels: tuple[str, ...] | None = None
-        self._timed = False
+        self._measured: list[str] = []
         self._positions: dict[ObjectId, _Position] = {}
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
@@ -83,8 +95,8 @@ class TableWriter(Writer):
         time = self._time(index)
         if self._channels is None:
             self._channels = self._channel_names(frame)
-            self._timed = time is not None
-            self._start(self._columns())
+            self._measured = self._measured_columns("frame" if time is None else "s")
+            self._start(_COLUMNS | dict.fromkeys(self._measured, float))
         values = self._values(index) if self._values and self._channels else frame
         for place, (object_id, mask) in enumerate(zip(masks.object_ids, masks.masks, strict=True)):
             row: Row = {
@@ -99,29 +111,23 @@ class TableWriter(Writer):
             }
             found = measure(mask, self._pixel)
             if found is not None:
-                row |= self._measured(found, mask, values)
-                row[self._speed_name] = self._speed(object_id, _Position(index, time, found.centroid))
+                means: list[float | None] = [None] * len(self._channels)
+                if self._channels and values is not None:
+                    means = [_known(mean) for mean in mean_values(values, mask)]
+                ground = () if self._georeference is None else (ground_area(mask, self._georeference),)
+                speed = self._speed(object_id, _Position(index, time, found.centroid))
+                shape = (found.perimeter, found.circularity, speed)
+                measured = (found.area, *ground, *found.centroid, *found.box, *shape, *means)
+                row |= zip(self._measured, measured, strict=True)
             self._put(row)
 
-    def _measured(self, found: Measures, mask: Bool[np.ndarray, "h w"], values: np.ndarray | None) -> Row:
+    def _measured_columns(self, per: str) -> list[str]:
+        """Return the names of the columns that are empty for absent objects; ``per`` is the unit of time."""
         unit = self._unit
-        row: Row = {
-            f"area_{unit}2": found.area,
-            f"perimeter_{unit}": found.perimeter,
-            "circularity": found.circularity,
-        }
-        row |= zip((f"centroid_{axis}_{unit}" for axis in "xy"), found.centroid, strict=True)
-        row |= zip((f"box_{edge}_{unit}" for edge in ("x0", "y0", "x1", "y1")), found.box, strict=True)
-        if self._georeference is not None:
-            row["area_m2"] = ground_area(mask, self._georeference)
-        if self._channels and values is not None:
-            means = map(_known, mean_values(values, mask))
-            row |= zip((f"mean_{name}" for name in self._channels), means, strict=True)
-        return row
-
-    @property
-    def _speed_name(self) -> str:
-        return f"speed_{self._unit}_per_{'s' if self._timed else 'frame'}"
+        names = [f"area_{unit}2", *(() if self._georeference is None else ("area_m2",))]
+        lengths = ("centroid_x", "centroid_y", "box_x0", "box_y0", "box_x1", "box_y1", "perimeter")
+        names += [f"{name}_{unit}" for name in lengths]
+        return [*names, "circularity", f"speed_{unit}_per_{per}", *(f"mean_{name}" for name in self._channels or ())]
 
     def _speed(self, object_id: ObjectId, now: _Position) -> float | None:
         before = self._positions.get(object_id)
@@ -132,17 +138,6 @@ class TableWriter(Writer):
         if now.time is None or before.time is None:
             return distance / (now.frame - before.frame) if now.frame > before.frame else None
         return distance / (now.time - before.time) if now.time > before.time else None
-
-    def _columns(self) -> Mapping[str, type]:
-        unit = self._unit
-        columns: dict[str, type] = {"frame": int, "time_s": float, "date": str, "object_id": int, "name": str}
-        columns |= {"present": bool, "presence": float, "iou": float, f"area_{unit}2": float}
-        if self._georeference is not None:
-            columns["area_m2"] = float
-        measured = ["centroid_x", "centroid_y", "box_x0", "box_y0", "box_x1", "box_y1", "perimeter"]
-        columns |= {f"{name}_{unit}": float for name in measured}
-        columns |= {"circularity": float, self._speed_name: float}
-        return columns | {f"mean_{name}": float for name in self._channels or ()}
 
     def _channel_names(self, frame: RgbImage | None) -> tuple[str, ...]:
         if self._values is not None:
