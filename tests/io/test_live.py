@@ -20,7 +20,7 @@ from PIL import Image
 
 from masklet.errors import MediaError
 from masklet.io import LiveVideo, MediaWarning, RawFormat, open_video
-from masklet.io.source_url import is_url
+from masklet.io.inputs import is_url
 from masklet.types import FrameSource
 
 

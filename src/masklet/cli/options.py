@@ -295,7 +295,7 @@ class InputOptions:
 
     def video_arguments(self) -> dict[str, Any]:
         """Arguments of `masklet.open_video`; `MediaError` for a value that cannot be parsed."""
-        from masklet.io.source_url import RawFormat
+        from masklet.io import RawFormat
 
         raw = None if self.raw is None else RawFormat.parse(self.raw)
         return {**self.image_arguments(), "fps": self.fps, "raw": raw}

@@ -1,6 +1,7 @@
 """Read videos, images, stacks and streams; read and write results."""
 
 from masklet.io.container import VideoFile, WebVideo
+from masklet.io.decoder import RawFormat
 from masklet.io.formats.davis import LabelMapWriter, read_label_map, write_label_map
 from masklet.io.formats.detections import from_detections, to_detections
 from masklet.io.formats.rle_json import RleWriter, read_rle, write_rle
@@ -14,7 +15,6 @@ from masklet.io.overlay import Style, draw_overlay, draw_prompts, draw_style
 from masklet.io.palette import PALETTE, color_of
 from masklet.io.result_builder import Provenance, Result
 from masklet.io.source import Calibration, GeoReference, MediaWarning, RecordedSource
-from masklet.io.source_url import RawFormat
 from masklet.io.stack import StackVideo
 from masklet.io.video_writer import CutoutWriter, OverlayWriter
 from masklet.io.writer import Writer

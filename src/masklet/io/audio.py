@@ -16,8 +16,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
+from masklet.io.decoder import FfmpegInput
 from masklet.io.source import MediaWarning
-from masklet.io.source_url import FfmpegInput
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from masklet.errors import MediaError
-from masklet.io.decoder import Decoder, Timeline
+from masklet.io.decoder import Decoder, FfmpegInput, RawFormat, Timeline
 from masklet.io.source import MediaWarning, RecordedSource
-from masklet.io.source_url import FfmpegInput, RawFormat
+from masklet.io.source_url import HTTP, file_name, supports_ranges
 from masklet.lru_cache import LruCache
 from masklet.types import RgbImage
 
@@ -175,8 +175,8 @@ class ContainerVideo(RecordedSource):
 
         Runs in read-ahead threads too, and takes no lock: its owner may be waiting for such a thread to end.
         """
-        name, web = self.source.name, self.source.is_http
-        if web and (decoder.read_error or not (decoder.is_complete or self.source.supports_ranges())):
+        name, web = self.source.name, self.source.scheme in HTTP
+        if web and (decoder.read_error or not (decoder.is_complete or supports_ranges(self.source.url))):
             raise MediaError(f"{name} was interrupted: {decoder.read_error or 'the server does not respond'}")
         timeline = decoder.scan.timeline(decoded=True)
         known = self._known_timeline
@@ -240,7 +240,9 @@ class VideoFile(ContainerVideo):
             raise MediaError(f"expected a video file, found {'a folder' if self.path.is_dir() else 'nothing'}: {path}")
         if not self.path.stat().st_size:
             raise MediaError(f"the file is empty: {path}")
-        super().__init__(FfmpegInput.from_path(self.path, raw), self.path.name, cache_bytes=cache_bytes)
+        # "file:" and its protocol: a colon in the name means no protocol, and a playlist cannot reach the network
+        source = FfmpegInput.of(f"file:{self.path}", str(self.path), "file", raw)
+        super().__init__(source, self.path.name, cache_bytes=cache_bytes)
 
 
 class WebVideo(ContainerVideo):
@@ -251,7 +253,7 @@ class WebVideo(ContainerVideo):
     is resumed; where that fails a `MediaError` is raised.
 
     Args:
-        source: an ``http`` or ``https`` URL for which `FfmpegInput.supports_ranges` holds.
+        source: an ``http`` or ``https`` URL for which `supports_ranges` holds.
         cache_bytes: upper bound of the decoded frames cached for random access.
 
     Attributes:
@@ -259,5 +261,5 @@ class WebVideo(ContainerVideo):
     """
 
     def __init__(self, source: FfmpegInput, *, cache_bytes: int = CACHE_BYTES) -> None:
-        self.file_name = source.file_name
+        self.file_name = file_name(source.url)
         super().__init__(source, self.file_name or source.name, cache_bytes=cache_bytes)

@@ -1,8 +1,9 @@
-"""One opened video stream: packets and their times, decoded frames, seeking, conversion to upright RGB."""
+"""What FFmpeg opens, and one opened video stream: packets and their times, frames, seeking, upright RGB pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -24,7 +25,6 @@ from jaxtyping import Int64
 
 from masklet.errors import MediaError
 from masklet.io.images import check_pixels
-from masklet.io.source_url import FfmpegInput
 from masklet.io.tone_mapping import HLG, PQ, tone_map
 from masklet.types import RgbImage
 
@@ -47,7 +47,108 @@ TRANSPARENT = "has transparency, which is dropped: the color under it is seen"
 HD_WIDTH, HD_HEIGHT = 1280, 576
 """From this width on, or above this height, a frame without a stated matrix is taken as BT.709, as players do."""
 
+OPEN_TIMEOUT = 10.0
+"""Seconds to wait for a source to open."""
+
+_RAW_FORMAT = re.compile(r"(\d{1,6})x(\d{1,6})(?:[,:]([a-z0-9_]+))?(?:[,:@](\d+(?:\.\d+|/\d+)?))?")
+
 Orient = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFormat:
+    """Format of raw frames, which have no header.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        pixels: FFmpeg's name of the pixel format, such as "rgb24", "bgr24", "gray", "yuv420p" or "gray16le".
+        fps: frame rate, above 0 and at most 1000.
+
+    Raises:
+        MediaError: a value out of range, or an unknown pixel format.
+    """
+
+    width: int
+    height: int
+    pixels: str = "rgb24"
+    fps: Fraction = Fraction(25)
+
+    def __post_init__(self) -> None:
+        check_pixels("raw frames", self.height, self.width)
+        try:
+            av.VideoFormat(self.pixels)
+        except ValueError:
+            raise MediaError(f"expected a pixel format such as rgb24, gray or yuv420p, got {self.pixels!r}") from None
+        if not 0 < self.fps <= 1000:
+            raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {self.fps}")
+
+    @classmethod
+    def parse(cls, text: str) -> RawFormat:
+        """Parse ``"640x480"``, ``"640x480,bgr24"`` or ``"640x480,yuv420p,30000/1001"``.
+
+        Raises:
+            MediaError: another syntax.
+        """
+        match = _RAW_FORMAT.fullmatch(text.strip().lower())
+        if match is None or (match[4] or "").endswith("/0"):
+            raise MediaError(f"expected WIDTHxHEIGHT,PIXELS,FPS as 640x480,rgb24,25, got {text!r}")
+        width, height, pixels, fps = match.groups()
+        return cls(width=int(width), height=int(height), pixels=pixels or "rgb24", fps=Fraction(fps or 25))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options of FFmpeg's rawvideo demuxer."""
+        return {
+            "video_size": f"{self.width}x{self.height}",
+            "pixel_format": self.pixels,
+            "framerate": f"{self.fps.numerator}/{self.fps.denominator}",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FfmpegInput:
+    """Arguments with which FFmpeg opens a source.
+
+    Attributes:
+        url: what it opens.
+        name: shown in messages; without the password and the query, which may hold a key.
+        format: name of the input format, or None to detect it.
+        options: of the protocol and the demuxer.
+    """
+
+    url: str
+    name: str
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, url: str, name: str, protocols: str, raw: RawFormat | None = None) -> FfmpegInput:
+        """Describe a source without a header if ``raw`` is given; ``protocols`` are all that it may use."""
+        options = {"protocol_whitelist": protocols} | (raw.options if raw else {})
+        return cls(url=url, name=name, format="rawvideo" if raw else None, options=options)
+
+    @property
+    def scheme(self) -> str:
+        """The protocol, such as "file" or "https"."""
+        return self.url.partition(":")[0].lower()
+
+    def open(self) -> InputContainer:
+        """Open it.
+
+        Raises:
+            MediaError: it cannot be opened, or is not in a supported format.
+        """
+        try:
+            container = av.open(self.url, format=self.format, options=dict(self.options), timeout=OPEN_TIMEOUT)
+        except av.error.InvalidDataError:
+            raise MediaError(f"not a video or image in a supported format: {self.name}") from None
+        except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: an input format this build lacks
+            raise MediaError(f"cannot open {self.name}: {getattr(error, 'strerror', None) or error}") from error
+        if container.format.name in NOT_VIDEO:
+            container.close()
+            raise MediaError(f"not a video or image in a supported format: {self.name}")
+        return container
 
 
 class KeyPacket(NamedTuple):
@@ -131,12 +232,6 @@ class Scan:
         if packet.is_keyframe and pts is not None:
             self.keys.append(KeyPacket(pts, pts if packet.dts is None else packet.dts))
 
-    def is_complete(self, num_frames: int, end: Fraction, tolerance: Fraction) -> bool:
-        """Return whether there were as many packets and seconds as the header says (``tolerance`` in seconds)."""
-        last = max((pts for pts in self.packets if pts is not None), default=0)
-        missing = end - (last * self.time_base + self.tick)
-        return len(self.packets) + self.num_hidden >= num_frames and missing <= max(tolerance, 3 * self.tick)
-
     def timeline(self, *, decoded: bool) -> Timeline:
         """Make the timeline of the decoded frames, or of the packets where nothing was decoded.
 
@@ -176,7 +271,7 @@ class Decoder:
         self.name = name = source.name
         self.num_damaged = 0
         self.read_error = ""
-        self._container = _open(source)
+        self._container = source.open()
         try:
             self._stream = stream = _select_stream(self._container, name)
             stream.thread_type = "AUTO"
@@ -257,9 +352,12 @@ class Decoder:
     @property
     def is_complete(self) -> bool:
         """Whether a pass from start to end met no damage and as many packets and seconds as the header says."""
-        if not self.scanning or self.num_damaged:
+        scan = self.scan
+        if not self.scanning or self.num_damaged or len(scan.packets) + scan.num_hidden < self.declared_frames:
             return False
-        return self.scan.is_complete(self.declared_frames, self._declared_end, MISSING_SECONDS)
+        last = max((pts for pts in scan.packets if pts is not None), default=0)
+        missing = self._declared_end - (last * scan.time_base + scan.tick)
+        return missing <= max(MISSING_SECONDS, 3 * scan.tick)
 
     def rgb(self, frame: VideoFrame) -> RgbImage:
         """Convert a decoded frame to upright RGB pixels, as a new array.
@@ -324,20 +422,6 @@ class ColorConverter:
         hdr = self._transfer in (PQ, HLG)
         rgb = self._reformatter.reformat(frame, format="rgb48le" if hdr else "rgb24", src_colorspace=matrix)
         return tone_map(rgb.to_ndarray(), self._transfer) if hdr else rgb.to_ndarray()
-
-
-def _open(source: FfmpegInput) -> InputContainer:
-    name = source.name
-    try:
-        container = source.open()
-    except av.error.InvalidDataError:
-        raise MediaError(f"not a video or image in a supported format: {name}") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"cannot open {name}: {getattr(error, 'strerror', None) or error}") from error
-    if container.format.name in NOT_VIDEO:
-        container.close()
-        raise MediaError(f"not a video or image in a supported format: {name}")
-    return container
 
 
 def _parse_duration(text: str) -> Fraction:

@@ -12,6 +12,7 @@ import numpy as np
 from masklet.errors import MediaError
 from masklet.io.axes import AxisChoice
 from masklet.io.container import VideoFile, WebVideo
+from masklet.io.decoder import RawFormat
 from masklet.io.exr import EXR_MAGIC, ExrStack
 from masklet.io.geo import GeoStack
 from masklet.io.image_sources import ArrayVideo, FolderVideo, ImageFile
@@ -19,7 +20,7 @@ from masklet.io.images import is_image, list_images, read_image_file
 from masklet.io.intensity import Scale
 from masklet.io.live import LiveVideo
 from masklet.io.source import RecordedSource, check_fps
-from masklet.io.source_url import STANDARD_INPUT, FfmpegInput, RawFormat, is_url
+from masklet.io.source_url import HTTP, RTSP, STANDARD_INPUT, parse_url, supports_ranges
 from masklet.io.stack import Channels, FileSequence, ImageStack, Stack, StackVideo
 from masklet.io.tiff import TIFF_MAGIC, TiffHeader, TiffStack
 from masklet.io.zarr_stack import ZarrStack, is_zarr
@@ -66,8 +67,8 @@ def open_video(
         return ArrayVideo(source, fps=fps)
     if isinstance(source, str) and is_url(source):
         _reject("a live video", as_stack=as_stack, fps=fps, raw=None if source == STANDARD_INPUT else raw)
-        url = FfmpegInput.from_url(source, raw)
-        return WebVideo(url) if url.is_http and url.supports_ranges() else LiveVideo(source, raw=raw)
+        url = parse_url(source, raw)
+        return WebVideo(url) if url.scheme in HTTP and supports_ranges(source) else LiveVideo(source, raw=raw)
     if not isinstance(source, str | os.PathLike):
         raise MediaError(f"expected the name of a video or an array of frames, got {type(source).__name__}")
     path = Path(source)
@@ -91,6 +92,13 @@ def open_video(
         return ImageFile(path, fps=fps)
     _reject(str(path), as_stack=as_stack, fps=fps)
     return VideoFile(path)
+
+
+def is_url(source: str) -> bool:
+    """Return whether a source is a camera, a network URL or standard input rather than a path."""
+    scheme, colon, rest = source.partition(":")
+    network = scheme.lower() in RTSP | HTTP and rest.startswith("//")
+    return source == STANDARD_INPUT or (bool(colon) and (scheme == "camera" or network))
 
 
 def _reject(source: str, *, as_stack: bool, fps: float | None = None, raw: RawFormat | None = None) -> None:

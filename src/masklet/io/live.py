@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import NoReturn
 
 from masklet.errors import MediaError
-from masklet.io.decoder import Decoder
+from masklet.io.decoder import Decoder, RawFormat
 from masklet.io.source import MediaWarning, read_ahead
-from masklet.io.source_url import FfmpegInput, RawFormat
+from masklet.io.source_url import RTSP, parse_url
 from masklet.types import RgbImage
 
 RECONNECT_SECONDS = 30.0
@@ -54,9 +54,9 @@ class LiveVideo:
         reconnect: float = RECONNECT_SECONDS,
         newest: bool = False,
     ) -> None:
-        self._source = FfmpegInput.from_url(source, raw)
+        self._source = parse_url(source, raw)
         self.name = self._source.name
-        self._reconnect = reconnect if self._source.is_rtsp else 0.0
+        self._reconnect = reconnect if self._source.scheme in RTSP else 0.0
         self._newest = newest
         self._decoder = self._open()
         self.size = self._decoder.size

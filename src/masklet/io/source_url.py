@@ -1,28 +1,18 @@
-"""Inputs of FFmpeg: files, network URLs, cameras and standard input, each with the protocols it may use."""
+"""Cameras, network URLs and standard input, each with the protocols it may use."""
 
 from __future__ import annotations
 
 import base64
-import re
 import sys
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import av
-from av.container import InputContainer
-
 from masklet.errors import MediaError
-from masklet.io.images import check_pixels
+from masklet.io.decoder import OPEN_TIMEOUT, FfmpegInput, RawFormat
 
 STANDARD_INPUT = "-"
-OPEN_TIMEOUT = 10.0
-"""Seconds to wait for a source to open."""
-
 RTSP, HTTP = frozenset({"rtsp", "rtsps"}), frozenset({"http", "https"})
 
 _CAMERAS = {  # platform -> FFmpeg's input format, and its name of camera n
@@ -40,146 +30,44 @@ _RTSP_OPTIONS = {"protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,udp,tls,crypto",
 _PLAYLISTS = (b"#EXTM3U", b"<MPD")
 """Found at the start of HLS and DASH playlists, for which the server reports only the length of the playlist."""
 
-_RAW_FORMAT = re.compile(r"(\d{1,6})x(\d{1,6})(?:[,:]([a-z0-9_]+))?(?:[,:@](\d+(?:\.\d+|/\d+)?))?")
 
-
-@dataclass(frozen=True, kw_only=True)
-class RawFormat:
-    """Format of raw frames, which have no header.
-
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        pixels: FFmpeg's name of the pixel format, such as "rgb24", "bgr24", "gray", "yuv420p" or "gray16le".
-        fps: frame rate, above 0 and at most 1000.
+def parse_url(source: str, raw: RawFormat | None = None) -> FfmpegInput:
+    """Describe a camera, a network URL or standard input, as accepted by `masklet.io.open_video`.
 
     Raises:
-        MediaError: a value out of range, or an unknown pixel format.
+        MediaError: a camera without a number, or on a system where cameras have no numbers.
     """
-
-    width: int
-    height: int
-    pixels: str = "rgb24"
-    fps: Fraction = Fraction(25)
-
-    def __post_init__(self) -> None:
-        check_pixels("raw frames", self.height, self.width)
-        try:
-            av.VideoFormat(self.pixels)
-        except ValueError:
-            raise MediaError(f"expected a pixel format such as rgb24, gray or yuv420p, got {self.pixels!r}") from None
-        if not 0 < self.fps <= 1000:
-            raise MediaError(f"expected more than 0 and at most 1000 frames per second, got {self.fps}")
-
-    @classmethod
-    def parse(cls, text: str) -> RawFormat:
-        """Parse ``"640x480"``, ``"640x480,bgr24"`` or ``"640x480,yuv420p,30000/1001"``.
-
-        Raises:
-            MediaError: another syntax.
-        """
-        match = _RAW_FORMAT.fullmatch(text.strip().lower())
-        if match is None or (match[4] or "").endswith("/0"):
-            raise MediaError(f"expected WIDTHxHEIGHT,PIXELS,FPS as 640x480,rgb24,25, got {text!r}")
-        width, height, pixels, fps = match.groups()
-        return cls(width=int(width), height=int(height), pixels=pixels or "rgb24", fps=Fraction(fps or 25))
-
-    @property
-    def options(self) -> dict[str, str]:
-        """Options of FFmpeg's rawvideo demuxer."""
-        return {
-            "video_size": f"{self.width}x{self.height}",
-            "pixel_format": self.pixels,
-            "framerate": f"{self.fps.numerator}/{self.fps.denominator}",
-        }
+    if source == STANDARD_INPUT:
+        return FfmpegInput.of("pipe:0", "standard input", "pipe", raw)
+    scheme, _, number = source.partition(":")
+    if scheme != "camera":
+        options = _RTSP_OPTIONS if scheme.lower() in RTSP else _HTTP_OPTIONS
+        return FfmpegInput(url=source, name=_without_secrets(source), options=options)
+    if not number.isdecimal():
+        raise MediaError(f"expected camera:N with N a number from 0, got {source!r}")
+    if sys.platform not in _CAMERAS:
+        raise MediaError(f"cameras by number are supported on Linux and macOS, not on {sys.platform}")
+    format, device = _CAMERAS[sys.platform]
+    return FfmpegInput(url=device.format(int(number)), name=source, format=format)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FfmpegInput:
-    """Arguments with which FFmpeg opens a source.
+def file_name(url: str) -> str:
+    """Return the last part of a web URL, such as ``dog.mp4``, or ""."""
+    return unquote(PurePosixPath(urlsplit(url).path).name)
 
-    Attributes:
-        url: what it opens.
-        name: shown in messages; without the password and the query, which may hold a key.
-        format: name of the input format, or None to detect it.
-        options: of the protocol and the demuxer.
+
+def supports_ranges(url: str) -> bool:
+    """Return whether a web server reports the file's length and sends any part of it, so that it can be seeked in.
+
+    False for streams and playlists, and where the request fails: opening the URL reports why.
     """
-
-    url: str
-    name: str
-    format: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_path(cls, path: Path, raw: RawFormat | None = None) -> FfmpegInput:
-        """Describe a local file; ``raw`` is the format of one that has no header."""
-        # "file:" and the white list: a colon in the name means no protocol, and a playlist cannot reach the network
-        options = {"protocol_whitelist": "file"} | (raw.options if raw else {})
-        return cls(url=f"file:{path}", name=str(path), format="rawvideo" if raw else None, options=options)
-
-    @classmethod
-    def from_url(cls, source: str, raw: RawFormat | None = None) -> FfmpegInput:
-        """Describe a camera, a network URL or standard input, as accepted by `is_url`.
-
-        Raises:
-            MediaError: a camera without a number, or on a system where cameras have no numbers.
-        """
-        if source == STANDARD_INPUT:
-            options = {"protocol_whitelist": "pipe"} | (raw.options if raw else {})
-            return cls(url="pipe:0", name="standard input", format="rawvideo" if raw else None, options=options)
-        if _scheme(source) != "camera":
-            options = _RTSP_OPTIONS if _scheme(source) in RTSP else _HTTP_OPTIONS
-            return cls(url=source, name=_without_secrets(source), options=options)
-        number = source.removeprefix("camera:")
-        if not number.isdecimal():
-            raise MediaError(f"expected camera:N with N a number from 0, got {source!r}")
-        if sys.platform not in _CAMERAS:
-            raise MediaError(f"cameras by number are supported on Linux and macOS, not on {sys.platform}")
-        format, device = _CAMERAS[sys.platform]
-        return cls(url=device.format(int(number)), name=source, format=format)
-
-    def open(self) -> InputContainer:
-        """Open it; raises the errors of FFmpeg, and `ValueError` for an input format that this build lacks."""
-        return av.open(self.url, format=self.format, options=dict(self.options), timeout=OPEN_TIMEOUT)
-
-    @property
-    def is_rtsp(self) -> bool:
-        """Whether it is an RTSP stream, such as a network camera."""
-        return _scheme(self.url) in RTSP
-
-    @property
-    def is_http(self) -> bool:
-        """Whether it is sent by a web server."""
-        return _scheme(self.url) in HTTP
-
-    @property
-    def file_name(self) -> str:
-        """The last part of a web URL, such as ``dog.mp4``, or ""."""
-        return unquote(PurePosixPath(urlsplit(self.url).path).name)
-
-    def supports_ranges(self) -> bool:
-        """Return whether a web server reports the file's length and sends any part of it, so that it can be seeked in.
-
-        False for streams and playlists, and where the request fails: opening the URL reports why.
-        """
-        try:
-            with urllib.request.urlopen(_range_request(self.url), timeout=OPEN_TIMEOUT) as response:  # noqa: S310  is_http
-                length = response.headers.get("Content-Range", "").rpartition("/")[2]
-                start = response.read(256) if response.status == 206 else b""
-        except (OSError, HTTPException, ValueError):
-            return False
-        return length.isdecimal() and bool(start) and not any(mark in start for mark in _PLAYLISTS)
-
-
-def is_url(source: str) -> bool:
-    """Return whether a source is a camera, a network URL or standard input rather than a path."""
-    _, colon, rest = source.partition(":")
-    network = _scheme(source) in RTSP | HTTP and rest.startswith("//")
-    return source == STANDARD_INPUT or (bool(colon) and (source.startswith("camera:") or network))
-
-
-def _scheme(source: str) -> str:
-    return source.partition(":")[0].lower()
+    try:
+        with urllib.request.urlopen(_range_request(url), timeout=OPEN_TIMEOUT) as response:  # noqa: S310  see the callers
+            length = response.headers.get("Content-Range", "").rpartition("/")[2]
+            start = response.read(256) if response.status == 206 else b""
+    except (OSError, HTTPException, ValueError):
+        return False
+    return length.isdecimal() and bool(start) and not any(mark in start for mark in _PLAYLISTS)
 
 
 def _range_request(url: str) -> urllib.request.Request:
