@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Int64
 
 from masklet.errors import MediaError
-from masklet.io.images import check_pixels
+from masklet.io.images import check_pixels, size_text
 from masklet.io.tone_mapping import HLG, PQ, tone_map
 from masklet.types import RgbImage
 
@@ -369,10 +369,8 @@ class Decoder:
             MediaError: the frame does not have the size of the first one.
         """
         if (frame.height, frame.width) != self._stored_size:
-            height, width = self._stored_size
-            raise MediaError(
-                f"{self.name} changes its frame size from {width}x{height} to {frame.width}x{frame.height}"
-            )
+            sizes = f"{size_text(self._stored_size)} to {frame.width}x{frame.height}"
+            raise MediaError(f"{self.name} changes its frame size from {sizes}")
         return np.ascontiguousarray(self._orient(self._colors.rgb(frame)))
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from masklet.io.images import (
     pillow_open,
     read_image_file,
     read_image_size,
+    size_text,
     to_rgb,
 )
 from masklet.io.source import RecordedSource, check_fps
@@ -48,10 +49,8 @@ class ArrayVideo(RecordedSource):
             if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
                 raise MediaError(f"expected frames of (h, w, 3) uint8, got {shape} {dtype} at frame {index}")
             if shape != frames[0].shape:
-                raise MediaError(
-                    f"expected {frames[0].shape[1]}x{frames[0].shape[0]} as in frame 0, "
-                    f"got {shape[1]}x{shape[0]} at frame {index}"
-                )
+                sizes = f"expected {size_text(frames[0].shape)} as in frame 0, got {size_text(shape)}"
+                raise MediaError(f"{sizes} at frame {index}")
         height, width, _ = frames[0].shape
         super().__init__("the array", (height, width), check_fps(fps))
         self._frames = frames
@@ -89,10 +88,8 @@ class FolderVideo(RecordedSource):
         size = read_image_size(self.files[0])
         for file in self.files[1:]:
             if (other := read_image_size(file)) != size:
-                raise MediaError(
-                    f"expected images of one size, {size[1]}x{size[0]} as {self.files[0].name}, "
-                    f"got {other[1]}x{other[0]}: {file}"
-                )
+                sizes = f"{size_text(size)} as {self.files[0].name}, got {size_text(other)}"
+                raise MediaError(f"expected images of one size, {sizes}: {file}")
         super().__init__(str(path), size, check_fps(fps))
         self.frame_names = tuple(file.name for file in self.files)
 
@@ -170,11 +167,8 @@ class ImageFile(RecordedSource):
         image.seek(index)
         pixels = self._rgb(image)
         if pixels.shape[:2] != self.size:
-            height, width = self.size
-            raise MediaError(
-                f"expected pages of one size, {width}x{height} as the first, "
-                f"got {pixels.shape[1]}x{pixels.shape[0]} at page {index}: {self.path}"
-            )
+            sizes = f"{size_text(self.size)} as the first, got {size_text(pixels.shape)} at page {index}"
+            raise MediaError(f"expected pages of one size, {sizes}: {self.path}")
         return pixels
 
     def _rgb(self, image: Image.Image) -> RgbImage:

@@ -158,8 +158,7 @@ class VideoWriter(Writer):
         """Return the image to encode for a frame."""
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if frame is None:
-            raise OutputError(f"cannot write {self.path}: it needs the image of frame {masks.frame_index}")
+        frame = self._needed(frame, masks.frame_index)
         height, width, _ = frame.shape
         size = self._size = self._size or (height, width)
         if (height, width) != size or masks.masks.shape[1:] != size:

@@ -11,6 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.result_builder import Provenance, Result, ResultBuilder, VideoLike, image_name, video_metadata
@@ -144,6 +147,19 @@ class Writer(ABC):
 
     def _close_output(self) -> None:  # noqa: B027  many formats keep nothing open
         """Close open files."""
+
+    def _label_map(self, masks: FrameMasks) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]:
+        """Return the label map of a frame; `OutputError` where an object id is too high for one."""
+        try:
+            return masks.label_map()
+        except FormatError as error:
+            raise OutputError(f"cannot write {self.path}: {error}") from None
+
+    def _needed(self, frame: RgbImage | None, frame_index: int) -> RgbImage:
+        """Return the image of a frame; `OutputError` if it was not given."""
+        if frame is None:
+            raise OutputError(f"cannot write {self.path}: it needs the image of frame {frame_index}")
+        return frame
 
     def _image_name(self, index: int) -> str:
         """Return the file name of a frame; see `Result.image_name`."""

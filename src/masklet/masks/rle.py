@@ -9,7 +9,16 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from pycocotools import mask as coco
 
 from masklet.errors import FormatError
-from masklet.types import Rle
+from masklet.types import Rle, Size
+
+
+def rle_from_coco(value: object, size: Size, what: str) -> Rle:
+    """Read a mask as `Rle.from_coco` does; `FormatError` unless it has the size of ``what``, such as "image"."""
+    rle = Rle.from_coco(value)
+    if rle.size != size:
+        expected, got = (f"{width}x{height}" for height, width in (size, rle.size))
+        raise FormatError(f"expected a mask of {expected} as the {what}, got {got}")
+    return rle
 
 
 def encode_masks(masks: Bool[np.ndarray, "n h w"]) -> list[Rle]:

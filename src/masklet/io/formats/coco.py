@@ -15,10 +15,11 @@ from pycocotools import mask as coco
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
+from masklet.io.images import size_text
 from masklet.io.result_builder import UNNAMED, Result, ResultBuilder, check_size, image_name
 from masklet.io.writer import DeferredWriter, StrPath, WriterOptions
 from masklet.masks.polygons import joined, polygons_of_mask
-from masklet.masks.rle import areas, boxes
+from masklet.masks.rle import areas, boxes, rle_from_coco
 from masklet.types import Masklet, Rle, Size
 
 MAX_VERTICES = 2**20
@@ -115,11 +116,7 @@ def segmentation(code: bytes, size: Size) -> Rle:
     """
     value = json.loads(code)
     if isinstance(value, dict):
-        rle = Rle.from_coco(value)
-        if rle.size != size:
-            expected, got = (f"{width}x{height}" for height, width in (size, rle.size))
-            raise FormatError(f"expected a mask of {expected} as the image, got {got}")
-        return rle
+        return rle_from_coco(value, size, "image")
     if not isinstance(value, list) or not all(isinstance(polygon, list) for polygon in value):
         raise FormatError(f"expected RLE or a list of polygons, got {reprlib.repr(value)}")
     return _filled([_polygon(polygon, size) for polygon in value if polygon], size)
@@ -142,9 +139,7 @@ def _polygon(values: list[object], size: Size) -> list[float]:
         raise FormatError(f"expected a polygon of numbers, got {reprlib.repr(values)}") from None
     extent = np.array([size[1], size[0]])
     if not ((points >= -extent) & (points <= 2 * extent)).all():
-        raise FormatError(
-            f"expected a polygon within or near the image of {size[1]}x{size[0]}, got {reprlib.repr(values)}"
-        )
+        raise FormatError(f"expected a polygon within or near the {size_text(size)} image, got {reprlib.repr(values)}")
     flat: list[float] = points.ravel().tolist()
     return flat
 

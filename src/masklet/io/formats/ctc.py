@@ -59,9 +59,7 @@ class CtcWriter(FolderWriter):
                 f"got {masks.frame_index}"
             )
         self._next = masks.frame_index + 1
-        if max(masks.object_ids, default=0) > MAX_LABEL:
-            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to {MAX_LABEL}")
-        seen = masks.label_map()
+        seen = self._label_map(masks)
         labels = np.zeros(seen.shape, np.uint16)
         for object_id in np.unique(seen[seen > 0]).tolist():
             labels[seen == object_id] = self._label(object_id, masks.frame_index)

@@ -30,9 +30,9 @@ class LabelMapWriter(FolderWriter):
     FILE_PATTERN = re.compile(r"(\d{5,})\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if masks.frame_index < 0 or max(masks.object_ids, default=0) > MAX_LABEL:
-            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to {MAX_LABEL}")
-        _save(self._output.path / f"{masks.frame_index:05d}.png", masks.label_map())
+        if masks.frame_index < 0:
+            raise OutputError(f"cannot write {self.path}: expected frame numbers from 0, got {masks.frame_index}")
+        _save(self._output.path / f"{masks.frame_index:05d}.png", self._label_map(masks))
 
 
 def write_label_map(path: str | os.PathLike[str], labels: Labels) -> None:

@@ -76,9 +76,7 @@ class GeoTiffWriter(FolderWriter):
         from rasterio.io import MemoryFile  # noqa: PLC0415
         from rasterio.transform import Affine  # noqa: PLC0415
 
-        if max(masks.object_ids, default=0) > 65535:
-            raise OutputError(f"cannot write {self.path}: label maps hold object ids up to 65535")
-        labels = masks.label_map()
+        labels = self._label_map(masks)
         height, width = labels.shape
         with MemoryFile() as memory:
             with memory.open(

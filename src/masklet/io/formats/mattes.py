@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from masklet.errors import FormatError, OutputError, needs
+from masklet.errors import FormatError, needs
 from masklet.io.exr import ExrStack
 from masklet.io.images import media_errors, open_image
 from masklet.io.result_builder import Result, ResultBuilder, numbered_files
@@ -40,8 +40,8 @@ class AlphaWriter(FolderWriter):
 
     def _alphas(self, frame: RgbImage | None, masks: FrameMasks) -> dict[ObjectId, Float32[np.ndarray, "h w"]]:
         """Compute the alpha of each object; `OutputError` if that needs the image of the frame."""
-        if frame is None and self._edge.detail:
-            raise OutputError(f"cannot write {self.path}: fine detail needs the image of frame {masks.frame_index}")
+        if self._edge.detail:
+            frame = self._needed(frame, masks.frame_index)
         return {i: alpha_of(mask, self._edge, frame) for i, mask in zip(masks.object_ids, masks.masks, strict=True)}
 
 
@@ -78,9 +78,7 @@ class CutoutFolderWriter(AlphaWriter):
     FILE_PATTERN = re.compile(r"\d{5,}\.png")
 
     def _write(self, frame: RgbImage | None, masks: FrameMasks) -> None:
-        if frame is None:
-            raise OutputError(f"cannot write {self.path}: it needs the image of frame {masks.frame_index}")
-        pixels = (cutout(frame, masks, self._edge) // 257).astype(np.uint8)
+        pixels = (cutout(self._needed(frame, masks.frame_index), masks, self._edge) // 257).astype(np.uint8)
         save_image(self._output.path / f"{masks.frame_index:05d}.png", pixels)
 
 

@@ -12,9 +12,10 @@ import msgspec
 
 from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
+from masklet.io.images import size_text
 from masklet.io.result_builder import Result, ResultBuilder
 from masklet.io.writer import FolderWriter
-from masklet.masks.rle import areas, boxes, encode_masks
+from masklet.masks.rle import areas, boxes, encode_masks, rle_from_coco
 from masklet.types import FrameMasks, RgbImage, Rle
 
 MAX_BYTES = 2**28
@@ -37,13 +38,8 @@ class _Document(msgspec.Struct):
 
     def masks(self) -> list[Rle]:
         """Decode the RLE of all masks; `FormatError` unless they have the size of the image."""
-        masks = [Rle.from_coco(entry.segmentation) for entry in self.annotations]
-        for mask in masks:
-            if mask.size != (self.image.height, self.image.width):
-                raise FormatError(
-                    f"expected masks of {self.image.width}x{self.image.height}, got {mask.size[1]}x{mask.size[0]}"
-                )
-        return masks
+        size = self.image.height, self.image.width
+        return [rle_from_coco(entry.segmentation, size, "image") for entry in self.annotations]
 
 
 def parse_sa1b(data: bytes, name: str) -> list[Rle]:
@@ -110,7 +106,7 @@ def read_sa1b(path: str | os.PathLike[str]) -> Result:
         with expecting("an SA-1B annotation", str(file)):
             index = builder.start_frame(int(file.stem) if numbered else order, size)
             if size != builder.size:
-                raise FormatError(f"expected images of one size, got {size[1]}x{size[0]}")
+                raise FormatError(f"expected images of one size, got {size_text(size)}")
             for entry, rle in zip(document.annotations, document.masks(), strict=True):
                 builder.add_mask(entry.id, index, rle, iou=entry.predicted_iou)
     return builder.build()

@@ -14,6 +14,7 @@ from masklet.bounded_json import dump_json, expecting, read_json
 from masklet.errors import FormatError
 from masklet.io.result_builder import MAX_FRAMES, Provenance, Result, ResultBuilder, check_size
 from masklet.io.writer import DeferredWriter
+from masklet.masks.rle import rle_from_coco
 from masklet.types import Masklet, Rle, Size
 
 FRAME_STEP = 4
@@ -54,13 +55,7 @@ class SavAnnotation:
             FormatError: the RLE is corrupt, or differs from the video in size.
         """
         code = self.codes[frame_index // FRAME_STEP][masklet]
-        if code is None:
-            return None
-        rle = Rle.from_coco(code)
-        if rle.size != self.size:
-            expected, got = (f"{width}x{height}" for height, width in (self.size, rle.size))
-            raise FormatError(f"expected a mask of {expected} as the video, got {got}: {self.video_id}")
-        return rle
+        return None if code is None else rle_from_coco(code, self.size, f"video {self.video_id}")
 
 
 class _Document(msgspec.Struct):

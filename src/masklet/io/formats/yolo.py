@@ -152,10 +152,8 @@ def read_yolo_data(root: Path) -> Result:
         size = read_image_size(image)
         builder.start_frame(index, size)
         if size != builder.size:
-            raise FormatError(
-                f"expected images of one size, as the frames of a video, {images[0][0].name} has "
-                f"{size_text(builder.size or size)} pixels, {image.name} {size_text(size)}: {root}"
-            )
+            sizes = f"{images[0][0].name} has {size_text(builder.size or size)} pixels, {image.name} {size_text(size)}"
+            raise FormatError(f"expected images of one size, as the frames of a video, {sizes}: {root}")
         for number, corners in read_labels(labels) if labels.is_file() else ():
             object_id = len(builder.names) + 1
             builder.names[object_id] = classes.get(number, f"class {number}")
