@@ -88,10 +88,6 @@ def atomic_write(path: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, with its line ends unchanged, atomically.
-
-    Raises:
-        OutputError: it cannot be written; nothing is left behind.
-    """
+    """Write a text file in UTF-8, with its line ends unchanged, atomically; `OutputError` if that fails."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")

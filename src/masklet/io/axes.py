@@ -34,11 +34,7 @@ class AxisChoice:
 
     @classmethod
     def parse(cls, text: str) -> AxisChoice:
-        """Parse ``"t"``, ``"z"``, ``"t,z=3"`` or ``"t,z=max"``.
-
-        Raises:
-            MediaError: another syntax.
-        """
+        """Parse ``"t"``, ``"z"``, ``"t,z=3"`` or ``"t,z=max"``; `MediaError` for another syntax."""
         frame, at = "", {}
         for part in filter(None, text.replace(" ", "").lower().split(",")):
             axis, equals, place = part.partition("=")
@@ -62,9 +58,6 @@ class ArrayStack(Stack):
         choice: the axis that counts frames, and the positions on the others.
         channel_names: used if there are as many as channels.
         calibration: physical scale, or None.
-
-    Raises:
-        MediaError: no rows and columns, values that are not real numbers, or axes without a position in ``choice``.
     """
 
     def __init__(
@@ -149,11 +142,7 @@ class ArrayStack(Stack):
 
 
 def guess_axes(shape: Sequence[int]) -> str:
-    """Guess the axes of an array: time first, then depth; rows and columns last, or colors after them.
-
-    Raises:
-        MediaError: fewer than two axes, or more than five.
-    """
+    """Guess the axes: time, depth, rows, columns, colors; `MediaError` for fewer than two or more than five."""
     color = len(shape) >= 3 and shape[-1] in (3, 4)
     leading = len(shape) - (3 if color else 2)
     if not 0 <= leading <= 3 or math.prod(shape) == 0:

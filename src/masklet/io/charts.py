@@ -60,11 +60,7 @@ class Chart(ABC):
         return f"<figure><figcaption>{escape(self.title)}</figcaption>{self.svg()}</figure>"
 
     def save(self, path: Path) -> None:
-        """Write an SVG file with title and style.
-
-        Raises:
-            OutputError: the file cannot be written; an existing one is unchanged.
-        """
+        """Write an SVG file with title and style; `OutputError` if that fails, and an existing file is unchanged."""
         write_text(path, self._draw(standalone=True) + "\n")
 
     def _draw(self, *, standalone: bool) -> str:

@@ -117,9 +117,6 @@ class ContainerVideo(RecordedSource):
         name: of the video.
         cache_bytes: upper bound of the decoded frames cached for random access; may be changed later.
 
-    Attributes:
-        source: what FFmpeg opens.
-
     Raises:
         MediaError: missing, no video in it, or no frame can be decoded.
     """

@@ -85,11 +85,7 @@ class RawFormat:
 
     @classmethod
     def parse(cls, text: str) -> RawFormat:
-        """Parse ``"640x480"``, ``"640x480,bgr24"`` or ``"640x480,yuv420p,30000/1001"``.
-
-        Raises:
-            MediaError: another syntax.
-        """
+        """Parse ``"640x480"``, ``"640x480,bgr24"`` or ``"640x480,yuv420p,30000/1001"``; `MediaError` for others."""
         match = _RAW_FORMAT.fullmatch(text.strip().lower())
         if match is None or (match[4] or "").endswith("/0"):
             raise MediaError(f"expected WIDTHxHEIGHT,PIXELS,FPS as 640x480,rgb24,25, got {text!r}")
@@ -134,11 +130,7 @@ class FfmpegInput:
         return self.url.partition(":")[0].lower()
 
     def open(self) -> InputContainer:
-        """Open it.
-
-        Raises:
-            MediaError: it cannot be opened, or is not in a supported format.
-        """
+        """Open it; `MediaError` if that fails, or it is not in a supported format."""
         try:
             container = av.open(self.url, format=self.format, options=dict(self.options), timeout=OPEN_TIMEOUT)
         except av.error.InvalidDataError:

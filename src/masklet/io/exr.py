@@ -20,10 +20,6 @@ class ExrStack(Stack):
 
     Pixels outside the data window are 0; pixels outside the display window are cropped. Channels are R, G, B, A and Y,
     then the others by name, such as "Z" or "diffuse.R".
-
-    Raises:
-        MediaError: unreadable, too large, or deep or subsampled pixels.
-        MissingExtraError: OpenEXR is not installed.
     """
 
     scale = (0.0, 1.0)

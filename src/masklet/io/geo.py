@@ -28,10 +28,6 @@ class GeoStack(Stack):
     Args:
         path: the file.
         choice: "band" makes each band a frame; by default there is one frame, and the bands are its channels.
-
-    Raises:
-        MediaError: unreadable, or values that are not real numbers.
-        MissingExtraError: rasterio is not installed.
     """
 
     def __init__(self, path: Path, choice: AxisChoice | None = None) -> None:

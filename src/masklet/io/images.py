@@ -116,11 +116,7 @@ def is_image(path: Path) -> bool:
 
 
 def read_image_size(file: Path) -> Size:
-    """Read (height, width) of an image as displayed from its header alone.
-
-    Raises:
-        MediaError: missing, or not an image.
-    """
+    """Read (height, width) of an image as displayed from its header alone; `MediaError` if that fails."""
     with open_image(file) as image:
         exif = Image.Image.getexif(image)  # the PNG class's own method would decode the whole image
         transposed = exif.get(_EXIF_ORIENTATION) in _TRANSPOSED_ORIENTATIONS

@@ -146,9 +146,6 @@ def stack_opener(path: Path, choice: AxisChoice | None = None, *, as_stack: bool
         path: an existing file or folder.
         choice: the axis that counts frames, or None.
         as_stack: open 8-bit images as stacks too (to select a channel or a scale).
-
-    Raises:
-        MediaError: an axis is chosen in an image, which has none.
     """
     if path.is_dir():
         return partial(ZarrStack, path, choice) if is_zarr(path) else None

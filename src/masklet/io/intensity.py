@@ -31,11 +31,7 @@ Scale = tuple[float, float] | Percentiles
 
 
 def parse_scale(text: str) -> Scale:
-    """Parse ``"0,4095"`` (values) or ``"1%,99%"`` (percentiles).
-
-    Raises:
-        MediaError: another syntax, or low is not below high.
-    """
+    """Parse ``"0,4095"`` (values) or ``"1%,99%"`` (percentiles); `MediaError` for others, or low not below high."""
     parts = text.replace(" ", "").split(",")
     percent = all(part.endswith("%") for part in parts)
     try:

@@ -279,11 +279,7 @@ def read_result(path: str | os.PathLike[str], *, format: str | None = None) -> R
 
 
 def format_of(name: str) -> Format:
-    """Infer the output format from a path.
-
-    Raises:
-        OutputError: it has the suffix of no format.
-    """
+    """Infer the output format from a path; `OutputError` if it has the suffix of no format."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes[-2:]]
     last = suffixes[-1] if suffixes else ""
     folder_format = FORMATS.get(last[1:])

@@ -107,11 +107,7 @@ class Result:
         return image_name(self.video, self.frame_names, index)
 
     def only(self, object_ids: frozenset[ObjectId]) -> Result:
-        """Return the result with these objects alone.
-
-        Raises:
-            OutputError: the result does not contain one of them.
-        """
+        """Return the result with these objects alone; `OutputError` if it does not contain one of them."""
         unknown = sorted(object_ids - set(self.masklets))
         if unknown:
             known = ", ".join(map(str, self.masklets)) or "none"
@@ -185,11 +181,7 @@ class ResultBuilder:
         self._frames: list[int] = []
 
     def start_frame(self, frame_index: object, size: Size | None = None) -> int:
-        """Add a frame that is stored in a file, with or without masks, and return its index.
-
-        Raises:
-            FormatError: the index is not an integer from 0 to `MAX_FRAMES`.
-        """
+        """Add a frame of a file, with or without masks, and return its index; `FormatError` unless it can be one."""
         if type(frame_index) is not int or not 0 <= frame_index < MAX_FRAMES:
             raise FormatError(f"expected frame numbers from 0, got {frame_index!r}")
         self.size = self.size or size
@@ -198,11 +190,7 @@ class ResultBuilder:
         return frame_index
 
     def add_frame(self, masks: FrameMasks) -> None:
-        """Add one frame; scores that are NaN are left out.
-
-        Raises:
-            FormatError: as `add_mask`.
-        """
+        """Add one frame; scores that are NaN are left out. Raises as `add_mask`."""
         height, width = masks.masks.shape[1:]
         self.size = self.size or (height, width)
         self.stop = max(self.stop, masks.frame_index + 1)
@@ -243,11 +231,7 @@ class ResultBuilder:
                 values.pop(frame_index, None)
 
     def masklet(self, object_id: ObjectId) -> Masklet:
-        """Return the masklet of an object, which is empty at first.
-
-        Raises:
-            FormatError: the id is not a positive integer.
-        """
+        """Return the masklet of an object, empty at first; `FormatError` unless the id is a positive integer."""
         if type(object_id) is not int or object_id < 1:
             raise FormatError(f"expected object ids from 1, got {object_id!r}")
         return self._masklets.setdefault(object_id, Masklet(object_id, self.size or (1, 1)))

@@ -32,11 +32,7 @@ _PLAYLISTS = (b"#EXTM3U", b"<MPD")
 
 
 def parse_url(source: str, raw: RawFormat | None = None) -> FfmpegInput:
-    """Describe a camera, a network URL or standard input, as accepted by `masklet.io.open_video`.
-
-    Raises:
-        MediaError: a camera without a number, or on a system where cameras have no numbers.
-    """
+    """Describe a camera, a URL or standard input; `MediaError` for a camera that has no number on this system."""
     if source == STANDARD_INPUT:
         return FfmpegInput.of("pipe:0", "standard input", "pipe", raw)
     scheme, _, number = source.partition(":")

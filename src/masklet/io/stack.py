@@ -27,6 +27,9 @@ Channels = int | str | Sequence[int | str]
 class Stack(ABC):
     """The content of one or more files: planes of numbers, by frame and channel.
 
+    Constructors raise `MediaError` for files that are unreadable or hold no such planes, and `MissingExtraError` for a
+    missing library.
+
     Attributes:
         name: for messages.
         num_frames: at least 1.
@@ -200,9 +203,6 @@ class FileSequence(Stack):
         files: in order.
         open_file: opens one file.
         name: of the sequence, for messages.
-
-    Raises:
-        MediaError: a file cannot be read, holds several frames, or differs from the first.
     """
 
     def __init__(self, files: Sequence[Path], open_file: Callable[[Path], Stack], name: str) -> None:
@@ -240,11 +240,7 @@ class FileSequence(Stack):
 
 
 class ImageStack(Stack):
-    """An image file as a stack of one frame, so that its values can be scaled: 8- or 16-bit gray, or colors.
-
-    Raises:
-        MediaError: not an image, or a damaged one.
-    """
+    """An image file as a stack of one frame, so that its values can be scaled: 8- or 16-bit gray, or colors."""
 
     num_frames = 1
 

@@ -75,10 +75,6 @@ class TiffStack(ArrayStack):
     """The first image series of a TIFF file, read straight where it is contiguous, else page by page.
 
     Axes, channel names, pixel size and time between frames are read from OME, ImageJ and tifffile metadata.
-
-    Raises:
-        MediaError: unreadable, or axes without a position in ``choice``.
-        MissingExtraError: tifffile is not installed.
     """
 
     def __init__(self, path: Path, choice: AxisChoice | None = None) -> None:

@@ -283,11 +283,7 @@ class AsyncWriter:
         self._pending: deque[Future[None]] = deque()
 
     def write(self, frame: RgbImage, masks: FrameMasks) -> None:
-        """Queue one frame with its masks; waits while `MAX_PENDING` frames are queued.
-
-        Raises:
-            OutputError: an earlier frame could not be written.
-        """
+        """Queue one frame with its masks; waits while `MAX_PENDING` are queued. Raises errors of earlier frames."""
         while len(self._pending) >= MAX_PENDING:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(self._write, frame, masks))

@@ -39,10 +39,6 @@ class ZarrStack(ArrayStack):
     """A Zarr array, or the full-size level of an OME-Zarr image.
 
     Axes come from OME-Zarr, ``dimension_names`` or xarray; without any, rows and columns are last and time is first.
-
-    Raises:
-        MediaError: unreadable, a group without an image, an unsafe codec, or axes without a position in ``choice``.
-        MissingExtraError: zarr is not installed.
     """
 
     def __init__(self, folder: Path, choice: AxisChoice | None = None) -> None:

@@ -30,11 +30,7 @@ def encode_masks(masks: Bool[np.ndarray, "n h w"]) -> list[Rle]:
 
 
 def decode_masks(rles: Sequence[Rle]) -> Bool[np.ndarray, "n h w"]:
-    """Decode masks of one size to one array; its shape is (0, 0, 0) for no masks.
-
-    Raises:
-        FormatError: an encoding is corrupt, or the sizes differ.
-    """
+    """Decode masks of one size to one array, (0, 0, 0) for none; `FormatError` for corrupt ones or several sizes."""
     if not rles:
         return np.zeros((0, 0, 0), bool)
     _check_one_size(rles)

@@ -40,11 +40,7 @@ DECIMALS = 8
 
 
 def reference_of(like: VideoLike | None, path: str | os.PathLike[str]) -> GeoReference:
-    """Return the georeference of a source; needs rasterio.
-
-    Raises:
-        OutputError: the source has none, or its CRS is unknown.
-    """
+    """Return the georeference of a source; `OutputError` if it has none with a known CRS. Needs rasterio."""
     from rasterio.crs import CRS  # noqa: PLC0415
 
     place = getattr(like, "georeference", None)

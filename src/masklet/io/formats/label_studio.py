@@ -139,11 +139,7 @@ def encode_brush(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, " n"]:
 
 
 def decode_brush(code: object, size: Size) -> Bool[np.ndarray, "h w"]:
-    """Decode Label Studio's RLE to the mask where alpha is not 0.
-
-    Raises:
-        FormatError: not a list of bytes, malformed, or not of an image of ``size`` (height, width).
-    """
+    """Decode Label Studio's RLE to the mask where alpha is not 0; `FormatError` unless it is one of ``size``."""
     height, width = check_size(*size)
     if not isinstance(code, list) or not all(type(value) is int and 0 <= value < 256 for value in code):
         raise FormatError("expected a brush region as a list of bytes")

@@ -43,11 +43,7 @@ class _Document(msgspec.Struct):
 
 
 def parse_sa1b(data: bytes, name: str) -> list[Rle]:
-    """Read the masks from the bytes of an annotation file; ``name`` is used in errors.
-
-    Raises:
-        FormatError: not an SA-1B annotation, an RLE is corrupt, or a mask differs from the image in size.
-    """
+    """Read the masks from the bytes of an annotation file; `FormatError`, with ``name``, if it is malformed."""
     with expecting("an SA-1B annotation", name):
         return read_json(data, _Document, what="SA-1B annotation", name=name).masks()
 

@@ -49,11 +49,7 @@ class SavAnnotation:
         return range(0, len(self.codes) * FRAME_STEP, FRAME_STEP)
 
     def mask(self, frame_index: int, masklet: int) -> Rle | None:
-        """Decode the mask of a masklet, given by its position; None if it was not annotated.
-
-        Raises:
-            FormatError: the RLE is corrupt, or differs from the video in size.
-        """
+        """Decode the mask of a masklet, by its position; None if it was not annotated, `FormatError` if corrupt."""
         code = self.codes[frame_index // FRAME_STEP][masklet]
         return None if code is None else rle_from_coco(code, self.size, f"video {self.video_id}")
 
@@ -71,11 +67,7 @@ class _Document(msgspec.Struct):
 
 
 def read_sav(path: str | os.PathLike[str]) -> SavAnnotation:
-    """Read an annotation file, such as ``sav_000001_manual.json``.
-
-    Raises:
-        FormatError: the file is missing, too large, or not an SA-V annotation.
-    """
+    """Read an annotation file, such as ``sav_000001_manual.json``; `FormatError` if it is missing or malformed."""
     document = read_json(path, _Document, what="SA-V annotation", max_bytes=MAX_BYTES)
     with expecting("an SA-V annotation", str(path)):
         ids = tuple(map(_integer, document.masklet_id))

@@ -219,11 +219,7 @@ def _named(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_labels(path: Path) -> list[tuple[int, Float64[np.ndarray, "n 2"]]]:
-    """Read the class and the corners (x, y) of every polygon, as fractions of width and height.
-
-    Raises:
-        FormatError: a line is a box, or not a class and at least three corners.
-    """
+    """Read class and corners (x, y), as fractions of width and height, of polygons; `FormatError` for others."""
     return [
         _polygon(line, path)
         for line in read_bounded(path, MAX_BYTES).decode("utf-8-sig", "replace").splitlines()
