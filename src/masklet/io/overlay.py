@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -138,7 +138,6 @@ Region = Literal["objects", "background"]
 
 _BACKGROUND_STYLES = ("spotlight", "cutout")
 _DIM = 0.3  # brightness of the background in a spotlight
-_BLACK: Color = (0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,40 +192,27 @@ def draw_style(frame: RgbImage, masks: FrameMasks, style: Style) -> RgbImage:
     amount = alpha_of(np.asarray(masks.masks.any(axis=0)), style.edge, frame)
     if style.region == "background" or style.name in _BACKGROUND_STYLES:
         amount = 1 - amount
-    changed = _CHANGES[style.name](frame, style.color or _BLACK)
+    changed = _change(frame, style)
     mixed = np.rint(frame + amount[:, :, None] * (changed.astype(np.float32) - frame))
     return np.asarray(mixed, np.uint8)
 
 
-def _blurred(frame: RgbImage, color: Color) -> RgbImage:
-    return np.array(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(max(3.0, min(frame.shape[:2]) / 40))))
-
-
-def _pixelated(frame: RgbImage, color: Color) -> RgbImage:
+def _change(frame: RgbImage, style: Style) -> RgbImage:
+    """Return the whole frame as the changed region looks."""
     height, width, _ = frame.shape
-    block = max(4, round(min(height, width) / 30))
-    few = (max(1, round(width / block)), max(1, round(height / block)))
-    small = Image.fromarray(frame).resize(few, Image.Resampling.BOX)
-    return np.array(small.resize((width, height), Image.Resampling.NEAREST))
-
-
-def _gray(frame: RgbImage, color: Color) -> RgbImage:
-    return np.array(Image.fromarray(frame).convert("L").convert("RGB"))
-
-
-def _dimmed(frame: RgbImage, color: Color) -> RgbImage:
-    return np.asarray(np.rint(np.array(color) + _DIM * (frame - np.array(color, np.float32))), np.uint8)
-
-
-def _painted(frame: RgbImage, color: Color) -> RgbImage:
-    return np.full(frame.shape, color, np.uint8)
-
-
-_CHANGES: dict[str, Callable[[RgbImage, Color], RgbImage]] = {
-    "spotlight": _dimmed,
-    "cutout": _painted,
-    "blur": _blurred,
-    "pixelate": _pixelated,
-    "desaturate": _gray,
-    "erase": _painted,
-}
+    color = np.array(style.color or (0, 0, 0))
+    image = Image.fromarray(frame)
+    match style.name:
+        case "spotlight":
+            return np.asarray(np.rint(color + _DIM * (frame - color.astype(np.float32))), np.uint8)
+        case "blur":
+            return np.array(image.filter(ImageFilter.GaussianBlur(max(3.0, min(height, width) / 40))))
+        case "pixelate":
+            block = max(4, round(min(height, width) / 30))
+            small = (max(1, round(width / block)), max(1, round(height / block)))
+            coarse = image.resize(small, Image.Resampling.BOX)
+            return np.array(coarse.resize((width, height), Image.Resampling.NEAREST))
+        case "desaturate":
+            return np.array(image.convert("L").convert("RGB"))
+        case _:  # cutout and erase
+            return np.full(frame.shape, color, np.uint8)
