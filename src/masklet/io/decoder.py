@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -174,10 +175,6 @@ class Timeline:
         """Presentation time of every frame in seconds."""
         return tuple(float(pts * self.time_base) for pts in self.pts.tolist())
 
-    @cached_property
-    def _key_pts(self) -> Int64[np.ndarray, " k"]:
-        return np.array([key.pts for key in self.keys], np.int64)
-
     def index_of(self, pts: int | None) -> int | None:
         """Return the index of the frame with a presentation time, or None."""
         if pts is None:
@@ -187,10 +184,10 @@ class Timeline:
 
     def key_before(self, index: int) -> tuple[int, KeyPacket] | None:
         """Return the last key packet not after a frame, and the index of the key's own frame; None: the start."""
-        place = int(np.searchsorted(self._key_pts, self.pts[index], side="right")) - 1
-        if place < 0:
+        place = bisect_right(self.keys, self.pts[index], key=lambda key: key.pts)
+        if not place:
             return None
-        key = self.keys[place]
+        key = self.keys[place - 1]
         return int(np.searchsorted(self.pts, key.pts)), key
 
 

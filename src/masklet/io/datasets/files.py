@@ -94,7 +94,7 @@ def describe_folder(folder: Path) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "nothing"
 
 
-def check_size(found: tuple[int, ...], size: Size, what: str, file: Path) -> None:
+def check_same_size(found: tuple[int, ...], size: Size, what: str, file: Path) -> None:
     """Raise `FormatError` unless ``what`` in a file has the size of the images."""
     if found != size:
         raise FormatError(f"expected {what} of {size_text(size)} as the images, got {size_text(found)}: {file}")

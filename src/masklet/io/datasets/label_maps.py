@@ -20,7 +20,7 @@ from masklet.io.datasets.annotated import Problem, Truth, VideoSequence, check_m
 from masklet.io.datasets.files import (
     ImageListVideo,
     Number,
-    check_size,
+    check_same_size,
     confined,
     list_entries,
     list_folders,
@@ -124,7 +124,7 @@ class LabelMapSequence(VideoSequence):
             values: Shaped[np.ndarray, "h w"] = red + (green << 8) + (blue << 16)
         else:
             values = read_mask(file).astype(np.uint8) if self.coding == "binary" else read_label_map(file)
-        check_size(values.shape, self.size, "masks", file)
+        check_same_size(values.shape, self.size, "masks", file)
         return values
 
     @cached_property
@@ -152,7 +152,7 @@ class ObjectFolderSequence(LabelMapSequence):
         masks = np.zeros((len(files), *self.size), bool)
         for mask, file in zip(masks, files.values(), strict=True):
             values = read_mask(file)
-            check_size(values.shape, self.size, "masks", file)
+            check_same_size(values.shape, self.size, "masks", file)
             mask[:] = values
         return Truth(frame_index, tuple(files), masks, unknown=frozenset(self._object_files) - set(files))
 

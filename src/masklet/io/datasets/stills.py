@@ -17,7 +17,7 @@ from scipy.io import loadmat
 from masklet.bounded_json import read_bounded, read_json
 from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
-from masklet.io.datasets.files import check_size, confined, list_entries, read_names
+from masklet.io.datasets.files import check_same_size, confined, list_entries, read_names
 from masklet.io.datasets.layouts import Found, Layout, Split, found
 from masklet.io.formats.coco import CocoImage, read_images, segmentation
 from masklet.io.formats.davis import read_label_map
@@ -99,7 +99,7 @@ class LabelMapSample(ImageSample):
 
     def _regions(self, values: UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]) -> Iterator[Rle]:
         size = read_image_size(self.image)
-        check_size(values.shape, size, "labels", self.labels)
+        check_same_size(values.shape, size, "labels", self.labels)
         ids = np.array([i for i in np.unique(values) if i not in (0, self.void)], values.dtype)
         check_mask_bytes(len(ids), size, str(self.labels))
         return iter(encode_masks(values == ids.reshape(-1, 1, 1)))
