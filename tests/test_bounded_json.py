@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -95,16 +96,15 @@ def test_schema_and_version() -> None:
             read_json(data, dict[str, list[int]], what="list", schema=schema)
         assert "'masklet/x' version 2" in str(caught.value)
         assert f"{schema[0]!r} version {schema[1]}" in str(caught.value)
-    with pytest.raises(FormatError, match="None version None"):
+    with pytest.raises(FormatError, match=r"None.*None"):
         read_json(b"{}", dict[str, Any], what="list", schema=("masklet/x", 1))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(FormatError, match="cannot read") as caught:
+        with pytest.raises(FormatError, match=re.escape(str(path))):
             read_json(path, list[int], what="list")
-        assert str(path) in str(caught.value)
-        with pytest.raises(FormatError, match="cannot read"):
+        with pytest.raises(FormatError, match=re.escape(str(path))):
             read_bounded(path, 10)
 
 

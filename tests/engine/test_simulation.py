@@ -74,7 +74,7 @@ def test_an_object_that_comes_late_and_leaves(
 
 
 def test_what_cannot_be_annotated_is_refused(tiny: Sam2, clip: UInt8[np.ndarray, "t h w 3"]) -> None:
-    with pytest.raises(FormatError, match="non-empty"):
+    with pytest.raises(FormatError):
         annotate("1", tiny, ArrayVideo(clip[:2]), {0: NOTHING})
     with pytest.raises(FormatError, match=r"0\.0"):
         SimulationSettings(target_iou=0.0)

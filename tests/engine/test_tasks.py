@@ -279,7 +279,7 @@ def test_bad_hand_ins(queue: Queue, media: Media, masklet_of: MakeMasklet) -> No
         (masklet_of(media, GOOD), Work(author="bob", phase="3"), TaskError, "bob"),
         (Masklet(1, media.size), done, FormatError, "clip-0000"),
         (Masklet(1, (3, 3), {0: Rle((3, 3), b"9")}), done, FormatError, "3x3"),
-        (masklet_of(media, {8: 1.0}), done, FormatError, "frame 8"),
+        (masklet_of(media, {8: 1.0}), done, FormatError, "8"),
     ]
     for masklet, work, kind, value in bad:
         with pytest.raises(kind, match=value):

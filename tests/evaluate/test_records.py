@@ -53,7 +53,7 @@ def test_a_damaged_record_is_ignored(tmp_path: Path, text: str) -> None:
 
 def test_json_round_trip() -> None:
     assert Record.from_json(json.loads(json.dumps(RECORD.to_json())), "here") == RECORD
-    with pytest.raises(FormatError, match="9: here"):
+    with pytest.raises(FormatError, match=r"9.*here"):
         Record.from_json(RECORD.to_json() | {"version": 9}, "here")
 
 

@@ -147,7 +147,7 @@ def test_an_image_of_16_bits_takes_a_scale(tmp_path: Path) -> None:
     path = _saved(tmp_path, Image.fromarray(np.array([[100, 150, 200, 9999]], np.uint16)))
 
     assert read_image(path, scale=(100, 200))[0, :, 0].tolist() == [0, 128, 255, 255]
-    with pytest.raises(MediaError, match="0, got 'GFP'"):
+    with pytest.raises(MediaError, match="'GFP'"):
         read_image(path, channels="GFP")
 
 

@@ -172,7 +172,7 @@ def test_max_objects() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"every": 0}, "every.*got 0"), ({"match_iou": 0.7}, "match_iou 0.7, agree_iou 0.6")],
+    [({"every": 0}, "every.*0"), ({"match_iou": 0.7}, "0.7.*0.6")],
 )
 def test_invalid_rules(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -276,5 +276,5 @@ def test_recorded(nano: Sam2) -> None:
 
 def test_an_end_outside_the_video(nano: Sam2) -> None:
     session = VideoSession(nano, ArrayVideo(frames(3)))
-    with pytest.raises(FrameRangeError, match="1 to 3, got 4"):
+    with pytest.raises(FrameRangeError, match=r"3.*4"):
         next(detect_and_track(session, scripted, end=4))

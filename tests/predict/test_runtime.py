@@ -35,9 +35,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        ({"backend": "tvm"}, "torch, onnx, openvino, got 'tvm'"),
-        ({"backend": "onnx", "dtype": "int8"}, "onnx.*float32.*got 'int8'"),
-        ({"backend": "openvino", "dtype": "float16"}, "float32, bfloat16, int8, got 'float16'"),
+        ({"backend": "tvm"}, "'tvm'"),
+        ({"backend": "onnx", "dtype": "int8"}, "onnx.*float32.*'int8'"),
+        ({"backend": "openvino", "dtype": "float16"}, "'float16'"),
         ({"backend": "openvino", "dtype": "int8"}, "calibration"),
         ({"backend": "openvino", "dtype": "int8", "calibration": []}, "calibration"),
         ({"backend": "onnx", "device": "cuda"}, "device='cuda'"),
@@ -61,8 +61,8 @@ def test_unknown_options() -> None:
     ("build", "message"),
     [
         ({}, 'backend="onnx"'),
-        ({"backend": "openvino"}, "backend onnx, not openvino"),
-        ({"backend": "onnx", "image_size": 320}, "image_size 384, not 320"),
+        ({"backend": "openvino"}, "onnx.*openvino"),
+        ({"backend": "onnx", "image_size": 320}, "384.*320"),
     ],
 )
 def test_folders_of_another_kind(folder: Path, build: dict[str, Any], message: str) -> None:

@@ -21,6 +21,6 @@ def test_clicks_needed(target: float, needed: list[int], failed: float) -> None:
 
 def test_curves_may_stop_where_all_reached_the_target() -> None:
     assert clicks_needed(CURVES[:2], 0.85).tolist() == [3, 1]
-    with pytest.raises(FormatError, match="20 clicks"):
+    with pytest.raises(FormatError, match="20"):
         clicks_needed(CURVES, 0.85)
     assert clicks_needed(CURVES, 0.85, max_clicks=2).tolist() == [2, 1, 2]

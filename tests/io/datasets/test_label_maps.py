@@ -44,7 +44,7 @@ def test_numbers_join_pictures_and_maps(mini: Any) -> None:
     assert (found.annotated, found.num_frames) == ((2, 3), 4)
     np.testing.assert_array_equal(found.truth(3)[1], mini.seen_masks(10)[0])
     assert [str(problem) for problem in found.problems()] == ["s: missing image: frame 11 has a mask and no image"]
-    with pytest.raises(FrameRangeError, match="frame 0 of s"):
+    with pytest.raises(FrameRangeError, match=r"0.* s"):
         found.truth(0)
 
 
@@ -52,7 +52,7 @@ def test_two_pictures_of_one_number(mini: Any) -> None:
     mini.pictures("p/{}.jpg", [1])
     mini.pictures("p/a{:03d}.jpg", [1])
     mini.labels("l/{}.png", [1])
-    with pytest.raises(FormatError, match=r"1\.jpg and a001\.jpg"):
+    with pytest.raises(FormatError, match=r"1\.jpg.*a001\.jpg"):
         _ = sequence(mini).annotated
 
 

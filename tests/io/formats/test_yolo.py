@@ -171,7 +171,7 @@ def test_what_cannot_be_read_is_one_line(
 def test_pictures_of_different_sizes_are_no_video(tmp_path: Path) -> None:
     put(tmp_path, {"images/a.png": f"0 {SQUARE}", "images/b.png": f"0 {SQUARE}"})
     Image.new("RGB", (5, 5)).save(tmp_path / "images" / "b.png")
-    with pytest.raises(FormatError, match=r"a\.png has 24x16 pixels, b\.png 5x5"):
+    with pytest.raises(FormatError, match=r"a\.png.*24x16.*b\.png.*5x5"):
         read_result(tmp_path)
 
 
