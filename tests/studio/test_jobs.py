@@ -43,7 +43,7 @@ def test_done(jobs: Jobs, worker: Worker) -> None:
     assert jobs.job(job.id) is job
     assert jobs.of("p") == [job]
     assert jobs.active("p") == []
-    assert jobs.knows(job.id)
+    assert jobs.project_of(job.id) == "p"
     assert set(job.to_json()) == {
         "id", "project_id", "kind", "state", "done", "total", "message", "error", "result", "created",
     }  # fmt: skip
@@ -115,4 +115,4 @@ def test_cancelled_while_waiting(jobs: Jobs, worker: Worker) -> None:
 def test_unknown(jobs: Jobs) -> None:
     with pytest.raises(NotFoundError):
         jobs.job("nothing")
-    assert not jobs.knows("nothing")
+    assert jobs.project_of("nothing") is None

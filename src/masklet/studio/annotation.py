@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 
-from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Verdict, Work
+from masklet.engine.records import Lease, MaskletVersion, Phase, TaskState, Work
 from masklet.engine.tasks import Queue
 from masklet.errors import MaskletError, MediaError, TaskError
 from masklet.predict.results import FrameResult, FrameState
 from masklet.studio.editing import prompt_object
 from masklet.studio.errors import ConflictError, ForbiddenError, NotFoundError
 from masklet.studio.frame_codec import row_of, row_prompts
-from masklet.studio.services import Services, default_color
+from masklet.studio.services import Services
 from masklet.studio.tables import FrameRow, WorkRow
 from masklet.studio.team import Person, Role, Team
 from masklet.types import Masklet, Prompts, Rle
@@ -36,34 +36,17 @@ MIN_PRESENCE = 1e-6
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def one_at_a_time(
-    method: Callable[Concatenate[AnnotationService, Person, P], T],
-) -> Callable[Concatenate[AnnotationService, Person, P], T]:
-    """Serialize the calls of each person: two at once would take two tasks, or open one twice."""
-
-    @wraps(method)
-    def locked(service: AnnotationService, person: Person, /, *args: P.args, **options: P.kwargs) -> T:
-        with service.locks[person.name]:
-            return method(service, person, *args, **options)
-
-    return locked
-
 
 class AnnotationService:
     """Assigns the tasks of a data engine to people and submits their work.
 
-    Attributes:
-        locks: one for each person.
+    The calls of each person are serialized: two at once would take two tasks, or open one twice.
     """
 
     def __init__(self, queue: Queue, team: Team, services: Services) -> None:
         self.queue, self.team, self.services = queue, team, services
         self._unreadable: set[str] = set()
-        self.locks = {name: threading.Lock() for name in team.people}
+        self._locks = {name: threading.Lock() for name in team.people}
         with services.store.session() as session:
             team.owners.update({row.project_id: row.person for row in session.scalars(select(WorkRow))})
         team.media.update({project: services.store.project(project)[1].id for project in team.owners})
@@ -71,13 +54,13 @@ class AnnotationService:
 
     # --- assignment ---
 
-    @one_at_a_time
     def overview(self, person: Person) -> dict[str, Any]:
         """Return the tasks that a person holds, the number of waiting ones, and what they have done."""
         tallies = self.queue.store.tallies()
         waiting = tallies.get("task", {})
         mine = tallies.get(f"person:{person.name}", {})
-        held = [self._opened(person, lease) for lease in self.queue.held(person.name)]
+        with self._locks[person.name]:
+            held = [self._opened(person, lease) for lease in self.queue.held(person.name)]
         return {
             "person": {"name": person.name, "roles": list(person.roles)},
             "held": [entry for entry in held if entry is not None],
@@ -85,7 +68,6 @@ class AnnotationService:
             "done": {what: round(mine.get(what, 0)) for what in ("annotated", "verified")},
         }
 
-    @one_at_a_time
     def take(self, person: Person, role: Role) -> dict[str, Any] | None:
         """Open the next task for a person as a project; None if there is none.
 
@@ -97,16 +79,17 @@ class AnnotationService:
         """
         if role not in person.roles:
             raise ForbiddenError(f"expected role {' or '.join(person.roles)} for {person.name}, got {role}")
-        for lease in self.queue.held(person.name):
-            entry = self._opened(person, lease) if lease.task.state in STATES[role] else None
-            if entry is not None:
-                return entry
-        without = self._unreadable = {content for content in self._unreadable if not self._can_open(content)}
-        while (next_one := self.queue.take(person.name, STATES[role], without=without)) is not None:
-            entry = self._opened(person, next_one)
-            if entry is not None:
-                return entry
-            without = without | {next_one.task.media}
+        with self._locks[person.name]:
+            for lease in self.queue.held(person.name):
+                entry = self._opened(person, lease) if lease.task.state in STATES[role] else None
+                if entry is not None:
+                    return entry
+            without = self._unreadable = {content for content in self._unreadable if not self._can_open(content)}
+            while (next_one := self.queue.take(person.name, STATES[role], without=without)) is not None:
+                entry = self._opened(person, next_one)
+                if entry is not None:
+                    return entry
+                without = without | {next_one.task.media}
         lost = [content for content in without if self.queue.upcoming(STATES[role], media=content, limit=1)]
         if lost:
             name = self.queue.store.media(lost[0]).name
@@ -181,7 +164,7 @@ class AnnotationService:
                 self._prompt(project, frame, prompts)
             return
         with self.services.revisions.edit(project) as edit:  # without a new revision: undo cannot remove it
-            row = edit.add_object(task.name or "Object 1", default_color(OBJECT), OBJECT)
+            row = edit.add_object(task.name, object_id=OBJECT)
             row.locked = task.state is TaskState.VERIFY
             edit.put_frames(masklet_rows(self.queue.store.version(task.version)))
 
@@ -200,12 +183,8 @@ class AnnotationService:
 
     # --- results ---
 
-    def lease(self, person: Person, task_id: int) -> tuple[Lease, str]:
-        """Return the lease of a person on a task, expired or not, and its project.
-
-        Raises:
-            NotFoundError: they never took the task.
-        """
+    def _lease(self, person: Person, task_id: int) -> tuple[Lease, str]:
+        """Return the lease of a person on a task, expired or not, and its project."""
         with self.services.store.session() as session:
             row = session.scalar(select(WorkRow).where(WorkRow.task == task_id, WorkRow.person == person.name))
         if row is None:
@@ -218,48 +197,36 @@ class AnnotationService:
 
     def renew(self, person: Person, task_id: int) -> dict[str, Any]:
         """Extend the lease of a task."""
-        lease, _ = self.lease(person, task_id)
+        lease, _ = self._lease(person, task_id)
         return {"seconds_left": max(0, round(self.queue.renew(lease).until - self.queue.store.clock()))}
 
-    @one_at_a_time
-    def release(self, person: Person, task_id: int) -> None:
-        """Return a task without a result."""
-        lease, project = self.lease(person, task_id)
-        self.queue.release(lease)
-        self._close(project)
+    @contextmanager
+    def finishing(self, person: Person, task_id: int) -> Iterator[tuple[Lease, str]]:
+        """Give the lease of a person on a task and its project; at the end the project is removed.
 
-    @one_at_a_time
-    def decline(self, person: Person, task_id: int, note: str) -> None:
-        """Report that a task cannot be annotated."""
-        lease, project = self.lease(person, task_id)
-        self.queue.decline(lease, key=f"{lease.token}-decline", note=note)
-        self._close(project)
+        Raises:
+            NotFoundError: they never took the task.
+        """
+        with self._locks[person.name]:
+            lease, project = self._lease(person, task_id)
+            yield lease, project
+            self._close(project)
 
-    @one_at_a_time
-    def judge(self, person: Person, task_id: int, outcome: Any, note: str, frames: Sequence[int]) -> None:
-        """Submit a verdict on a masklet."""
-        lease, project = self.lease(person, task_id)
-        verdict = Verdict(outcome=outcome, by=person.name, note=note, frames=tuple(frames))
-        self.queue.judge(lease, verdict, key=f"{lease.token}-judge")
-        self._close(project)
-
-    @one_at_a_time
-    def submit(self, person: Person, task_id: int, seconds: float | None) -> None:
+    def submit(self, person: Person, lease: Lease, project: str, seconds: float | None) -> None:
         """Submit the masklet of a task's project.
 
         Raises:
             ConflictError: there is no masklet yet, there are several, or a tracking job is running.
             TaskError: the lease has expired.
         """
-        lease, project = self.lease(person, task_id)
         if self.services.jobs.active(project, "track"):
             raise ConflictError("the object is being tracked: wait for the end of the job, or cancel it")
         masklet, prompts = self._masklet(project, lease)
         if lease.task.state is TaskState.SELECT:
             self.queue.select(lease, prompts, key=f"{lease.token}-select", name=masklet.name)
-            again = self.queue.take(person.name, [TaskState.ANNOTATE], task=task_id)
+            again = self.queue.take(person.name, [TaskState.ANNOTATE], task=lease.task.id)
             if again is None:
-                raise TaskError(f"task {task_id} was taken by another person; your selection is stored")
+                raise TaskError(f"task {lease.task.id} was taken by another person; your selection is stored")
             lease = again
             with self.services.store.session() as session:
                 row = session.get(WorkRow, project)
@@ -275,7 +242,6 @@ class AnnotationService:
             edited=tuple(sorted(prompts)),
         )
         self.queue.annotate(lease, masklet, work, key=f"{lease.token}-annotate")
-        self._close(project)
 
     def _masklet(self, project: str, lease: Lease) -> tuple[Masklet, dict[int, Prompts]]:
         """Return the masklet of a project and its prompts."""

@@ -20,11 +20,12 @@ from masklet.studio.effects import Background, Foreground
 from masklet.studio.errors import install_handlers
 from masklet.studio.exports import formats_json
 from masklet.studio.library import SUFFIXES
+from masklet.studio.revisions import COLORS
 from masklet.studio.routes import events, jobs, media, projects, prompts
 from masklet.studio.routes.dependencies import ERRORS, ServicesDep
 from masklet.studio.schemas import LoginIn
 from masklet.studio.security import SecurityMiddleware, check_token, login_response
-from masklet.studio.services import COLORS, Services
+from masklet.studio.services import Services
 from masklet.studio.settings import Settings
 from masklet.studio.team import Person, Team
 

@@ -19,9 +19,9 @@ from masklet.studio.errors import ConflictError
 from masklet.studio.frame_codec import Click, frame_json, model_key, row_of, row_prompt_json, selecting_clicks
 from masklet.studio.jobs import Job, JobSteps
 from masklet.studio.revisions import Edit
-from masklet.studio.services import Services, default_color, object_json, refuse_locked
+from masklet.studio.services import Services, object_json, refuse_locked
 from masklet.studio.sessions import OpenProject
-from masklet.studio.tables import FrameRow, ObjectRow
+from masklet.studio.tables import FrameRow
 from masklet.types import ObjectId, Prompts, Rle
 
 PREVIEW_OBJECT = 2**30
@@ -44,7 +44,7 @@ def add_object(services: Services, project_id: str, name: str | None, color: str
     with services.revisions.edit(project_id) as edit:
         _check_object_limit(services, edit)
         edit.begin("add an object")
-        row = _new_object(edit, name, color)
+        row = edit.add_object(name, color)
     services.publish_change(project_id, edit.revision, "objects")
     return object_json(row)
 
@@ -91,7 +91,7 @@ def add_masks(
     with services.revisions.edit(project.id) as edit:
         _check_object_limit(services, edit, len(masks))
         edit.begin(f"add {len(masks)} objects, frame {frame}")
-        objects = [_new_object(edit, name, None) for name, _ in zip_longest(names[: len(masks)], masks)]
+        objects = [edit.add_object(name) for name, _ in zip_longest(names[: len(masks)], masks)]
         rows = edit.frames(frame)
         prompts = {row.object_id: mask for row, mask in zip(objects, masks, strict=True)}
         project.tracker.prompt_objects(frame, prompts)
@@ -146,7 +146,7 @@ def prompt_object(
         project.tracker.prompt_objects(frame, {object_id: prompts}, replace=replaces)
         edit.begin(f"{_verb(prompts, selected=selecting is not None)} {name}, frame {frame}")
         if is_new:
-            _new_object(edit, name, None)
+            edit.add_object()
         new = _state_row(project, object_id, frame, clicks)
         edit.put_frames([new])
     answer = _frame_answer(
@@ -298,11 +298,6 @@ def _frame_answer(
 def _state_row(project: OpenProject, object_id: ObjectId, frame: int, selecting: Sequence[Click] = ()) -> FrameRow:
     state = project.tracker.frame_state(object_id, frame)
     return row_of(object_id, frame, state, selecting, model=model_key(project.tracker.model))
-
-
-def _new_object(edit: Edit, name: str | None, color: str | None) -> ObjectRow:
-    object_id = edit.next_object_id
-    return edit.add_object(name or f"Object {object_id}", color or default_color(object_id), object_id)
 
 
 def _check_object_limit(services: Services, edit: Edit, more: int = 1) -> None:

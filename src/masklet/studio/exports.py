@@ -148,7 +148,7 @@ def start_export(services: Services, project_id: str, request: ExportIn) -> Job:
     if len(services.jobs.active(project_id, "export")) >= MAX_EXPORTS:
         raise BusyError(f"{MAX_EXPORTS} exports of this project are waiting: cancel one, or wait")
     for folder in services.settings.exports.iterdir():
-        if not services.jobs.knows(folder.name):
+        if services.jobs.project_of(folder.name) is None:
             shutil.rmtree(folder, ignore_errors=True)
     job = Job(project_id=project_id, kind="export", total=end - start)
     export = Export(services, job, request, object_colors(objects), project, media, pin, range(start, end))

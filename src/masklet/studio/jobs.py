@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from masklet.studio.errors import NotFoundError, error_json, public_error
 from masklet.studio.events import EventBus
+from masklet.studio.schemas import JobOut
 from masklet.studio.store import new_id, now
 from masklet.studio.worker import Worker
 
@@ -65,8 +66,7 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as the API shows it."""
-        names = ("id", "project_id", "kind", "state", "done", "total", "message", "error", "result", "created")
-        return {name: getattr(self, name) for name in names}
+        return JobOut.model_validate(self).model_dump()
 
 
 JobSteps = Generator[object, None, dict[str, Any] | None]
@@ -99,16 +99,11 @@ class Jobs:
         return found
 
     def project_of(self, job_id: str) -> str | None:
-        """Return the project of a job, None if there is no such job."""
-        with self._lock:
-            job = self._jobs.get(job_id)
-        return None if job is None else job.project_id
-
-    def knows(self, job_id: str) -> bool:
-        """Whether a job is still listed."""
+        """Return the project of a job, None if there is no such job any more."""
         with self._lock:
             self._remove_old()
-            return job_id in self._jobs
+            job = self._jobs.get(job_id)
+        return None if job is None else job.project_id
 
     def of(self, project_id: str) -> list[Job]:
         """Return the jobs of a project, oldest first."""

@@ -9,11 +9,15 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from masklet.io import color_of
 from masklet.studio.errors import ConflictError, NotFoundError
 from masklet.studio.frame_stats import END, FrameStatsCache, visible
 from masklet.studio.store import Store, load_project, now
 from masklet.studio.tables import FrameRow, ObjectRow, ProjectRow, StepRow
 from masklet.types import ObjectId
+
+COLORS = [f"#{bytes(color_of(i)).hex()}" for i in range(1, 256)]
+"""Colors of new objects as "#rrggbb"."""
 
 
 class Pin(NamedTuple):
@@ -100,13 +104,16 @@ class Edit:
         self._is_new = True
         self.label = label
 
-    def add_object(self, name: str, color: str, object_id: ObjectId) -> ObjectRow:
-        """Insert an object."""
+    def add_object(
+        self, name: str | None = None, color: str | None = None, object_id: ObjectId | None = None
+    ) -> ObjectRow:
+        """Insert an object; by default a new one with the name and color of its id."""
+        object_id = self.next_object_id if object_id is None else object_id
         row = ObjectRow(
             project_id=self.project.id,
             object_id=object_id,
-            name=name,
-            color=color,
+            name=name or f"Object {object_id}",
+            color=color or COLORS[(object_id - 1) % len(COLORS)],
             hidden=False,
             locked=False,
             born=self.revision,

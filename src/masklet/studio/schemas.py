@@ -292,6 +292,8 @@ class ObjectOut(BaseModel):
 class JobOut(BaseModel):
     """A long-running job."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: str
     project_id: str
     kind: Literal["track", "export", "proposals"]

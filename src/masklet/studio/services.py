@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from masklet.backends.protocol import Model
-from masklet.io import color_of
 from masklet.lru_cache import LruCache
 from masklet.studio.cleaning import CleanedMasks, Cleaning
 from masklet.studio.errors import ConflictError
@@ -21,7 +20,6 @@ from masklet.studio.frame_stats import prompted_frames
 from masklet.studio.jobs import Jobs
 from masklet.studio.library import Library
 from masklet.studio.revisions import Revisions
-from masklet.studio.schemas import MediaOut
 from masklet.studio.sessions import Device, OpenProject, device_of
 from masklet.studio.settings import Settings
 from masklet.studio.store import Store
@@ -30,9 +28,6 @@ from masklet.studio.worker import Worker
 from masklet.types import ObjectId, Size
 
 T = TypeVar("T")
-
-COLORS = [f"#{bytes(color_of(i)).hex()}" for i in range(1, 256)]
-"""Colors of new objects as "#rrggbb"."""
 
 IMAGE_BYTES = 64 * 2**20
 """Encoded frames in memory."""
@@ -148,13 +143,13 @@ class Services:
     # --- JSON ---
 
     def project_json(self, project_id: str) -> dict[str, Any]:
-        """Return a project as the API shows it."""
+        """Return a project as `masklet.studio.schemas.ProjectOut` shows it."""
         project, media = self.store.project(project_id)
         undo, redo = self.revisions.labels(project_id)
         return {
             "id": project.id,
             "name": project.name,
-            "media": MediaOut.model_validate(media).model_dump(),
+            "media": media,
             "revision": project.revision,
             "in": project.start,
             "out": project.end,
@@ -163,7 +158,7 @@ class Services:
             "objects": self.objects_json(project_id),
             "undo": undo,
             "redo": redo,
-            "jobs": [job.to_json() for job in self.jobs.active(project_id)],
+            "jobs": self.jobs.active(project_id),
             "created": project.created,
             "changed": project.changed,
         }
@@ -190,11 +185,6 @@ def object_json(row: ObjectRow, num_frames: int = 0, prompted: Sequence[int] = (
         "prompted": list(prompted),
         "num_frames": num_frames,
     }
-
-
-def default_color(object_id: ObjectId) -> str:
-    """Return the color of a new object."""
-    return COLORS[(object_id - 1) % len(COLORS)]
 
 
 def refuse_locked(row: ObjectRow) -> None:

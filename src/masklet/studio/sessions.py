@@ -102,8 +102,6 @@ class ProjectResults(InMemoryResults):
     """The results of a project: tracked frames are read from the database when the tracker comes near them.
 
     Args:
-        revisions: the content of projects.
-        project_id: the project.
         size: (height, width) of the media.
         model: `model_key` of the model that tracks.
     """
@@ -143,11 +141,7 @@ class OpenProject:
     """One project in memory; only the thread of its device uses it.
 
     Attributes:
-        id: of the project.
-        tracker: holds its prompts, results and memories.
-        source: the frames that the tracker reads.
-        media: as listed.
-        results: of the tracker.
+        source, results: of the tracker.
         busy: number of jobs that use it; it is not closed while there is one.
         used: when it was last used (`time.monotonic`).
     """
@@ -170,13 +164,6 @@ class Device:
     """A model on its device, the thread that runs it, and the projects that are open there.
 
     All methods but `close` are called on the worker's thread.
-
-    Args:
-        model: from `masklet.load`.
-        revisions: the content of projects.
-        frame_server: source of frames.
-        settings: limits.
-        name: of the thread.
 
     Attributes:
         features: image features, shared by all projects.
@@ -233,7 +220,11 @@ class Device:
         tracker, foreign = project.tracker, []
         for object_id in rows.keys() | tracker.object_ids if objects is None else objects:
             states = states_of(rows.get(object_id, []), project.size, {}, model=model_key(self.model))
-            own = {frame: state for frame, state in states.items() if state.pointer is not None or _is_absent(state)}
+            own = {  # a frame from which the object is absent has no pointer
+                frame: state
+                for frame, state in states.items()
+                if state.pointer is not None or (state.prompts is not None and state.prompts.is_absent)
+            }
             if own:
                 tracker.restore(object_id, own)
             elif object_id in tracker.object_ids:
@@ -275,11 +266,6 @@ class Device:
 def device_of(devices: Sequence[Device], project_id: str) -> Device:
     """Return the device of a project; always the same one."""
     return devices[zlib.crc32(project_id.encode()) % len(devices)]
-
-
-def _is_absent(state: FrameState) -> bool:
-    """Whether a prompt marks the object as absent, which leaves no pointer."""
-    return state.prompts is not None and state.prompts.is_absent
 
 
 def _feature_bytes(features: ImageFeatures) -> int:

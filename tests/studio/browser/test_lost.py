@@ -81,7 +81,7 @@ def leave_and_return(page: Page, image: Any) -> None:
     image.shows(0)
 
 
-def segment_everything(page: Page) -> None:
+def generate_masks(page: Page) -> None:
     page.keyboard.press("g")
     expect(page.locator("#proposals")).to_be_visible(timeout=60_000)
 
@@ -94,7 +94,7 @@ def start_lost_export(page: Page, key: str) -> None:
     expect(page.locator("#start-export")).to_be_disabled()
 
 
-def test_leaving_the_project_frees_segment_everything(
+def test_leaving_the_project_frees_automatic_mask_generation(
     project: tuple[Page, str], image_of: Callable[[Page], Any]
 ) -> None:
     page, key = project
@@ -102,17 +102,17 @@ def test_leaving_the_project_frees_segment_everything(
     expect(page.locator("#automatic-masks.working")).to_have_count(1)
     leave_and_return(page, image_of(page))
     expect(page.locator("#automatic-masks.working")).to_have_count(0)
-    segment_everything(page)
+    generate_masks(page)
 
 
-def test_a_lost_segment_everything_fails(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
+def test_lost_automatic_mask_generation_fails(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
     page, key = project
     connection = Connection(page)
     image_of(page).shows(0)
     start_lost_job(page, key, "proposals", lambda: page.keyboard.press("g"))
     connection.interrupt()
     expect(page.locator("#alerts")).to_contain_text("server restarted")
-    segment_everything(page)
+    generate_masks(page)
 
 
 def test_leaving_the_project_frees_the_export(project: tuple[Page, str], image_of: Callable[[Page], Any]) -> None:
@@ -155,7 +155,7 @@ def test_an_export_needs_an_object(project: tuple[Page, str]) -> None:
 
 def test_proposals_stay_when_adding_them_fails(project: tuple[Page, str]) -> None:
     page, _ = project
-    segment_everything(page)
+    generate_masks(page)
     page.locator("#proposal-list input").first.check()
     page.route("**/frames/0/objects", lambda route: route.fulfill(status=507, json=REFUSED))
     page.get_by_role("button", name="Add 1 object").click()

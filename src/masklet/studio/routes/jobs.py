@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 
 from masklet.studio.exports import export_file, start_export
+from masklet.studio.jobs import Job
 from masklet.studio.routes.dependencies import Id, ServicesDep
 from masklet.studio.schemas import ExportIn, JobOut, TrackIn
 from masklet.studio.tracking import start_tracking
@@ -16,35 +15,34 @@ router = APIRouter(prefix="/api", tags=["jobs"])
 
 
 @router.post("/projects/{project_id}/track", status_code=202, response_model=JobOut)
-async def track(services: ServicesDep, project_id: Id, body: TrackIn) -> JSONResponse:
+async def track(services: ServicesDep, project_id: Id, body: TrackIn) -> Job:
     """Start to track objects; every frame is stored and published as soon as it is done."""
-    job = await services.run(project_id, lambda project: start_tracking(services, project, body))
-    return JSONResponse(job.to_json(), 202)
+    return await services.run(project_id, lambda project: start_tracking(services, project, body))
 
 
 @router.post("/projects/{project_id}/exports", status_code=202, response_model=JobOut)
-def export(services: ServicesDep, project_id: Id, body: ExportIn) -> JSONResponse:
+def export(services: ServicesDep, project_id: Id, body: ExportIn) -> Job:
     """Start an export; the result of the job holds the URL of the file."""
-    return JSONResponse(start_export(services, project_id, body).to_json(), 202)
+    return start_export(services, project_id, body)
 
 
-@router.get("/projects/{project_id}/jobs")
-def jobs(services: ServicesDep, project_id: Id) -> dict[str, list[dict[str, Any]]]:
+@router.get("/projects/{project_id}/jobs", response_model=dict[str, list[JobOut]])
+def jobs(services: ServicesDep, project_id: Id) -> dict[str, list[Job]]:
     """List the jobs of a project, oldest first; finished ones for an hour."""
     services.store.project(project_id)
-    return {"jobs": [job.to_json() for job in services.jobs.of(project_id)]}
+    return {"jobs": services.jobs.of(project_id)}
 
 
 @router.get("/jobs/{job_id}", response_model=JobOut)
-def job(services: ServicesDep, job_id: Id) -> JSONResponse:
+def job(services: ServicesDep, job_id: Id) -> Job:
     """Return a job."""
-    return JSONResponse(services.jobs.job(job_id).to_json())
+    return services.jobs.job(job_id)
 
 
 @router.delete("/jobs/{job_id}", response_model=JobOut)
-def cancel(services: ServicesDep, job_id: Id) -> JSONResponse:
+def cancel(services: ServicesDep, job_id: Id) -> Job:
     """Cancel a job after its present step; finished steps stay."""
-    return JSONResponse(services.jobs.cancel(services.jobs.job(job_id)).to_json())
+    return services.jobs.cancel(services.jobs.job(job_id))
 
 
 @router.get("/exports/{job_id}/{name}", response_class=FileResponse)

@@ -55,21 +55,21 @@ def projects(services: ServicesDep) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.post("", status_code=201, response_model=ProjectOut)
-def new_project(services: ServicesDep, body: ProjectIn) -> JSONResponse:
+def new_project(services: ServicesDep, body: ProjectIn) -> dict[str, Any]:
     """Create a project on a media."""
     media = services.store.media(body.media_id)
     project_id = services.store.add_project(media, body.name or PurePath(media.name).stem or media.name)
-    return JSONResponse(services.project_json(project_id), 201)
+    return services.project_json(project_id)
 
 
 @router.get("/{project_id}", response_model=ProjectOut)
-def project(services: ServicesDep, project_id: Id) -> JSONResponse:
+def project(services: ServicesDep, project_id: Id) -> dict[str, Any]:
     """Return a project with its objects."""
-    return JSONResponse(services.project_json(project_id))
+    return services.project_json(project_id)
 
 
 @router.patch("/{project_id}", response_model=ProjectOut)
-def change_project(services: ServicesDep, project_id: Id, body: ProjectChange) -> JSONResponse:
+def change_project(services: ServicesDep, project_id: Id, body: ProjectChange) -> dict[str, Any]:
     """Change the name, the in and out markers, or the areas up to which specks and holes are cleaned."""
     row, media = services.store.project(project_id)
     start = row.start if body.in_ is None else body.in_
@@ -79,7 +79,7 @@ def change_project(services: ServicesDep, project_id: Id, body: ProjectChange) -
     others = body.model_dump(include={"name", "specks", "holes"}, exclude_none=True)
     services.store.change_project(project_id, {"start": start, "end": end, **others})
     services.publish_change(project_id, row.revision, "project")
-    return JSONResponse(services.project_json(project_id))
+    return services.project_json(project_id)
 
 
 @router.delete("/{project_id}", status_code=204)
@@ -89,22 +89,21 @@ def remove_project(services: ServicesDep, project_id: Id) -> None:
 
 
 @router.post("/{project_id}/objects", status_code=201, response_model=ObjectOut)
-async def new_object(services: ServicesDep, project_id: Id, body: ObjectIn) -> JSONResponse:
+async def new_object(services: ServicesDep, project_id: Id, body: ObjectIn) -> dict[str, Any]:
     """Add an object without prompts."""
-    entry = await services.run(
+    return await services.run(
         project_id, lambda project: editing.add_object(services, project.id, body.name, body.color)
     )
-    return JSONResponse(entry, 201)
 
 
 @router.patch("/{project_id}/objects/{object_id}", response_model=ObjectOut)
 async def change_object(
     services: ServicesDep, project_id: Id, object_id: ObjectNumber, body: ObjectChange
-) -> JSONResponse:
+) -> dict[str, Any]:
     """Change the name or color of an object, or whether it is hidden or locked."""
     changes = body.model_dump(exclude_none=True)
-    return JSONResponse(
-        await services.run(project_id, lambda project: editing.change_object(services, project.id, object_id, changes))
+    return await services.run(
+        project_id, lambda project: editing.change_object(services, project.id, object_id, changes)
     )
 
 
@@ -142,13 +141,13 @@ def get_timeline(request: Request, services: ServicesDep, project_id: Id) -> Res
 
 
 @router.post("/{project_id}/undo", response_model=ProjectOut)
-async def undo(services: ServicesDep, project_id: Id) -> JSONResponse:
+async def undo(services: ServicesDep, project_id: Id) -> dict[str, Any]:
     """Undo the last edit, even of objects that have been locked since; running tracking jobs are cancelled."""
     return await _undo_or_redo(services, project_id, -1)
 
 
 @router.post("/{project_id}/redo", response_model=ProjectOut)
-async def redo(services: ServicesDep, project_id: Id) -> JSONResponse:
+async def redo(services: ServicesDep, project_id: Id) -> dict[str, Any]:
     """Redo the edit that was undone last."""
     return await _undo_or_redo(services, project_id, +1)
 
@@ -165,10 +164,10 @@ def history(services: ServicesDep, project_id: Id) -> dict[str, list[dict[str, A
     }
 
 
-async def _undo_or_redo(services: Services, project_id: str, step: int) -> JSONResponse:
+async def _undo_or_redo(services: Services, project_id: str, step: int) -> dict[str, Any]:
     for job in services.jobs.active(project_id, "track"):
         services.jobs.cancel(job)
         if not await to_thread.run_sync(job.ended.wait, UNDO_WAIT):
             raise ConflictError(f"the tracking job did not stop within {UNDO_WAIT} s: try again")
     await services.run(project_id, lambda project: editing.undo_or_redo(services, project, step))
-    return JSONResponse(await to_thread.run_sync(services.project_json, project_id))
+    return await to_thread.run_sync(services.project_json, project_id)

@@ -12,6 +12,7 @@ from masklet.studio import editing
 from masklet.studio.cleaning import Cleaning
 from masklet.studio.effects import frame_masks, object_colors
 from masklet.studio.frame_codec import frame_json, row_prompt_json
+from masklet.studio.jobs import Job
 from masklet.studio.routes.dependencies import (
     Id,
     ServicesDep,
@@ -112,12 +113,11 @@ async def preview(services: Services, project_id: str, frame: int, body: Preview
 
 
 @router.post("/proposals", status_code=202, response_model=JobOut)
-def propose(services: ServicesDep, project_id: Id, frame: FrameIndex, body: ProposalsIn) -> JSONResponse:
+def propose(services: ServicesDep, project_id: Id, frame: FrameIndex, body: ProposalsIn) -> Job:
     """Start automatic mask generation on a frame as a job."""
     _, media = services.store.project(project_id)
     check_frame(media, frame)
-    job = editing.start_proposals(services, project_id, frame, body.points_per_side, body.limit)
-    return JSONResponse(job.to_json(), 202)
+    return editing.start_proposals(services, project_id, frame, body.points_per_side, body.limit)
 
 
 @router.post("/objects", response_model=AnswerOut)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 
+from masklet.engine.records import Verdict
 from masklet.studio.annotation import AnnotationService
 from masklet.studio.schemas import DeclineIn, NextIn, SubmitIn, VerdictIn
 from masklet.studio.team import Person
@@ -53,22 +54,27 @@ def renew(annotation: AnnotationDep, person: PersonDep, task: TaskId) -> JSONRes
 @router.post("/tasks/{task}/submit", status_code=204)
 def submit(annotation: AnnotationDep, person: PersonDep, task: TaskId, body: SubmitIn) -> None:
     """Submit the masklet of a task; another person will verify it."""
-    annotation.submit(person, task, body.seconds)
+    with annotation.finishing(person, task) as (lease, project):
+        annotation.submit(person, lease, project, body.seconds)
 
 
 @router.post("/tasks/{task}/decline", status_code=204)
 def decline(annotation: AnnotationDep, person: PersonDep, task: TaskId, body: DeclineIn) -> None:
     """Report that a task cannot be annotated."""
-    annotation.decline(person, task, body.note)
+    with annotation.finishing(person, task) as (lease, _):
+        annotation.queue.decline(lease, key=f"{lease.token}-decline", note=body.note)
 
 
 @router.post("/tasks/{task}/release", status_code=204)
 def release(annotation: AnnotationDep, person: PersonDep, task: TaskId) -> None:
     """Return a task without a result."""
-    annotation.release(person, task)
+    with annotation.finishing(person, task) as (lease, _):
+        annotation.queue.release(lease)
 
 
 @router.post("/tasks/{task}/verdict", status_code=204)
 def judge(annotation: AnnotationDep, person: PersonDep, task: TaskId, body: VerdictIn) -> None:
     """Accept or reject the masklet of a task."""
-    annotation.judge(person, task, body.outcome, body.note, body.frames)
+    with annotation.finishing(person, task) as (lease, _):
+        verdict = Verdict(outcome=body.outcome, by=person.name, note=body.note, frames=tuple(body.frames))
+        annotation.queue.judge(lease, verdict, key=f"{lease.token}-judge")
