@@ -59,7 +59,7 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "shown"),
     [
-        ("schema", "2", "'2'"),
+        ("schema", "3", "'3'"),
         ("format", "tflite", "tflite"),
         ("precision", 8, "8"),
         ("model", {"name": "x"}, "ModelConfig"),

@@ -62,7 +62,7 @@ def test_encode_image(small: Sam2, graphs: GraphModel, pictures: int) -> None:
 def test_condition(small: Sam2, graphs: GraphModel, objects: int, maps: int, pointers: int, fractions: bool) -> None:
     slots = torch.arange(objects * maps).reshape(objects, maps) % 7
     memory = MemoryTokens(
-        maps=noise(objects, maps, 8, GRID, GRID),
+        maps=noise(objects, maps, GRID * GRID, 8),
         map_slots=slots.float().clamp(max=5) + 0.25 if fractions else slots - 1,
         pointers=noise(objects, pointers, 32, seed=1),
         pointer_times=noise(objects, pointers, seed=2),

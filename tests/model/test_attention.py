@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from masklet.model.attention import Attention, ImageToTokenAttention, RotaryAttention, TokenToImageAttention
+from masklet.model.config import TokenLayout
 from masklet.model.position import apply_rotary, rotary_table
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ def test_rotary_attention(draw: torch.Generator) -> None:
     layer = RotaryAttention(8, 1, key_dim=4)
     q = torch.randn(1, 6, 8, generator=draw)
     k, v = torch.randn(2, 3, 14, 4, generator=draw)
-    found = layer(q, k, v, (2, 3), 2)
+    found = layer(q, k, v, (2, 3), TokenLayout((2, 3)), 2)
     assert found.shape == (3, 6, 8)
     table = rotary_table(8, 2, 3, CPU)
     turned_q = apply_rotary(layer.q_proj(q[0]), table)
@@ -55,11 +56,26 @@ def test_rotary_attention(draw: torch.Generator) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("exact", [False, True])
+def test_rotary_attention_to_tokens_without_a_position(draw: torch.Generator, exact: bool) -> None:
+    """Two memories of one token without a position and a grid, then a pointer; with and without autograd."""
+    layer = RotaryAttention(8, 1, key_dim=4)
+    q, (k, v) = torch.randn(1, 6, 8, generator=draw), torch.randn(2, 1, 11, 4, generator=draw)
+    with torch.set_grad_enabled(exact):
+        found = layer(q, k, v, (2, 3), TokenLayout((2, 2), 1), 1)
+    table, keys = rotary_table(8, 2, 2, CPU), layer.k_proj(k[0])
+    first, second = apply_rotary(keys[1:5], table), apply_rotary(keys[6:10], table)
+    turned = torch.cat([keys[:1], first, keys[5:6], second, keys[10:]])
+    turned_q = apply_rotary(layer.q_proj(q[0]), rotary_table(8, 2, 3, CPU))
+    torch.testing.assert_close(found[0], textbook(layer, turned_q, turned, layer.v_proj(v[0])))
+
+
+@torch.no_grad()
 def test_rotary_self_attention(draw: torch.Generator) -> None:
     layer = RotaryAttention(8, 1)
     x = torch.randn(2, 6, 8, generator=draw)
     table = rotary_table(8, 3, 2, CPU)
-    found = layer(x, x, x, (3, 2))
+    found = layer(x, x, x, (3, 2), TokenLayout((3, 2)))
     for row in range(2):
         q, k = (apply_rotary(project(x[row]), table) for project in (layer.q_proj, layer.k_proj))
         torch.testing.assert_close(found[row], textbook(layer, q, k, layer.v_proj(x[row])))

@@ -6,7 +6,7 @@ import json
 
 from safetensors import safe_open
 
-from masklet.model.catalog import catalog, embedded_weights
+from masklet.model.catalog import catalog, embedded_weights, hub_files
 from masklet.model.config import NANO, PRESETS
 from masklet.model.load import FLOAT32_MODULE
 from masklet.model.metadata import config_from_json
@@ -33,3 +33,17 @@ def test_the_catalog_knows_every_preset() -> None:
     assert (large.hub_id, large.license) == ("facebook/sam2.1-hiera-base-plus", "Apache-2.0")
     assert large.files == ("model.safetensors", "sam2.1_hiera_base_plus.pt")
     assert entries["sam2-tiny"].files[1] == "sam2_hiera_tiny.pt"
+    assert (entries["edgetam"].hub_id, entries["edgetam"].license) == ("facebook/EdgeTAM", "Apache-2.0")
+
+
+def test_files_of_repositories() -> None:
+    assert [(f.repository, f.name) for f in hub_files("me/mine")] == [
+        ("me/mine", "model.safetensors"),
+        ("me/mine", "mine.pt"),
+    ]
+    assert [(f.repository, f.name) for f in hub_files("edgetam")] == [
+        ("facebook/EdgeTAM", "edgetam.pt"),
+        ("yonigozlan/EdgeTAM-hf", "model.safetensors"),
+    ]
+    assert hub_files("facebook/EdgeTAM") == hub_files("edgetam")[:1]
+    assert hub_files("nano") == ()

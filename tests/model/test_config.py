@@ -11,6 +11,7 @@ from masklet.model.load import count_parameters
 def test_names() -> None:
     assert list(PRESETS) == [
         "nano",
+        "edgetam",
         *(f"{family}-{size}" for family in ("sam2.1", "sam2") for size in ("tiny", "small", "base-plus", "large")),
     ]
     assert all(config.full_name == name for name, config in PRESETS.items())

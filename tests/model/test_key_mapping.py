@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
-from masklet.model.config import PRESETS
+from masklet.model.config import PRESETS, RepVitConfig
 from masklet.model.key_mapping import infer_config, to_released_keys
 from masklet.model.sam2 import Sam2
+from masklet.model.trunks.repvit import ConvNorm, RepVit, TokenMixer
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -91,3 +92,76 @@ def test_point_codes_of_the_transformers_layout_are_split() -> None:
     tensors = to_released_keys({"vision_encoder.x": torch.zeros(1), "prompt_encoder.point_embed.weight": table})
     rows = [tensors[f"sam_prompt_encoder.point_embeddings.{i}.weight"] for i in range(4)]
     assert torch.equal(torch.cat(rows), table)
+
+
+def edgetam(assets: Path) -> dict[str, Tensor]:
+    """The tensors of the small EdgeTAM by their released names."""
+    raw: dict[str, Tensor] = torch.load(assets / "golden" / "edgetam" / "mini_edgetam.pt", weights_only=True)["model"]
+    return {name: t.float() for name, t in to_released_keys(raw).items()}
+
+
+def test_a_fused_edgetam_computes_the_same(assets: Path) -> None:
+    """A file whose RepViT branches were fused is read as one with norms that change nothing."""
+    tensors = edgetam(assets)
+    trunk = RepVit(RepVitConfig(channels=(16, 24, 32, 48), depths=(2, 1, 3, 2))).eval()
+    prefix = "image_encoder.trunk."
+    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    trunk.load_state_dict(own, strict=False)
+    fused = {name: t for name, t in own.items() if ".se." in name}
+    with torch.inference_mode():
+        for name, module in trunk.named_modules():
+            if isinstance(module, TokenMixer) or (isinstance(module, ConvNorm) and "token_mixer" not in name):
+                fused[f"{name}.weight"], fused[f"{name}.bias"] = module.fused()
+        pixels = torch.rand(1, 3, 64, 64)
+        expected = trunk(pixels)
+        assert len(fused) == 4 + 8 * 6 + 4 * 4 + 3 * 14 + 4  # stem, blocks, squeeze-excitations, downsampling
+        read = to_released_keys({prefix + name: t for name, t in fused.items()})
+        assert read.keys() == {prefix + name for name in own}
+        trunk.load_state_dict({name.removeprefix(prefix): t for name, t in read.items()}, strict=False)
+        for found, feature in zip(trunk(pixels), expected, strict=True):
+            torch.testing.assert_close(found, feature, atol=1e-4, rtol=1e-4)
+
+
+EDGETAM_OF_TRANSFORMERS = (
+    ("image_encoder.trunk.body.", "vision_encoder.backbone.timm_model."),
+    ("spatial_perceiver.latents", "spatial_perceiver.latents_1d"),
+    (".attn.norm_x.", ".layer_norm_input."),
+    (".attn.norm_latents.", ".layer_norm_latents."),
+    (".self_attn.norm.", ".layer_norm_self."),
+    (".self_ff.0.", ".self_mlp.layer_norm."),
+    (".self_ff.1.", ".self_mlp.up_proj."),
+    (".self_ff.3.", ".self_mlp.down_proj."),
+    (".ff.0.", ".mlp.layer_norm."),
+    (".ff.1.", ".mlp.up_proj."),
+    (".ff.3.", ".mlp.down_proj."),
+    (".self_attn.to_out.", ".self_attention.o_proj."),
+    (".self_attn.to_q.", ".self_attention.q_proj."),
+    (".attn.to_out.", ".cross_attention.o_proj."),
+    (".attn.to_q.", ".cross_attention.q_proj."),
+)
+
+
+def test_names_of_edgetam_in_the_transformers_layout(assets: Path) -> None:
+    tensors = edgetam(assets)
+    own = {name: t for name, t in tensors.items() if name.startswith(("image_encoder.trunk", "spatial_perceiver"))}
+    theirs: dict[str, Tensor] = {}
+    for name, tensor in own.items():
+        their_name = name
+        for pattern, replacement in EDGETAM_OF_TRANSFORMERS:
+            exact = pattern == "spatial_perceiver.latents"
+            if (their_name == pattern) if exact else (pattern in their_name):
+                their_name = their_name.replace(pattern, replacement)
+        if ".to_kv." in their_name:
+            kind = "self_attention" if ".self_attn." in name else "cross_attention"
+            layer = their_name.rsplit(".", 3)[0]
+            for part, half in zip("kv", tensor.chunk(2), strict=True):
+                theirs[f"{layer}.{kind}.{part}_proj.weight"] = half
+        else:
+            theirs[their_name] = tensor
+    read = to_released_keys(theirs)
+    assert read.keys() == own.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in own.items())
+    attention = to_released_keys(
+        {"vision_encoder.x": torch.zeros(1), "memory_attention.layers.1.mlp.up_proj.bias": torch.zeros(1)}
+    )
+    assert "memory_attention.layers.1.linear1.bias" in attention

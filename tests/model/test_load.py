@@ -85,6 +85,7 @@ def test_parameters_of_the_released_sizes() -> None:
     assert millions["sam2-tiny"] == pytest.approx(38.9, abs=0.1)
     assert millions["sam2-large"] == pytest.approx(224.4, abs=0.1)
     assert millions["nano"] == 5.7
+    assert count_parameters(PRESETS["edgetam"]) == 13_895_794 - 256  # without `no_mem_pos_enc`, which is never used
 
 
 def test_saved_equals_loaded(tmp_path: Path) -> None:

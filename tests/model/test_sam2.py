@@ -26,7 +26,7 @@ def pixels(size: int, count: int = 1) -> torch.Tensor:
 def tokens(model: Sam2, size: int, objects: int, maps: int, pointers: int) -> MemoryTokens:
     config, side, draw = model.config, size // 16, torch.Generator().manual_seed(1)
     return MemoryTokens(
-        torch.randn(objects, maps, config.memory_dim, side, side, generator=draw),
+        torch.randn(objects, maps, len(config.memory_layout((side, side))), config.memory_dim, generator=draw),
         torch.arange(-1, maps - 1).expand(objects, maps),
         torch.randn(objects, pointers, config.embed_dim, generator=draw),
         torch.arange(pointers).expand(objects, pointers) / 15,
@@ -52,7 +52,7 @@ def test_any_multiple_of_32(tiny: Sam2, size: int) -> None:
     assert prediction.object_score.shape == (2,)
     adopted = tiny.use_mask_as_output(features, torch.ones(3, 1, size, size))
     assert adopted.logits.shape == (3, 1, size // 4, size // 4)
-    assert tiny.encode_memory(features, adopted, prompted=True).shape == (3, 8, size // 16, size // 16)
+    assert tiny.encode_memory(features, adopted, prompted=True).shape == (3, (size // 16) ** 2, 8)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The numbers of the public SAM 2.1 on a small model, reproduced within 1e-4 in float32 on one thread."""
+"""The numbers of public programs on a small model of each family, reproduced within 1e-4 in float32 on one thread."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float32
 from safetensors.torch import load_file
 
 import masklet
-from masklet.model.config import HieraConfig, ModelConfig
+from masklet.model.config import HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.postprocess import full_size
@@ -22,33 +23,66 @@ from masklet.predict.preprocessing import image_tensor
 from masklet.types import FrameMasks, Prompts
 
 TOLERANCE = 1e-4
-MINI = ModelConfig(
-    name="mini",
-    trunk=HieraConfig(embed_dim=16, num_heads=1, stages=(1, 2, 3, 1), global_blocks=(4, 5)),
-    image_size=256,
-    embed_dim=64,
-    memory_dim=16,
-    memory_layers=2,
-    memory_ffn=128,
-)
+SIZE = (136, 240)
+MINI = {
+    "sam2.1": ModelConfig(
+        name="mini",
+        trunk=HieraConfig(embed_dim=16, num_heads=1, stages=(1, 2, 3, 1), global_blocks=(4, 5)),
+        image_size=256,
+        embed_dim=64,
+        memory_dim=16,
+        memory_layers=2,
+        memory_ffn=128,
+    ),
+    "edgetam": ModelConfig(
+        name="mini-edgetam",
+        revision="2.0",
+        trunk=RepVitConfig(channels=(16, 24, 32, 48), depths=(2, 1, 3, 2)),
+        image_size=256,
+        embed_dim=32,
+        memory_dim=8,
+        memory_layers=2,
+        memory_ffn=64,
+        perceiver=PerceiverConfig(num_global=24, grid_size=4),
+    ),
+}
+FILES = {
+    "sam2.1": ("golden", "mini_sam2.1.pt"),
+    "edgetam": ("golden/edgetam", "mini_edgetam.pt"),
+}
+"""Folder of the shared assets and file of the weights."""
 pytestmark = pytest.mark.usefixtures("one_thread")
 PUBLIC = masklet.MemoryPolicy(look_ahead=True, clip_length=10, max_prompted=None)
 
 
+@pytest.fixture(scope="module", params=MINI)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def script(assets: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((assets / "golden" / "golden.json").read_text())
+def script(assets: Path, family: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((assets / FILES[family][0] / "golden.json").read_text())
     return loaded
 
 
 @pytest.fixture(scope="module")
-def golden(assets: Path) -> dict[str, torch.Tensor]:
-    return load_file(assets / "golden" / "golden.safetensors")
+def golden(assets: Path, family: str) -> dict[str, torch.Tensor]:
+    """The tensors of a family; logits that are stored only at the size of the model are enlarged to the video."""
+    clip = load_file(assets / "golden" / "golden.safetensors")
+    tensors = load_file(assets / FILES[family][0] / "golden.safetensors")
+    for name, tensor in dict(tensors).items():
+        if name.startswith("video_low."):
+            tensors[name.replace("video_low.", "video.")] = F.interpolate(tensor, SIZE, mode="bilinear")
+        elif name.endswith(".low_res") and name.replace(".low_res", ".logits") not in tensors:
+            tensors[name.replace(".low_res", ".logits")] = F.interpolate(tensor[:, None], SIZE, mode="bilinear")[:, 0]
+    return {"frames": clip["frames"], "video.frames": clip["video.frames"]} | tensors
 
 
 @pytest.fixture(scope="module")
-def model(assets: Path) -> Sam2:
-    return load_model(assets / "golden" / "mini_sam2.1.pt", config=MINI)
+def model(assets: Path, family: str) -> Sam2:
+    folder, weights = FILES[family]
+    return load_model(assets / folder / weights, config=MINI[family])
 
 
 def largest_difference(ours: Float32[np.ndarray, "..."], golden: torch.Tensor) -> float:

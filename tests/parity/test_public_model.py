@@ -152,7 +152,8 @@ def public_numbers(model: Any, pixels: Tensor) -> Numbers:
         2, False, flat[-1:], codes[-1:], sizes[-1:], past, NUM_FRAMES
     )
     out = model._forward_sam_heads(conditioned, None, None, [stride4, stride8], True)
-    numbers |= {"memory.prompted": memories[0][0], "memory.tracked": memories[1][0], "conditioned": conditioned}
+    tokens = [memory.flatten(2).mT for memory, _ in memories]
+    numbers |= {"memory.prompted": tokens[0], "memory.tracked": tokens[1], "conditioned": conditioned}
     return numbers | named_policy("tracked", out[3], out[2], out[5])
 
 

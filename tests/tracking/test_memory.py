@@ -9,7 +9,7 @@ from masklet.tracking.memory import MemoryBank, MemoryEntry
 
 
 def entry(value: int) -> MemoryEntry:
-    return MemoryEntry(torch.full((1, 2, 1, 1), float(value)), torch.full((1, 3), float(value)), float(value), 0.5)
+    return MemoryEntry(torch.full((1, 1, 2), float(value)), torch.full((1, 3), float(value)), float(value), 0.5)
 
 
 def bank() -> MemoryBank:

@@ -156,7 +156,7 @@ def test_absent_objects_are_remembered_as_absent(tiny: Sam2, features: list[Imag
     assert here.map is not None
     assert gone.map is not None
     difference = (gone.map - here.map)[0]
-    torch.testing.assert_close(difference, tiny.no_obj_embed_spatial[0, :, None, None].expand_as(difference))
+    torch.testing.assert_close(difference, tiny.no_obj_embed_spatial[0].expand_as(difference))
     assert (here.object_score, gone.object_score) == (10, -10)
 
 

@@ -19,7 +19,7 @@ from masklet.errors import OutputError, WeightsError
 from masklet.model.config import ModelConfig
 from masklet.model.metadata import config_from_json, config_to_json
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 """Version of the manifest and of the inputs and outputs of the graphs."""
 MANIFEST: Final = "masklet.json"
 WHAT: Final = "manifest of graphs"

@@ -17,7 +17,7 @@ class FlipAugmented:
     """Model with flip test-time augmentation: it averages the predictions for each image and its mirror image.
 
     It implements `masklet.backends.protocol.Model` and needs twice the time and memory of the base model: features,
-    memories and pointers are concatenated along the channels, those of the mirror image flipped back.
+    memories and pointers are concatenated along the channels, features of the mirror image flipped back.
 
     Attributes:
         model: the base model.
@@ -82,14 +82,14 @@ class FlipAugmented:
         flipped = self.model.use_mask_as_output(flipped_features, mask.flip(-1))
         return replace(original, pointer=torch.cat([original.pointer, flipped.pointer], dim=-1))
 
-    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
+    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b n d"]:
         """Encode the masks of ``b`` objects to spatial memories; see `Sam2.encode_memory`."""
         original_features, flipped_features = _separated(features)
         pointer, flipped_pointer = _halves(chosen.pointer, dim=-1)
         flipped_mask = replace(chosen, pointer=flipped_pointer, logits=chosen.logits.flip(-1))
         original = self.model.encode_memory(original_features, replace(chosen, pointer=pointer), prompted=prompted)
         flipped = self.model.encode_memory(flipped_features, flipped_mask, prompted=prompted)
-        return torch.cat([original, flipped.flip(-1)], dim=1)
+        return torch.cat([original, flipped], dim=-1)
 
 
 def base_model(model: Model) -> Model:
@@ -110,11 +110,9 @@ def _separated(features: ImageFeatures) -> tuple[ImageFeatures, ImageFeatures]:
 
 
 def _separated_memory(memory: MemoryTokens) -> tuple[MemoryTokens, MemoryTokens]:
-    """Split memories as `_separated` splits features."""
-    (maps, flipped_maps), (pointers, flipped_pointers) = _halves(memory.maps, dim=2), _halves(memory.pointers, dim=-1)
-    return replace(memory, maps=maps, pointers=pointers), replace(
-        memory, maps=flipped_maps.flip(-1), pointers=flipped_pointers
-    )
+    """Split memories into those of the image and of its mirror image."""
+    (maps, flipped_maps), (pointers, flipped_pointers) = (_halves(t, dim=-1) for t in (memory.maps, memory.pointers))
+    return replace(memory, maps=maps, pointers=pointers), replace(memory, maps=flipped_maps, pointers=flipped_pointers)
 
 
 def _flipped_prompts(prompts: PromptTensors, side: int) -> PromptTensors:

@@ -118,7 +118,7 @@ class GraphModel:
         skips = {"stride8": features.stride8, "stride4": features.stride4}
         return ChosenMask(*self._run("use_mask_as_output", embedding=features.embedding, **skips, mask=mask))
 
-    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
+    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b n d"]:
         """Encode the masks of ``b`` objects to spatial memories; see `Sam2.encode_memory`."""
         (memory,) = self._run(
             "encode_memory",

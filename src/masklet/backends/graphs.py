@@ -178,7 +178,7 @@ def signatures(config: ModelConfig) -> dict[str, Signature]:
     }
     picture: dict[str, tuple[Axis, ...]] = {"embedding": (1, dim, *grid)}
     memory: dict[str, tuple[Axis, ...]] = {
-        "maps": ("objects", "maps", config.memory_dim, *grid),
+        "maps": ("objects", "maps", len(config.memory_layout(grid)), config.memory_dim),
         "map_slots": ("objects", "maps"),
         "pointers": ("objects", "pointers", dim),
         "pointer_times": ("objects", "pointers"),

@@ -45,5 +45,5 @@ class Model(Protocol):
     def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
         """Return the user's mask as the output mask."""
 
-    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
+    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b n d"]:
         """Encode the masks of ``b`` objects to spatial memories."""

@@ -130,10 +130,11 @@ class _State:
         self.model, self.size, self.frame = model, size, synthetic_frame(0, size)
         self.pixels = frame_tensor(self.frame, config.image_size, device)
         self.features = model.encode_image(self.pixels)
-        grid, maps, pointers = self.features.grid, named_policy("plain", config).memory_frames, config.max_pointers
+        maps, pointers = named_policy("plain", config).memory_frames, config.max_pointers
+        tokens = len(config.memory_layout(self.features.grid))
         slots = torch.tensor([-1, *range(maps - 2, -1, -1)], device=device).expand(objects, -1)
         self.memory = MemoryTokens(
-            torch.randn(objects, maps, config.memory_dim, *grid, device=device, dtype=dtype),
+            torch.randn(objects, maps, tokens, config.memory_dim, device=device, dtype=dtype),
             slots,
             torch.randn(objects, pointers, config.embed_dim, device=device, dtype=dtype),
             torch.linspace(0, 1, pointers, device=device).expand(objects, -1),

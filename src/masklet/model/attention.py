@@ -8,6 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from masklet.model.config import TokenLayout
 from masklet.model.cpu_attention import chunked_attention
 from masklet.model.layers import eager_cpu, fused_linear, linear
 from masklet.model.position import apply_rotary, rotary_table
@@ -56,8 +57,8 @@ class Attention(nn.Module):
 class RotaryAttention(Attention):
     """Attention with 2-D rotary position embedding of queries and keys (RoPE, paper section 4).
 
-    Keys may be several maps one after the other, each rotated by the same table, followed by tokens without a spatial
-    position (object pointers), which are not rotated.
+    Keys may be several spatial memories one after the other, each with the same layout and rotated by the same table,
+    followed by tokens without a spatial position (object pointers), which are not rotated.
     """
 
     def forward(  # type: ignore[override]
@@ -66,31 +67,41 @@ class RotaryAttention(Attention):
         k: Float[Tensor, "b2 m key"],
         v: Float[Tensor, "b2 m key"],
         grid: tuple[int, int],
-        num_unrotated: int = 0,
+        layout: TokenLayout,
+        num_pointer_tokens: int = 0,
         key_scale: Float[Tensor, "b2 m"] | None = None,
     ) -> Float[Tensor, "b2 n dim"]:
         """Attend; a batch of 1 of queries is broadcast over several sets of keys.
 
         Args:
             q: queries, one map.
-            k: keys: whole maps, then tokens without a position.
+            k: keys: spatial memories, then tokens without a position.
             v: values.
-            grid: (height, width) of a map.
-            num_unrotated: number of keys at the end that have no position.
+            grid: (height, width) of the queries.
+            layout: of the tokens of each spatial memory.
+            num_pointer_tokens: number of keys at the end that have no position.
             key_scale: factor on each projected key, and so on its attention logits.
         """
         if self.num_heads == 1 and eager_cpu(q):
-            return self._forward_cpu(q, k, v, grid, num_unrotated, key_scale)
+            return self._forward_cpu(q, k, v, grid, layout, num_pointer_tokens, key_scale)
         q, k, v = self.heads(self.q_proj(q)), self.heads(self.k_proj(k)), self.heads(self.v_proj(v))
-        table = rotary_table(q.shape[-1], *grid, q.device)
-        num_rotated = k.shape[2] - num_unrotated
-        maps = k[:, :, :num_rotated].unflatten(2, (-1, grid[0] * grid[1]))
-        rotated = apply_rotary(maps, table).flatten(2, 3)
-        k = torch.cat([rotated, k[:, :, num_rotated:]], dim=2) if num_unrotated else rotated
+        k = self._rotate_keys(k, layout, num_pointer_tokens)
         if key_scale is not None:
             k = k * key_scale[:, None, :, None]
-        q = apply_rotary(q, table).expand(k.shape[0], -1, -1, -1)
+        q = apply_rotary(q, rotary_table(q.shape[-1], *grid, q.device)).expand(k.shape[0], -1, -1, -1)
         return self.merge(F.scaled_dot_product_attention(q, k, v))
+
+    def _rotate_keys(
+        self, k: Float[Tensor, "b heads m d"], layout: TokenLayout, num_pointer_tokens: int
+    ) -> Float[Tensor, "b heads m d"]:
+        """Rotate the tokens of the grid of each spatial memory."""
+        table = rotary_table(k.shape[-1], *layout.grid, k.device)
+        spatial, pointers = k.split([k.shape[2] - num_pointer_tokens, num_pointer_tokens], dim=2)
+        memories = spatial.unflatten(2, (-1, len(layout)))
+        rotated = apply_rotary(memories[..., layout.num_global :, :], table)
+        if layout.num_global:
+            rotated = torch.cat([memories[..., : layout.num_global, :], rotated], dim=3)
+        return torch.cat([rotated.flatten(2, 3), pointers], dim=2) if num_pointer_tokens else rotated.flatten(2, 3)
 
     def _forward_cpu(
         self,
@@ -98,41 +109,44 @@ class RotaryAttention(Attention):
         k: Float[Tensor, "b2 m key"],
         v: Float[Tensor, "b2 m key"],
         grid: tuple[int, int],
-        num_unrotated: int,
+        layout: TokenLayout,
+        num_pointer_tokens: int,
         key_scale: Float[Tensor, "b2 m"] | None,
     ) -> Float[Tensor, "b2 n dim"]:
         """Compute the same on a CPU, projecting values after averaging them if that is less work.
 
         Attention weights sum to 1, so the two orders are equivalent; memories have fewer channels than the projection.
         """
-        q = self._project_and_rotate(q, self.q_proj, grid, 0).mul_(self.q_proj.out_features**-0.5)
+        q = self._project_and_rotate(q, self.q_proj, TokenLayout(grid), 0).mul_(self.q_proj.out_features**-0.5)
         project_late = v.shape[-1] < q.shape[-1]
         v = v if project_late else linear(v, self.v_proj)
         out = q.new_empty(len(k), q.shape[1], v.shape[-1])
         for row, output in enumerate(out):
-            keys = self._project_and_rotate(k[row], self.k_proj, grid, num_unrotated)
+            keys = self._project_and_rotate(k[row], self.k_proj, layout, num_pointer_tokens)
             if key_scale is not None:
                 keys *= key_scale[row, :, None]
             chunked_attention(q[row if len(q) > 1 else 0], keys, v[row], out=output)
         return linear(linear(out, self.v_proj) if project_late else out, self.out_proj)
 
     def _project_and_rotate(
-        self, x: Float[Tensor, "*b n c"], layer: nn.Linear, grid: tuple[int, int], num_unrotated: int
+        self, x: Float[Tensor, "*b n c"], layer: nn.Linear, layout: TokenLayout, num_pointer_tokens: int
     ) -> Float[Tensor, "*b n inner"]:
         """Project and rotate tokens, with the first channels of all pairs before the second ones.
 
         That order is faster to rotate, and dot products of queries and keys do not depend on it.
         """
         weight, bias = (rearrange(t, "(pairs two) ... -> (two pairs) ...", two=2) for t in (layer.weight, layer.bias))
-        out, num_rotated = x.new_empty(*x.shape[:-1], len(weight)), x.shape[-2] - num_unrotated
-        if num_unrotated:
-            out[..., num_rotated:, :] = fused_linear(x[..., num_rotated:, :], weight, bias)
-        cos, sin = rotary_table(len(weight), *grid, x.device, x.dtype)
-        maps = (t[..., :num_rotated, :].unflatten(-2, (-1, len(cos))) for t in (x, out))
+        out, num_spatial = x.new_empty(*x.shape[:-1], len(weight)), x.shape[-2] - num_pointer_tokens
+        if num_pointer_tokens:
+            out[..., num_spatial:, :] = fused_linear(x[..., num_spatial:, :], weight, bias)
+        cos, sin = rotary_table(len(weight), *layout.grid, x.device, x.dtype)
+        memories = (t[..., :num_spatial, :].unflatten(-2, (-1, len(layout))) for t in (x, out))
         for chunk, target in zip(
-            *(t.split(max(ROTARY_CHUNK_TOKENS // len(cos), 1), dim=-3) for t in maps), strict=True
+            *(t.split(max(ROTARY_CHUNK_TOKENS // len(layout), 1), dim=-3) for t in memories), strict=True
         ):
-            (a, b), (first, second) = (t.chunk(2, dim=-1) for t in (fused_linear(chunk, weight, bias), target))
+            projected, first_placed = fused_linear(chunk, weight, bias), layout.num_global
+            target[..., :first_placed, :] = projected[..., :first_placed, :]
+            (a, b), (first, second) = (t[..., first_placed:, :].chunk(2, dim=-1) for t in (projected, target))
             torch.mul(a, cos, out=first).addcmul_(b, sin, value=-1)
             torch.mul(a, sin, out=second).addcmul_(b, cos)
         return out

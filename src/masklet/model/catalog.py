@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,28 @@ from masklet.model.load import count_parameters
 
 EMBEDDED: Final = NANO.full_name
 """Name of the model whose weights are part of the package."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A weight file in a repository on the Hugging Face Hub.
+
+    Attributes:
+        repository: such as "facebook/sam2.1-hiera-tiny".
+        name: of the file.
+    """
+
+    repository: str
+    name: str
+
+
+RELEASED_FILES: Final = {
+    "edgetam": (
+        HubFile("facebook/EdgeTAM", "edgetam.pt"),
+        HubFile("yonigozlan/EdgeTAM-hf", "model.safetensors"),
+    ),
+}
+"""Files of models whose names do not follow from the name of their repository, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +68,15 @@ def catalog() -> tuple[CatalogEntry, ...]:
 
 
 def _entry(name: str, config: ModelConfig) -> CatalogEntry:
-    repository = hub_id(name)
-    embedded = embedded_weights()
+    sources, embedded = hub_files(name), embedded_weights()
     return CatalogEntry(
         name=name,
         parameters=count_parameters(config),
         image_size=config.image_size,
-        license="Apache-2.0" if repository else "research use (masklet/weights/LICENSE)",
-        hub_id=repository,
-        files=hub_files(repository) if repository else (embedded.name,),
-        local=cached_weights(repository) if repository else embedded,
+        license="Apache-2.0" if sources else "research use (masklet/weights/LICENSE)",
+        hub_id=sources[0].repository if sources else None,
+        files=tuple(source.name for source in sources) or (embedded.name,),
+        local=cached_weights(sources) if sources else embedded,
     )
 
 
@@ -63,18 +85,27 @@ def embedded_weights() -> Path:
     return Path(str(files("masklet") / "weights" / f"{EMBEDDED}.safetensors"))
 
 
-def hub_id(name: str) -> str | None:
-    """Return the Hub repository of a released model, such as "facebook/sam2.1-hiera-tiny" for "sam2.1-tiny"."""
-    return None if name == EMBEDDED else "facebook/{}-hiera-{}".format(*name.split("-", maxsplit=1))
+def hub_files(name: str) -> tuple[HubFile, ...]:
+    """List the files on the Hub that may hold the weights of a model, in the order in which they are tried.
+
+    Args:
+        name: a name of the catalog, or a repository such as "facebook/sam2.1-hiera-tiny", which holds safetensors or
+            the original checkpoint.
+
+    Returns:
+        The files; none for the embedded model.
+    """
+    if name == EMBEDDED:
+        return ()
+    if name in RELEASED_FILES:
+        return RELEASED_FILES[name]
+    repository = name if "/" in name else "facebook/{}-hiera-{}".format(*name.split("-", maxsplit=1))
+    checkpoint = f"{repository.rpartition('/')[2].replace('-', '_')}.pt"
+    known = [source for sources in RELEASED_FILES.values() for source in sources if source.repository == repository]
+    return tuple(known) or (HubFile(repository, "model.safetensors"), HubFile(repository, checkpoint))
 
 
-def hub_files(repository: str) -> tuple[str, ...]:
-    """List the weight files to try in a repository: safetensors first, then the original checkpoint."""
-    name = repository.rpartition("/")[2]
-    return ("model.safetensors", f"{name.replace('-', '_')}.pt")
-
-
-def cached_weights(repository: str) -> Path | None:
-    """Return the weights of a repository if they are in the local cache, without network access."""
-    found = (try_to_load_from_cache(repository, file) for file in hub_files(repository))
+def cached_weights(sources: Sequence[HubFile]) -> Path | None:
+    """Return the first of these files that is in the local cache, without network access."""
+    found = (try_to_load_from_cache(source.repository, source.name) for source in sources)
     return next((Path(path) for path in found if isinstance(path, str)), None)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Revision = Literal["2.0", "2.1"]
 
+STRIDE: Final = 16
+"""Pixels of the input per cell of the image embedding, in each direction."""
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Where the tokens of a spatial memory lie: some without a position, then those of a grid, row by row.
+
+    Attributes:
+        grid: (height, width) of the grid.
+        num_global: number of tokens without a position.
+    """
+
+    grid: tuple[int, int]
+    num_global: int = 0
+
+    def __len__(self) -> int:
+        return self.num_global + self.grid[0] * self.grid[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +66,45 @@ class EfficientNetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RepVitConfig:
+    """RepViT (Wang et al. 2024), the convolutional trunk of EdgeTAM.
+
+    Attributes:
+        channels: channels of the features at strides 4, 8, 16 and 32, one stage each.
+        depths: blocks in each stage, without those that downsample.
+    """
+
+    channels: tuple[int, int, int, int] = (48, 96, 192, 384)
+    depths: tuple[int, int, int, int] = (2, 2, 14, 2)
+
+
+TrunkConfig = HieraConfig | EfficientNetConfig | RepVitConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverConfig:
+    """2D spatial perceiver (EdgeTAM, Zhou et al. 2025), which condenses a spatial memory to a few tokens.
+
+    Attributes:
+        num_global: latents that attend to the whole memory; their tokens have no position.
+        grid_size: side of the grid of latents that each attend to their own window of the memory.
+        num_layers: number of layers.
+    """
+
+    num_global: int = 256
+    grid_size: int = 16
+    num_layers: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Architecture of a model (paper section 4 and appendix C).
 
     Attributes:
-        name: "tiny", "small", "base-plus", "large", "nano" or a custom name.
+        name: "tiny", "small", "base-plus", "large", "nano", "edgetam" or a custom name.
         revision: "2.0" or "2.1"; 2.1 adds temporal encodings of pointers and a spatial embedding for absent objects.
         trunk: backbone of the image encoder.
-        image_size: default side of the square input in pixels, a multiple of 32.
+        image_size: default side of the square input in pixels, a multiple of ``size_multiple``.
         embed_dim: channels of image features and tokens.
         memory_dim: channels of spatial memories.
         memory_layers: number of memory attention layers.
@@ -61,6 +112,7 @@ class ModelConfig:
         memory_frames: learned temporal encodings of spatial memories: 1 for prompted ones + the recent ones.
         max_pointers: maximum number of object pointers that a frame attends to.
         max_maps: maximum number of spatial memories that a frame attends to, if below ``memory_frames``.
+        perceiver: perceiver that condenses spatial memories (EdgeTAM); None keeps a token for each cell of the map.
         draw_prompts: whether clicks and boxes are also rasterized into the dense mask prompt (nano only).
         min_stability: minimum stability score of candidate 0 for an unambiguous prompt; below it, the best of the
             others is selected. 0 for a model whose soft masks never reach it (nano).
@@ -72,7 +124,7 @@ class ModelConfig:
 
     name: str
     revision: Revision = "2.1"
-    trunk: HieraConfig | EfficientNetConfig
+    trunk: TrunkConfig
     image_size: int = 1024
     embed_dim: int = 256
     memory_dim: int = 64
@@ -81,6 +133,7 @@ class ModelConfig:
     memory_frames: int = 7
     max_pointers: int = 16
     max_maps: int = 7
+    perceiver: PerceiverConfig | None = None
     draw_prompts: bool = False
     min_stability: float = 0.98
     ranked_clicks: bool = True
@@ -95,10 +148,25 @@ class ModelConfig:
 
     @property
     def full_name(self) -> str:
-        """Name with family and revision that `masklet.load` accepts: "sam2.1-tiny", "nano"."""
-        if isinstance(self.trunk, EfficientNetConfig):
+        """Name with family and revision that `masklet.load` accepts: "sam2.1-tiny", "edgetam", "nano"."""
+        if not isinstance(self.trunk, HieraConfig):
             return self.name
         return f"sam{'2' if self.revision == '2.0' else '2.1'}-{self.name}"
+
+    @property
+    def size_multiple(self) -> int:
+        """The side of the input is a multiple of this; the windows of a perceiver must divide the memory evenly."""
+        return 32 if self.perceiver is None else math.lcm(32, STRIDE * self.perceiver.grid_size)
+
+    def memory_layout(self, grid: tuple[int, int]) -> TokenLayout:
+        """Return where the tokens of a spatial memory lie.
+
+        Args:
+            grid: (height, width) of the image embedding.
+        """
+        if self.perceiver is None:
+            return TokenLayout(grid)
+        return TokenLayout((self.perceiver.grid_size, self.perceiver.grid_size), self.perceiver.num_global)
 
 
 HIERA: Final = {
@@ -128,6 +196,10 @@ NANO: Final = ModelConfig(
     pixel_std=(128 / 255,) * 3,
 )
 
+EDGETAM: Final = ModelConfig(
+    name="edgetam", revision="2.0", trunk=RepVitConfig(), memory_layers=2, perceiver=PerceiverConfig()
+)
+
 TEST_TINY: Final = ModelConfig(
     name="test-tiny",
     trunk=HieraConfig(embed_dim=8, num_heads=1, stages=(1, 1, 2, 1), global_blocks=(3,)),
@@ -146,6 +218,6 @@ def released(size: str, revision: Revision) -> ModelConfig:
 
 PRESETS: Final = {
     config.full_name: config
-    for config in (NANO, *(released(size, revision) for revision in ("2.1", "2.0") for size in HIERA))
+    for config in (NANO, EDGETAM, *(released(size, revision) for revision in ("2.1", "2.0") for size in HIERA))
 }
 """Configurations by full name, the default first."""

@@ -9,10 +9,11 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masklet.model.config import EfficientNetConfig, HieraConfig
+from masklet.model.config import EfficientNetConfig, HieraConfig, RepVitConfig, TrunkConfig
 from masklet.model.layers import Pointwise
 from masklet.model.trunks.efficientnet import EfficientNetLite0
 from masklet.model.trunks.hiera import Hiera
+from masklet.model.trunks.repvit import RepVit
 
 
 class Neck(nn.Module):
@@ -37,12 +38,23 @@ class Neck(nn.Module):
         return stride4, stride8, stride16 + F.interpolate(stride32, scale_factor=2, mode="nearest")
 
 
+def build_trunk(config: TrunkConfig) -> nn.Module:
+    """Build the trunk of a configuration."""
+    match config:
+        case HieraConfig():
+            return Hiera(config)
+        case RepVitConfig():
+            return RepVit(config)
+        case EfficientNetConfig():
+            return EfficientNetLite0()
+
+
 class ImageEncoder(nn.Module):
     """Encode pixels (b, 3, s, s) to features at strides 4, 8 and 16, the first two as inputs of the mask decoder."""
 
-    def __init__(self, trunk: HieraConfig | EfficientNetConfig, dim: int) -> None:
+    def __init__(self, trunk: TrunkConfig, dim: int) -> None:
         super().__init__()
-        self.trunk = Hiera(trunk) if isinstance(trunk, HieraConfig) else EfficientNetLite0()
+        self.trunk = build_trunk(trunk)
         self.neck = Neck(trunk.channels, dim)
 
     def forward(

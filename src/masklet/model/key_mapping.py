@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
-from masklet.model.config import NANO, PRESETS, HieraConfig, ModelConfig
+from masklet.model.config import EDGETAM, NANO, PRESETS, HieraConfig, ModelConfig
 
 UNUSED_KEYS: Final = frozenset({"no_mem_pos_enc"})
 """Present in every released file and never used: the positional encoding of a "no memory" token; the released models
 add ``no_mem_embed`` to the image embedding instead."""
+
+FUSED_SUFFIX: Final = ".token_mixer.weight"
+"""Suffix of a weight that only a RepViT with fused branches has."""
 
 COUNTER_SUFFIX: Final = "num_batches_tracked"
 """Suffix of the counters of batch norm, which are only used by training without momentum."""
@@ -28,6 +31,8 @@ def to_released_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if any(name.startswith("vision_encoder.") for name in tensors):
         tensors = _from_transformers(tensors)
+    if any(name.endswith(FUSED_SUFFIX) for name in tensors):
+        tensors = _with_norms(tensors)
     return {name: t for name, t in tensors.items() if name not in UNUSED_KEYS and not name.endswith(COUNTER_SUFFIX)}
 
 
@@ -39,6 +44,8 @@ def infer_config(tensors: Mapping[str, Tensor]) -> ModelConfig:
     """
     if "image_encoder.trunk.conv_stem.weight" in tensors:
         return NANO
+    if "spatial_perceiver.latents" in tensors:
+        return EDGETAM
     patches = tensors.get("image_encoder.trunk.patch_embed.proj.weight")
     if patches is None:
         raise WeightsError("these tensors are not a SAM 2 checkpoint: there is no image_encoder.trunk.patch_embed")
@@ -61,7 +68,10 @@ def _index(template: str, factor: int, offset: int) -> Callable[[re.Match[str]],
     return lambda match: template.format(factor * int(match[1]) + offset)
 
 
+BATCH_NORM_EPSILON: Final = 1e-5
+
 _HEADS: Final = r"(output_hypernetworks_mlps\.\d|iou_prediction_head|pred_obj_score_head|obj_ptr_proj)"
+_PERCEIVER: Final = r"^(spatial_perceiver\.layers\.\d+)\."
 TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
     (re.compile(pattern), rename)
     for pattern, rename in (
@@ -73,6 +83,7 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"^temporal_positional_encoding_projection_layer\.", "obj_ptr_tpos_proj."),
         (r"^object_pointer_proj\.", "obj_ptr_proj."),
         # Trunk and neck
+        (r"^vision_encoder\.backbone\.timm_model\.", "image_encoder.trunk.body."),
         (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
         (r"^vision_encoder\.neck\.convs\.(\d)", r"image_encoder.neck.convs.\1.conv"),
         (r"patch_embed\.projection", "patch_embed.proj"),
@@ -85,6 +96,19 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"^mask_decoder\.upscale_layer_norm", "sam_mask_decoder.output_upscaling.1"),
         (r"^mask_decoder\.", "sam_mask_decoder."),
         # Memory
+        (r"^spatial_perceiver\.latents_1d", "spatial_perceiver.latents"),
+        (_PERCEIVER + r"layer_norm_input\.", r"\1.attn.norm_x."),
+        (_PERCEIVER + r"layer_norm_latents\.", r"\1.attn.norm_latents."),
+        (_PERCEIVER + r"layer_norm_self\.", r"\1.self_attn.norm."),
+        (_PERCEIVER + r"cross_attention\.(q|kv)_proj\.", r"\1.attn.to_\2."),
+        (_PERCEIVER + r"self_attention\.(q|kv)_proj\.", r"\1.self_attn.to_\2."),
+        (_PERCEIVER + r"cross_attention\.o_proj\.", r"\1.attn.to_out."),
+        (_PERCEIVER + r"self_attention\.o_proj\.", r"\1.self_attn.to_out."),
+        (_PERCEIVER + r"(self_)?mlp\.layer_norm\.", lambda m: f"{m[1]}.{m[2] or ''}ff.0."),
+        (_PERCEIVER + r"(self_)?mlp\.up_proj\.", lambda m: f"{m[1]}.{m[2] or ''}ff.1."),
+        (_PERCEIVER + r"(self_)?mlp\.down_proj\.", lambda m: f"{m[1]}.{m[2] or ''}ff.3."),
+        (r"^(memory_attention\.layers\.\d+)\.mlp\.up_proj\.", r"\1.linear1."),
+        (r"^(memory_attention\.layers\.\d+)\.mlp\.down_proj\.", r"\1.linear2."),
         (r"mask_downsampler\.layers\.(\d)\.conv", _index("mask_downsampler.encoder.{}", 3, 0)),
         (r"mask_downsampler\.layers\.(\d)\.layer_norm", _index("mask_downsampler.encoder.{}", 3, 1)),
         (r"mask_downsampler\.final_conv", "mask_downsampler.encoder.12"),
@@ -103,7 +127,7 @@ TRANSFORMERS: Final[tuple[tuple[re.Pattern[str], Rename], ...]] = tuple(
         (r"layer_norm(\d|_final_attn)?\.", lambda m: f"norm{m[1] or ''}."),
     )
 )
-"""Substitutions applied in this order to each key of Sam2VideoModel of the transformers library."""
+"""Substitutions applied in this order to each key of the transformers library's Sam2VideoModel or EdgeTamVideoModel."""
 
 _FOURIER: Final = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 _SHARED: Final = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
@@ -120,9 +144,55 @@ def _from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name == "prompt_encoder.point_embed.weight" and tensor.ndim == 2:
             rows = {f"sam_prompt_encoder.point_embeddings.{i}.weight": tensor[i : i + 1] for i in range(len(tensor))}
             renamed.update(rows)
+        elif name.startswith("spatial_perceiver.") and name.endswith(".k_proj.weight"):
+            both = [tensor, tensors[name.replace(".k_proj.", ".v_proj.")]]
+            renamed[_rename(name.replace(".k_proj.", ".kv_proj."))] = torch.cat(both)
+        elif name.startswith("spatial_perceiver.") and name.endswith(".v_proj.weight"):
+            continue  # concatenated to the keys above
         elif name not in _SHARED:
             renamed[_rename(name)] = tensor
     return renamed
+
+
+_FUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(rf"^(image_encoder\.trunk\.body\..*{pattern})\.(weight|bias)$"), name)
+    for pattern, name in (
+        (r"\.token_mixer", "conv"),
+        (r"(?:stem|_mixer|ffn)\.conv[12]", ""),
+        (r"downsample\.(?:spatial|channel)_downsample", ""),
+    )
+)
+"""Convolutions of a RepViT with fused branches, and the branch that gets their weights."""
+
+
+def _with_norms(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Express a RepViT with fused branches as one with batch norms that change nothing and branches of zeros."""
+    expanded: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        matched = next(((m, branch) for pattern, branch in _FUSED if (m := pattern.match(name))), None)
+        if matched is None:
+            expanded[name] = tensor
+            continue
+        (parent, kind), branch = matched[0].groups(), matched[1]
+        conv = f"{parent}.{branch}" if branch else parent
+        if kind == "bias":
+            expanded.update(_identity_norm(conv, tensor))
+            if branch:
+                expanded.update(_identity_norm(f"{parent}.conv1", torch.zeros_like(tensor)))
+        elif branch and tensor.ndim == 4 and tensor.shape[1:] == (1, 3, 3):
+            kernel = tensor.clone()
+            kernel[:, :, 1, 1] -= 1  # the identity, which is a branch without weights
+            expanded |= {f"{conv}.c.weight": kernel, f"{parent}.conv1.c.weight": tensor.new_zeros(len(tensor), 1, 1, 1)}
+        else:
+            expanded[f"{conv}.c.weight"] = tensor
+    return expanded
+
+
+def _identity_norm(conv: str, bias: Tensor) -> dict[str, Tensor]:
+    """Batch norm that only adds a bias; its variance and epsilon add up to 1."""
+    statistics = {"weight": torch.ones_like(bias), "running_mean": torch.zeros_like(bias)}
+    norm = {**statistics, "bias": bias, "running_var": torch.full_like(bias, 1 - BATCH_NORM_EPSILON)}
+    return {f"{conv}.bn.{name}": tensor for name, tensor in norm.items()}
 
 
 def _rename(name: str) -> str:

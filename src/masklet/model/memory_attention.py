@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import RotaryAttention
+from masklet.model.config import TokenLayout
 from masklet.model.layers import linear
 from masklet.model.position import sine_encoding_2d
 
@@ -29,12 +30,13 @@ class MemoryAttentionLayer(nn.Module):
         keys: Float[Tensor, "b m d"],
         values: Float[Tensor, "b m d"],
         grid: tuple[int, int],
+        layout: TokenLayout,
         num_pointer_tokens: int,
         key_scale: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b hw c"]:
         normed = self.norm1(x)
-        x = x + self.self_attn(normed, normed, normed, grid)
-        x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, num_pointer_tokens, key_scale)
+        x = x + self.self_attn(normed, normed, normed, grid, TokenLayout(grid))
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, grid, layout, num_pointer_tokens, key_scale)
         return linear(linear(self.norm3(x), self.linear1, "relu"), self.linear2, residual=x)
 
 
@@ -51,6 +53,7 @@ class MemoryAttention(nn.Module):
         embedding: Float[Tensor, "p c h w"],
         keys: Float[Tensor, "b m d"],
         values: Float[Tensor, "b m d"],
+        layout: TokenLayout,
         num_pointer_tokens: int,
         key_scale: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b c h w"]:
@@ -60,6 +63,7 @@ class MemoryAttention(nn.Module):
             embedding: of one image (p = 1), shared by all objects, or of one image per object.
             keys: memory tokens with positional encodings.
             values: memory tokens without positional encodings.
+            layout: of the tokens of each spatial memory.
             num_pointer_tokens: number of tokens at the end that come from object pointers and have no position.
             key_scale: factor on the keys of each memory token, or None for 1.
         """
@@ -67,6 +71,6 @@ class MemoryAttention(nn.Module):
         encoding = sine_encoding_2d(embedding.shape[1], *grid, embedding.device).to(embedding.dtype)
         x = (embedding + 0.1 * encoding).flatten(2).mT
         for layer in self.layers:
-            x = layer(x, keys, values, grid, num_pointer_tokens, key_scale)
+            x = layer(x, keys, values, grid, layout, num_pointer_tokens, key_scale)
         conditioned: Tensor = self.norm(x).mT.unflatten(2, grid)
         return conditioned

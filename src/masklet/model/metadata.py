@@ -11,11 +11,11 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from masklet.errors import WeightsError
-from masklet.model.config import EfficientNetConfig, HieraConfig, ModelConfig
+from masklet.model.config import EfficientNetConfig, HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig
 
 SCHEMA: Final = "1"
 MAX_ITEMS: Final = 512
-TRUNKS: Final = {"hiera": HieraConfig, "efficientnet-lite0": EfficientNetConfig}
+TRUNKS: Final = {"hiera": HieraConfig, "efficientnet-lite0": EfficientNetConfig, "repvit": RepVitConfig}
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "image_size": (32, 4096),
     "embed_dim": (1, 2048),
@@ -35,6 +35,10 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "window_sizes": (1, 128),
     "position_size": (1, 256),
     "channels": (1, 4096),
+    "depths": (1, 128),
+    "num_global": (0, 4096),
+    "grid_size": (1, 64),
+    "num_layers": (1, 32),
 }
 """Minimum and maximum of every number, so that metadata cannot demand a model of gigabytes."""
 
@@ -62,7 +66,7 @@ def config_from_json(text: str) -> ModelConfig:
 
 def check_config(config: ModelConfig) -> None:
     """Raise `WeightsError` unless the numbers are consistent with each other."""
-    check_image_size(config.image_size)
+    check_image_size(config.image_size, config.size_multiple)
     rules = [
         (config.embed_dim % 16 == 0, f"embed_dim must be a multiple of 16, got {config.embed_dim}"),
         (config.memory_dim % 4 == 0, f"memory_dim must be a multiple of 4, got {config.memory_dim}"),
@@ -75,6 +79,8 @@ def check_config(config: ModelConfig) -> None:
             (8 % trunk.window_sizes[0] == 0, f"the first window size must divide 8, got {trunk.window_sizes[0]}"),
             (all(b < sum(trunk.stages) for b in trunk.global_blocks), f"no such global blocks: {trunk.global_blocks}"),
         ]
+    elif isinstance(trunk, RepVitConfig):
+        rules.append((trunk.channels[0] % 2 == 0, f"RepViT needs an even number of channels, got {trunk.channels[0]}"))
     else:
         rules.append((trunk == EfficientNetConfig(), f"EfficientNet-Lite0 has other channels than {trunk.channels}"))
     for holds, problem in rules:
@@ -82,11 +88,11 @@ def check_config(config: ModelConfig) -> None:
             raise WeightsError(f"model configuration: {problem}")
 
 
-def check_image_size(image_size: int) -> None:
-    """Raise `WeightsError` unless the side of the model's input is a multiple of 32 within bounds."""
+def check_image_size(image_size: int, multiple: int = 32) -> None:
+    """Raise `WeightsError` unless the side of the model's input is a multiple of ``multiple`` within bounds."""
     low, high = BOUNDS["image_size"]
-    if image_size % 32 or not low <= image_size <= high:
-        raise WeightsError(f"image_size must be a multiple of 32 from {low} to {high}, got {image_size}")
+    if image_size % multiple or not low <= image_size <= high:
+        raise WeightsError(f"image_size must be a multiple of {multiple} from {low} to {high}, got {image_size}")
 
 
 def _read(kind: type, values: object) -> Any:
@@ -109,6 +115,8 @@ def _value(name: str, hint: Any, value: object) -> object:
         if not isinstance(kind, str) or kind not in TRUNKS:
             raise _invalid(name, f"an object whose kind is one of {', '.join(TRUNKS)}", value)
         return _read(TRUNKS[kind], trunk)
+    if name == "perceiver":
+        return None if value is None else _read(PerceiverConfig, value)
     try:
         read = msgspec.convert(value, hint)
     except msgspec.ValidationError as error:

@@ -1,4 +1,7 @@
-"""SAM 2 as five stateless methods: encode_image, condition, decode, use_mask_as_output and encode_memory."""
+"""SAM 2 and its relatives as five stateless methods.
+
+These are encode_image, condition, decode, use_mask_as_output and encode_memory.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from masklet.geometry import logits_to_image, resize_to_square
-from masklet.model.config import ModelConfig
+from masklet.model.config import ModelConfig, TokenLayout
 from masklet.model.image_encoder import ImageEncoder
 from masklet.model.layers import Mlp
 from masklet.model.mask_decoder import MaskDecoder
@@ -16,6 +19,7 @@ from masklet.model.memory_attention import MemoryAttention
 from masklet.model.memory_encoder import MemoryEncoder
 from masklet.model.position import sine_encoding_1d, sine_encoding_2d
 from masklet.model.prompt_encoder import PromptEncoder, draw_prompts
+from masklet.model.spatial_perceiver import SpatialPerceiver
 from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
 
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0
@@ -23,10 +27,10 @@ MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0
 
 
 class Sam2(nn.Module):
-    """Segment Anything Model 2 (Ravi et al. 2024, arXiv 2408.00714).
+    """Segment Anything Model 2 (Ravi et al. 2024, arXiv 2408.00714), or a model of its family such as EdgeTAM.
 
     Parameter names are those of the released checkpoints. In every method, the features of one image (batch of 1) are
-    shared by any number of objects. All sizes follow from the input: a square whose side is a multiple of 32.
+    shared by any number of objects. All sizes follow from the input, a square.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -38,6 +42,8 @@ class Sam2(nn.Module):
         self.sam_mask_decoder = MaskDecoder(dim)
         self.memory_attention = MemoryAttention(dim, memory_dim, config.memory_layers, config.memory_ffn)
         self.memory_encoder = MemoryEncoder(dim, memory_dim)
+        if config.perceiver is not None:
+            self.spatial_perceiver = SpatialPerceiver(memory_dim, config.perceiver)
         self.mask_downsample = nn.Conv2d(1, 1, 4, stride=4)
         self.obj_ptr_proj = Mlp((dim, dim, dim, dim))
         self.maskmem_tpos_enc = nn.Parameter(torch.zeros(config.memory_frames, 1, 1, memory_dim))
@@ -61,7 +67,7 @@ class Sam2(nn.Module):
         """Encode images with the image encoder (paper section 4).
 
         Args:
-            pixels: RGB in [0, 1], resized to a square whose side is a multiple of 32.
+            pixels: RGB in [0, 1], resized to a square whose side is a multiple of ``config.size_multiple``.
         """
         mean = pixels.new_tensor(self.config.pixel_mean)[:, None, None]
         std = pixels.new_tensor(self.config.pixel_std)[:, None, None]
@@ -78,23 +84,27 @@ class Sam2(nn.Module):
         """
         if memory is None:
             return features.with_embedding(features.embedding + self.no_mem_embed.view(1, -1, 1, 1))
-        grid = features.grid
-        space = sine_encoding_2d(self.config.memory_dim, *grid, self.device).to(self.dtype)
-        time = self._temporal_encodings(memory.map_slots)[..., None, None]
-        maps = rearrange(memory.maps, "b m d h w -> b d (m h w)")
-        map_encodings = rearrange(space + time, "b m d h w -> b d (m h w)")
+        layout = self.config.memory_layout(features.grid)
+        time = self._temporal_encodings(memory.map_slots)[:, :, None]
+        maps = memory.maps.flatten(1, 2)
+        map_encodings = (self._spatial_encodings(layout) + time).flatten(1, 2)
         parts = self.config.embed_dim // self.config.memory_dim
-        pointers = rearrange(memory.pointers, "b p (parts d) -> b d (p parts)", parts=parts)
-        pointer_encodings = self._pointer_encodings(memory.pointer_times).repeat_interleave(parts, dim=1).mT
-        values = torch.cat([maps, pointers], dim=2)
-        keys = values + torch.cat([map_encodings, pointer_encodings], dim=2)
+        pointers = rearrange(memory.pointers, "b p (parts d) -> b (p parts) d", parts=parts)
+        pointer_encodings = self._pointer_encodings(memory.pointer_times).repeat_interleave(parts, dim=1)
+        values = torch.cat([maps, pointers], dim=1)
+        keys = values + torch.cat([map_encodings, pointer_encodings], dim=1)
         scale = memory.key_scale
         if scale is not None:
             count = memory.maps.shape[1]
-            whole = scale[:, :count].repeat_interleave(grid[0] * grid[1], dim=1)
+            whole = scale[:, :count].repeat_interleave(len(layout), dim=1)
             scale = torch.cat([whole, scale[:, count:].repeat_interleave(parts, dim=1)], dim=1).to(self.dtype)
-        conditioned = self.memory_attention(features.embedding, keys.mT, values.mT, pointers.shape[2], scale)
+        conditioned = self.memory_attention(features.embedding, keys, values, layout, pointers.shape[1], scale)
         return features.with_embedding(conditioned)
+
+    def _spatial_encodings(self, layout: TokenLayout) -> Float[Tensor, "n d"]:
+        """Encode the positions of the tokens of a spatial memory; zeros for those without a position."""
+        grid = sine_encoding_2d(self.config.memory_dim, *layout.grid, self.device)[0].flatten(1).mT.to(self.dtype)
+        return torch.cat([grid.new_zeros(layout.num_global, grid.shape[1]), grid]) if layout.num_global else grid
 
     def _temporal_encodings(self, slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
         """Look up the learned temporal encoding of each slot, interpolating for fractional slots."""
@@ -187,8 +197,10 @@ class Sam2(nn.Module):
         score = torch.where(visible, -MEMORY_BIAS, MEMORY_BIAS)
         return ChosenMask(logits, torch.ones_like(score), pointer, score)
 
-    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b d h w"]:
+    def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b n d"]:
         """Encode the masks of ``b`` objects on unconditioned features to spatial memories (paper section 4).
+
+        The tokens of a memory lie as `ModelConfig.memory_layout` describes.
 
         Masks of prompted frames are binarized; those of tracked frames enter as probabilities.
         """
@@ -200,11 +212,14 @@ class Sam2(nn.Module):
 
     def encode_memory_of_probability(
         self, features: ImageFeatures, probability: Float[Tensor, "b 1 s2 s2"], object_score: Float[Tensor, " b"]
-    ) -> Float[Tensor, "b d h w"]:
+    ) -> Float[Tensor, "b n d"]:
         """Encode mask probabilities at the size of the model's input to spatial memories."""
         scaled = probability * MEMORY_SCALE + MEMORY_BIAS
         memory: Tensor = self.memory_encoder(features.embedding, scaled.to(self.dtype))
         if self.config.revision == "2.1":
             absent = (object_score <= 0).to(memory.dtype)[:, None]
             memory = memory + (absent * self.no_obj_embed_spatial)[:, :, None, None]
-        return memory
+        if self.config.perceiver is not None:
+            condensed: Tensor = self.spatial_perceiver(memory)
+            return condensed
+        return memory.flatten(2).mT

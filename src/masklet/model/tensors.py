@@ -152,7 +152,8 @@ class MemoryTokens:
     """Memories of ``b`` objects, all with the same numbers of spatial memories and object pointers.
 
     Attributes:
-        maps: spatial memories.
+        maps: spatial memories of ``n`` tokens each; how many, and where they lie, depends on the model
+            (`ModelConfig.memory_layout`).
         map_slots: index of the learned temporal encoding of each map: frames back minus 1 for a recent memory,
             -1 (the last one) for a prompted memory. A fractional index interpolates between two encodings.
         pointers: object pointers.
@@ -161,7 +162,7 @@ class MemoryTokens:
             None for 1.
     """
 
-    maps: Float[Tensor, "b m d h w"]
+    maps: Float[Tensor, "b m n d"]
     map_slots: Int[Tensor, "b m"] | Float[Tensor, "b m"]
     pointers: Float[Tensor, "b p c"]
     pointer_times: Float[Tensor, "b p"]

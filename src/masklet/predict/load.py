@@ -18,11 +18,11 @@ from masklet.backends.bundle import is_bundle
 from masklet.backends.onnx_runtime import Provider
 from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError, WeightsError
-from masklet.model.catalog import embedded_weights, hub_id
+from masklet.model.catalog import EMBEDDED, embedded_weights
 from masklet.model.checkpoint import read_checkpoint
 from masklet.model.config import PRESETS, ModelConfig
 from masklet.model.load import DTYPES, build_model
-from masklet.model.metadata import check_image_size
+from masklet.model.metadata import check_config, check_image_size
 from masklet.model.sam2 import Sam2
 from masklet.predict.hub import download
 from masklet.predict.runtime import RuntimeOptions, check_runtime, open_folder, open_weights
@@ -165,6 +165,7 @@ def _load_torch(
     if weights is not None:
         _check_config(str(name), checkpoint.source, checkpoint.config)
     config, dtype = for_speed(speed, checkpoint.config, dtype, device, image_size)
+    check_config(config)
     try:
         model = build_model(config, checkpoint, device=device, dtype=DTYPES[dtype])
     except torch.OutOfMemoryError:
@@ -182,8 +183,7 @@ def find_weights(name: str | Path) -> Path:
     """
     name = str(name)
     if name in PRESETS:
-        repository = hub_id(name)
-        return embedded_weights() if repository is None else download(repository)
+        return embedded_weights() if name == EMBEDDED else download(name)
     if name.endswith(WEIGHT_SUFFIXES) or Path(name).is_file():
         return Path(name)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name):

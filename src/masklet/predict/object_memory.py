@@ -172,7 +172,9 @@ def _bank(fields: dict[str, Any], tensors: dict[str, Tensor]) -> MemoryBank:
     for i, score, iou, prompted in fields["frames"]:
         pointer, spatial = tensors[f"pointer.{int(i)}"], tensors.get(f"map.{int(i)}")
         appearance = tensors.get(f"look.{int(i)}")
-        found = [(t, n) for t, n in ((pointer, 2), (spatial, 4), (appearance, 1)) if t is not None]
+        if spatial is not None and spatial.ndim == 4:  # a map, as older files hold it
+            spatial = spatial.flatten(2).mT.contiguous()
+        found = [(t, n) for t, n in ((pointer, 2), (spatial, 3), (appearance, 1)) if t is not None]
         if any(t.ndim != n or (n > 1 and len(t) != 1) for t, n in found):
             raise ValueError(f"tensors of frame {i} have unexpected shapes")
         if not all(bool(torch.isfinite(t).all()) for t, _ in found):

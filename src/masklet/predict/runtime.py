@@ -21,7 +21,7 @@ from masklet.backends.openvino_runtime import DTYPES, open_openvino
 from masklet.errors import DeviceError, WeightsError
 from masklet.model.checkpoint import read_checkpoint
 from masklet.model.load import build_model
-from masklet.model.metadata import check_image_size
+from masklet.model.metadata import check_config, check_image_size
 from masklet.predict.stream import StreamTracker
 from masklet.types import Prompts, RgbImage
 
@@ -125,6 +125,7 @@ def convert_to_graphs(weights: Path, folder: Path, options: RuntimeOptions, *, o
 def _plan(weights: Path, options: RuntimeOptions) -> Bundle:
     config = read_checkpoint(weights).config
     config = replace(config, image_size=options.image_size or config.image_size)
+    check_config(config)
     return plan_bundle(Path(), options.backend, options.precision, config, file_hash(weights))
 
 

@@ -37,7 +37,8 @@ def for_speed(
     if speed == "exact":
         return replace(config, image_size=size), dtype
     if image_size is None:
-        size = FAST_IMAGE_SIZES.get(size, size)
+        fast = FAST_IMAGE_SIZES.get(size, size)
+        size = fast if fast % config.size_multiple == 0 else size
     config = replace(config, image_size=size, max_maps=min(config.max_maps, FAST_MAX_MAPS))
     return config, "bfloat16" if dtype == "float32" and has_bfloat16(device) else dtype
 

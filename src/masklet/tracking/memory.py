@@ -16,14 +16,14 @@ class MemoryEntry:
     """The memory of one object on one frame.
 
     Attributes:
-        map: spatial memory at stride 16; None once a bank has dropped it to save space.
+        map: spatial memory, as many tokens as the model has; None once a bank has dropped it to save space.
         pointer: object pointer.
         object_score: logit of the presence head; the object was visible where it is above 0.
         iou: predicted IoU of the mask, 0 to 1.
         appearance: unit vector of `appearance_embeddings`, or None where it was not computed.
     """
 
-    map: Float[Tensor, "1 d h w"] | None
+    map: Float[Tensor, "1 n d"] | None
     pointer: Float[Tensor, "1 c"]
     object_score: float
     iou: float

@@ -73,7 +73,7 @@ def gather_memory_tokens(
     return MemoryTokens(maps, slots, pointers, times.float() / policy.pointer_reach, scale)
 
 
-def _maps(bank: MemoryBank, selection: MemorySelection) -> Float[Tensor, "1 m d h w"]:
+def _maps(bank: MemoryBank, selection: MemorySelection) -> Float[Tensor, "1 m n d"]:
     maps = []
     for i, _ in selection.maps:
         memory = bank[i].map

@@ -17,7 +17,7 @@ from masklet.tracking.policies.candidates import DecoderCandidates
 from masklet.tracking.policies.policy import Choice, choose_candidate, prune, select, update_state
 from masklet.tracking.policies.state import Hypothesis, PolicyState
 
-MAP, POINTER = torch.zeros(1, 1, 1, 1), torch.ones(1, 2)
+MAP, POINTER = torch.zeros(1, 1, 1), torch.ones(1, 2)
 GATE = Gate(min_quality=0.0, newest=False)
 POLICY = MemoryPolicy(
     gate=GATE, appearance=AppearanceGate(min_similarity=0.7, reliable_similarity=0.85, patience=3, delay=4)

@@ -19,7 +19,7 @@ from masklet.tracking.policies.policy import choose_candidate, prune, select, ti
 from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 P = PROMPTED_SLOT
-MAP, POINTER, LOOK = torch.zeros(1, 1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])
+MAP, POINTER, LOOK = torch.zeros(1, 1, 1), torch.ones(1, 2), torch.tensor([1.0, 0.0])
 
 
 def entry(score: float = 5.0, iou: float = 0.9) -> MemoryEntry:

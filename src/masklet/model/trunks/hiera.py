@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from masklet.model.config import HieraConfig
 from masklet.model.layers import Mlp, eager_cpu, linear
+from masklet.model.weight_cache import WeightCache
 
 STRIP_TOKENS = 16384
 """Approximate number of 2-byte tokens (half as many of 4 bytes) that pass through windowed blocks at a time on a CPU.
@@ -122,7 +123,7 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.pos_embed = nn.Parameter(torch.zeros(1, dim, config.position_size, config.position_size))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, dim, config.window_sizes[0], config.window_sizes[0]))
-        self._cached_position: tuple[tuple[object, ...], Tensor] | None = None
+        self._cache = WeightCache[Tensor]()
         self.stage_ends = tuple(end - 1 for end in accumulate(config.stages))
         blocks: list[HieraBlock] = []
         for stage, count in enumerate(config.stages):
@@ -140,17 +141,10 @@ class Hiera(nn.Module):
     def position(self, height: int, width: int) -> Float[Tensor, "1 h w c"]:
         """Compute the learned positional embedding: a global one, resized, plus one repeated in every window.
 
-        On CPUs, outside of training, it is cached until the size or the weights change.
+        Outside of training, it is cached until the size or the weights change.
         """
         learned = (self.pos_embed, self.pos_embed_window)
-        if not eager_cpu(self.pos_embed) or any(
-            p.is_inference() for p in learned
-        ):  # inference tensors have no version counter
-            return self._position(height, width)
-        state = (height, width, *((id(p), p.device, p.dtype, p._version) for p in learned))
-        if self._cached_position is None or self._cached_position[0] != state:
-            self._cached_position = state, self._position(height, width).contiguous()
-        return self._cached_position[1]
+        return self._cache.get(learned, lambda: self._position(height, width).contiguous(), height, width)
 
     def _position(self, height: int, width: int) -> Float[Tensor, "1 h w c"]:
         resized = F.interpolate(self.pos_embed, (height, width), mode="bicubic")
