@@ -27,7 +27,7 @@ from masklet.io import (
     open_writer,
     read_result,
 )
-from masklet.io.formats.coco import CocoWriter
+from masklet.io.formats.coco import CocoPolygonsWriter, CocoWriter
 from masklet.io.formats.cvat import CvatWriter
 from masklet.io.formats.mattes import CutoutFolderWriter, PngMatteWriter
 from masklet.io.formats.tables import CsvWriter
@@ -69,7 +69,7 @@ def _stumble(path: str, frame: RgbImage, masks: FrameMasks, error: type[BaseExce
         ("o", LabelMapWriter),
         ("o.v2/", LabelMapWriter),
         ("o.coco.json", CocoWriter),
-        ("o.coco-polygons.json", CocoWriter),
+        ("o.coco-polygons.json", CocoPolygonsWriter),
         ("o.COCO.json", CocoWriter),
         ("my.dog.json", RleWriter),
         ("o.coco.mp4", OverlayWriter),

@@ -12,7 +12,7 @@ from masklet.bounded_json import read_json
 from masklet.errors import FormatError, OutputError
 from masklet.io.atomic import output_errors
 from masklet.io.formats.arrays import NpzWriter, read_npz
-from masklet.io.formats.coco import CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
+from masklet.io.formats.coco import CocoPolygonsWriter, CocoWriter, YouTubeVisWriter, read_coco, read_youtube_vis
 from masklet.io.formats.ctc import CtcWriter, read_ctc
 from masklet.io.formats.cvat import CvatWriter, read_cvat
 from masklet.io.formats.davis import LabelMapWriter, read_label_maps
@@ -37,7 +37,7 @@ from masklet.io.overlay import Style
 from masklet.io.result_builder import Provenance, Result, VideoLike
 from masklet.io.source import Calibration
 from masklet.io.video_writer import VIDEO_FORMATS, CutoutWriter, OverlayWriter
-from masklet.io.writer import Writer
+from masklet.io.writer import FolderWriter, Writer
 from masklet.masks.soft import Edge
 
 MAX_JSON_BYTES = 2**29
@@ -73,10 +73,10 @@ class Format:
         name: as in ``--to`` and in file names (``dog.coco.json``).
         summary: one line for people.
         suffixes: of its files, the default first; `FOLDER` for a folder.
-        writer: creates the writer for a path.
+        writer: the class of its writer; of files, where it can be a file or a folder.
         read: reads a result back, or None. Raises `FormatError` for content that is missing, malformed or inconsistent,
             `MediaError` for unreadable images, and `MissingExtraError` for a missing library.
-        options: the fields of `OutputOptions` that ``writer`` accepts.
+        folder_writer: the class that writes folders, where it can be a file or a folder.
         loses: what reading back does not restore, or "".
         needs_frames: whether it cannot be written without the frames.
     """
@@ -84,9 +84,9 @@ class Format:
     name: str
     summary: str
     suffixes: tuple[str, ...]
-    writer: Callable[..., Writer]
+    writer: type[Writer]
     read: Callable[[Path], Result] | None = None
-    options: tuple[str, ...] = ()
+    folder_writer: type[FolderWriter] | None = None
     loses: str = ""
     needs_frames: bool = False
 
@@ -99,27 +99,23 @@ class Format:
         """Return the default name of a result: ``dog.coco.json``, ``dog.yolo/``."""
         return f"{stem}.{self.name}{self.suffixes[0]}"
 
+    def writes_folder(self, path: str) -> bool:
+        """Whether its output at a path is a folder."""
+        return FOLDER in self.suffixes and (path.endswith(FOLDER) or Path(path).suffix.lower() not in self.suffixes)
+
     def open(self, path: str, options: OutputOptions, *, overwrite: bool, **source: Any) -> Writer:
         """Create the writer for a path; ``source`` are the arguments ``like`` and ``provenance`` of `Writer`."""
-        chosen = {name: getattr(options, name) for name in self.options}
-        if self.is_folder:
+        as_folder = self.writes_folder(path)
+        writer = self.folder_writer if as_folder and self.folder_writer else self.writer
+        chosen = {name: getattr(options, name) for name in writer.OPTIONS}
+        if as_folder:
             chosen["overwrite"] = overwrite
-        return self.writer(path, **chosen, **source)
-
-
-def _alpha(path: str, *, overwrite: bool = False, audio: bool = True, **options: Any) -> Writer:
-    """Create a writer of a video or, by the path, of a folder of images."""
-    if Path(path).suffix.lower() in CutoutWriter.FORMATS and not path.endswith("/"):
-        return CutoutWriter(path, audio=audio, **options)
-    return CutoutFolderWriter(path, overwrite=overwrite, **options)
-
-
-def _coco_polygons(path: str, **options: Any) -> Writer:
-    return CocoWriter(path, shape="polygons", **options)
+        return writer(path, **chosen, **source)
 
 
 _JSON, _FOLDER = (".json",), (FOLDER,)
 _OVERLAP = "under an overlap all objects but the one listed last; objects without a pixel"
+_LABELS_LOSE = f"names; {_OVERLAP}"
 
 _TABLE = (
     Format(
@@ -127,53 +123,27 @@ _TABLE = (
         "video with the masks drawn over the frames, and the audio of the source",
         tuple(VIDEO_FORMATS),
         OverlayWriter,
-        options=("style", "audio"),
         needs_frames=True,
     ),
     Format(
         "alpha",
         "objects on a transparent background: ProRes 4444 (.mov), VP9 (.webm), or a folder of PNG",
         (".mov", ".webm", FOLDER),
-        _alpha,
-        options=("edge", "audio"),
+        CutoutWriter,
+        folder_writer=CutoutFolderWriter,
         needs_frames=True,
     ),
-    Format(
-        "png",
-        "mattes: a folder per object, 8-bit gray",
-        _FOLDER,
-        PngMatteWriter,
-        read_mattes,
-        options=("edge",),
-        loses="names",
-    ),
-    Format(
-        "tiff",
-        "mattes: a folder per object, 16-bit gray",
-        _FOLDER,
-        TiffMatteWriter,
-        read_mattes,
-        options=("edge",),
-        loses="names",
-    ),
-    Format("exr", "mattes: OpenEXR with a channel per object", _FOLDER, ExrWriter, read_exr_mattes, options=("edge",)),
+    Format("png", "mattes: a folder per object, 8-bit gray", _FOLDER, PngMatteWriter, read_mattes, loses="names"),
+    Format("tiff", "mattes: a folder per object, 16-bit gray", _FOLDER, TiffMatteWriter, read_mattes, loses="names"),
+    Format("exr", "mattes: OpenEXR with a channel per object", _FOLDER, ExrWriter, read_exr_mattes),
     Format("rle", "masklet's own JSON: RLE, names and scores", _JSON, RleWriter, read_rle_result),
-    Format(
-        "davis", "label maps with palette (PNG)", _FOLDER, LabelMapWriter, read_label_maps, loses=f"names; {_OVERLAP}"
-    ),
+    Format("davis", "label maps with palette (PNG)", _FOLDER, LabelMapWriter, read_label_maps, loses=_LABELS_LOSE),
     Format("sav", "SA-V JSON", _JSON, SavWriter, read_sav_result, loses="names; all but every fourth frame"),
     Format("sa1b", "SA-1B JSON, one file per frame", _FOLDER, Sa1bWriter, read_sa1b, loses="names"),
     Format("coco", "COCO JSON with RLE, frames and tracks", _JSON, CocoWriter, read_coco),
-    Format(
-        "coco-polygons",
-        "COCO JSON with polygons, frames and tracks",
-        _JSON,
-        _coco_polygons,
-        read_coco,
-        options=("tolerance",),
-    ),
+    Format("coco-polygons", "COCO JSON with polygons, frames and tracks", _JSON, CocoPolygonsWriter, read_coco),
     Format("youtube-vis", "YouTube-VIS JSON", _JSON, YouTubeVisWriter, read_youtube_vis),
-    Format("yolo", "YOLO segmentation labels", _FOLDER, YoloWriter, read_yolo, options=("tolerance",)),
+    Format("yolo", "YOLO segmentation labels", _FOLDER, YoloWriter, read_yolo),
     Format(
         "mots",
         "MOTS text",
@@ -186,17 +156,17 @@ _TABLE = (
     Format("cvat", 'CVAT XML ("CVAT for images 1.1")', (".xml",), CvatWriter, read_cvat),
     Format("labelme", "LabelMe JSON, one file per frame", _FOLDER, LabelMeWriter, read_labelme),
     Format("numpy", "NumPy archive: masks as one array", (".npz",), NpzWriter, read_npz),
-    Format("csv", "measurements", (".csv",), CsvWriter, options=("calibration",)),
-    Format("parquet", "measurements", (".parquet",), ParquetTableWriter, options=("calibration",)),
+    Format("csv", "measurements", (".csv",), CsvWriter),
+    Format("parquet", "measurements", (".parquet",), ParquetTableWriter),
     Format(
         "ctc",
         "Cell Tracking Challenge: label maps and res_track.txt",
         _FOLDER,
         CtcWriter,
         read_ctc,
-        loses=f"names; {_OVERLAP}",
+        loses=_LABELS_LOSE,
     ),
-    Format("geotiff", "georeferenced label maps", _FOLDER, GeoTiffWriter, read_geotiff, loses=f"names; {_OVERLAP}"),
+    Format("geotiff", "georeferenced label maps", _FOLDER, GeoTiffWriter, read_geotiff, loses=_LABELS_LOSE),
     Format("geojson", "polygons in longitude and latitude, with ground area", (".geojson",), GeoJsonWriter),
     Format("geopackage", "polygons in the CRS of the source, with ground area", (".gpkg",), GeoPackageWriter),
 )
@@ -249,8 +219,9 @@ def open_writer(
     """
     name = os.fspath(path)
     chosen = format_of(name) if format is None else _format_named(format, name)
-    as_folder = chosen.is_folder or Path(name).suffix.lower() not in chosen.suffixes
-    check_overwrite(Path(name), overwrite=overwrite, source=getattr(like, "path", None), folder=as_folder)
+    check_overwrite(
+        Path(name), overwrite=overwrite, source=getattr(like, "path", None), folder=chosen.writes_folder(name)
+    )
     return chosen.open(name, options or OutputOptions(), overwrite=overwrite, like=like, provenance=provenance)
 
 

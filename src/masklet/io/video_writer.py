@@ -226,6 +226,7 @@ class OverlayWriter(VideoWriter):
     """
 
     FORMATS = VIDEO_FORMATS
+    OPTIONS = ("style", "audio")
 
     def __init__(self, path: StrPath, *, style: Style | None = None, **options: Unpack[VideoOptions]) -> None:
         super().__init__(path, **options)
@@ -247,6 +248,7 @@ class CutoutWriter(VideoWriter):
     """
 
     FORMATS = ALPHA_FORMATS
+    OPTIONS = ("edge", "audio")
 
     def __init__(self, path: StrPath, *, edge: Edge | None = None, **options: Unpack[VideoOptions]) -> None:
         super().__init__(path, **options)

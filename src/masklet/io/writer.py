@@ -61,7 +61,10 @@ class Writer(ABC):
         path: where the result will be.
         num_frames: number of distinct frames written so far.
         provenance: may be set until the first frame is written.
+        OPTIONS: the fields of `masklet.io.OutputOptions` that the constructor accepts.
     """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from pycocotools import mask as coco
@@ -149,26 +149,12 @@ def _packed(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-Shape = Literal["rle", "polygons"]
-
-
 class CocoWriter(DeferredWriter):
     """Writes a COCO instances file: every frame is an image, every non-empty mask an annotation.
 
     Images have ``video_id`` and ``frame_id``, annotations ``track_id`` (the object) and, if known, ``score`` (the
     predicted IoU), as in TAO and CocoVID; other COCO tools ignore these fields. Object names are categories.
-
-    Args:
-        shape: masks as RLE, or as polygons along pixel edges, one per region, with holes connected to it by bridges of
-            zero width. pycocotools rasterizes them to identical masks if ``tolerance`` is 0.
-        tolerance: maximum deviation of simplified polygons, in pixels.
     """
-
-    def __init__(
-        self, path: StrPath, *, shape: Shape = "rle", tolerance: float = 0.0, **options: Unpack[WriterOptions]
-    ) -> None:
-        super().__init__(path, **options)
-        self._shape, self._tolerance = shape, tolerance
 
     def _save(self, result: Result) -> None:
         numbers = _category_numbers(result)
@@ -209,8 +195,23 @@ class CocoWriter(DeferredWriter):
         dump_json(self._output.path, document)
 
     def _segmentation(self, rle: Rle) -> object:
-        if self._shape == "rle":
-            return rle.to_coco()
+        return rle.to_coco()
+
+
+class CocoPolygonsWriter(CocoWriter):
+    """Writes a COCO instances file with polygons along pixel edges, one per region.
+
+    Holes are connected to it by bridges of zero width. pycocotools rasterizes polygons to identical masks if
+    ``tolerance``, the maximum deviation of simplified ones in pixels, is 0.
+    """
+
+    OPTIONS = ("tolerance",)
+
+    def __init__(self, path: StrPath, *, tolerance: float = 0.0, **options: Unpack[WriterOptions]) -> None:
+        super().__init__(path, **options)
+        self._tolerance = tolerance
+
+    def _segmentation(self, rle: Rle) -> object:
         polygons = polygons_of_mask(rle.to_mask(), tolerance=self._tolerance)
         return [_short(joined([polygon])) for polygon in polygons]
 

@@ -34,6 +34,8 @@ _CHANNEL = re.compile(rf"{LAYER}\.object(\d+)")
 class AlphaWriter(FolderWriter):
     """Base of folder formats that store alpha; ``edge`` says how masks become alpha."""
 
+    OPTIONS = ("edge",)
+
     def __init__(self, path: StrPath, *, edge: Edge | None = None, **options: Unpack[FolderOptions]) -> None:
         super().__init__(path, **options)
         self._edge = edge or Edge()

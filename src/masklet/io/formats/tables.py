@@ -67,6 +67,8 @@ class TableWriter(Writer):
     overrides the pixel size and the frame interval of the source.
     """
 
+    OPTIONS = ("calibration",)
+
     def __init__(
         self, path: StrPath, *, calibration: Calibration | None = None, **options: Unpack[WriterOptions]
     ) -> None:

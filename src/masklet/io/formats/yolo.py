@@ -44,6 +44,7 @@ class YoloWriter(FolderWriter):
         classes: the first classes, in this order, even if unused, so that several folders number them equally.
     """
 
+    OPTIONS = ("tolerance",)
     FILE_PATTERN = re.compile(r"labels/[^/]+\.txt|data\.yaml|masklet\.json")
 
     def __init__(
