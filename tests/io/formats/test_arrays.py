@@ -44,14 +44,14 @@ def good() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"masks": np.zeros((2, 1, 4, 5))}, "masks as bool"),
-        ({"masks": np.zeros((2, 4, 5), bool)}, "masks as bool"),
+        ({"masks": np.zeros((2, 1, 4, 5))}, "float64"),
+        ({"masks": np.zeros((2, 4, 5), bool)}, r"\(2, 4, 5\)"),
         ({"known": np.ones((1, 1), bool)}, "1 objects on 2 frames"),
-        ({"object_ids": np.array([1, 2])}, "1 ids and names, got 2 and 1"),
-        ({"object_ids": np.array([0])}, "object ids from 1"),
-        ({"names": np.array(["a", "b"])}, "1 ids and names, got 1 and 2"),
-        ({"names": np.array([{}], object)}, "got something else"),
-        ({"fps": np.array([1.0, 2.0])}, "got something else"),
+        ({"object_ids": np.array([1, 2])}, "1 .* 2 and 1"),
+        ({"object_ids": np.array([0])}, "got 0"),
+        ({"names": np.array(["a", "b"])}, "1 .* 1 and 2"),
+        ({"names": np.array([{}], object)}, "allow_pickle"),
+        ({"fps": np.array([1.0, 2.0])}, "size 1"),
     ],
 )
 def test_refused_arrays(tmp_path: Path, change: dict[str, np.ndarray], told: str) -> None:

@@ -71,14 +71,14 @@ def mask(**words: str) -> str:
 @pytest.mark.parametrize(
     ("images", "told"),
     [
-        (IMAGE.format(0, mask(left="5")), "2x2 at"),
-        (IMAGE.format(0, mask(rle="0, 5")), "add up to 4 pixels, got 5"),
-        (IMAGE.format(0, mask(rle="-1, 5")), "add up to 4"),
-        (IMAGE.format(0, mask(rle="x")), "got something else"),
-        (IMAGE.format(0, '<polygon points="1,1;2,2"/>'), "at least 3 corners"),
-        (IMAGE.format(0, '<polygon points="1,1;2,nan;3,3"/>'), "at least 3 corners"),
-        (IMAGE.format(-1, ""), "frame number"),
-        ("<image/>", "nothing for 'id'"),
+        (IMAGE.format(0, mask(left="5")), r"2x2 at \(5, 0\)"),
+        (IMAGE.format(0, mask(rle="0, 5")), "4 pixels, got 5"),
+        (IMAGE.format(0, mask(rle="-1, 5")), "to 4 pixels"),
+        (IMAGE.format(0, mask(rle="x")), "'x'"),
+        (IMAGE.format(0, '<polygon points="1,1;2,2"/>'), "got 2"),
+        (IMAGE.format(0, '<polygon points="1,1;2,nan;3,3"/>'), "got 3"),
+        (IMAGE.format(-1, ""), "got -1"),
+        ("<image/>", "'id'"),
         ("<image", "not an XML file"),
     ],
 )

@@ -53,8 +53,8 @@ def test_numbers_that_do_not_repeat_are_read_too() -> None:
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ([], "brush"),
-        ([0, 0, 0, 8], "brush"),
+        ([], "truncated"),
+        ([0, 0, 0, 8], "truncated"),
         ([255] * 40, "2x1"),
         (["a"], "bytes"),
         ("abc", "bytes"),
