@@ -23,7 +23,7 @@ def test_the_same_as_one_by_one(stills: ImageDataset, small: Sam2, prompt: str) 
     """A batch of objects has the same masks as one object after the other."""
     segmenter = ImageSegmenter(small)
     sample = stills["00000"]
-    image = segmenter.encode(sample.picture())
+    image = segmenter.encode(sample.pixels())
     codes = [instance.rle for instance in sample.instances()]
     protocol = ImageClicks(prompt="box" if prompt == "box" else "click", clicks=3)
     (found,) = segment_objects(segmenter, image, codes, protocol)
@@ -49,7 +49,7 @@ def test_the_same_as_one_by_one(stills: ImageDataset, small: Sam2, prompt: str) 
 def test_many_masks_go_in_batches(stills: ImageDataset, small: Sam2) -> None:
     segmenter = ImageSegmenter(small)
     sample = stills["00001"]
-    image = segmenter.encode(sample.picture())
+    image = segmenter.encode(sample.pixels())
     (code,) = [instance.rle for instance in sample.instances()]
     found = segment_objects(segmenter, image, [code] * (BATCH + 2), ImageClicks(clicks=2))
     assert [batch.iou.shape for batch in found] == [(BATCH, 2), (2, 2)]
@@ -59,7 +59,7 @@ def test_many_masks_go_in_batches(stills: ImageDataset, small: Sam2) -> None:
 def test_the_shape_of_a_tiny_mask(stills: ImageDataset, small: Sam2) -> None:
     """A mask of one pixel has a click on that pixel and a box around it."""
     segmenter = ImageSegmenter(small)
-    image = segmenter.encode(stills["00000"].picture())
+    image = segmenter.encode(stills["00000"].pixels())
     mask = np.zeros((48, 64), bool)
     mask[3, 5] = True
     for protocol in (ImageClicks(clicks=2), ImageClicks(prompt="box", clicks=2)):

@@ -19,7 +19,7 @@ from masklet.types import RgbImage
 class Broken(ImageSample):
     """A image that cannot be read."""
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         raise FormatError(f"{self.name}: cannot be read")
 
     def instances(self) -> tuple[InstanceMask, ...]:

@@ -20,7 +20,7 @@ class InMemory(ImageSample):
         super().__init__(name=name)
         object.__setattr__(self, "seed", seed)
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         return np.random.default_rng(self.seed).integers(0, 255, (60, 80, 3), np.uint8)  # type: ignore[attr-defined]
 
     def instances(self) -> tuple[InstanceMask, ...]:

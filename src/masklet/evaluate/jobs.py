@@ -142,7 +142,7 @@ class Job:
         if not isinstance(self.protocol, ImageClicks):
             raise FormatError(f"the protocol {self.protocol.name} is for videos, got images; choose image-clicks")
         record = Record(name=sample.name, source=self.source(sample))
-        image = sample.picture()
+        image = sample.pixels()
         codes: list[Rle] = []
         for number, instance in enumerate(sample.instances(), start=1):
             if instance.rle.size != image.shape[:2]:

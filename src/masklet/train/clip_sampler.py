@@ -35,7 +35,7 @@ class ClipSampler:
         instances = usable_instances(sample.instances(), self.data)
         if not instances:
             return None
-        image = sample.picture()
+        image = sample.pixels()
         limit = self.data.image_masks
         picked = generator.permutation(len(instances))[: SPARE * limit]
         masks = decode_masks([instances[i].rle for i in picked])

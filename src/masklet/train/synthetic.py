@@ -72,7 +72,7 @@ class SyntheticClips:
             return None
         picked = generator.permutation(len(instances))[: self.sampler.data.clip_masks]
         own = decode_masks([instances[i].rle for i in picked])
-        pixels = background.picture()
+        pixels = background.pixels()
         camera = self._camera_path(pixels, centroid(own[0]), generator)
         frames = [warp(pixels, matrix, self.size) for matrix in camera]
         masks = [[warp_mask(mask, matrix, self.size) for mask in own] for matrix in camera]
@@ -142,7 +142,7 @@ class SyntheticClips:
         mask = decode_masks([instances[int(generator.integers(len(instances)))].rle])[0]
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        pixels = np.pad(sample.picture()[part], ((2, 2), (2, 2), (0, 0)), mode="edge")
+        pixels = np.pad(sample.pixels()[part], ((2, 2), (2, 2), (0, 0)), mode="edge")
         alpha = Image.fromarray(np.pad(mask[part].astype(np.uint8) * 255, 2)).filter(ImageFilter.GaussianBlur(0.7))
         return Cutout(pixels, np.asarray(alpha))
 

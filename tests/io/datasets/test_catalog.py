@@ -116,7 +116,7 @@ def test_stills(name: str, miniature: Callable[[str], Path], mini: Any) -> None:
     assert isinstance(dataset, ImageDataset)
     assert (dataset.names, dataset.warnings) == (names, ())
     sample = pickle.loads(pickle.dumps(dataset))[names[-1]]
-    assert sample.picture().shape == (24, 32, 3)
+    assert sample.pixels().shape == (24, 32, 3)
     assert sample.masks().shape == (count, 24, 32)
     report = check(dataset)
     assert (report.ok, report.items, report.masks) == (True, len(names), count * len(names))

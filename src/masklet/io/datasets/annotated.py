@@ -190,7 +190,7 @@ class ImageSample(ABC):
     name: str
 
     @abstractmethod
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         """Read the image, (h, w, 3) uint8 RGB; `MediaError` if that fails."""
 
     @abstractmethod

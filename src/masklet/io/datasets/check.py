@@ -116,7 +116,7 @@ def _check_video(sequence: VideoSequence, report: CheckReport) -> Iterator[Probl
 
 def _check_image(sample: ImageSample, report: CheckReport) -> Iterator[Problem]:
     report.frames += 1
-    image = sample.picture()
+    image = sample.pixels()
     size = image.shape[0], image.shape[1]
     report.sizes[size] += 1
     instances = sample.instances()
@@ -184,7 +184,7 @@ def _drawn(item: VideoSequence | ImageSample) -> RgbImage:
         with item.open() as video:
             frame, masks = video[index], item.truth(index).as_masks()
     else:
-        frame = item.picture()
+        frame = item.pixels()
         chosen = sorted((i.rle for i in item.instances()), key=lambda rle: -rle.area)[:SHEET_MASKS]
         scores = np.ones(len(chosen), np.float32)
         masks = FrameMasks(0, tuple(range(1, len(chosen) + 1)), decode_masks(chosen), presence=scores, iou=scores)

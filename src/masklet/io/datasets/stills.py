@@ -35,7 +35,7 @@ class CocoSample(ImageSample):
     path: Path
     image: CocoImage = field(repr=False)
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         """Read the image; `MediaError` unless it has the size that the file states."""
         image = read_image(self.path)
         if image.shape[:2] != self.image.size:
@@ -89,7 +89,7 @@ class LabelMapSample(ImageSample):
     labels: Path
     void: int | None = None
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         return read_image(self.image)
 
     def instances(self) -> tuple[InstanceMask, ...]:
@@ -154,7 +154,7 @@ class FileSample(ImageSample):
     image: Path
     annotation: Path
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         return read_image(self.image)
 
     def instances(self) -> tuple[InstanceMask, ...]:
@@ -170,7 +170,7 @@ class ShardSample(ImageSample):
     image: tuple[int, int]
     annotation: tuple[int, int]
 
-    def picture(self) -> RgbImage:
+    def pixels(self) -> RgbImage:
         return decode_image(self._bytes(self.image, MAX_IMAGE_BYTES), f"{self.name} in {self.shard}")
 
     def instances(self) -> tuple[InstanceMask, ...]:
