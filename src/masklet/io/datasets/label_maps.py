@@ -27,7 +27,7 @@ from masklet.io.datasets.files import (
     list_images,
     read_names,
 )
-from masklet.io.datasets.layouts import Found, Layout, Split, found
+from masklet.io.datasets.layouts import Layout, Split
 from masklet.io.formats.davis import read_label_map
 from masklet.io.images import natural_key, read_image_size, read_mask, size_text
 from masklet.io.inputs import read_image
@@ -228,11 +228,10 @@ class LabelMapVideos(Layout, tag="label-map-videos", frozen=True, kw_only=True):
         base, layout = next(self._resolved(split))
         return f"{_for_people(base, layout.images)}*.jpg and {_for_people(base, layout.labels)}*.png"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[VideoSequence | Problem]:
         for base, layout in self._resolved(split):
             if (root / base / layout.images.partition("{name}")[0]).is_dir():
-                items, warnings = layout._sequences(root / base)
-                return found(items, warnings, self.missing(root, split))
+                return layout._sequences(root / base)
         raise self.missing(root, split)
 
     def _resolved(self, split: Split) -> Iterator[tuple[str, LabelMapVideos]]:
@@ -252,28 +251,25 @@ class LabelMapVideos(Layout, tag="label-map-videos", frozen=True, kw_only=True):
             )
             yield fill(base), layout
 
-    def _sequences(self, base: Path) -> tuple[list[VideoSequence], list[Problem]]:
+    def _sequences(self, base: Path) -> Iterator[VideoSequence | Problem]:
         categories = read_meta(base / self.meta) if self.meta and (base / self.meta).is_file() else {}
         known = self._training_categories(base)
         kind = ObjectFolderSequence if self.labels.endswith("{object}") else LabelMapSequence
-        items: list[VideoSequence] = []
-        warnings: list[Problem] = []
+        options = {key: getattr(self, key) for key in ("coding", "void", "stretch", "free_ids")}
         if self.listings and self._listing(base) is None:
             detail = f"expected {self.listings[0]} in {base}, found nothing; every folder is used"
-            warnings.append(Problem("no list", self.listings[0], detail))
+            yield Problem("no list", self.listings[0], detail)
         for name in self._names(base):
             images = confined(base, self.images.replace("{name}", name))
             labels = confined(base, self.labels.removesuffix("/{object}").replace("{name}", name))
             if not _exists(images):
-                warnings.append(Problem("missing sequence", name, f"expected the folder {images}, found nothing"))
+                yield Problem("missing sequence", name, f"expected the folder {images}, found nothing")
             elif not _exists(labels):
-                warnings.append(Problem("no annotation", name, f"expected the folder {labels}, found nothing"))
+                yield Problem("no annotation", name, f"expected the folder {labels}, found nothing")
             else:
                 named = categories.get(name, {})
                 seen = {i: category in known for i, category in named.items()} if known else {}
-                options = {key: getattr(self, key) for key in ("coding", "void", "stretch", "free_ids")}
-                items.append(kind(name=name, images=images, labels=labels, categories=named, seen=seen, **options))
-        return items, warnings
+                yield kind(name=name, images=images, labels=labels, categories=named, seen=seen, **options)
 
     def _names(self, base: Path) -> list[str]:
         listing = self._listing(base)

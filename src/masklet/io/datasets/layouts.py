@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,21 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         raise NotImplementedError
 
     def find(self, root: Path, split: Split) -> Found:
-        """List the items of a split; reads lists and indexes, no image.
+        """List the items of a split by name; reads lists and indexes, no image.
 
         Raises:
             MediaError: the root or a folder cannot be read.
-            FormatError: the root does not contain the layout, or a list or index is malformed.
+            FormatError: the root does not contain the layout or any item, or a list or index is malformed.
         """
+        found = list(self._list(root, split))
+        warnings = tuple(one for one in found if isinstance(one, Problem))
+        items = [one for one in found if not isinstance(one, Problem)]
+        if not items:
+            raise FormatError(f"{self.missing(root, split)}{f' ({warnings[0]})' if warnings else ''}")
+        return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), warnings)
+
+    def _list(self, root: Path, split: Split) -> Iterator[VideoSequence | ImageSample | Problem]:
+        """Yield the items, and the irregularities on the way."""
         raise NotImplementedError
 
     def missing(self, root: Path, split: Split) -> MaskletError:
@@ -73,12 +82,3 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         if file is None or folder is None:
             raise self.missing(root, split)
         return file, folder
-
-
-def found(
-    items: Sequence[VideoSequence | ImageSample], warnings: Sequence[Problem], missing: MaskletError | str
-) -> Found:
-    """Sort items by name; without items, raise a `FormatError` of ``missing`` and the first warning."""
-    if not items:
-        raise FormatError(f"{missing} ({warnings[0]})" if warnings else str(missing))
-    return Found(tuple(sorted(items, key=lambda item: natural_key(item.name))), tuple(warnings))

@@ -21,7 +21,7 @@ from masklet.io.datasets.files import (
     list_entries,
     list_images,
 )
-from masklet.io.datasets.layouts import Found, Layout, Split, found
+from masklet.io.datasets.layouts import Layout, Split
 from masklet.io.formats.coco import CocoVideo, read_videos, segmentation
 from masklet.io.formats.sav import SavAnnotation, read_sav
 from masklet.io.images import read_image_size, size_text
@@ -127,10 +127,9 @@ class SavVideos(Layout, tag="sa-v-videos", frozen=True):
     def expected(self, split: Split) -> str:
         return " or ".join(f"NAME_{kind}.json" for kind in split.spellings) + " beside NAME.mp4, up to two folders deep"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[VideoSequence | Problem]:
         if not root.is_dir():
             raise self.missing(root, split)
-        items, warnings = [], []
         for folder in [root, *(path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_dir())]:
             files = {path.name: path for path in list_entries(folder)}
             ends = tuple(f"_{kind}.json" for kind in split.spellings)
@@ -138,11 +137,10 @@ class SavVideos(Layout, tag="sa-v-videos", frozen=True):
             for name in names:
                 media = files.get(f"{name}.mp4") or files.get(name)
                 if media is None:
-                    warnings.append(Problem("missing image", name, f"expected {name}.mp4 in {folder}, found nothing"))
+                    yield Problem("missing image", name, f"expected {name}.mp4 in {folder}, found nothing")
                     continue
                 annotations = tuple(files[name + end] for end in ends if name + end in files)
-                items.append(SavSequence(name=name, media=media, annotations=annotations))
-        return found(items, warnings, self.missing(root, split))
+                yield SavSequence(name=name, media=media, annotations=annotations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,21 +208,19 @@ class YouTubeVisVideos(Layout, tag="youtube-vis", frozen=True, kw_only=True):
         paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.images)]
         return f"{paths[0]} and {paths[1]}/NAME/*.jpg"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[VideoSequence | Problem]:
         file, folder = self.find_file_and_folder(root, split, self.annotations, self.images)
-        items, warnings = [], []
         for video in read_videos(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             name = _folder_of(video)
             for path in video.file_names:
                 confined(folder, path)
             if not video.objects:
-                warnings.append(Problem("no annotation", name, f"no object of it in {file.name}"))
+                yield Problem("no annotation", name, f"no object of it in {file.name}")
             elif not video.file_names or not confined(folder, video.file_names[0]).is_file():
-                warnings.append(Problem("missing sequence", name, f"expected its images in {folder}, found nothing"))
+                yield Problem("missing sequence", name, f"expected its images in {folder}, found nothing")
             else:
                 named = {i: category for i, (category, _) in enumerate(video.objects, start=1) if category}
-                items.append(YouTubeVisSequence(name=name, folder=folder, video=video, categories=named))
-        return found(items, warnings, f"expected videos with masks and images, got none: {file}")
+                yield YouTubeVisSequence(name=name, folder=folder, video=video, categories=named)
 
 
 def _folder_of(video: CocoVideo) -> str:

@@ -18,7 +18,7 @@ from masklet.bounded_json import read_bounded, read_json
 from masklet.errors import FormatError, MediaError
 from masklet.io.datasets.annotated import ImageSample, InstanceMask, Problem, check_mask_bytes
 from masklet.io.datasets.files import check_same_size, confined, list_entries, read_names
-from masklet.io.datasets.layouts import Found, Layout, Split, found
+from masklet.io.datasets.layouts import Layout, Split
 from masklet.io.formats.coco import CocoImage, read_images, segmentation
 from masklet.io.formats.davis import read_label_map
 from masklet.io.formats.sa1b import MAX_BYTES, parse_sa1b
@@ -66,19 +66,17 @@ class CocoImages(Layout, tag="coco-images", frozen=True, kw_only=True):
         paths = [paths[0].format(split=split.spellings[0]) for paths in (self.annotations, self.images)]
         return f"{paths[0]} and {paths[1]}/*.jpg"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[ImageSample | Problem]:
         file, folder = self.find_file_and_folder(root, split, self.annotations, self.images)
-        items, warnings = [], []
         for image in read_images(read_json(file, dict[str, Any], what="COCO annotation file"), str(file)):
             path = confined(folder, image.file_name)
             name = PurePosixPath(image.file_name).with_suffix("").as_posix()
             if not image.annotations:
-                warnings.append(Problem("no annotation", name, f"no mask of it in {file.name}"))
+                yield Problem("no annotation", name, f"no mask of it in {file.name}")
             elif not path.is_file():
-                warnings.append(Problem("missing image", name, f"expected {path}, found nothing"))
+                yield Problem("missing image", name, f"expected {path}, found nothing")
             else:
-                items.append(CocoSample(name=name, path=path, image=image))
-        return found(items, warnings, f"expected images with masks, got none: {file}")
+                yield CocoSample(name=name, path=path, image=image)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,23 +120,21 @@ class LabelMapImages(Layout, tag="label-map-images", frozen=True, kw_only=True):
         images, labels = (path.format(split=split.spellings[0]) for path in self.folders[0])
         return f"{images}/NAME.jpg and {labels}/NAME.{'mat' if 'groundTruth' in labels else 'png'}"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[ImageSample | Problem]:
         pairs = [[root / path.format(split=s) for path in pair] for s in split.spellings for pair in self.folders]
         pair = next((pair for pair in pairs if all(path.is_dir() for path in pair)), None)
         if pair is None:
             raise self.missing(root, split)
         images, labels = ({path.stem: path for path in list_entries(folder) if path.is_file()} for folder in pair)
-        items, warnings = [], []
         listing = split.first(root, self.listings)
         listed = {line.split()[0] for line in read_names(listing)} if listing else ()
         for name in sorted(listed) or images:
             if name not in images or images[name].suffix.lower() not in IMAGE_SUFFIXES:
-                warnings.append(Problem("missing image", name, f"expected it in {pair[0]}, found nothing"))
+                yield Problem("missing image", name, f"expected it in {pair[0]}, found nothing")
             elif name not in labels:
-                warnings.append(Problem("no annotation", name, f"expected its labels in {pair[1]}, found nothing"))
+                yield Problem("no annotation", name, f"expected its labels in {pair[1]}, found nothing")
             else:
-                items.append(LabelMapSample(name=name, image=images[name], labels=labels[name], void=self.void))
-        return found(items, warnings, self.missing(root, split))
+                yield LabelMapSample(name=name, image=images[name], labels=labels[name], void=self.void)
 
 
 MAX_IMAGE_BYTES = 2**28
@@ -195,7 +191,7 @@ class Sa1b(Layout, tag="sa-1b", frozen=True):
     def expected(self, split: Split) -> str:
         return "NAME.jpg beside NAME.json in folders, or tar files that hold them"
 
-    def find(self, root: Path, split: Split) -> Found:
+    def _list(self, root: Path, split: Split) -> Iterator[ImageSample | Problem]:
         """List the annotated images in the folder of the split, or in the shards with its name in theirs.
 
         The split "all" is everything under the root. See `Layout.find`.
@@ -208,15 +204,13 @@ class Sa1b(Layout, tag="sa-1b", frozen=True):
         files = [path for path in place.rglob("*") if path.name[0] != "." and path.is_file()]
         shards = [path for path in files if path.suffix == ".tar"]
         named = [path for path in shards if set(split.spellings) & set(re.split(r"\W|_", path.stem))]
-        warnings: list[Problem] = []
-        items: list[ImageSample] = []
         for shard in sorted(shards if whole else named):
-            items += _in_shard(shard, warnings)
-        items += _in_folders(place, files, warnings) if whole else []
-        return found(items, warnings, self.missing(root, split))
+            yield from _in_shard(shard)
+        if whole:
+            yield from _in_folders(place, files)
 
 
-def _in_folders(place: Path, files: list[Path], warnings: list[Problem]) -> Iterator[FileSample]:
+def _in_folders(place: Path, files: list[Path]) -> Iterator[FileSample | Problem]:
     annotations = {path.with_suffix("") for path in files if path.suffix == ".json"}
     for path in files:
         if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -224,10 +218,10 @@ def _in_folders(place: Path, files: list[Path], warnings: list[Problem]) -> Iter
             if path.with_suffix("") in annotations:
                 yield FileSample(name=name, image=path, annotation=path.with_suffix(".json"))
             else:
-                warnings.append(Problem("no annotation", name, f"expected {path.stem}.json beside {path}"))
+                yield Problem("no annotation", name, f"expected {path.stem}.json beside {path}")
 
 
-def _in_shard(shard: Path, warnings: list[Problem]) -> Iterator[ShardSample]:
+def _in_shard(shard: Path) -> Iterator[ShardSample | Problem]:
     """Yield the pairs in a tar file; reads only headers, and never uses a member name as a path."""
     members: dict[str, dict[str, tuple[int, int]]] = {}
     try:
@@ -240,13 +234,13 @@ def _in_shard(shard: Path, warnings: list[Problem]) -> Iterator[ShardSample]:
     except (tarfile.TarError, OSError, ValueError) as error:
         raise FormatError(f"expected an uncompressed tar file of images and JSON, got {error}: {shard}") from None
     if not any("json" in member for member in members.values()):
-        warnings.append(Problem("no annotation", shard.name, "expected JSON files in it, found none"))
+        yield Problem("no annotation", shard.name, "expected JSON files in it, found none")
         return
     for name, pair in members.items():
         if "image" in pair and "json" in pair:
             yield ShardSample(name=name, shard=shard, image=pair["image"], annotation=pair["json"])
         elif "image" in pair:
-            warnings.append(Problem("no annotation", name, f"expected {name}.json in {shard}"))
+            yield Problem("no annotation", name, f"expected {name}.json in {shard}")
 
 
 MAX_BSDS_BYTES = 2**20
