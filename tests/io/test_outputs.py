@@ -356,6 +356,13 @@ def test_what_is_there_is_replaced_only_on_request(clips: Any, masks_at: Any, tm
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+def test_a_file_with_the_suffix_of_another_format_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "o.txt").write_bytes(b"notes")
+    with pytest.raises(OutputError, match="--overwrite"):
+        open_writer(tmp_path / "o.txt", format="rle")
+    assert (tmp_path / "o.txt").read_bytes() == b"notes"
+
+
 def test_an_empty_folder_is_free(masks_at: Any, tmp_path: Path) -> None:
     (tmp_path / "o").mkdir()
     with open_writer(tmp_path / "o") as writer:
