@@ -12,6 +12,7 @@ def test_names() -> None:
     assert list(PRESETS) == [
         "nano",
         "edgetam",
+        *(f"efficienttam-{size}{variant}" for size in ("ti", "s") for variant in ("", "-1", "-2", "-512")),
         *(f"{family}-{size}" for family in ("sam2.1", "sam2") for size in ("tiny", "small", "base-plus", "large")),
     ]
     assert all(config.full_name == name for name, config in PRESETS.items())
@@ -28,4 +29,5 @@ def test_released_conventions(name: str) -> None:
     assert config.image_size % 32 == 0
     assert config.embed_dim % config.memory_dim == 0  # a pointer is cut into tokens of a memory's width
     assert (config.memory_frames, config.max_pointers) == (7, 16)
-    assert config.trunk.channels[0] < config.trunk.channels[3]
+    assert list(config.trunk.channels) == sorted(config.trunk.channels)
+    assert len(config.trunk.channels) == (4 if config.has_skips else 1)

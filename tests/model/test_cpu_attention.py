@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -37,6 +39,21 @@ def test_average(dtype: torch.dtype, keys: int, width: int) -> None:
     assert error < (2e-6 if dtype == torch.float32 else 0.02)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("keys", "width"), [(300, 16), (300, FEATURES), (MANY, 16)])
+@torch.inference_mode()
+def test_bias_of_keys(dtype: torch.dtype, keys: int, width: int) -> None:
+    """A bias of ln 4 counts a key four times."""
+    q, k, v = (t.to(dtype) for t in inputs(keys, width, 3))
+    bias = torch.zeros(keys)
+    bias[: keys // 2] = math.log(4)
+    out = q.new_empty(len(q), width)
+    chunked_attention(q, k, v, bias.to(dtype), out=out)
+    repeated = [torch.cat([t, *[t[: keys // 2]] * 3]) for t in (k, v)]
+    expected = textbook(q, *repeated)
+    assert (out.double() - expected).norm() / expected.norm() < (2e-6 if dtype == torch.float32 else 0.03)
+
+
 @pytest.mark.skipif(not ONEDNN_BF16, reason="no bfloat16 kernels for this processor")
 @pytest.mark.parametrize("spread", [0.1, 1, 3, 6])
 @torch.inference_mode()
@@ -44,7 +61,7 @@ def test_by_sigmoid(spread: float) -> None:
     """Nearer to the truth than the softmax of scores that were rounded to bfloat16, wherever most scores lie."""
     q, k, v = (t.bfloat16() for t in inputs(MANY, 16, spread))
     out, expected = q.new_empty(len(q), 16), textbook(q, k, v)
-    assert cpu_attention._attention_by_sigmoid(q, k, v, out)
+    assert cpu_attention._attention_by_sigmoid(q, k, v, None, out)
     assert (out.double() - expected).norm() / expected.norm() < 0.005
 
 
@@ -53,7 +70,7 @@ def test_by_sigmoid(spread: float) -> None:
 def test_by_exponential(spread: float) -> None:
     q, k, v = inputs(MANY, 16, spread)
     out, expected = q.new_empty(len(q), 16), textbook(q, k, v)
-    assert cpu_attention._attention_by_exponential(q, k, v, out)
+    assert cpu_attention._attention_by_exponential(q, k, v, None, out)
     assert (out.double() - expected).norm() / expected.norm() < 2e-6
 
 
@@ -65,7 +82,7 @@ def test_large_scores_are_averaged_by_softmax(outlier: float) -> None:
         q, k, v = inputs(MANY, 16, 1)
         k[:, 0], q[rows, 0] = 1.0, outlier * size
         out = q.new_empty(len(q), 16)
-        assert not cpu_attention._attention_by_exponential(q, k, v, out)
+        assert not cpu_attention._attention_by_exponential(q, k, v, None, out)
         chunked_attention(q, k, v, out=out)
         expected = textbook(q, k, v)
         assert (out.double() - expected).norm() / expected.norm() < 2e-5
@@ -80,6 +97,6 @@ def test_scores_out_of_reach() -> None:
         q[:: cpu_attention.SAMPLE_STRIDE] *= 0.0 if factor else 1.0
         q[1] *= factor  # never in the sample
         out = q.new_empty(len(q), 16)
-        assert not cpu_attention._attention_by_sigmoid(q, k, v, out)
+        assert not cpu_attention._attention_by_sigmoid(q, k, v, None, out)
         chunked_attention(q, k, v, out=out)
         assert torch.equal(out, torch.softmax(q @ k.mT, dim=-1) @ v)

@@ -19,13 +19,24 @@ from masklet.model.trunks.repvit import ConvNorm, RepVit, TokenMixer
 def test_recognizes_every_known_model(name: str) -> None:
     with torch.device("meta"):
         state = Sam2(PRESETS[name]).state_dict()
-    assert infer_config(state) == PRESETS[name]
+    file_name = f"{name.replace('-', '_').replace('_512', '_512x512')}.pt"
+    assert infer_config(state, file_name) == PRESETS[name]
+
+
+def test_a_file_of_another_name_is_the_plain_efficienttam() -> None:
+    with torch.device("meta"):
+        state = Sam2(PRESETS["efficienttam-s-2"]).state_dict()
+    assert infer_config(state, "downloaded.pt") == infer_config(state) == PRESETS["efficienttam-s"]
 
 
 PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
 OTHERS: dict[str, tuple[dict[str, Tensor], str]] = {
     "something else": ({"layer.weight": torch.zeros(1)}, ""),
     "no blocks": ({PATCHES: torch.zeros(96, 3, 7, 7)}, "96 with 0"),
+    "another plain ViT": (
+        {PATCHES: torch.zeros(96, 3, 16, 16), "image_encoder.neck.convs.0.conv_1x1.weight": torch.zeros(1)},
+        "96 with 0",
+    ),
     "a number": ({PATCHES: torch.tensor(1.0)}, "0 with 0"),
 }
 

@@ -86,6 +86,8 @@ def test_parameters_of_the_released_sizes() -> None:
     assert millions["sam2-large"] == pytest.approx(224.4, abs=0.1)
     assert millions["nano"] == 5.7
     assert count_parameters(PRESETS["edgetam"]) == 13_895_794 - 256  # without `no_mem_pos_enc`, which is never used
+    assert count_parameters(PRESETS["efficienttam-ti"]) == 17_866_018 - 256
+    assert count_parameters(PRESETS["efficienttam-s-512"]) == 34_055_842 - 256
 
 
 def test_saved_equals_loaded(tmp_path: Path) -> None:

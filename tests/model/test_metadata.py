@@ -26,7 +26,7 @@ def test_a_field_with_a_default_may_be_absent() -> None:
 
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "unknown field": ({"color": 1}, "'color'"),
-    "unknown trunk": ({"trunk": {"kind": "resnet"}}, "hiera, efficientnet-lite0, repvit"),
+    "unknown trunk": ({"trunk": {"kind": "resnet"}}, "hiera, efficientnet-lite0, repvit, vit"),
     "trunk is a number": ({"trunk": 3}, "3"),
     "trunk without fields": ({"trunk": {"kind": "hiera"}}, "HieraConfig"),
     "trunk of other channels": (

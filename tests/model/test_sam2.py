@@ -42,8 +42,7 @@ def click(x: float, y: float) -> PromptTensors:
 def test_any_multiple_of_32(tiny: Sam2, size: int) -> None:
     features = tiny.encode_image(pixels(size))
     assert (features.image_size, features.grid) == (size, (size // 16, size // 16))
-    assert features.stride8.shape[-2:] == (size // 8, size // 8)
-    assert features.stride4.shape[-2:] == (size // 4, size // 4)
+    assert [tuple(m.shape[-2:]) for m in features.maps] == [(size // stride,) * 2 for stride in (16, 8, 4)]
     looked = tiny.condition(features, tokens(tiny, size, 2, 3, 4))
     prediction = tiny.decode(looked, PromptTensors.none(2, tiny.device))
     assert prediction.logits.shape == (2, 4, size // 4, size // 4)
@@ -201,7 +200,7 @@ def answers(model: Sam2, memory: MemoryTokens) -> list[torch.Tensor]:
     tracked = model.decode(looked, PromptTensors.none(2, model.device))
     chosen = ChosenMask(tracked.logits[:, :1], tracked.iou[:, 0], tracked.pointers[:, 0], tracked.object_score)
     kept = model.encode_memory(features, chosen, prompted=False)
-    seen = (features.embedding, features.stride8, features.stride4, looked.embedding, kept)
+    seen = (*features.maps, looked.embedding, kept)
     return [*(t.float() for t in seen), prompted.logits, prompted.iou, tracked.logits, tracked.iou]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from jaxtyping import Float32
 from safetensors.torch import load_file
 
 import masklet
-from masklet.model.config import HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig
+from masklet.model.config import HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig, VitConfig
 from masklet.model.load import load_model
 from masklet.model.sam2 import Sam2
 from masklet.predict.postprocess import full_size
@@ -24,6 +25,16 @@ from masklet.types import FrameMasks, Prompts
 
 TOLERANCE = 1e-4
 SIZE = (136, 240)
+EFFICIENTTAM = ModelConfig(
+    name="mini-efficienttam",
+    revision="2.0",
+    trunk=VitConfig(embed_dim=24, num_heads=3, depth=4, global_blocks=(1, 3)),
+    image_size=256,
+    embed_dim=32,
+    memory_dim=8,
+    memory_layers=2,
+    memory_ffn=64,
+)
 MINI = {
     "sam2.1": ModelConfig(
         name="mini",
@@ -45,12 +56,20 @@ MINI = {
         memory_ffn=64,
         perceiver=PerceiverConfig(num_global=24, grid_size=4),
     ),
+    "efficienttam": EFFICIENTTAM,
+    "efficienttam-1": replace(EFFICIENTTAM, cross_attention="pooled-score-bias"),
+    "efficienttam-2": replace(EFFICIENTTAM, cross_attention="pooled-key-bias"),
 }
 FILES = {
-    "sam2.1": ("golden", "mini_sam2.1.pt"),
-    "edgetam": ("golden/edgetam", "mini_edgetam.pt"),
+    "sam2.1": ("golden", "golden", "mini_sam2.1.pt"),
+    "edgetam": ("golden/edgetam", "golden", "mini_edgetam.pt"),
+    "efficienttam": ("golden/efficienttam", "golden", "mini_efficienttam.pt"),
+    "efficienttam-1": ("golden/efficienttam", "golden_1", "mini_efficienttam.pt"),
+    "efficienttam-2": ("golden/efficienttam", "golden_2", "mini_efficienttam.pt"),
 }
-"""Folder of the shared assets and file of the weights."""
+"""Folder of the shared assets, stem of the golden numbers, and file of the weights."""
+IMAGES = pytest.mark.parametrize("family", ["sam2.1", "edgetam", "efficienttam"], indirect=True)
+"""Families with golden numbers of images; other kinds of memory attention change nothing there."""
 pytestmark = pytest.mark.usefixtures("one_thread")
 PUBLIC = masklet.MemoryPolicy(look_ahead=True, clip_length=10, max_prompted=None)
 
@@ -62,7 +81,8 @@ def family(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def script(assets: Path, family: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((assets / FILES[family][0] / "golden.json").read_text())
+    folder, stem, _ = FILES[family]
+    loaded: dict[str, Any] = json.loads((assets / folder / f"{stem}.json").read_text())
     return loaded
 
 
@@ -70,7 +90,8 @@ def script(assets: Path, family: str) -> dict[str, Any]:
 def golden(assets: Path, family: str) -> dict[str, torch.Tensor]:
     """The tensors of a family; logits that are stored only at the size of the model are enlarged to the video."""
     clip = load_file(assets / "golden" / "golden.safetensors")
-    tensors = load_file(assets / FILES[family][0] / "golden.safetensors")
+    folder, stem, _ = FILES[family]
+    tensors = load_file(assets / folder / f"{stem}.safetensors")
     for name, tensor in dict(tensors).items():
         if name.startswith("video_low."):
             tensors[name.replace("video_low.", "video.")] = F.interpolate(tensor, SIZE, mode="bilinear")
@@ -81,7 +102,7 @@ def golden(assets: Path, family: str) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def model(assets: Path, family: str) -> Sam2:
-    folder, weights = FILES[family]
+    folder, _, weights = FILES[family]
     return load_model(assets / folder / weights, config=MINI[family])
 
 
@@ -97,16 +118,20 @@ def case_prompts(case: dict[str, Any]) -> Prompts:
     )
 
 
+@IMAGES
 def test_image_features(model: Sam2, golden: dict[str, torch.Tensor]) -> None:
     with torch.inference_mode():
         pixels = image_tensor(golden["frames"][0].numpy(), 256, model.device)
         seen = model.condition(model.encode_image(pixels), None)
-    for place, tensor in enumerate((seen.embedding, seen.stride4, seen.stride8)):
+    found = [tensor for tensor in (seen.embedding, seen.stride4, seen.stride8) if tensor is not None]
+    assert len(found) == sum(name.startswith("image.features.") for name in golden)
+    for place, tensor in enumerate(found):
         worst = largest_difference(tensor.numpy(), golden[f"image.features.{place}"])
         assert worst <= TOLERANCE
         print(f"features {place}: largest difference {worst:.1e}")  # noqa: T201
 
 
+@IMAGES
 @pytest.mark.parametrize("name", ["one_point", "one_point_single", "three_points", "box", "box_and_point"])
 def test_image_prompts(model: Sam2, golden: dict[str, torch.Tensor], script: dict[str, Any], name: str) -> None:
     case = script["image_cases"][name]
@@ -125,6 +150,7 @@ def test_image_prompts(model: Sam2, golden: dict[str, torch.Tensor], script: dic
     print(f"{name}: largest difference of logits {worst:.1e}")  # noqa: T201
 
 
+@IMAGES
 def test_image_refine(model: Sam2, golden: dict[str, torch.Tensor], script: dict[str, Any]) -> None:
     segmenter = masklet.ImageSegmenter(model)
     image = segmenter.encode(golden["frames"][0].numpy())

@@ -90,7 +90,7 @@ def our_answer(model: Sam2, features: ImageFeatures, prompts: PromptTensors, *, 
 @torch.inference_mode()
 def our_numbers(model: Sam2) -> Numbers:
     features = model.encode_image(picture())
-    numbers = {"embedding": features.embedding, "stride8": features.stride8, "stride4": features.stride4}
+    numbers = dict(zip(("embedding", "stride8", "stride4"), features.maps, strict=True))
     start = model.condition(features, None)
     for name, (points, labels) in PROMPTS.items():
         prompts = PromptTensors(torch.tensor([points]), torch.tensor([labels]))

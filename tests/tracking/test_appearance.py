@@ -59,5 +59,5 @@ def test_alike_is_to_the_known_look_most_like_it() -> None:
     np.testing.assert_array_equal(max_similarity(seen, known[:0]), np.ones(3))
 
 
-def _maps(features: ImageFeatures) -> tuple[Tensor, Tensor, Tensor]:
-    return features.embedding, features.stride8, features.stride4
+def _maps(features: ImageFeatures) -> tuple[Tensor, ...]:
+    return features.maps

@@ -74,7 +74,7 @@ def write_graphs(
         def write_float32(folder: Path) -> None:
             onnx.mkdir()
             write_onnx(model, onnx)
-            write_openvino(onnx, folder, list(GRAPHS))
+            write_openvino(onnx, folder, list(signatures(plan.config)))
 
         if plan.precision == "float32":
             return write_bundle(plan, write_float32, overwrite=overwrite)
@@ -118,7 +118,7 @@ def write_onnx(model: Sam2, folder: Path) -> None:
 
 def _exported(model: Sam2, name: str, signature: Signature) -> torch.export.ExportedProgram:
     """Export a method as a program with dynamic lengths of all named axes."""
-    lengths = {axis: torch.export.Dim(axis) for axis in LENGTHS}
+    lengths = {axis: torch.export.Dim(axis, min=signature.least.get(axis)) for axis in LENGTHS}
     dynamic_axes = {
         given: {place: lengths[axis] for place, axis in enumerate(axes) if isinstance(axis, str)}
         for given, axes in signature.inputs.items()

@@ -99,13 +99,13 @@ def base_model(model: Model) -> Model:
 
 def _concatenated(original: ImageFeatures, flipped: ImageFeatures) -> ImageFeatures:
     """Concatenate features along the channels, those of the mirror image flipped back."""
-    pairs = [(getattr(original, name), getattr(flipped, name)) for name in ("embedding", "stride8", "stride4")]
+    pairs = zip(original.maps, flipped.maps, strict=True)
     return ImageFeatures(*(torch.cat([a, b.flip(-1)], dim=1) for a, b in pairs))
 
 
 def _separated(features: ImageFeatures) -> tuple[ImageFeatures, ImageFeatures]:
     """Split features into those of the image and of its mirror image, as the base model encoded them."""
-    maps = [_halves(one, dim=1) for one in (features.embedding, features.stride8, features.stride4)]
+    maps = [_halves(one, dim=1) for one in features.maps]
     return ImageFeatures(*(one for one, _ in maps)), ImageFeatures(*(other.flip(-1) for _, other in maps))
 
 

@@ -75,7 +75,7 @@ class GraphModel:
         scale = torch.ones(len(memory.maps), count + memory.pointers.shape[1])
         scale = scale if memory.key_scale is None else memory.key_scale.float()
         conditioned = self._run(
-            "condition",
+            "condition_one_map" if count == 1 and "condition_one_map" in self._signatures else "condition",
             embedding=features.embedding,
             maps=memory.maps,
             map_slots=memory.map_slots.float(),
@@ -96,8 +96,7 @@ class GraphModel:
         outputs = self._run(
             "decode",
             embedding=features.embedding.expand(count, -1, -1, -1),
-            stride8=features.stride8,
-            stride4=features.stride4,
+            **_skips(features),
             points=points.expand(count, -1, -1),
             labels=labels.expand(count, -1),
             mask_logits=torch.zeros(1, 1, 1, 1).expand(count, 1, side, side) if mask is None else mask,
@@ -115,8 +114,8 @@ class GraphModel:
 
     def use_mask_as_output(self, features: ImageFeatures, mask: Float[Tensor, "b 1 s s"]) -> ChosenMask:
         """Return the user's mask as the output mask; see `Sam2.use_mask_as_output`."""
-        skips = {"stride8": features.stride8, "stride4": features.stride4}
-        return ChosenMask(*self._run("use_mask_as_output", embedding=features.embedding, **skips, mask=mask))
+        inputs = {"embedding": features.embedding, **_skips(features)}
+        return ChosenMask(*self._run("use_mask_as_output", **inputs, mask=mask))
 
     def encode_memory(self, features: ImageFeatures, chosen: ChosenMask, *, prompted: bool) -> Float[Tensor, "b n d"]:
         """Encode the masks of ``b`` objects to spatial memories; see `Sam2.encode_memory`."""
@@ -142,3 +141,8 @@ class GraphModel:
             return [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
         arrays = {name: np.ascontiguousarray(t.numpy(force=True)) for name, t in inputs.items()}
         return [torch.from_numpy(array) for array in self.run(graph, arrays)]
+
+
+def _skips(features: ImageFeatures) -> dict[str, Tensor]:
+    """Name the skip features, if the model has any."""
+    return {} if features.skips is None else dict(zip(("stride8", "stride4"), features.skips, strict=True))

@@ -6,7 +6,7 @@ conditioning without memory is a separate graph.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -37,11 +37,13 @@ class Signature:
         inputs: axes of each input.
         outputs: names of the outputs.
         dtypes: dtypes of inputs that are not float32.
+        least: smallest length of a dynamic axis, if not 0.
     """
 
     inputs: dict[str, tuple[Axis, ...]]
     outputs: tuple[str, ...]
     dtypes: dict[str, torch.dtype]
+    least: dict[str, int] = field(default_factory=dict)
 
     def example(self) -> dict[str, Tensor]:
         """Create example inputs of zeros."""
@@ -70,7 +72,7 @@ class EncodeImage(GraphModule):
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
         features = self.model.encode_image(inputs["pixels"])
-        return features.embedding, features.stride8, features.stride4
+        return features.maps
 
 
 class Condition(GraphModule):
@@ -110,8 +112,7 @@ class Decode(GraphModule):
         valid = F.pad(labels != NO_POINT, (0, 1))[..., None]
         sparse = torch.where(valid, sparse, encoder.not_a_point_embed.weight)
         image_pe = encoder.pe_layer.grid(*features.grid)
-        skips = (features.stride8, features.stride4)
-        prediction = self.model.decode_encoded(features.embedding + dense, image_pe, sparse, skips)
+        prediction = self.model.decode_encoded(features.embedding + dense, image_pe, sparse, features.skips)
         return prediction.logits, prediction.iou, prediction.pointers, prediction.object_score
 
 
@@ -147,35 +148,39 @@ class EncodeMemory(GraphModule):
 
 
 def _features(inputs: dict[str, Tensor], count: int = -1) -> ImageFeatures:
-    """Collect the image features among the inputs; missing skip features are unused.
+    """Collect the image features among the inputs.
 
     Args:
         count: number of rows to which the embedding is expanded. OpenVINO (2026.4) broadcasts wrongly in sums that it
             fuses into a convolution.
     """
     embedding = inputs["embedding"].expand(count, -1, -1, -1)
-    return ImageFeatures(embedding, inputs.get("stride8", embedding), inputs.get("stride4", embedding))
+    return ImageFeatures(embedding, inputs.get("stride8"), inputs.get("stride4"))
 
 
 GRAPHS: Final[dict[str, type[GraphModule]]] = {
     "encode_image": EncodeImage,
     "condition": Condition,
+    "condition_one_map": Condition,
     "condition_empty": ConditionEmpty,
     "decode": Decode,
     "use_mask_as_output": UseMaskAsOutput,
     "encode_memory": EncodeMemory,
 }
-"""Every graph by name."""
+"""Every graph by name; `signatures` lists those of a model."""
 
 
 def signatures(config: ModelConfig) -> dict[str, Signature]:
-    """What each graph of `GRAPHS` takes and gives for a model of this size."""
+    """Inputs and outputs of each graph of a model.
+
+    With efficient cross-attention, which pools the tokens of several spatial memories but not of a single one, the
+    latter case is a graph of its own.
+    """
     side, dim = config.image_size, config.embed_dim
     grid, quarter = (side // 16, side // 16), (side // 4, side // 4)
-    skips: dict[str, tuple[Axis, ...]] = {
-        "stride8": (1, dim // 4, side // 8, side // 8),
-        "stride4": (1, dim // 8, *quarter),
-    }
+    skips: dict[str, tuple[Axis, ...]] = {}
+    if config.has_skips:
+        skips = {"stride8": (1, dim // 4, side // 8, side // 8), "stride4": (1, dim // 8, *quarter)}
     picture: dict[str, tuple[Axis, ...]] = {"embedding": (1, dim, *grid)}
     memory: dict[str, tuple[Axis, ...]] = {
         "maps": ("objects", "maps", len(config.memory_layout(grid)), config.memory_dim),
@@ -200,9 +205,14 @@ def signatures(config: ModelConfig) -> dict[str, Signature]:
     types = {"labels": torch.int64, "has_mask": torch.bool, "prompted": torch.bool}
     answer = ("logits", "iou", "pointers", "object_score")
     chosen = ("logits", "iou", "pointer", "object_score")
+    pooled = config.cross_attention != "full"
+    conditioning = {"condition": Signature(picture | memory, ("conditioned",), types, {"maps": 2} if pooled else {})}
+    if pooled:
+        one = {name: tuple(1 if axis == "maps" else axis for axis in axes) for name, axes in memory.items()}
+        conditioning["condition_one_map"] = Signature(picture | one, ("conditioned",), types)
     return {
-        "encode_image": Signature({"pixels": ("images", 3, side, side)}, ("embedding", "stride8", "stride4"), types),
-        "condition": Signature(picture | memory, ("conditioned",), types),
+        "encode_image": Signature({"pixels": ("images", 3, side, side)}, ("embedding", *skips), types),
+        **conditioning,
         "condition_empty": Signature({"embedding": ("images", dim, *grid)}, ("conditioned",), types),
         "decode": Signature(conditioned | skips | prompts, answer, types),
         "use_mask_as_output": Signature(picture | skips | {"mask": ("objects", 1, side, side)}, chosen, types),

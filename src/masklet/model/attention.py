@@ -88,8 +88,17 @@ class RotaryAttention(Attention):
         k = self._rotate_keys(k, layout, num_pointer_tokens)
         if key_scale is not None:
             k = k * key_scale[:, None, :, None]
+        k, v, bias = self.condense(k, v, layout, num_pointer_tokens)
         q = apply_rotary(q, rotary_table(q.shape[-1], *grid, q.device)).expand(k.shape[0], -1, -1, -1)
-        return self.merge(F.scaled_dot_product_attention(q, k, v))
+        mask = None if bias is None else bias[None, None, None].to(q.dtype)
+        return self.merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+
+    def condense(
+        self, k: Float[Tensor, "*b m d"], v: Float[Tensor, "*b m e"], layout: TokenLayout, num_pointer_tokens: int
+    ) -> tuple[Float[Tensor, "*b n d"], Float[Tensor, "*b n e"], Float[Tensor, " n"] | None]:
+        """Reduce the keys and values before attention, for subclasses; return also a bias of the scores of each key."""
+        del layout, num_pointer_tokens
+        return k, v, None
 
     def _rotate_keys(
         self, k: Float[Tensor, "b heads m d"], layout: TokenLayout, num_pointer_tokens: int
@@ -125,7 +134,8 @@ class RotaryAttention(Attention):
             keys = self._project_and_rotate(k[row], self.k_proj, layout, num_pointer_tokens)
             if key_scale is not None:
                 keys *= key_scale[row, :, None]
-            chunked_attention(q[row if len(q) > 1 else 0], keys, v[row], out=output)
+            keys, values, bias = self.condense(keys, v[row], layout, num_pointer_tokens)
+            chunked_attention(q[row if len(q) > 1 else 0], keys, values, bias, out=output)
         return linear(linear(out, self.v_proj) if project_late else out, self.out_proj)
 
     def _project_and_rotate(

@@ -24,17 +24,36 @@ class HubFile:
     Attributes:
         repository: such as "facebook/sam2.1-hiera-tiny".
         name: of the file.
+        sha256: of its content, where it is known.
     """
 
     repository: str
     name: str
+    sha256: str | None = None
 
+
+EFFICIENTTAM_HASHES: Final = {
+    "ti": "acbb17b28cca1f860acee09c9ecb6efdb732080dc7a85a07292c31813175fa7d",
+    "ti_1": "5294bd68820ee1ee5203d54065d4384a6aa1fb4fc632c147417478fcac9576ea",
+    "ti_2": "d2a9ca0a736257ee9bb238d335ba7c794ad853e594cb4f679019ecc0854ee587",
+    "ti_512x512": "7d4d652a465f0081391050932f45d8a66768ccc99c8ea393ce8a5927e83f3b9b",
+    "s": "2b572be30d9e96ee29c8d785fe157c6b079ede7d56fbc8a3671d4120e63c89cd",
+    "s_1": "4fd5d1f7ae08a7e15086623bf8b12f0b111b773b15564b43c0a5d451fc1a4267",
+    "s_2": "253e490b4a3d56eedd64e4d466155ec538d1289f52abe78b091b14caefd92343",
+    "s_512x512": "67b5840012737ed2c94a4cb8787c5c1b27b3a946045d2e602e65ef77230b6085",
+}
 
 RELEASED_FILES: Final = {
     "edgetam": (
         HubFile("facebook/EdgeTAM", "edgetam.pt"),
         HubFile("yonigozlan/EdgeTAM-hf", "model.safetensors"),
     ),
+    **{
+        f"efficienttam-{kind.replace('_', '-').replace('512x512', '512')}": (
+            HubFile("yunyangx/efficient-track-anything", f"efficienttam_{kind}.pt", sha256),
+        )
+        for kind, sha256 in EFFICIENTTAM_HASHES.items()
+    },
 }
 """Files of models whose names do not follow from the name of their repository, in the order in which they are tried."""
 
@@ -102,7 +121,7 @@ def hub_files(name: str) -> tuple[HubFile, ...]:
     repository = name if "/" in name else "facebook/{}-hiera-{}".format(*name.split("-", maxsplit=1))
     checkpoint = f"{repository.rpartition('/')[2].replace('-', '_')}.pt"
     known = [source for sources in RELEASED_FILES.values() for source in sources if source.repository == repository]
-    return tuple(known) or (HubFile(repository, "model.safetensors"), HubFile(repository, checkpoint))
+    return tuple(known[:1]) or (HubFile(repository, "model.safetensors"), HubFile(repository, checkpoint))
 
 
 def cached_weights(sources: Sequence[HubFile]) -> Path | None:

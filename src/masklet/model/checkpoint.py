@@ -44,7 +44,7 @@ class Checkpoint:
         if self.stored_config is not None:
             return self.stored_config
         try:
-            return infer_config(self.tensors)
+            return infer_config(self.tensors, self.source)
         except WeightsError as error:
             raise WeightsError(f"{self.source}: {error}") from None
 

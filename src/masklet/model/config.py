@@ -78,7 +78,36 @@ class RepVitConfig:
     depths: tuple[int, int, int, int] = (2, 2, 14, 2)
 
 
-TrunkConfig = HieraConfig | EfficientNetConfig | RepVitConfig
+@dataclass(frozen=True, kw_only=True)
+class VitConfig:
+    """Plain vision transformer (Dosovitskiy et al. 2021) with windows (Li et al. 2022), the trunk of EfficientTAM.
+
+    Attributes:
+        embed_dim: channels.
+        num_heads: attention heads.
+        depth: number of blocks.
+        global_blocks: blocks with global attention instead of windowed attention.
+        window_size: side of the attention windows, in tokens.
+        position_size: side of the learned positional embedding, which is resized to the feature map (bicubic).
+    """
+
+    embed_dim: int
+    num_heads: int
+    depth: int = 12
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    window_size: int = 14
+    position_size: int = 14
+
+    @property
+    def channels(self) -> tuple[int]:
+        """Channels of the features at stride 16, the only ones."""
+        return (self.embed_dim,)
+
+
+TrunkConfig = HieraConfig | EfficientNetConfig | RepVitConfig | VitConfig
+CrossAttention = Literal["full", "pooled-score-bias", "pooled-key-bias"]
+"""Kinds of attention to memories: to every token, or to tokens pooled 2 x 2 whose scores or keys get a bias of ln 4
+(equations 5 and 6 of the EfficientTAM paper, Xiong et al. 2024, arXiv 2411.18933)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +142,7 @@ class ModelConfig:
         max_pointers: maximum number of object pointers that a frame attends to.
         max_maps: maximum number of spatial memories that a frame attends to, if below ``memory_frames``.
         perceiver: perceiver that condenses spatial memories (EdgeTAM); None keeps a token for each cell of the map.
+        cross_attention: attention to memories, where there are several (EfficientTAM pools their tokens).
         draw_prompts: whether clicks and boxes are also rasterized into the dense mask prompt (nano only).
         min_stability: minimum stability score of candidate 0 for an unambiguous prompt; below it, the best of the
             others is selected. 0 for a model whose soft masks never reach it (nano).
@@ -134,6 +164,7 @@ class ModelConfig:
     max_pointers: int = 16
     max_maps: int = 7
     perceiver: PerceiverConfig | None = None
+    cross_attention: CrossAttention = "full"
     draw_prompts: bool = False
     min_stability: float = 0.98
     ranked_clicks: bool = True
@@ -152,6 +183,11 @@ class ModelConfig:
         if not isinstance(self.trunk, HieraConfig):
             return self.name
         return f"sam{'2' if self.revision == '2.0' else '2.1'}-{self.name}"
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether the mask decoder gets skip features, from a trunk with features at strides 4 and 8."""
+        return len(self.trunk.channels) > 1
 
     @property
     def size_multiple(self) -> int:
@@ -200,6 +236,28 @@ EDGETAM: Final = ModelConfig(
     name="edgetam", revision="2.0", trunk=RepVitConfig(), memory_layers=2, perceiver=PerceiverConfig()
 )
 
+VIT: Final = {"ti": VitConfig(embed_dim=192, num_heads=3), "s": VitConfig(embed_dim=384, num_heads=6)}
+
+
+def efficienttam(
+    name: str, size: str, *, image_size: int = 1024, cross_attention: CrossAttention = "full"
+) -> ModelConfig:
+    """Return the configuration of a released EfficientTAM; all checkpoints of a size have the same tensors."""
+    trunk = VIT[size]
+    return ModelConfig(name=name, revision="2.0", trunk=trunk, image_size=image_size, cross_attention=cross_attention)
+
+
+EFFICIENTTAM: Final = tuple(
+    config
+    for size in VIT
+    for config in (
+        efficienttam(f"efficienttam-{size}", size),
+        efficienttam(f"efficienttam-{size}-1", size, cross_attention="pooled-score-bias"),
+        efficienttam(f"efficienttam-{size}-2", size, cross_attention="pooled-key-bias"),
+        efficienttam(f"efficienttam-{size}-512", size, image_size=512),
+    )
+)
+
 TEST_TINY: Final = ModelConfig(
     name="test-tiny",
     trunk=HieraConfig(embed_dim=8, num_heads=1, stages=(1, 1, 2, 1), global_blocks=(3,)),
@@ -218,6 +276,11 @@ def released(size: str, revision: Revision) -> ModelConfig:
 
 PRESETS: Final = {
     config.full_name: config
-    for config in (NANO, EDGETAM, *(released(size, revision) for revision in ("2.1", "2.0") for size in HIERA))
+    for config in (
+        NANO,
+        EDGETAM,
+        *EFFICIENTTAM,
+        *(released(size, revision) for revision in ("2.1", "2.0") for size in HIERA),
+    )
 }
 """Configurations by full name, the default first."""

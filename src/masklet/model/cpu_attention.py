@@ -34,23 +34,37 @@ EXTRA_COLUMNS: Final = 16
 
 
 def chunked_attention(
-    q: Float[Tensor, "n inner"], keys: Float[Tensor, "m inner"], v: Float[Tensor, "m d"], *, out: Float[Tensor, "n d"]
+    q: Float[Tensor, "n inner"],
+    keys: Float[Tensor, "m inner"],
+    v: Float[Tensor, "m d"],
+    bias: Float[Tensor, " m"] | None = None,
+    *,
+    out: Float[Tensor, "n d"],
 ) -> None:
-    """Write softmax(q keys^T) v into ``out``, in chunks of queries."""
+    """Write softmax(q keys^T + bias) v into ``out``, in chunks of queries."""
     if q.dtype == torch.bfloat16:
         if keys.shape == v.shape:
-            out.copy_(F.scaled_dot_product_attention(q[None, None], keys[None, None], v[None, None], scale=1.0)[0, 0])
+            mask = None if bias is None else bias[None, None, None]
+            batched = q[None, None], keys[None, None], v[None, None]
+            out.copy_(F.scaled_dot_product_attention(*batched, attn_mask=mask, scale=1.0)[0, 0])
             return
-        if ONEDNN_BF16 and len(keys) > FEW_KEYS and _attention_by_sigmoid(q, keys, v, out):
+        if ONEDNN_BF16 and len(keys) > FEW_KEYS and _attention_by_sigmoid(q, keys, v, bias, out):
             return
-    elif q.dtype == torch.float32 and len(keys) > FEW_KEYS and _attention_by_exponential(q, keys, v, out):
+    elif q.dtype == torch.float32 and len(keys) > FEW_KEYS and _attention_by_exponential(q, keys, v, bias, out):
         return
     step = QUERY_CHUNK_FEW_KEYS if len(keys) <= FEW_KEYS else QUERY_CHUNK_MANY_KEYS
     scores = q.new_empty(min(step, len(q)), len(keys))
     for chunk, target in zip(q.split(step), out.split(step), strict=True):
-        weights = torch.mm(chunk, keys.mT, out=scores[: len(chunk)])
+        weights = _scores(chunk, keys, bias, scores[: len(chunk)])
         torch.softmax(weights, dim=-1, out=weights)
         torch.mm(weights, v, out=target)
+
+
+def _scores(
+    q: Float[Tensor, "n inner"], keys: Float[Tensor, "m inner"], bias: Float[Tensor, " m"] | None, out: Tensor
+) -> Float[Tensor, "n m"]:
+    """Write q keys^T + bias into ``out`` and return it."""
+    return torch.mm(q, keys.mT, out=out) if bias is None else torch.addmm(bias, q, keys.mT, out=out)
 
 
 def _largest_sampled_score(q: Float[Tensor, "n inner"], keys: Float[Tensor, "m inner"]) -> Float[Tensor, ""]:
@@ -59,7 +73,11 @@ def _largest_sampled_score(q: Float[Tensor, "n inner"], keys: Float[Tensor, "m i
 
 
 def _attention_by_exponential(
-    q: Float[Tensor, "n inner"], keys: Float[Tensor, "m inner"], v: Float[Tensor, "m d"], out: Float[Tensor, "n d"]
+    q: Float[Tensor, "n inner"],
+    keys: Float[Tensor, "m inner"],
+    v: Float[Tensor, "m d"],
+    bias: Float[Tensor, " m"] | None,
+    out: Float[Tensor, "n d"],
 ) -> bool:
     """Compute attention block by block without shifting the scores; return False if that would not be accurate.
 
@@ -70,12 +88,13 @@ def _attention_by_exponential(
     if float(_largest_sampled_score(q, keys)) > MAX_SCORE_FLOAT32:
         return False
     scores = q.new_empty(min(QUERY_BLOCK_FLOAT32, len(q)) * KEY_BLOCK)
+    biases = [None] * len(keys.split(KEY_BLOCK)) if bias is None else bias.split(KEY_BLOCK)
     weight = q.new_zeros(len(q), 1)
     out.zero_()
     for chunk, total, target in zip(*(part.split(QUERY_BLOCK_FLOAT32) for part in (q, weight, out)), strict=True):
-        for block_keys, values in zip(keys.split(KEY_BLOCK), v.split(KEY_BLOCK), strict=True):
+        for block_keys, values, block_bias in zip(keys.split(KEY_BLOCK), v.split(KEY_BLOCK), biases, strict=True):
             block = scores[: len(chunk) * len(block_keys)].view(len(chunk), len(block_keys))
-            torch.mm(chunk, block_keys.mT, out=block).exp_()
+            _scores(chunk, block_keys, block_bias, block).exp_()
             total.add_(block.sum(dim=1, keepdim=True))
             target.addmm_(block, values)
     out.div_(weight)
@@ -83,7 +102,11 @@ def _attention_by_exponential(
 
 
 def _attention_by_sigmoid(
-    q: Float[Tensor, "n inner"], keys: Float[Tensor, "m inner"], v: Float[Tensor, "m d"], out: Float[Tensor, "n d"]
+    q: Float[Tensor, "n inner"],
+    keys: Float[Tensor, "m inner"],
+    v: Float[Tensor, "m d"],
+    bias: Float[Tensor, " m"] | None,
+    out: Float[Tensor, "n d"],
 ) -> bool:
     """Compute attention with the sigmoid fused into the product of queries and keys; return False if not accurate.
 
@@ -94,11 +117,13 @@ def _attention_by_sigmoid(
     shift = TARGET_SCORE_BF16 - _largest_sampled_score(q, keys)
     values_and_ones = torch.cat([v, v.new_ones(len(v), 1), v.new_zeros(len(v), EXTRA_COLUMNS - 1)], dim=1)
     sums = torch.zeros(len(q), values_and_ones.shape[1])
-    for block_keys, values in zip(keys.split(KEY_BLOCK), values_and_ones.split(KEY_BLOCK), strict=True):
+    offsets = shift.repeat(len(keys)) if bias is None else shift + bias
+    for block_keys, values, block_offsets in zip(
+        *(t.split(KEY_BLOCK) for t in (keys, values_and_ones, offsets)), strict=True
+    ):
         packed = torch.ops.mkldnn._reorder_linear_weight(block_keys, QUERY_BLOCK_BF16)
-        bias = shift.repeat(len(block_keys))
         for chunk, total in zip(q.split(QUERY_BLOCK_BF16), sums.split(QUERY_BLOCK_BF16), strict=True):
-            weights = torch.ops.mkldnn._linear_pointwise(chunk, packed, bias, "sigmoid", [], "none")
+            weights = torch.ops.mkldnn._linear_pointwise(chunk, packed, block_offsets, "sigmoid", [], "none")
             total.add_(weights @ values)
     width = v.shape[1]
     weight = sums[:, width : width + 1]

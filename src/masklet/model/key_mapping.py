@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from masklet.errors import WeightsError
-from masklet.model.config import EDGETAM, NANO, PRESETS, HieraConfig, ModelConfig
+from masklet.model.config import EDGETAM, EFFICIENTTAM, NANO, PRESETS, HieraConfig, ModelConfig, VitConfig
 
 UNUSED_KEYS: Final = frozenset({"no_mem_pos_enc"})
 """Present in every released file and never used: the positional encoding of a "no memory" token; the released models
@@ -18,6 +18,9 @@ add ``no_mem_embed`` to the image embedding instead."""
 
 FUSED_SUFFIX: Final = ".token_mixer.weight"
 """Suffix of a weight that only a RepViT with fused branches has."""
+
+SINGLE_SCALE_NECK: Final = "image_encoder.neck.convs.0.conv_1x1.weight"
+"""A weight that only EfficientTAM has."""
 
 COUNTER_SUFFIX: Final = "num_batches_tracked"
 """Suffix of the counters of batch norm, which are only used by training without momentum."""
@@ -36,11 +39,16 @@ def to_released_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: t for name, t in tensors.items() if name not in UNUSED_KEYS and not name.endswith(COUNTER_SUFFIX)}
 
 
-def infer_config(tensors: Mapping[str, Tensor]) -> ModelConfig:
-    """Infer size and revision from tensors by the keys of the released checkpoints.
+def infer_config(tensors: Mapping[str, Tensor], file_name: str = "") -> ModelConfig:
+    """Infer family, size and revision from tensors by the keys of the released checkpoints.
+
+    Args:
+        tensors: by the keys of the released checkpoints.
+        file_name: tells apart the checkpoints of EfficientTAM, several of which have the same tensors: those of
+            ``efficienttam_ti_512x512.pt`` are the 512-pixel model; any other name stands for the plain 1024-pixel one.
 
     Raises:
-        WeightsError: the tensors are not of SAM 2, or not of a released size.
+        WeightsError: the tensors are not of a known family, or not of a released size.
     """
     if "image_encoder.trunk.conv_stem.weight" in tensors:
         return NANO
@@ -51,6 +59,8 @@ def infer_config(tensors: Mapping[str, Tensor]) -> ModelConfig:
         raise WeightsError("these tensors are not a SAM 2 checkpoint: there is no image_encoder.trunk.patch_embed")
     width = len(patches) if patches.ndim else 0
     blocks = {int(m[1]) for name in tensors if (m := re.match(r"image_encoder\.trunk\.blocks\.(\d{1,4})\.", name))}
+    if SINGLE_SCALE_NECK in tensors:
+        return _infer_efficienttam(width, len(blocks), file_name)
     revision = "2.1" if {"obj_ptr_tpos_proj.weight", "no_obj_embed_spatial"} & tensors.keys() else "2.0"
     for config in PRESETS.values():
         if config.revision == revision and isinstance(config.trunk, HieraConfig):
@@ -58,6 +68,20 @@ def infer_config(tensors: Mapping[str, Tensor]) -> ModelConfig:
             if size == (width, len(blocks)):
                 return config
     raise WeightsError(f"a trunk of width {width} with {len(blocks)} blocks is not one of the released SAM 2 sizes")
+
+
+def _infer_efficienttam(width: int, depth: int, file_name: str) -> ModelConfig:
+    presets = {
+        config.name: config
+        for config in EFFICIENTTAM
+        if isinstance(config.trunk, VitConfig) and (config.trunk.embed_dim, config.trunk.depth) == (width, depth)
+    }
+    if not presets:
+        raise WeightsError(
+            f"a trunk of width {width} with {depth} blocks is not one of the released EfficientTAM sizes"
+        )
+    name = file_name.rpartition(".")[0].lower().replace("512x512", "512").replace("_", "-")
+    return presets.get(name, next(iter(presets.values())))
 
 
 Rename = str | Callable[[re.Match[str]], str]

@@ -81,17 +81,18 @@ class MaskDecoder(nn.Module):
     """Mask decoder of paper figure 9: one token for presence, one for the IoU scores, four for the candidate masks.
 
     Its skip features depend only on the image, so the image encoder computes them once, with ``conv_s0`` and
-    ``conv_s1`` (see `Neck`).
+    ``conv_s1`` (see `Neck`). Some models have none (EfficientTAM).
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, has_skips: bool = True) -> None:
         super().__init__()
         self.transformer = TwoWayTransformer(dim)
         self.obj_score_token = nn.Embedding(1, dim)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(NUM_CANDIDATES, dim)
-        self.conv_s0 = Pointwise(dim, dim // 8)
-        self.conv_s1 = Pointwise(dim, dim // 4)
+        if has_skips:
+            self.conv_s0 = Pointwise(dim, dim // 8)
+            self.conv_s1 = Pointwise(dim, dim // 4)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
             LayerNorm2d(dim // 4),
@@ -107,38 +108,40 @@ class MaskDecoder(nn.Module):
         self,
         image: Float[Tensor, "b hw c"],
         mask_tokens: Float[Tensor, "b 4 c"],
-        skips: tuple[Float[Tensor, "p c8 h8 w8"], Float[Tensor, "p c4 h4 w4"]],
+        skips: tuple[Float[Tensor, "p c8 h8 w8"], Float[Tensor, "p c4 h4 w4"]] | None,
+        height: int,
     ) -> Float[Tensor, "b 4 h4 w4"]:
-        """Compute the mask logits of all candidates from the outputs of `predict_tokens`.
+        """Compute the mask logits of all candidates from the outputs of `predict_tokens` on an image of some height.
 
         A transposed convolution of stride 2 writes four pixels for each input pixel, so it is one matrix product.
         Channels stay last, and only the final logits are rearranged to image order. On a CPU that is several times as
         fast as convolutions, and one prompt at a time stays in its caches.
         """
-        stride8 = rearrange(skips[0], "p c (h dy) (w dx) -> p (h w) (dy dx) c", dy=2, dx=2)
-        stride4 = rearrange(skips[1], "p c (h dy ey) (w dx ex) -> p (h w dy dx) (ey ex) c", dy=2, dx=2, ey=2, ex=2)
+        stride8, stride4 = None, None
+        if skips is not None:
+            stride8 = rearrange(skips[0], "p c (h dy) (w dx) -> p (h w) (dy dx) c", dy=2, dx=2)
+            stride4 = rearrange(skips[1], "p c (h dy ey) (w dx ex) -> p (h w dy dx) (ey ex) c", dy=2, dx=2, ey=2, ex=2)
         kernels = torch.stack(
             [mlp(mask_tokens[:, index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
         if eager_cpu(image):
-            logits = image.new_empty(len(image), stride4.shape[1] * stride4.shape[2], NUM_CANDIDATES)
+            logits = image.new_empty(len(image), 16 * image.shape[1], NUM_CANDIDATES)
             for row, out in enumerate(logits):
-                own = slice(row, row + 1) if len(stride8) > 1 else slice(1)
-                torch.mm(self._upsample(image[row : row + 1], stride8[own], stride4[own])[0], kernels[row].mT, out=out)
+                own = [t if t is None or len(t) == 1 else t[row : row + 1] for t in (stride8, stride4)]
+                torch.mm(self._upsample(image[row : row + 1], *own)[0], kernels[row].mT, out=out)
         else:
             logits = self._upsample(image, stride8, stride4) @ kernels.mT
         order = "b (h w dy dx ey ex) k -> b k (h dy ey) (w dx ex)"
-        height = skips[0].shape[-2] // 2
         masks: Tensor = rearrange(logits, order, h=height, dy=2, dx=2, ey=2, ex=2)
         return masks
 
     def _upsample(
         self,
         image: Float[Tensor, "b hw c"],
-        stride8: Float[Tensor, "p hw 4 c8"],
-        stride4: Float[Tensor, "p hw4 4 c4"],
+        stride8: Float[Tensor, "p hw 4 c8"] | None,
+        stride4: Float[Tensor, "p hw4 4 c4"] | None,
     ) -> Float[Tensor, "b hw16 c4"]:
-        """Upsample the image embedding of each prompt to stride 4, adding the skip features."""
+        """Upsample the image embedding of each prompt to stride 4, adding the skip features if there are any."""
         up1, norm, act1, up2, act2 = self.output_upscaling
         assert isinstance(up1, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
@@ -166,7 +169,7 @@ class MaskDecoder(nn.Module):
         image: Float[Tensor, "p c h w"],
         image_pe: Float[Tensor, "1 c h w"],
         prompt_tokens: Float[Tensor, "b n c"],
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, Tensor] | None,
     ) -> tuple[Float[Tensor, "b 4 h4 w4"], Float[Tensor, "b 4"], Float[Tensor, "b 4 c"], Float[Tensor, " b"]]:
         """Compute mask logits, predicted IoU, mask tokens and presence logit of all candidates.
 
@@ -175,19 +178,20 @@ class MaskDecoder(nn.Module):
                 depends only on it is computed once.
             image_pe: positional encoding of the embedding.
             prompt_tokens: sparse embeddings from the prompt encoder.
-            skips: features at strides 8 and 4 of one image (p = 1) or of one image per prompt.
+            skips: features at strides 8 and 4 of one image (p = 1) or of one image per prompt, or None.
         """
         attended, mask_tokens, iou, score = self.predict_tokens(image, image_pe, prompt_tokens)
-        return self.predict_masks(attended, mask_tokens, skips), iou, mask_tokens, score
+        return self.predict_masks(attended, mask_tokens, skips, image.shape[-2]), iou, mask_tokens, score
 
 
 def _upsample_2x(
-    x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d, residual: Float[Tensor, "p n 4 d"]
+    x: Float[Tensor, "b n c"], up: nn.ConvTranspose2d, residual: Float[Tensor, "p n 4 d"] | None
 ) -> Float[Tensor, "b n 4 d"]:
-    """Apply a transposed convolution of stride 2, giving 2 x 2 pixels (row by row) for each, and add a residual."""
+    """Apply a transposed convolution of stride 2, giving 2 x 2 pixels (row by row) for each; add a residual, if any."""
     assert up.bias is not None
     weight = rearrange(up.weight, "c d dy dx -> (dy dx d) c")
-    four: Tensor = fused_linear(x, weight, up.bias.repeat(4), residual=residual.flatten(2)).unflatten(-1, (4, -1))
+    added = None if residual is None else residual.flatten(2)
+    four: Tensor = fused_linear(x, weight, up.bias.repeat(4), residual=added).unflatten(-1, (4, -1))
     return four
 
 

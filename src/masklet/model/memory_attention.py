@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masklet.model.attention import RotaryAttention
-from masklet.model.config import TokenLayout
+from masklet.model.config import CrossAttention, TokenLayout
+from masklet.model.efficient_attention import EfficientCrossAttention
 from masklet.model.layers import linear
 from masklet.model.position import sine_encoding_2d
 
@@ -14,10 +15,14 @@ from masklet.model.position import sine_encoding_2d
 class MemoryAttentionLayer(nn.Module):
     """Pre-norm transformer layer: self-attention, cross-attention to the memories, feed-forward network."""
 
-    def __init__(self, dim: int, memory_dim: int, ffn: int) -> None:
+    def __init__(self, dim: int, memory_dim: int, ffn: int, cross_attention: CrossAttention) -> None:
         super().__init__()
         self.self_attn = RotaryAttention(dim, 1)
-        self.cross_attn_image = RotaryAttention(dim, 1, key_dim=memory_dim)
+        self.cross_attn_image = (
+            RotaryAttention(dim, 1, key_dim=memory_dim)
+            if cross_attention == "full"
+            else EfficientCrossAttention(dim, key_dim=memory_dim, kind=cross_attention)
+        )
         self.linear1 = nn.Linear(dim, ffn)
         self.linear2 = nn.Linear(ffn, dim)
         self.norm1 = nn.LayerNorm(dim)
@@ -43,9 +48,13 @@ class MemoryAttentionLayer(nn.Module):
 class MemoryAttention(nn.Module):
     """Stack of layers; the first self-attention is shared by all objects."""
 
-    def __init__(self, dim: int, memory_dim: int, num_layers: int, ffn: int) -> None:
+    def __init__(
+        self, dim: int, memory_dim: int, num_layers: int, ffn: int, cross_attention: CrossAttention = "full"
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(MemoryAttentionLayer(dim, memory_dim, ffn) for _ in range(num_layers))
+        self.layers = nn.ModuleList(
+            MemoryAttentionLayer(dim, memory_dim, ffn, cross_attention) for _ in range(num_layers)
+        )
         self.norm = nn.LayerNorm(dim)
 
     def forward(

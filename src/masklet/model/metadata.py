@@ -11,11 +11,16 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from masklet.errors import WeightsError
-from masklet.model.config import EfficientNetConfig, HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig
+from masklet.model.config import EfficientNetConfig, HieraConfig, ModelConfig, PerceiverConfig, RepVitConfig, VitConfig
 
 SCHEMA: Final = "1"
 MAX_ITEMS: Final = 512
-TRUNKS: Final = {"hiera": HieraConfig, "efficientnet-lite0": EfficientNetConfig, "repvit": RepVitConfig}
+TRUNKS: Final = {
+    "hiera": HieraConfig,
+    "efficientnet-lite0": EfficientNetConfig,
+    "repvit": RepVitConfig,
+    "vit": VitConfig,
+}
 BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "image_size": (32, 4096),
     "embed_dim": (1, 2048),
@@ -36,6 +41,8 @@ BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "position_size": (1, 256),
     "channels": (1, 4096),
     "depths": (1, 128),
+    "depth": (1, 128),
+    "window_size": (1, 128),
     "num_global": (0, 4096),
     "grid_size": (1, 64),
     "num_layers": (1, 32),
@@ -79,10 +86,20 @@ def check_config(config: ModelConfig) -> None:
             (8 % trunk.window_sizes[0] == 0, f"the first window size must divide 8, got {trunk.window_sizes[0]}"),
             (all(b < sum(trunk.stages) for b in trunk.global_blocks), f"no such global blocks: {trunk.global_blocks}"),
         ]
+    elif isinstance(trunk, VitConfig):
+        rules += [
+            (trunk.embed_dim % trunk.num_heads == 0, f"{trunk.num_heads} heads must divide {trunk.embed_dim} channels"),
+            (
+                all(block < trunk.depth for block in trunk.global_blocks),
+                f"no such global blocks: {trunk.global_blocks}",
+            ),
+        ]
     elif isinstance(trunk, RepVitConfig):
         rules.append((trunk.channels[0] % 2 == 0, f"RepViT needs an even number of channels, got {trunk.channels[0]}"))
     else:
         rules.append((trunk == EfficientNetConfig(), f"EfficientNet-Lite0 has other channels than {trunk.channels}"))
+    pooled_perceiver = config.perceiver is not None and config.cross_attention != "full"
+    rules.append((not pooled_perceiver, "tokens of a perceiver cannot be pooled"))
     for holds, problem in rules:
         if not holds:
             raise WeightsError(f"model configuration: {problem}")

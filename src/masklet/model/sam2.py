@@ -1,4 +1,4 @@
-"""SAM 2 and its relatives as five stateless methods.
+"""SAM 2 and its relatives EdgeTAM and EfficientTAM as five stateless methods.
 
 These are encode_image, condition, decode, use_mask_as_output and encode_memory.
 """
@@ -27,7 +27,7 @@ MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0
 
 
 class Sam2(nn.Module):
-    """Segment Anything Model 2 (Ravi et al. 2024, arXiv 2408.00714), or a model of its family such as EdgeTAM.
+    """Segment Anything Model 2 (Ravi et al. 2024, arXiv 2408.00714), or a model of its family.
 
     Parameter names are those of the released checkpoints. In every method, the features of one image (batch of 1) are
     shared by any number of objects. All sizes follow from the input, a square.
@@ -39,8 +39,10 @@ class Sam2(nn.Module):
         dim, memory_dim = config.embed_dim, config.memory_dim
         self.image_encoder = ImageEncoder(config.trunk, dim)
         self.sam_prompt_encoder = PromptEncoder(dim)
-        self.sam_mask_decoder = MaskDecoder(dim)
-        self.memory_attention = MemoryAttention(dim, memory_dim, config.memory_layers, config.memory_ffn)
+        self.sam_mask_decoder = MaskDecoder(dim, has_skips=config.has_skips)
+        self.memory_attention = MemoryAttention(
+            dim, memory_dim, config.memory_layers, config.memory_ffn, config.cross_attention
+        )
         self.memory_encoder = MemoryEncoder(dim, memory_dim)
         if config.perceiver is not None:
             self.spatial_perceiver = SpatialPerceiver(memory_dim, config.perceiver)
@@ -72,7 +74,7 @@ class Sam2(nn.Module):
         mean = pixels.new_tensor(self.config.pixel_mean)[:, None, None]
         std = pixels.new_tensor(self.config.pixel_std)[:, None, None]
         decoder = self.sam_mask_decoder
-        skips = decoder.conv_s0, decoder.conv_s1
+        skips = (decoder.conv_s0, decoder.conv_s1) if self.config.has_skips else None
         normalized = torch.addcmul(-mean / std, pixels, 1 / std).to(self.dtype)
         stride4, stride8, embedding = self.image_encoder(normalized, skips)
         return ImageFeatures(embedding, stride8, stride4)
@@ -138,7 +140,7 @@ class Sam2(nn.Module):
         image, image_pe, sparse = self._inputs(features, prompts, self._dense(features, prompts))
         seen, tokens, iou, _ = self.sam_mask_decoder.predict_tokens(image, image_pe, sparse)
         rows = (iou[:, 1:].float() >= min_iou).any(dim=1).nonzero()[:, 0]
-        logits = self.sam_mask_decoder.predict_masks(seen[rows], tokens[rows], (features.stride8, features.stride4))
+        logits = self.sam_mask_decoder.predict_masks(seen[rows], tokens[rows], features.skips, features.grid[0])
         return rows, logits.float(), iou.float()
 
     def _dense(self, features: ImageFeatures, prompts: PromptTensors) -> Float[Tensor, "b 1 s s"] | None:
@@ -160,14 +162,14 @@ class Sam2(nn.Module):
         return image, image_pe, encoder.sparse(prompts.points, prompts.labels, features.image_size)
 
     def _decode(self, features: ImageFeatures, prompts: PromptTensors, dense: Tensor | None) -> MaskPrediction:
-        return self.decode_encoded(*self._inputs(features, prompts, dense), (features.stride8, features.stride4))
+        return self.decode_encoded(*self._inputs(features, prompts, dense), features.skips)
 
     def decode_encoded(
         self,
         image: Float[Tensor, "p c h w"],
         image_pe: Float[Tensor, "1 c h w"],
         sparse: Float[Tensor, "b n c"],
-        skips: tuple[Tensor, Tensor],
+        skips: tuple[Tensor, Tensor] | None,
     ) -> MaskPrediction:
         """Decode encoded prompts.
 
@@ -175,7 +177,7 @@ class Sam2(nn.Module):
             image: embedding plus dense prompt embedding.
             image_pe: positional encoding of the embedding.
             sparse: prompt tokens.
-            skips: features at strides 8 and 4.
+            skips: features at strides 8 and 4, or None.
         """
         logits, iou, tokens, score = self.sam_mask_decoder(image, image_pe, sparse, skips)
         pointers = torch.where((score > 0)[:, None, None], self.obj_ptr_proj(tokens), self.no_obj_ptr)

@@ -38,13 +38,13 @@ class ImageFeatures:
 
     Attributes:
         embedding: features at stride 16 with ``embed_dim`` channels; conditioned on memory after `Sam2.condition`.
-        stride8: skip features of the mask decoder at stride 8.
-        stride4: skip features of the mask decoder at stride 4.
+        stride8: skip features of the mask decoder at stride 8; None for a model without skip features.
+        stride4: skip features of the mask decoder at stride 4; None for a model without skip features.
     """
 
     embedding: Float[Tensor, "b c h w"]
-    stride8: Float[Tensor, "p c8 h8 w8"]
-    stride4: Float[Tensor, "p c4 h4 w4"]
+    stride8: Float[Tensor, "p c8 h8 w8"] | None = None
+    stride4: Float[Tensor, "p c4 h4 w4"] | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -56,14 +56,22 @@ class ImageFeatures:
         """Side of the square input image in pixels."""
         return 16 * self.embedding.shape[-1]
 
+    @property
+    def maps(self) -> tuple[Tensor, ...]:
+        """The feature maps that the model has, the embedding first."""
+        return tuple(m for m in (self.embedding, self.stride8, self.stride4) if m is not None)
+
+    @property
+    def skips(self) -> tuple[Float[Tensor, "p c8 h8 w8"], Float[Tensor, "p c4 h4 w4"]] | None:
+        """Skip features of the mask decoder at strides 8 and 4, or None."""
+        return None if self.stride8 is None or self.stride4 is None else (self.stride8, self.stride4)
+
     def rows(self, index: list[int]) -> ImageFeatures:
         """Select the features of some objects; maps that are shared by all objects are unchanged."""
-        maps = (self.embedding, self.stride8, self.stride4)
-        counts = [len(m) for m in maps]
-        if index == list(range(max(counts))):
+        if index == list(range(max(len(m) for m in self.maps))):
             return self
         place = torch.tensor(index, device=self.embedding.device)
-        return ImageFeatures(*(m.index_select(0, place) if n > 1 else m for m, n in zip(maps, counts, strict=True)))
+        return ImageFeatures(*(m.index_select(0, place) if len(m) > 1 else m for m in self.maps))
 
     def with_embedding(self, embedding: Float[Tensor, "n c h w"]) -> ImageFeatures:
         """Replace the embedding."""

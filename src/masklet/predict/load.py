@@ -19,7 +19,7 @@ from masklet.backends.onnx_runtime import Provider
 from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError, WeightsError
 from masklet.model.catalog import EMBEDDED, embedded_weights
-from masklet.model.checkpoint import read_checkpoint
+from masklet.model.checkpoint import Checkpoint, read_checkpoint
 from masklet.model.config import PRESETS, ModelConfig
 from masklet.model.load import DTYPES, build_model
 from masklet.model.metadata import check_config, check_image_size
@@ -139,10 +139,8 @@ def load(
     if weights is None and is_bundle(Path(name)):
         return open_folder(Path(name), options)
     path = find_weights(name) if weights is None else Path(weights)
-    if weights is not None:
-        checkpoint = read_checkpoint(path)
-        _check_config(str(name), checkpoint.source, checkpoint.config)
-    return open_weights(path, options)
+    config = read_checkpoint(path).config if weights is None else _named_config(str(name), read_checkpoint(path))
+    return open_weights(path, options, config)
 
 
 def _load_torch(
@@ -162,9 +160,8 @@ def _load_torch(
     if weights is None and is_bundle(Path(name)):
         raise WeightsError(f'{name} is a folder of graphs: load it with backend="onnx" or backend="openvino"')
     checkpoint = read_checkpoint(find_weights(name) if weights is None else Path(weights))
-    if weights is not None:
-        _check_config(str(name), checkpoint.source, checkpoint.config)
-    config, dtype = for_speed(speed, checkpoint.config, dtype, device, image_size)
+    config = checkpoint.config if weights is None else _named_config(str(name), checkpoint)
+    config, dtype = for_speed(speed, config, dtype, device, image_size)
     check_config(config)
     try:
         model = build_model(config, checkpoint, device=device, dtype=DTYPES[dtype])
@@ -224,15 +221,22 @@ def _check_compiler(device: torch.device) -> None:
         raise DeviceError("compile=True on cuda needs the package triton, which is not installed")
 
 
-def _check_config(name: str, source: str, config: ModelConfig) -> None:
-    """Check that a file's configuration is that of the named model, apart from its name and input size."""
+def _named_config(name: str, checkpoint: Checkpoint) -> ModelConfig:
+    """Return the configuration of a file with the weights of the named model, apart from its name and input size.
+
+    Some models have the same tensors (EfficientTAM); if the file does not store its configuration, it is any of them.
+    """
     if name not in PRESETS:
         raise _unknown_model(name)
-    preset = PRESETS[name]
-    if replace(config, name=preset.name, image_size=preset.image_size) != preset:
+    config, preset = checkpoint.config, PRESETS[name]
+    same = replace(config, name=preset.name, image_size=preset.image_size)
+    if checkpoint.stored_config is None and replace(same, cross_attention=preset.cross_attention) == preset:
+        return preset
+    if same != preset:
         raise WeightsError(
-            f"{source} holds {config.full_name}, not {name}: name that model, or load the file by its path"
+            f"{checkpoint.source} holds {config.full_name}, not {name}: name that model, or load the file by its path"
         )
+    return config
 
 
 def _unknown_model(name: str) -> UnknownModelError:

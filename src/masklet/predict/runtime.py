@@ -20,6 +20,7 @@ from masklet.backends.onnx_runtime import Provider, open_onnx
 from masklet.backends.openvino_runtime import DTYPES, open_openvino
 from masklet.errors import DeviceError, WeightsError
 from masklet.model.checkpoint import read_checkpoint
+from masklet.model.config import ModelConfig
 from masklet.model.load import build_model
 from masklet.model.metadata import check_config, check_image_size
 from masklet.predict.stream import StreamTracker
@@ -95,7 +96,7 @@ def open_folder(folder: Path, options: RuntimeOptions) -> GraphModel:
     return _open(bundle, options)
 
 
-def open_weights(weights: Path, options: RuntimeOptions) -> GraphModel:
+def open_weights(weights: Path, options: RuntimeOptions, config: ModelConfig) -> GraphModel:
     """Open a weight file on a backend, exporting its graphs to the cache if they are missing or damaged.
 
     Raises:
@@ -106,7 +107,7 @@ def open_weights(weights: Path, options: RuntimeOptions) -> GraphModel:
     """
     check_runtime(options)
     clip = _calibration(options.calibration) if options.precision == "int8" else []
-    plan = _plan(weights, options)
+    plan = _plan(weights, options, config)
     plan = replace(plan, folder=cached_path(plan, *(hashlib.sha256(frame.tobytes()).hexdigest() for frame in clip)))
     return _open(read_intact_bundle(plan.folder) or _export(weights, plan, clip, overwrite=True), options)
 
@@ -119,11 +120,15 @@ def convert_to_graphs(weights: Path, folder: Path, options: RuntimeOptions, *, o
     """
     check_runtime(options)
     clip = _calibration(options.calibration) if options.precision == "int8" else []
-    return _export(weights, replace(_plan(weights, options), folder=folder), clip, overwrite=overwrite)
+    return _export(
+        weights,
+        replace(_plan(weights, options, read_checkpoint(weights).config), folder=folder),
+        clip,
+        overwrite=overwrite,
+    )
 
 
-def _plan(weights: Path, options: RuntimeOptions) -> Bundle:
-    config = read_checkpoint(weights).config
+def _plan(weights: Path, options: RuntimeOptions, config: ModelConfig) -> Bundle:
     config = replace(config, image_size=options.image_size or config.image_size)
     check_config(config)
     return plan_bundle(Path(), options.backend, options.precision, config, file_hash(weights))

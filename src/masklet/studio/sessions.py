@@ -269,4 +269,4 @@ def device_of(devices: Sequence[Device], project_id: str) -> Device:
 
 
 def _feature_bytes(features: ImageFeatures) -> int:
-    return sum(part.nbytes for part in (features.embedding, features.stride8, features.stride4))
+    return sum(part.nbytes for part in features.maps)

@@ -17,16 +17,17 @@ EPSILON = 1e-3
 def appearance_embeddings(features: ImageFeatures, masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:
     """Compute a unit vector for each mask; 0 for an empty mask. The cosine similarity of two is their dot product.
 
-    Half of the vector is the mean feature at stride 16, standardized over the image; half is the mean at stride 8.
+    Half of the vector is the mean feature at stride 16, standardized over the image; half is the mean at stride 8, if
+    the model has features there.
 
     Args:
         features: of the image, unconditioned (batch of 1, or a row for each object).
         masks: any number for each object, at any size.
     """
-    coarse, fine = (level.detach().float() for level in (features.embedding, features.stride8))
+    coarse, *fine = (level.detach().float() for level in features.maps[:2])
     coarse = coarse - coarse.mean((2, 3), keepdim=True)
     coarse = coarse / (coarse.square().mean((2, 3), keepdim=True).sqrt() + EPSILON)  # `std` is much slower
-    halves = [_mean_under(level, masks) for level in (coarse, fine)]
+    halves = [_mean_under(level, masks) for level in (coarse, *fine)]
     return F.normalize(torch.cat(halves, dim=-1), dim=-1)
 
 

@@ -76,9 +76,7 @@ class Unroll:
         count, owner = self.batch.pixels.shape[1], self.batch.owner
         for frame in range(self.batch.num_frames):
             rows = owner + frame * count
-            yield ImageFeatures(
-                *(part.float().index_select(0, rows) for part in (encoded.embedding, encoded.stride8, encoded.stride4))
-            )
+            yield ImageFeatures(*(part.float().index_select(0, rows) for part in encoded.maps))
 
     def _frame(self, frame: int, features: ImageFeatures, *, store: bool) -> Iterator[Step]:
         present = self.batch.masks[frame].flatten(1).any(1).tolist()
