@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from masklet.predict.confidence import MIN_RIGHT_IOU, ConfidenceInputs, confidence
+from masklet.predict.confidence import MIN_RIGHT_IOU, confidence, features
 from masklet.tracking.memory_policy import NAMES, PolicyName
+from masklet.tracking.policies import MaskScores
 from policies import load, shared, track
 from stress import load_clips, stress_clips
 
@@ -31,7 +32,7 @@ TABLE = Path(__file__).parents[1] / "src" / "masklet" / "weights" / "confidence.
 BINS = 10
 RIDGE = 1e-4
 
-Rows = list[tuple[ConfidenceInputs, bool]]
+Rows = list[tuple[MaskScores, bool]]
 
 
 def track_all(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
@@ -46,15 +47,15 @@ def track_all(options: argparse.Namespace) -> tuple[str, dict[str, Rows]]:
     return model.config.name, rows
 
 
-def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[ConfidenceInputs, bool]]:
-    columns = zip(*(frames[key] for key in ("j", *ConfidenceInputs._fields)), strict=True)
+def _rows(frames: dict[str, list[float]]) -> Iterator[tuple[MaskScores, bool]]:
+    columns = zip(*(frames[key] for key in ("j", *MaskScores._fields)), strict=True)
     for j, presence, iou, stability, agreement, likeness, visible in columns:
-        yield ConfidenceInputs(presence, iou, stability, agreement, likeness, bool(visible)), j >= MIN_RIGHT_IOU
+        yield MaskScores(presence, iou, stability, agreement, likeness, bool(visible)), j >= MIN_RIGHT_IOU
 
 
 def fit(rows: Rows, *, visible: bool) -> list[float]:
-    """Fit the weights of `ConfidenceInputs.features` by logistic regression with a small ridge penalty."""
-    x = np.array([signs.features for signs, _ in rows if signs.visible is visible])
+    """Fit the weights of `masklet.predict.confidence.features` by logistic regression with a small ridge penalty."""
+    x = np.array([features(signs) for signs, _ in rows if signs.visible is visible])
     y = np.array([right for signs, right in rows if signs.visible is visible], float)
     if len(x) < 20:  # too few to fit: half the presence logit
         return [0.0, -0.5, 0.0]
@@ -116,7 +117,7 @@ def run_fit(options: argparse.Namespace) -> int:
     weights = {"visible": fit(rows, visible=True), "absent": fit(rows, visible=False)}
     print(json.dumps(weights))
     for name, some in policies.items():
-        z = [np.dot(weights["visible" if signs.visible else "absent"], signs.features) for signs, _ in some]
+        z = [np.dot(weights["visible" if signs.visible else "absent"], features(signs)) for signs, _ in some]
         report(name, some, 1 / (1 + np.exp(-np.array(z))))
     if options.write:
         table = json.loads(TABLE.read_text())

@@ -82,7 +82,7 @@ def track(
         for name, tracker in trackers.items():
             out = tracker.step(frame, prompts)
             if t:
-                numbers = score(out, clip, t) | tracker.confidence_inputs[1]._asdict()
+                numbers = score(out, clip, t) | tracker.scores[1]._asdict()
                 for key, value in numbers.items():
                     found[name][key].append(round(float(value), 5))
     return found

@@ -52,11 +52,10 @@ def test_rows_of_other_pictures_and_one_picture_for_all() -> None:
     np.testing.assert_allclose(appearance_embeddings(one, masks)[1].numpy(), apart[0].numpy(), atol=1e-6)
 
 
-def test_alike_is_to_the_known_look_most_like_it() -> None:
-    seen = np.eye(3, dtype=np.float32)
-    known = np.array([[1, 0, 0], [0.6, 0.8, 0]], np.float32)
-    np.testing.assert_allclose(max_similarity(seen, known), [1.0, 0.8, 0.0], atol=1e-6)
-    np.testing.assert_array_equal(max_similarity(seen, known[:0]), np.ones(3))
+def test_similarity_is_that_to_the_most_similar_reference() -> None:
+    embeddings, references = torch.eye(3), torch.tensor([[1, 0, 0], [0.6, 0.8, 0]])
+    np.testing.assert_allclose(max_similarity(embeddings, references).numpy(), [1.0, 0.8, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(max_similarity(embeddings, None).numpy(), np.ones(3))
 
 
 def _maps(features: ImageFeatures) -> tuple[Tensor, ...]:

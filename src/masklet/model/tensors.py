@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 B = TypeVar("B", bound="_Batch")
@@ -175,3 +176,20 @@ class MemoryTokens:
     pointers: Float[Tensor, "b p c"]
     pointer_times: Float[Tensor, "b p"]
     key_scale: Float[Tensor, "b m+p"] | None = None
+
+
+def to_host(*tensors: Tensor) -> list[Tensor]:
+    """Copy tensors of one device to the host in one transfer; tensors of a CPU are returned as they are."""
+    if not tensors or tensors[0].device.type == "cpu":
+        return list(tensors)
+    parts = [t.contiguous().flatten().view(torch.uint8) for t in tensors]
+    host = torch.cat(parts).cpu().split([len(part) for part in parts])
+    # A clone begins at an address that suits every dtype.
+    return [part.clone().view(t.dtype).reshape(t.shape) for part, t in zip(host, tensors, strict=True)]
+
+
+def pack_bits(mask: Bool[Tensor, "h w"]) -> UInt8[Tensor, " bytes"]:
+    """Pack a mask to bits on its device; `numpy.unpackbits` reverses it. The last byte is padded with zeros."""
+    bits = F.pad(mask.flatten(), (0, -mask.numel() % 8)).view(-1, 8)
+    weights = 2 ** torch.arange(7, -1, -1, device=mask.device)
+    return (bits * weights).sum(dim=1).to(torch.uint8)

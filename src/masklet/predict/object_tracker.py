@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masklet.backends.protocol import Model
-from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.model.sam2 import MEMORY_BIAS
+from masklet.model.tensors import ChosenMask, ImageFeatures, to_host
 from masklet.predict.click_refinement import PromptStart
-from masklet.predict.confidence import ConfidenceInputs, reads_appearance
+from masklet.predict.confidence import reads_appearance
 from masklet.predict.prompting import absent_mask, answer_prompts
 from masklet.tracking.appearance import appearance_embeddings
 from masklet.tracking.memory import MemoryBank
@@ -26,6 +27,7 @@ from masklet.tracking.policies import (
     Candidate,
     Hypothesis,
     HypothesisSet,
+    MaskScores,
     ShotCutDetector,
     commit,
     expand,
@@ -84,12 +86,6 @@ class FramePrediction:
     def masks(self) -> dict[ObjectId, ChosenMask]:
         """The most likely mask of each object."""
         return {**{i: each[0].chosen for i, each in self.candidates.items()}, **self.answers, **self.hidden}
-
-    @property
-    def confidence_inputs(self) -> dict[ObjectId, ConfidenceInputs]:
-        """What the confidence of each object without prompts is computed from."""
-        tracked = {i: ConfidenceInputs.of(candidates) for i, candidates in self.candidates.items()}
-        return tracked | {i: ConfidenceInputs.absent(mask) for i, mask in self.hidden.items()}
 
 
 class ObjectTracker:
@@ -207,24 +203,49 @@ class ObjectTracker:
         memories = [(hypothesis.bank, selection) for _, hypothesis, selection in rows]
         return condition_on_memory(self.model, features, memories, self.policy)
 
-    def commit(self, encode: Callable[[], ImageFeatures], context: FrameContext, prediction: FramePrediction) -> None:
+    def commit(
+        self,
+        encode: Callable[[], ImageFeatures],
+        context: FrameContext,
+        prediction: FramePrediction,
+        *,
+        fetch: Sequence[Tensor] = (),
+    ) -> tuple[dict[ObjectId, MaskScores], list[Tensor]]:
         """Encode the memories of a frame and extend the hypotheses.
 
         Args:
             encode: as for `predict`.
             context: of the frame.
             prediction: from `predict` for this frame.
+            fetch: further tensors to copy from the device to the host, in one transfer with the scores.
+
+        Returns:
+            The scores of the mask of each object without prompts, and the host copies of ``fetch``.
         """
-        for i in prediction.hidden:
-            self.objects[i].bank.drop([context.frame_index])
+        scores: dict[ObjectId, MaskScores] = {}
         if prediction.candidates:
             expanded = [(self.objects[i].hypotheses, each) for i, each in prediction.candidates.items()]
-            commit(self.model, encode(), expanded, context, self.policy, with_appearance=self._with_appearance)
+            found, fetched = commit(
+                self.model,
+                encode(),
+                expanded,
+                context,
+                self.policy,
+                with_appearance=self._with_appearance,
+                fetch=fetch,
+            )
+            scores = dict(zip(prediction.candidates, found, strict=True))
+        else:
+            fetched = to_host(*fetch)
+        for i in prediction.hidden:
+            self.objects[i].bank.drop([context.frame_index])
+            scores[i] = MaskScores(MEMORY_BIAS, 1.0, stability=1.0, agreement=1.0, similarity=0.0, visible=False)
         if prediction.answers:
             self.remember_answers(encode(), context.frame_index, prediction.prompts, prediction.answers)
         for i, mask in prediction.answers.items():
             self.objects[i].hypotheses.last_frame = context.frame_index
             update_prompted(self.objects[i].hypotheses, mask, context, self.policy)
+        return scores, fetched
 
     def remember_answers(
         self,

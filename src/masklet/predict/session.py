@@ -13,9 +13,8 @@ from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.errors import FrameRangeError, PromptError, UnknownObjectError
-from masklet.model.tensors import ChosenMask, ImageFeatures
+from masklet.model.tensors import ChosenMask, ImageFeatures, to_host
 from masklet.predict.click_refinement import PromptStart
-from masklet.predict.confidence import ConfidenceInputs
 from masklet.predict.encoder_prefetch import FeatureCache, FrameFeatures, prefetching, sharing_threads
 from masklet.predict.image import EncodedImage
 from masklet.predict.object_memory import ObjectMemory
@@ -36,7 +35,7 @@ from masklet.predict.results import FrameResult, FrameState, InMemoryResults, Re
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
 from masklet.tracking.memory_selection import FrameContext, MemorySelection
-from masklet.tracking.policies import Hypothesis, select
+from masklet.tracking.policies import Hypothesis, MaskScores, select
 from masklet.types import FrameMasks, FrameSource, Masklet, ObjectId, Prompts, Region, Size
 
 
@@ -530,12 +529,12 @@ class VideoSession:
             lambda: self.features[frame_index], context, objects=known, prompts=prompts, size=self.size
         )
         self._put_logits(frame_index, prediction.masks)
-        self._tracker.commit(lambda: self.features[frame_index], context, prediction)
+        scores, _ = self._tracker.commit(lambda: self.features[frame_index], context, prediction)
         for i in prediction.masks:
             self._objects[i].visited[frame_index] = current.reverse
         for i in prediction.answers:
             self._objects[i].set_answered(frame_index, prompts[i], corrects=i in prediction.corrected)
-        out = self._collect(frame_index, prediction.masks, objects, prediction.confidence_inputs)
+        out = self._collect(frame_index, prediction.masks, objects, scores)
         if self.policy.tree is not None:
             self._record_hypotheses(frame_index, prediction)
         if not self.policy.keep_memories:
@@ -621,14 +620,15 @@ class VideoSession:
 
     def _put_logits(self, frame_index: int, masks: Mapping[ObjectId, ChosenMask]) -> None:
         """Store logits; done before anything else changes, because it fails where there is no room."""
-        self._results.put_logits({(i, frame_index): mask.logits[0, 0].cpu().numpy() for i, mask in masks.items()})
+        host = to_host(*(mask.logits for mask in masks.values()))
+        self._results.put_logits({(i, frame_index): t[0, 0].numpy() for i, t in zip(masks, host, strict=True)})
 
     def _collect(
         self,
         frame_index: int,
         masks: Mapping[ObjectId, ChosenMask],
         objects: Collection[ObjectId] | None = None,
-        confidence_inputs: Mapping[ObjectId, ConfidenceInputs] | None = None,
+        scores: Mapping[ObjectId, MaskScores] | None = None,
     ) -> FrameMasks:
         """Turn the masks of a frame into results, and return them with those known from before."""
         shown = [i for i in self._objects if objects is None or i in objects]
@@ -656,7 +656,7 @@ class VideoSession:
             self.model,
             self.postprocess,
             given=given,
-            confidence_inputs=confidence_inputs or {},
+            scores=scores or {},
             with_logits=self.with_logits,
         )
         for i, result in frame_results(computed).items():

@@ -13,7 +13,6 @@ import torch
 from masklet.backends.protocol import Model
 from masklet.errors import MediaError, PromptError, UnknownObjectError
 from masklet.model.tensors import ImageFeatures
-from masklet.predict.confidence import ConfidenceInputs
 from masklet.predict.encoder_prefetch import (
     MAX_OBJECTS,
     PREFETCHED,
@@ -23,11 +22,12 @@ from masklet.predict.encoder_prefetch import (
     read_frames,
 )
 from masklet.predict.object_memory import ObjectMemory
-from masklet.predict.object_tracker import FramePrediction, ObjectTracker, TrackedObject
-from masklet.predict.postprocess import Frame, PostProcess, frame_masks
+from masklet.predict.object_tracker import ObjectTracker, TrackedObject
+from masklet.predict.postprocess import DeviceMasks, Frame, PostProcess, frame_masks
 from masklet.predict.preprocessing import check_image
 from masklet.predict.prompting import check_object_id, check_prompts, resolve_policy
 from masklet.tracking.memory_policy import MemoryPolicy, PolicyName
+from masklet.tracking.policies import MaskScores
 from masklet.types import FrameMasks, ObjectId, Prompts, RgbImage, Size
 
 
@@ -55,7 +55,7 @@ class StreamTracker:
         with_logits: fill `FrameMasks.logits`.
 
     Attributes:
-        confidence_inputs: of the last frame, what the confidence of every tracked object was computed from.
+        scores: of the last frame, what the confidence of every object without prompts was computed from.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class StreamTracker:
         self.policy = resolve_policy(memory, model.config)
         self.postprocess = postprocess or PostProcess()
         self.with_logits = with_logits
-        self.confidence_inputs: dict[ObjectId, ConfidenceInputs] = {}
+        self.scores: dict[ObjectId, MaskScores] = {}
         self._tracker = ObjectTracker(model, self.policy)
         self._next = 0
         self._size: Size | None = None
@@ -196,28 +196,28 @@ class StreamTracker:
     ) -> FrameMasks:
         size = self._check_size(frame)
         checked = check_prompts(prompts, size)
-        prediction = FramePrediction()
-        if checked or self._tracker.objects:
-            features = encode()
-            if self._tracker.shot_cuts is not None:
-                self._tracker.shot_cuts.observe(self._next, features)
-            context = self._tracker.context(self._next)
-            objects = self.object_ids
-            prediction = self._tracker.predict(lambda: features, context, objects=objects, prompts=checked, size=size)
-            self._tracker.commit(lambda: features, context, prediction)
-            self._tracker.prune(context.following)
-        self._next, self._size = self._next + 1, size
-        self.confidence_inputs = prediction.confidence_inputs
-        masks = prediction.masks
-        return frame_masks(
-            Frame(self._next - 1, size, lambda: frame),
-            {i: masks[i] for i in self._tracker.objects if i in masks},
+        shown = Frame(self._next, size, lambda: frame)
+        if not (checked or self._tracker.objects):
+            self._next, self._size, self.scores = self._next + 1, size, {}
+            return frame_masks(shown, {}, self.model, self.postprocess, given={}, scores={})
+        features = encode()
+        if self._tracker.shot_cuts is not None:
+            self._tracker.shot_cuts.observe(self._next, features)
+        context, objects = self._tracker.context(self._next), self.object_ids
+        prediction = self._tracker.predict(lambda: features, context, objects=objects, prompts=checked, size=size)
+        found = prediction.masks
+        masks = DeviceMasks(
+            shown,
+            {i: found[i] for i in dict.fromkeys([*objects, *checked]) if i in found},
             self.model,
             self.postprocess,
             given=checked,
-            confidence_inputs=self.confidence_inputs,
             with_logits=self.with_logits,
         )
+        scores, host = self._tracker.commit(lambda: features, context, prediction, fetch=masks.tensors)
+        self._tracker.prune(context.following)
+        self._next, self._size, self.scores = self._next + 1, size, scores
+        return masks.finish(host, scores)
 
     def _state(self, object_id: ObjectId) -> TrackedObject:
         if object_id not in self._tracker.objects:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from masklet.model.tensors import ImageFeatures
@@ -31,13 +30,11 @@ def appearance_embeddings(features: ImageFeatures, masks: Bool[Tensor, "b k s s"
     return F.normalize(torch.cat(halves, dim=-1), dim=-1)
 
 
-def max_similarity(
-    embeddings: Float32[np.ndarray, "k f"], references: Float32[np.ndarray, "n _"]
-) -> Float32[np.ndarray, " k"]:
+def max_similarity(embeddings: Float[Tensor, "k f"], references: Float[Tensor, "n f"] | None) -> Float[Tensor, " k"]:
     """Cosine similarity of each embedding with the most similar reference, -1 to 1; 1 without references."""
-    if not len(references):
-        return np.ones(len(embeddings), np.float32)
-    return np.asarray((embeddings @ references.T).max(axis=1))
+    if references is None:
+        return embeddings.new_ones(len(embeddings))
+    return (embeddings @ references.mT).amax(dim=1)
 
 
 def _mean_under(level: Float[Tensor, "p c h w"], masks: Bool[Tensor, "b k s s"]) -> Float[Tensor, "b k f"]:

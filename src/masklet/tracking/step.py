@@ -15,7 +15,7 @@ from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.model.mask_decoder import select_masks, suppress_absent
-from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors
+from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, MemoryTokens, PromptTensors, to_host
 from masklet.tracking.memory import MemoryBank, MemoryEntry
 from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.tracking.memory_selection import MemorySelection
@@ -133,13 +133,22 @@ def encode_memories(
         appearance: `appearance_embeddings` of the masks, where something reads them.
     """
     maps = model.encode_memory(features, chosen, prompted=prompted)
-    scores, ious = chosen.object_score.tolist(), chosen.iou.tolist()
+    scores, iou = to_host(chosen.object_score, chosen.iou)
+    return memory_entries(maps, chosen.pointer, scores.tolist(), iou.tolist(), appearance)
+
+
+def memory_entries(
+    maps: Float[Tensor, "b d h w"],
+    pointers: Float[Tensor, "b c"],
+    object_scores: Sequence[float],
+    ious: Sequence[float],
+    appearance: Float[Tensor, "b f"] | None = None,
+) -> list[MemoryEntry]:
+    """Build the memory of each object from a batch."""
     # Rows are copied: a view would keep the whole batch alive after an object is forgotten.
     return [
-        MemoryEntry(
-            maps[[i]], chosen.pointer[[i]], scores[i], ious[i], None if appearance is None else appearance[i].clone()
-        )
-        for i in range(len(chosen))
+        MemoryEntry(maps[[i]], pointers[[i]], score, iou, None if appearance is None else appearance[i].clone())
+        for i, (score, iou) in enumerate(zip(object_scores, ious, strict=True))
     ]
 
 

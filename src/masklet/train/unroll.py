@@ -16,7 +16,7 @@ from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, Pro
 from masklet.tracking.memory import MemoryBank
 from masklet.tracking.memory_policy import MemoryPolicy
 from masklet.tracking.memory_selection import FrameContext, select_memories
-from masklet.tracking.step import choose_masks, condition_on_memory, decode_prompts, encode_memories
+from masklet.tracking.step import choose_masks, condition_on_memory, decode_prompts, memory_entries
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import first_prompts, next_clicks
 
@@ -125,8 +125,9 @@ class Unroll:
     def _store(
         self, frame: int, rows: Sequence[int], features: ImageFeatures, chosen: ChosenMask, *, prompted: bool
     ) -> None:
-        entries = encode_memories(self.model, features, chosen, prompted=prompted)
-        for row, entry in zip(rows, entries, strict=True):
+        maps = self.model.encode_memory(features, chosen, prompted=prompted)
+        unread = [0.0] * len(rows)  # scores, which only inference reads: a copy from the device would wait for it
+        for row, entry in zip(rows, memory_entries(maps, chosen.pointer, unread, unread), strict=True):
             self.banks[row].put(frame, entry, prompted=prompted)
 
 

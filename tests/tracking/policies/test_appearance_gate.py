@@ -43,11 +43,16 @@ def prompted(*entries: MemoryEntry) -> MemoryBank:
 
 def seen(story: Hypothesis, *degrees: float, at: FrameContext = NOW, score: float = 5.0) -> DecoderCandidates:
     """Candidates that look so; the first is the best by predicted IoU."""
-    likeness = max_similarity(
-        np.stack([direction(angle) for angle in degrees]), appearance_references(story, at, POLICY)
-    )
+    embeddings = torch.from_numpy(np.stack([direction(angle) for angle in degrees]))
+    likeness = max_similarity(embeddings, appearance_references(story, at, POLICY)).numpy()
     iou = np.array([0.9, 0.5, 0.4][: len(degrees)], np.float32)
     return DecoderCandidates(np.ones((len(degrees), 4, 4), bool), iou, likeness, score)
+
+
+def references(hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy) -> np.ndarray:
+    found = appearance_references(hypothesis, context, policy)
+    assert found is not None
+    return found.numpy()
 
 
 def followed(*degrees: float, reverse: bool = False) -> tuple[Hypothesis, list[bool]]:
@@ -84,12 +89,10 @@ def test_an_object_that_turns_is_followed_and_what_slides_over_it_is_not() -> No
     turning = [3.0 * t for t in range(31)]
     story, there = followed(*turning)
     assert all(there)
-    assert appearance_references(story, FrameContext(32), POLICY) @ direction(90) == pytest.approx(
-        [0, *LATELY], abs=1e-6
-    )
+    assert references(story, FrameContext(32), POLICY) @ direction(90) == pytest.approx([0, *LATELY], abs=1e-6)
     story, there = followed(*[0] * 6, 15, 30, 60, *[80] * 30, 30)
     assert there == [True] * 8 + [False] * 31 + [True]
-    assert (appearance_references(story, FrameContext(41), POLICY) @ direction(0) > np.cos(np.radians(1))).all()
+    assert (references(story, FrameContext(41), POLICY) @ direction(0) > np.cos(np.radians(1))).all()
 
 
 LATELY = [np.sin(np.radians(3.0 * (30 - back))) for back in range(4, 15)]
@@ -98,16 +101,14 @@ LATELY = [np.sin(np.radians(3.0 * (30 - back))) for back in range(4, 15)]
 
 def test_without_a_gate_only_prompted_looks_count() -> None:
     story, _ = followed(*[10] * 20)
-    assert len(appearance_references(story, FrameContext(21), POLICY)) == 12
+    assert len(references(story, FrameContext(21), POLICY)) == 12
     for policy in (MemoryPolicy(appearance=POLICY.appearance), MemoryPolicy(gate=GATE), MemoryPolicy()):
-        np.testing.assert_array_equal(appearance_references(story, FrameContext(21), policy), direction(0)[None])
+        np.testing.assert_array_equal(references(story, FrameContext(21), policy), direction(0)[None])
 
 
 def test_a_cut_leaves_the_prompted_looks() -> None:
     story, _ = followed(*[10] * 20)
-    np.testing.assert_array_equal(
-        appearance_references(story, FrameContext(21, shot_start=20), POLICY), direction(0)[None]
-    )
+    np.testing.assert_array_equal(references(story, FrameContext(21, shot_start=20), POLICY), direction(0)[None])
 
 
 def test_the_candidate_counts_that_is_followed() -> None:

@@ -9,7 +9,7 @@
 | `gating`, `anchors`, `motion`, `shot_cuts`, `appearance_gate`, `non_overlap` | one rule each |
 """
 
-from masklet.tracking.policies.hypotheses import Candidate, HypothesisSet, commit, expand, update_prompted
+from masklet.tracking.policies.hypotheses import Candidate, HypothesisSet, MaskScores, commit, expand, update_prompted
 from masklet.tracking.policies.policy import Readable, prune, select, update_state
 from masklet.tracking.policies.shot_cuts import ShotCutDetector
 from masklet.tracking.policies.state import Hypothesis, PolicyState
@@ -18,6 +18,7 @@ __all__ = [
     "Candidate",
     "Hypothesis",
     "HypothesisSet",
+    "MaskScores",
     "PolicyState",
     "Readable",
     "ShotCutDetector",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float
+from torch import Tensor
 
 from masklet.tracking.memory_policy import AppearanceGate, MemoryPolicy
 from masklet.tracking.memory_selection import FrameContext
@@ -15,7 +15,7 @@ from masklet.tracking.policies.state import Hypothesis, PolicyState
 
 def appearance_references(
     hypothesis: Hypothesis, context: FrameContext, policy: MemoryPolicy
-) -> Float32[np.ndarray, "n f"]:
+) -> Float[Tensor, "n f"] | None:
     """Appearance embeddings of an object: of its prompted masks, and of tracked ones that stayed reliable."""
     bank, rule = hypothesis.bank, policy.appearance
     entries = [entry for entry in bank.prompted.values() if entry.object_score > 0]
@@ -23,7 +23,7 @@ def appearance_references(
         reliable = readable_memories(hypothesis, context, policy, policy.gate).reliable
         entries += [bank[i] for i in reliable[rule.delay : policy.pointer_reach]]
     embeddings = [entry.appearance for entry in entries if entry.appearance is not None]
-    return torch.stack(embeddings).cpu().numpy() if embeddings else np.zeros((0, 0), np.float32)
+    return torch.stack(embeddings) if embeddings else None
 
 
 def is_visible(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32
+import torch
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from masklet.masks.boxes import boxes_of_masks
-from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction
+from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, to_host
 from masklet.tracking.appearance import appearance_embeddings, max_similarity
 
 
@@ -45,7 +46,7 @@ class DecoderCandidates:
 
 
 def decoder_candidates(
-    prediction: MaskPrediction, features: ImageFeatures, references: Sequence[Float32[np.ndarray, "_ _"]] | None
+    prediction: MaskPrediction, features: ImageFeatures, references: Sequence[Float[Tensor, "_ _"] | None] | None
 ) -> list[DecoderCandidates]:
     """Candidates 1 to 3 of the decoder for each object of a tracked frame.
 
@@ -53,15 +54,15 @@ def decoder_candidates(
         features: of the image, unconditioned.
         references: appearance embeddings of each object; None to compute no appearance.
     """
-    inside = prediction.logits[:, 1:] > 0
-    masks, iou = inside.cpu().numpy(), prediction.iou[:, 1:].float().cpu().numpy()
-    scores = prediction.object_score.tolist()
-    if references is None:
-        ones = np.ones(masks.shape[1], np.float32)
-        return [DecoderCandidates(*row) for row in zip(masks, iou, [ones] * len(masks), scores, strict=True)]
-    embeddings = appearance_embeddings(features, inside)
-    similarity = [max_similarity(*pair) for pair in zip(embeddings.cpu().numpy(), references, strict=True)]
-    return [DecoderCandidates(*row) for row in zip(masks, iou, similarity, scores, embeddings, strict=True)]
+    inside, iou = prediction.logits[:, 1:] > 0, prediction.iou[:, 1:].float()
+    similarity = torch.ones_like(iou)
+    embeddings: Sequence[Tensor | None] = [None] * len(iou)
+    if references is not None:
+        found = list(appearance_embeddings(features, inside))
+        embeddings, similarity = found, torch.stack(list(map(max_similarity, found, references)))
+    masks, iou, similarity, scores = to_host(inside, iou, similarity, prediction.object_score)
+    rows = zip(masks.numpy(), iou.numpy(), similarity.numpy(), scores.tolist(), embeddings, strict=True)
+    return [DecoderCandidates(*row) for row in rows]
 
 
 def final_candidates(chosen: ChosenMask) -> list[DecoderCandidates]:
@@ -69,7 +70,6 @@ def final_candidates(chosen: ChosenMask) -> list[DecoderCandidates]:
 
     An absent object counts as dissimilar, so that it stays hidden until a mask looks like it.
     """
-    masks, iou = (chosen.logits > 0).cpu().numpy(), chosen.iou.float().cpu().numpy()
-    similarity = (chosen.object_score > 0).float().cpu().numpy()
-    rows = zip(masks, iou[:, None], similarity[:, None], chosen.object_score.tolist(), strict=True)
+    masks, iou, scores = (t.numpy() for t in to_host(chosen.logits > 0, chosen.iou.float(), chosen.object_score))
+    rows = zip(masks, iou[:, None], (scores > 0).astype(np.float32)[:, None], scores.tolist(), strict=True)
     return [DecoderCandidates(*row) for row in rows]

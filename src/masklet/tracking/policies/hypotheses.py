@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from masklet.backends.protocol import Model
 from masklet.model.mask_decoder import NO_OBJECT_LOGIT, gather_masks
-from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors
+from masklet.model.tensors import ChosenMask, ImageFeatures, MaskPrediction, PromptTensors, to_host
 from masklet.tracking.appearance import appearance_embeddings, max_similarity
 from masklet.tracking.memory_policy import MemoryPolicy, Tree
 from masklet.tracking.memory_selection import FrameContext
@@ -25,10 +25,30 @@ from masklet.tracking.policies.motion import without_distant_components
 from masklet.tracking.policies.non_overlap import resolve_overlaps
 from masklet.tracking.policies.policy import Choice, choose_candidate, update_state
 from masklet.tracking.policies.state import Hypothesis
-from masklet.tracking.step import choose_masks, decode_prompts, encode_memories
+from masklet.tracking.step import choose_masks, decode_prompts, memory_entries
 
 REMOVED_LOGIT = -1.0
 """Mask logit of components that motion removed."""
+
+
+class MaskScores(NamedTuple):
+    """What the model predicts about a mask.
+
+    Attributes:
+        presence: logit of the presence head.
+        iou: predicted IoU, 0 to 1.
+        stability: IoU of the mask at a stricter and at a looser threshold, 0 to 1.
+        agreement: mean IoU with the decoder's other candidates, and with the other hypotheses, the lower of the two.
+        similarity: appearance similarity of the mask to the object's references (`appearance_gate`), -1 to 1.
+        visible: whether the object is present and the mask is not empty.
+    """
+
+    presence: float
+    iou: float
+    stability: float
+    agreement: float
+    similarity: float
+    visible: bool
 
 
 @dataclass(eq=False)
@@ -118,23 +138,16 @@ def expand(
     prediction, ranked = decode_prompts(model, conditioned, [PromptTensors.none(1, model.device)] * len(rows))
     references = [appearance_references(h, context, policy) for _, h in rows] if with_appearance else None
     if not policy.rules:
-        chosen, embeddings = choose_masks(model, prediction, ranked), None
-        similarity = [1.0] * len(rows)
+        chosen = choose_masks(model, prediction, ranked)
+        similarity = chosen.iou.new_ones(len(rows))
+        embeddings: Sequence[Tensor | None] = [None] * len(rows)
         if references is not None:
-            embeddings = appearance_embeddings(features, chosen.logits > 0)
-            pairs = zip(embeddings.cpu().numpy(), references, strict=True)
-            similarity = [float(max_similarity(*pair)[0]) for pair in pairs]
+            found = list(appearance_embeddings(features, chosen.logits > 0))
+            embeddings, similarity = found, torch.cat(list(map(max_similarity, found, references)))
         quality = _quality(prediction, chosen, similarity)
         plain = [
-            [
-                Candidate(
-                    hypothesis,
-                    chosen.rows([row]),
-                    quality[row],
-                    appearance=None if embeddings is None else embeddings[row, 0],
-                )
-            ]
-            for row, (_, hypothesis) in enumerate(rows)
+            [Candidate(hypothesis, chosen.rows([row]), quality[row], appearance=None if seen is None else seen[0])]
+            for row, ((_, hypothesis), seen) in enumerate(zip(rows, embeddings, strict=True))
         ]
         return _without_overlaps(plain) if policy.non_overlap else plain
     decoded = decoder_candidates(prediction, features, references)
@@ -149,15 +162,15 @@ def expand(
         row_of = {id(hypothesis): row for row, (m, hypothesis) in enumerate(rows) if m == n}
         picked.append(_pick(one, [row_of[id(hypothesis)] for hypothesis in one.hypotheses], decoded, context, policy))
     distinct = list(dict.fromkeys((row, choice) for each in picked for row, choice, _ in each))
-    chosen = _chosen_masks(prediction, distinct, decoded)
-    similarity = [float(decoded[row].similarity[choice.candidate]) for row, choice in distinct]
-    quality = _quality(prediction.rows([row for row, _ in distinct]), chosen, similarity)
     trimmed = policy.motion is not None and policy.motion.margin is not None
+    chosen = _chosen_masks(prediction, distinct, decoded if trimmed else None)
+    similarity = chosen.iou.new_tensor([decoded[row].similarity[choice.candidate] for row, choice in distinct])
+    quality = _quality(prediction.rows([row for row, _ in distinct]), chosen, similarity)
     made: dict[tuple[int, Choice], Candidate] = {}
     for k, (row, choice) in enumerate(distinct):
-        appearance, embeddings = None, decoded[row].appearance
-        if embeddings is not None and not trimmed:
-            appearance = embeddings[choice.candidate] if choice.visible else torch.zeros_like(embeddings[0])
+        appearance, all_seen = None, decoded[row].appearance
+        if all_seen is not None and not trimmed:
+            appearance = all_seen[choice.candidate] if choice.visible else torch.zeros_like(all_seen[0])
         made[row, choice] = Candidate(
             rows[row][1], chosen.rows([k]), quality[k], decoded[row], choice, appearance=appearance
         )
@@ -208,29 +221,36 @@ def _pick(
 
 
 def _chosen_masks(
-    prediction: MaskPrediction, choices: list[tuple[int, Choice]], decoded: list[DecoderCandidates]
+    prediction: MaskPrediction, choices: list[tuple[int, Choice]], trimmed: list[DecoderCandidates] | None
 ) -> ChosenMask:
-    """The masks of several choices, without removed components, empty where the object counts as absent."""
+    """The masks of several choices, empty where the object counts as absent.
+
+    Args:
+        choices: (row of the prediction, choice) of each.
+        trimmed: candidates of which components were removed, or None.
+    """
     device = prediction.logits.device
     index = torch.tensor([1 + choice.candidate for _, choice in choices], device=device)
     chosen = gather_masks(prediction.rows([row for row, _ in choices]), index, index)
     visible = torch.tensor([choice.visible for _, choice in choices], device=device)
-    masks = torch.from_numpy(np.stack([decoded[row].masks[choice.candidate] for row, choice in choices])).to(device)
-    removed = (chosen.logits > 0) & ~masks[:, None]
-    logits = torch.where(removed, REMOVED_LOGIT, chosen.logits)
+    logits = chosen.logits
+    if trimmed is not None:
+        masks = np.stack([trimmed[row].masks[choice.candidate] for row, choice in choices])
+        removed = (logits > 0) & ~torch.from_numpy(masks).to(device)[:, None]
+        logits = torch.where(removed, REMOVED_LOGIT, logits)
     logits = torch.where(visible[:, None, None, None], logits, NO_OBJECT_LOGIT)
     score = torch.where(visible, chosen.object_score, -chosen.object_score.abs())
     return ChosenMask(logits, chosen.iou, chosen.pointer, score)
 
 
-def _quality(prediction: MaskPrediction, chosen: ChosenMask, similarity: list[float]) -> Float[Tensor, "b 3"]:
+def _quality(prediction: MaskPrediction, chosen: ChosenMask, similarity: Float[Tensor, " b"]) -> Float[Tensor, "b 3"]:
     """Stability of the chosen masks at a wide margin, their mean IoU with candidates 1 to 3, and similarity."""
     inner, outer = (chosen.logits > 1).sum((-3, -2, -1)), (chosen.logits > -1).sum((-3, -2, -1))
     mask, others = chosen.logits > 0, prediction.logits[:, 1:] > 0
     shared, either = (mask & others).sum((-2, -1)), (mask | others).sum((-2, -1))
     agreement = torch.where(either > 0, shared / either.clamp(min=1), 1.0).mean(dim=1)
     stability = torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
-    return torch.stack([stability, agreement, stability.new_tensor(similarity)], dim=1)
+    return torch.stack([stability, agreement, similarity], dim=1)
 
 
 def commit(
@@ -241,18 +261,31 @@ def commit(
     policy: MemoryPolicy,
     *,
     with_appearance: bool,
-) -> None:
-    """Encode the memories of a tracked frame and extend every hypothesis; those without a candidate are dropped."""
+    fetch: Sequence[Tensor] = (),
+) -> tuple[list[MaskScores], list[Tensor]]:
+    """Encode the memories of a tracked frame and extend every hypothesis; those without a candidate are dropped.
+
+    Args:
+        features: of the image, unconditioned.
+        expanded: hypotheses and candidates of each object, at least one.
+        with_appearance: remember appearance embeddings.
+        fetch: further tensors to copy to the host with the scores, in one transfer after everything was launched.
+
+    Returns:
+        The scores of each object's most likely mask, and the host copies of ``fetch``.
+    """
     distinct = {(n, id(c.chosen)): c for n, (_, candidates) in enumerate(expanded) for c in candidates}
-    if not distinct:
-        return
     together = ChosenMask.cat([candidate.chosen for candidate in distinct.values()])
     appearance = None
     if with_appearance:
         known = [c.appearance for c in distinct.values() if c.appearance is not None]
         complete = len(known) == len(distinct)
         appearance = torch.stack(known) if complete else appearance_embeddings(features, together.logits > 0)[:, 0]
-    made = encode_memories(model, features, together, prompted=False, appearance=appearance)
+    maps = model.encode_memory(features, together, prompted=False)
+    table, *fetched = to_host(_score_table(together, distinct, expanded), *fetch)
+    rows = [MaskScores._make([*row[:-1], row[-1] > 0]) for row in table.tolist()]
+    scores = dict(zip(distinct, rows, strict=True))
+    made = memory_entries(maps, together.pointer, [row.presence for row in rows], [row.iou for row in rows], appearance)
     entries = dict(zip(distinct, made, strict=True))
     for n, (hypotheses, candidates) in enumerate(expanded):
         each = {id(candidate.chosen): candidate for candidate in candidates}
@@ -267,6 +300,27 @@ def commit(
             if candidate.decoded is not None:
                 update_state(hypothesis, candidate.decoded, candidate.choice, context, policy)
         hypotheses.hypotheses = [extended[id(candidate.chosen)] for candidate in candidates]
+    return [scores[n, id(candidates[0].chosen)] for n, (_, candidates) in enumerate(expanded)], fetched
+
+
+def _score_table(
+    chosen: ChosenMask,
+    distinct: Mapping[tuple[int, int], Candidate],
+    expanded: Sequence[tuple[HypothesisSet, list[Candidate]]],
+) -> Float[Tensor, "b 6"]:
+    """The `MaskScores` of each candidate as rows, on the device."""
+    quality = torch.stack([candidate.quality for candidate in distinct.values()])
+    row_of = {key: row for row, key in enumerate(distinct)}
+    masks = chosen.logits > 0
+    for n, (_, candidates) in enumerate(expanded):
+        rows = list(dict.fromkeys(row_of[n, id(candidate.chosen)] for candidate in candidates))
+        if len(rows) > 1:  # the most likely mask also has to agree with those of the other hypotheses
+            best, others = masks[rows[0]], masks[rows[1:]]
+            shared, either = (best & others).sum((-3, -2, -1)), (best | others).sum((-3, -2, -1))
+            agreement = torch.where(either > 0, shared / either.clamp(min=1), 1.0).amin()
+            quality[rows[0], 1] = torch.minimum(quality[rows[0], 1], agreement)
+    visible = (chosen.object_score > 0) & masks.flatten(1).any(dim=1)
+    return torch.cat([torch.stack([chosen.object_score, chosen.iou], 1), quality, visible[:, None].float()], 1)
 
 
 def update_prompted(hypotheses: HypothesisSet, chosen: ChosenMask, context: FrameContext, policy: MemoryPolicy) -> None:
