@@ -327,8 +327,8 @@ def update_prompted(hypotheses: HypothesisSet, chosen: ChosenMask, context: Fram
     """Update the rules' state with a prompted frame, whose memory is there already; other hypotheses are dropped."""
     hypothesis = hypotheses.keep_best()
     if policy.rules:
-        choice = Choice(0, visible=bool(chosen.object_score[0] > 0))
-        update_state(hypothesis, final_candidates(chosen)[0], choice, context, policy)
+        (candidates,) = final_candidates(chosen)
+        update_state(hypothesis, candidates, Choice(0, visible=candidates.object_score > 0), context, policy)
 
 
 class Child(NamedTuple):
