@@ -32,7 +32,7 @@ class HostReads(TorchDispatchMode):
     """Counts copies of whole tensors to the host, which give zeros here, and reads of single values."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(
@@ -61,7 +61,8 @@ def meta_model(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Sam2:
 def test_the_methods_read_nothing(name: str, dtype: torch.dtype) -> None:
     config = CONFIGS[name]
     model, side = meta_model(config, dtype), config.image_size
-    with HostReads() as reads:
+    reads = HostReads()
+    with reads:
         features = model.encode_image(torch.zeros(1, 3, side, side, device=META))
         prompts = PromptTensors(torch.zeros(2, 3, 2, device=META), torch.ones(2, 3, dtype=torch.long, device=META))
         prediction = model.decode(model.condition(features, None), prompts)
@@ -83,7 +84,8 @@ def test_the_methods_read_nothing(name: str, dtype: torch.dtype) -> None:
 def reads_of_a_step(config: ModelConfig, objects: int, memory: Any, **options: Any) -> Counter[str]:
     """Copies and reads of the third frame, which tracks every object."""
     tracker = StreamTracker(meta_model(config), memory=memory, postprocess=PostProcess(**options))
-    with HostReads() as reads:
+    reads = HostReads()
+    with reads:
         tracker.step(FRAME, {i + 1: Prompts.from_mask(MASK) for i in range(objects)})
         tracker.step(FRAME)
         reads.counts.clear()
@@ -109,7 +111,8 @@ def test_rules_read_the_candidates_once(memory: str) -> None:
 def test_a_session_copies_logits_masks_and_scores_of_all_objects_together() -> None:
     def reads_of_a_pass(objects: int) -> Counter[str]:
         session = VideoSession(meta_model(TEST_TINY), ArrayVideo(np.stack([FRAME] * 4)))
-        with HostReads() as reads:
+        reads = HostReads()
+        with reads:
             for i in range(objects):
                 session.prompt(0, object_id=i + 1, prompts=Prompts.from_mask(MASK))
             frames = session.propagate()
