@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import masklet
+from masklet.cli import main
 from masklet.errors import (
     DeviceError,
     FrameRangeError,
@@ -297,6 +298,55 @@ def test_errors_do_not_change_later_results(bad_files: Path, tiny: Sam2, clip: C
     expected = [contents(out) for out in undisturbed.propagate()]
     assert [contents(out) for out in ctx.session.propagate()] == expected
     assert [contents(ctx.tracker.step(frame)) for frame in ctx.clip[2:6]] == expected[2:]
+
+
+COMMANDS: dict[str, tuple[int, str]] = {
+    "track none.mp4 --click 1,2": (3, "cannot open 'none.mp4': No such file or directory"),
+    "track empty.mp4 --click 1,2": (3, "the file is empty: empty.mp4"),
+    "track empty.mp4 --click 1;2": (2, "--click '1;2': expected [OBJ@FRAME:] and x,y or x,y,- (numbers, in pixels)"),
+    "track empty.mp4 --prompts none.json": (
+        2,
+        "invalid prompt file: cannot read the file (No such file or directory): none.json",
+    ),
+    "image none.jpg --click 1,2": (3, "expected an image file, found nothing: none.jpg"),
+    "export none.json": (5, "expected --to FORMAT or -o PATH"),
+    "export none.json --to coco": (2, "expected a result, found nothing: none.json"),
+    "convert none.pt -o a.safetensors": (4, "cannot read weights none.pt: No such file or directory"),
+    "evaluate davis2018 x --out o": (2, "no data set is called 'davis2018'; did you mean 'davis2017'?"),
+    "evaluate davis2017 nowhere --out o": (3, "expected the folder of DAVIS 2017, val, found nothing: nowhere"),
+    "train nanno --data x --out o": (2, "no recipe 'nanno'; did you mean nano?"),
+    "studio none.mp4 --no-browser": (3, "cannot open 'none.mp4': no such file or folder"),
+    "engine status nowhere": (5, "there is no data engine at nowhere: masklet engine init nowhere"),
+    "engine status team --task 7": (2, "there is no task 7"),
+    "engine add team gone.mp4": (3, "cannot open gone.mp4: no such file or folder"),
+    "engine review team --as bob": (2, "there is no task for bob to verify"),
+}
+"""Commands that fail, with exit code and message."""
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty file and a project of the data engine."""
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "empty.mp4").touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["engine", "init", str(folder / "team")])
+    assert not ended.value.code
+    return folder
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands(
+    line: str, started: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = COMMANDS[line]
+    monkeypatch.chdir(started)
+    before = sorted(started.iterdir())
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == code
+    assert capsys.readouterr() == ("", f"masklet: error: {message}\n")
+    assert sorted(started.iterdir()) == before
 
 
 @contextmanager

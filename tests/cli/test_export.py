@@ -84,11 +84,11 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ([], 5, "expected --to FORMAT or -o PATH"),
+        ([], 5, "--to"),
         (["--to", "gif"], 5, "overlay, alpha"),
         (["-o", "o.avi"], 5, "'.avi'"),
-        (["-o", "o.mp4"], 5, "overlay needs the frames: expected --video"),
-        (["--to", "coco", "--to", "sav", "-o", "o.json"], 5, "several --to without -o"),
+        (["-o", "o.mp4"], 5, "--video"),
+        (["--to", "coco", "--to", "sav", "-o", "o.json"], 5, "-o"),
         (["--to", "coco", "--objects", "9"], 5, "no object 9"),
         (["--to", "coco", "--objects", "x"], 5, "whole numbers"),
         (["--to", "csv", "--pixel-size", "big"], 5, "a number and a unit"),
@@ -98,7 +98,7 @@ def test_some_objects_alone(run: Run, square: str, tmp_path: Path) -> None:
         (["--to", "csv", "--from", "davis"], 2, "davis"),
         (["--to", "geojson"], 5, "georeference"),
         (["-o", "square.json"], 5, "--overwrite"),
-        (["-o", "no/such/o.csv"], 5, "there is no folder"),
+        (["-o", "no/such/o.csv"], 5, "no/such"),
     ],
 )
 def test_one_line_says_what_is_wrong(
