@@ -108,7 +108,7 @@ def test_the_evaluation_reads_it(videos: list[AcceptedVideo], tmp_path: Path) ->
         assert (len(frames), frames.size) == (FRAMES, SIZE)
     val = open_videos("sa-v", tmp_path / "sav", split="val")["walk"]
     assert (val.num_frames, val.annotated, dict(val.objects)) == (FRAMES, (0, 4, 8), {1: 4})
-    assert val.problems() == ()
+    assert list(val.problems()) == []
     davis = open_videos("davis2017", tmp_path / "davis", split="train")
     assert davis.names == ("dog",)
     assert np.array_equal(davis["dog"].truth(8)[2], square(8).to_mask() & ~square(20, side=3).to_mask())

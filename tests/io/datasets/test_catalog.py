@@ -92,7 +92,7 @@ def test_videos(name: str, miniature: Callable[[str], Path], mini: Any) -> None:
     sequence = pickle.loads(pickle.dumps(dataset))[-1]
     assert (sequence.name, sequence.size, sequence.num_frames) == (names[-1], (24, 32), 9)
     assert (sequence.annotated, sequence.objects) == (annotated, objects)
-    assert sequence.problems() == ()
+    assert list(sequence.problems()) == []
     with sequence.open() as video:
         assert (len(video), video.size) == (9, (24, 32))
         red = video[5][..., 0].astype(int)

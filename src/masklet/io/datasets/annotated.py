@@ -135,7 +135,7 @@ class VideoSequence(ABC):
         """Number of frames of the video."""
 
     @abstractmethod
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> Iterator[Problem]:
         """Find irregularities in file names, counts and headers; `check` finds all of them."""
 
     @cached_property
@@ -149,16 +149,15 @@ class VideoSequence(ABC):
                     first[object_id] = index
         return dict(sorted(first.items()))
 
-    def id_problems(self) -> tuple[Problem, ...]:
+    def id_problems(self) -> Iterator[Problem]:
         """Find object ids that are not 1, 2, 3 ..., or not those that the metadata name; ids are used unchanged."""
-        ids, problems = list(self.objects), list[Problem]()
+        ids = list(self.objects)
         if not self.free_ids and ids != list(range(1, len(ids) + 1)):
             shown = ", ".join(map(str, ids[:8])) + (" ..." if len(ids) > 8 else "")
-            problems.append(Problem("object ids", self.name, f"expected ids 1 to {len(ids)}, got {shown}; kept as is"))
+            yield Problem("object ids", self.name, f"expected ids 1 to {len(ids)}, got {shown}; kept as is")
         if self.categories and set(self.categories) != set(ids):
             detail = f"the metadata name objects {sorted(self.categories)}, the masks contain {ids}"
-            problems.append(Problem("object ids", self.name, detail))
-        return tuple(problems)
+            yield Problem("object ids", self.name, detail)
 
     @property
     def original_ids(self) -> Mapping[ObjectId, str]:

@@ -84,17 +84,12 @@ class LabelMapSequence(VideoSequence):
         masks = values == np.array(ids, values.dtype).reshape(-1, 1, 1)
         return Truth(frame_index, tuple(ids), masks, void)
 
-    def problems(self) -> tuple[Problem, ...]:
-        problems = [
-            Problem("missing image", self.name, f"frame {number} has a mask and no image")
-            for number in self._labels
-            if number not in self._images
-        ]
+    def problems(self) -> Iterator[Problem]:
+        for number in self._labels:
+            if number not in self._images:
+                yield Problem("missing image", self.name, f"frame {number} has a mask and no image")
         if not self.annotated:
-            problems.append(Problem("no annotation", self.name, f"expected masks for its images in {self.labels}"))
-        return (*problems, *self._sizes())
-
-    def _sizes(self) -> Iterator[Problem]:
+            yield Problem("no annotation", self.name, f"expected masks for its images in {self.labels}")
         for file in [*self._images.values(), *self._annotations()]:
             try:
                 if (size := read_image_size(file)) != self.size:

@@ -96,22 +96,22 @@ class SavSequence(RleSequence):
             for i, (file, place) in enumerate(places, start=1)
         }
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> Iterator[Problem]:
         if not self.annotated:
-            return (Problem("no annotation", self.name, f"expected masks in {self.annotations[0]}"),)
+            yield Problem("no annotation", self.name, f"expected masks in {self.annotations[0]}")
+            return
         try:
             with self.open() as video:
                 size, count = video.size, len(video)
         except MediaError as error:
-            return (Problem("unreadable", self.name, str(error)),)
-        problems = []
+            yield Problem("unreadable", self.name, str(error))
+            return
         if size != self.size:
             detail = f"masks of {size_text(self.size)}, frames of {size_text(size)}"
-            problems.append(Problem("size mismatch", self.name, detail))
+            yield Problem("size mismatch", self.name, detail)
         if count <= self.annotated[-1]:
             detail = f"frame {self.annotated[-1]} has masks, the video ends after {count} frames"
-            problems.append(Problem("missing image", self.name, detail))
-        return tuple(problems)
+            yield Problem("missing image", self.name, detail)
 
     @cached_property
     def _files(self) -> tuple[SavAnnotation, ...]:
@@ -175,15 +175,10 @@ class YouTubeVisSequence(RleSequence):
         parts = ((i, frames[frame_index]) for i, (_, frames) in enumerate(self.video.objects, start=1))
         return {i: segmentation(part, self.size) for i, part in parts if part is not None}
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> Iterator[Problem]:
         if not self.video.objects:
-            return (Problem("no annotation", self.name, "the file has no object of this video"),)
-        return tuple(self._image_problems())
-
-    def _images(self) -> Iterator[Path]:
-        return (confined(self.folder, name) for name in self.video.file_names)
-
-    def _image_problems(self) -> Iterator[Problem]:
+            yield Problem("no annotation", self.name, "the file has no object of this video")
+            return
         for path in self._images():
             try:
                 if (size := read_image_size(path)) != self.size:
@@ -191,6 +186,9 @@ class YouTubeVisSequence(RleSequence):
                     yield Problem("size mismatch", self.name, detail)
             except MediaError as error:
                 yield Problem("unreadable" if path.is_file() else "missing image", self.name, str(error))
+
+    def _images(self) -> Iterator[Path]:
+        return (confined(self.folder, name) for name in self.video.file_names)
 
 
 class YouTubeVisVideos(Layout, tag="youtube-vis", frozen=True, kw_only=True):
