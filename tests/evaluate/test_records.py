@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from masklet.errors import FormatError
 from masklet.evaluate.records import Record, RecordStore, key_of
 from masklet.evaluate.scoring import Notice
 
@@ -42,19 +40,13 @@ def test_names_do_not_collide(tmp_path: Path) -> None:
     assert [found.frames for name in names if (found := store.get(name))] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2, "notices": []}', '{"version": 1, "x": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2, "name": "x"}', '{"version": 1, "x": 1}'])
 def test_a_damaged_record_is_ignored(tmp_path: Path, text: str) -> None:
     store = RecordStore(tmp_path, "key")
     store.put(RECORD)
     (path,) = tmp_path.glob("items/key/*.json")
     path.write_text(text)
     assert store.get(RECORD.name) is None
-
-
-def test_json_round_trip() -> None:
-    assert Record.from_json(json.loads(json.dumps(RECORD.to_json())), "here") == RECORD
-    with pytest.raises(FormatError, match=r"9.*here"):
-        Record.from_json(RECORD.to_json() | {"version": 9}, "here")
 
 
 def test_keys_depend_on_values_but_not_on_order() -> None:

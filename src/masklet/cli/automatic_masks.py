@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from masklet.io import RecordedSource
     from masklet.predict.automatic_masklets import EverythingSettings
     from masklet.predict.automatic_masks import AutomaticMasker, Filtered
-    from masklet.types import FrameMasks, Masklet, ObjectId
+    from masklet.types import Masklet
 
 MAX_OBJECTS = 64
 """In a video, where each object takes time on every frame."""
@@ -148,7 +147,7 @@ def _track_video(
     report: ReportOptions,
 ) -> None:
     """Generate, write and report the masklets of a video."""
-    from masklet.io import Provenance
+    from masklet.io import Provenance, Result
     from masklet.predict.automatic_masklets import track_everything
 
     started = time.perf_counter()
@@ -166,7 +165,7 @@ def _track_video(
         masklets = track_everything(
             masker.model, video, settings, proposals=masker, progress=update, cancel=interrupt.is_set
         )
-    for result in frames_of(masklets, video):
+    for result in Result(masklets=masklets, size=video.size, num_frames=len(video)):
         image = video[result.frame_index]
         for writer in writers:
             writer.write(image, result)
@@ -190,25 +189,6 @@ def _track_video(
         outputs=outputs,
         objects=objects,
     )
-
-
-def frames_of(masklets: dict[ObjectId, Masklet], video: RecordedSource) -> Iterator[FrameMasks]:
-    """Yield the masks of each frame of a video."""
-    import numpy as np
-
-    from masklet.masks.rle import decode_masks
-    from masklet.types import FrameMasks
-
-    for index in range(len(video)):
-        present = {i: masklet for i, masklet in masklets.items() if index in masklet.frames}
-        rles = [one.frames[index] for one in present.values()]
-        yield FrameMasks(
-            index,
-            tuple(present),
-            decode_masks(rles) if rles else np.zeros((0, *video.size), bool),
-            np.array([one.presence[index] for one in present.values()], np.float32),
-            np.array([one.iou[index] for one in present.values()], np.float32),
-        )
 
 
 def filter_summary(filtered: Filtered) -> str:

@@ -6,7 +6,8 @@ import json
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,45 +99,6 @@ def train(
     Writes DIR/weights.safetensors, which every command takes as --model. An interrupted run continues with the same
     command and --resume, to the same weights. Under torchrun the processes share the work.
     """
-    import torch
-
-    try:
-        return run_training(
-            recipe,
-            data,
-            out,
-            init=init,
-            settings=settings,
-            val=val,
-            resume=resume,
-            only_check=check,
-            json_lines=json_lines,
-        )
-    except (torch.OutOfMemoryError, MaskletError) as raised:
-        error = raised if isinstance(raised, MaskletError) else DeviceError(OUT_OF_MEMORY)
-        if json_lines and _is_first_rank():
-            print_event("error", **error_entry(error))
-        raise error from None
-
-
-def run_training(
-    recipe: str,
-    data: Sequence[str],
-    out: Path,
-    *,
-    init: str | None = None,
-    settings: Sequence[str] = (),
-    val: Sequence[str] = (),
-    resume: bool = False,
-    only_check: bool = False,
-    json_lines: bool = False,
-) -> int:
-    """Train a model, or check its data, and return the exit code; arguments as the options of the command.
-
-    Raises:
-        FormatError: data, settings or recipe are not valid.
-        OutputError: the folder cannot be written.
-    """
     from masklet.predict.load import find_weights
     from masklet.train.checkpoints import list_checkpoints
     from masklet.train.loop import train as train_model
@@ -144,41 +106,58 @@ def run_training(
     from masklet.train.recipes import recipe_named
     from masklet.train.sources import VALIDATION, as_training_data, open_source
 
-    if init is not None and any(setting.strip().startswith("model") for setting in settings):
-        raise FormatError("--set model... does not go with --init, whose file holds the model's configuration")
-    config = override(recipe_named(recipe), settings)
-    if val and not config.run.validate_every:
-        config = replace(config, run=replace(config.run, validate_every=config.run.save_every))
-    sources = [open_source(path) for path in data]
-    validation = [open_source(path, prefer=VALIDATION) for path in val]
     first = _is_first_rank()
-    if first:
-        _report_sources(sources, json_lines=json_lines)
-    if only_check:
-        _check_data(config, sources, out, json_lines=json_lines)
-        return 0
-    checkpoints = list_checkpoints(out)
-    if resume and not checkpoints:
-        note(f"no checkpoint in {out}: starting from step 0", quiet=not first)
-    try:
-        weights = train_model(
-            config,
-            as_training_data(sources),
-            out,
-            start="newest" if resume and checkpoints else None if init is None else find_weights(init),
-            validate=validator(validation) if validation else None,
-            callbacks=_callbacks(config, out, json_lines=json_lines) if first else (),
-        )
-    except KeyboardInterrupt:
+    with _error_events(json_lines=json_lines and first):
+        if init is not None and any(setting.strip().startswith("model") for setting in settings):
+            raise FormatError("--set model... does not go with --init, whose file holds the model's configuration")
+        config = override(recipe_named(recipe), settings)
+        if val and not config.run.validate_every:
+            config = replace(config, run=replace(config.run, validate_every=config.run.save_every))
+        sources = [open_source(path) for path in data]
+        validation = [open_source(path, prefer=VALIDATION) for path in val]
+        if first:
+            _report_sources(sources, json_lines=json_lines)
+        if check:
+            _check_data(config, sources, out, json_lines=json_lines)
+            return 0
         checkpoints = list_checkpoints(out)
-        saved = f"continue from {checkpoints[-1].name} with --resume" if checkpoints else "no checkpoint was saved yet"
-        note(f"interrupted: {saved}", quiet=not first)
-        return INTERRUPTED
-    if json_lines and first:
-        print_event("done", weights=str(weights))
-    elif first:
-        typer.echo(f"wrote {weights}")
-    return 0
+        if resume and not checkpoints:
+            note(f"no checkpoint in {out}: starting from step 0", quiet=not first)
+        try:
+            weights = train_model(
+                config,
+                as_training_data(sources),
+                out,
+                start="newest" if resume and checkpoints else None if init is None else find_weights(init),
+                validate=validator(validation) if validation else None,
+                callbacks=_callbacks(config, out, json_lines=json_lines) if first else (),
+            )
+        except KeyboardInterrupt:
+            checkpoints = list_checkpoints(out)
+            saved = (
+                f"continue from {checkpoints[-1].name} with --resume" if checkpoints else "no checkpoint was saved yet"
+            )
+            note(f"interrupted: {saved}", quiet=not first)
+            return INTERRUPTED
+        if json_lines and first:
+            print_event("done", weights=str(weights))
+        elif first:
+            typer.echo(f"wrote {weights}")
+        return 0
+
+
+@contextmanager
+def _error_events(*, json_lines: bool) -> Iterator[None]:
+    """Print an error as an event too; one of device memory gets advice."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MaskletError) as raised:
+        error = raised if isinstance(raised, MaskletError) else DeviceError(OUT_OF_MEMORY)
+        if json_lines:
+            print_event("error", **error_entry(error))
+        raise error from None
 
 
 def _check_data(config: TrainConfig, sources: Sequence[Source], out: Path, *, json_lines: bool) -> None:

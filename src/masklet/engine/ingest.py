@@ -6,13 +6,12 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select
 
 from masklet.engine.records import Media, Split, TaskKind, TaskState, Work
-from masklet.engine.serialization import dump_prompts
 from masklet.engine.store import Store, media_row
 from masklet.engine.tables import MediaRow
 from masklet.engine.transactions import Change, new_object_id, new_task, prepare_masklet
@@ -118,10 +117,9 @@ def insert_media(change: Change, media: Media, settings: IngestSettings, report:
         return
     if change.session.scalar(select(MediaRow.id).where(MediaRow.name == media.name)) is not None:
         media = replace(media, name=f"{media.name}-{media.content[:8]}")
-    height, width = media.size
-    row = MediaRow(content=media.content, name=media.name, path=media.path, num_bytes=media.num_bytes)
-    row.num_frames, row.fps, row.height, row.width = media.num_frames, media.fps, height, width
-    row.license, row.split, row.last_object = media.license, media.split, 0
+    values = asdict(media)
+    height, width = values.pop("size")
+    row = MediaRow(height=height, width=width, **values)
     change.session.add(row)
     change.session.flush()
     change.count("store", media=1)
@@ -166,7 +164,7 @@ def add_gold(store: Store, content: str, known: Masklet, prompts: Mapping[int, P
     with store.change() as change:
         media = media_row(change.session, content)
         row = new_task(media, TaskKind.GOLD, TaskState.DONE, new_object_id(change.session, media.id))
-        row.name, row.prompts = known.name, dump_prompts(prompts)
+        row.name, row.prompts = known.name, prompts
         change.create_task(row, "")
         change.add_version(row, prepared, Work(author="", phase="3"))
         return row.id

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from masklet.engine.records import Event, MaskletVersion, Media, Phase, Split, Task, TaskKind, TaskState, Work
-from masklet.engine.serialization import load_prompts, unpack
+from masklet.engine.records import Event, MaskletVersion, Media, Task, TaskKind, TaskState, Work
+from masklet.engine.serialization import unpack
 from masklet.engine.tables import Base, EventRow, MaskletRow, MediaRow, MetaRow, PartRow, TallyRow, TaskRow
 from masklet.engine.transactions import Change
 from masklet.errors import MediaError, OutputError, TaskError
-from masklet.types import Masklet, Source
+from masklet.types import Masklet
 
 S = TypeVar("S", bound="Store")
 
@@ -152,7 +152,7 @@ class Store:
         Tasks that hold the known answers of gold tasks are left out.
         """
         query = select(TaskRow, MediaRow.content).join(MediaRow, TaskRow.media_id == MediaRow.id)
-        query = query.where(TaskRow.id > after, TaskRow.state.in_([str(state) for state in states]))
+        query = query.where(TaskRow.id > after, TaskRow.state.in_(states))
         query = query.where((TaskRow.kind != TaskKind.GOLD) | TaskRow.gold.is_not(None))
         if media is not None:
             query = query.where(MediaRow.content == media)
@@ -163,7 +163,7 @@ class Store:
         """Return the events of a task, oldest first."""
         with self.read() as session:
             rows = session.scalars(select(EventRow).where(EventRow.task_id == task_id).order_by(EventRow.id))
-            return [_as_event(row) for row in rows]
+            return [Event(task=task_id, **_shared(row, Event)) for row in rows]
 
     # --- masklets ---
 
@@ -219,49 +219,19 @@ def media_row(session: Session, content: str) -> MediaRow:
     return row
 
 
+def _shared(row: Base, kind: type) -> dict[str, Any]:
+    """The fields of a record that its row has too."""
+    return {one.name: getattr(row, one.name) for one in fields(kind) if hasattr(row, one.name)}
+
+
 def as_media(row: MediaRow) -> Media:
     """Convert a row to a value."""
-    return Media(
-        content=row.content,
-        name=row.name,
-        path=row.path,
-        num_bytes=row.num_bytes,
-        num_frames=row.num_frames,
-        fps=row.fps,
-        size=(row.height, row.width),
-        license=row.license,
-        split=cast("Split", row.split),
-    )
+    return Media(**_shared(row, Media))
 
 
 def as_task(row: TaskRow, content: str) -> Task:
     """Convert the row of a task and the content hash of its media to a value."""
-    return Task(
-        id=row.id,
-        kind=TaskKind(row.kind),
-        state=TaskState(row.state),
-        media=content,
-        object_id=row.object_id,
-        name=row.name,
-        priority=row.priority,
-        doubt=row.doubt,
-        frames=tuple(json.loads(row.frames)),
-        version=row.version,
-        prompts=load_prompts(row.prompts),
-    )
-
-
-def _as_event(row: EventRow) -> Event:
-    return Event(
-        task=row.task_id,
-        at=row.at,
-        who=row.who,
-        what=row.what,
-        before=None if row.before is None else TaskState(row.before),
-        after=TaskState(row.after),
-        version=row.version,
-        note=row.note,
-    )
+    return Task(media=content, **_shared(row, Task))
 
 
 def read_version(session: Session, version_id: int) -> MaskletVersion:
@@ -274,36 +244,12 @@ def read_version(session: Session, version_id: int) -> MaskletVersion:
         raise TaskError(f"there is no masklet version {version_id}")
     row, task, media = found
     parts = session.scalars(select(PartRow.data).where(PartRow.masklet_id == version_id).order_by(PartRow.part)).all()
-    frames, presence, iou = unpack(parts, (media.height, media.width))
-    masklet = Masklet(
-        object_id=task.object_id,
-        size=(media.height, media.width),
-        frames=frames,
-        presence=presence,
-        iou=iou,
-        prompted=tuple(json.loads(row.prompted)),
-        name=task.name,
-        source=cast("Source", row.source),
-        model=row.model,
-    )
-    work = Work(
-        author=row.author,
-        phase=cast("Phase", row.phase),
-        model=row.model,
-        prompts=load_prompts(row.prompts),
-        seconds=row.seconds,
-        clicks=row.clicks,
-        edited=tuple(json.loads(row.edited)),
-    )
-    return MaskletVersion(
-        id=row.id,
-        task=row.task_id,
-        media=media.content,
-        masklet=masklet,
-        work=work,
-        parent=row.parent,
-        created=row.created,
-    )
+    frames, presence, iou = unpack(parts, media.size)
+    masks: dict[str, Any] = {"size": media.size, "frames": frames, "presence": presence, "iou": iou}
+    masklet = Masklet(object_id=task.object_id, name=task.name, **masks, **_shared(row, Masklet))
+    work = Work(**_shared(row, Work))
+    shared = _shared(row, MaskletVersion)
+    return MaskletVersion(task=row.task_id, media=media.content, masklet=masklet, work=work, **shared)
 
 
 # --- schema and connections ---

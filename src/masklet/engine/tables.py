@@ -2,8 +2,44 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Dialect, ForeignKey, Index, LargeBinary, String, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from masklet.engine.records import TaskKind, TaskState
+from masklet.engine.serialization import dump_prompts, load_prompts
+from masklet.types import Prompts, Size
+
+
+class AsText(TypeDecorator[Any]):
+    """A value that is stored as text; ``dump`` writes it and ``load`` reads it."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, dump: Callable[[Any], str], load: Callable[[str], Any]) -> None:
+        super().__init__()
+        self.dump, self.load = dump, load
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        """Write a value."""
+        return None if value is None else self.dump(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read a value."""
+        return None if value is None else self.load(value)
+
+
+def _load_numbers(text: str) -> tuple[int, ...]:
+    return tuple(json.loads(text))
+
+
+Numbers = AsText(json.dumps, _load_numbers)
+PromptsByFrame = AsText(dump_prompts, load_prompts)
+State = AsText(str, TaskState)
 
 
 class Base(DeclarativeBase):
@@ -35,26 +71,31 @@ class MediaRow(Base):
     split: Mapped[str]
     last_object: Mapped[int] = mapped_column(default=0)
 
+    @property
+    def size(self) -> Size:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
 
 class TaskRow(Base):
     """One object of a media and its state.
 
-    ``author`` made the newest version. ``doubt`` (0 to 1) and ``frames`` (JSON list) say which frames need review.
+    ``author`` made the newest version. ``doubt`` (0 to 1) and ``frames`` say which frames need review.
     ``worker``, ``token`` and ``until`` are the lease. ``only_for`` is the only person who may take the task. ``gold``
     is the task that holds the known answer; ``agreement`` is the mean IoU with it.
     """
 
     __tablename__ = "task"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    state: Mapped[str]
+    kind: Mapped[TaskKind] = mapped_column(AsText(str, TaskKind))
+    state: Mapped[TaskState] = mapped_column(State)
     media_id: Mapped[int] = mapped_column(ForeignKey("media.id"))
     object_id: Mapped[int]
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(default="")
     priority: Mapped[int]
-    doubt: Mapped[float]
-    frames: Mapped[str]
-    prompts: Mapped[str]
+    doubt: Mapped[float] = mapped_column(default=0.0)
+    frames: Mapped[tuple[int, ...]] = mapped_column(Numbers, default=())
+    prompts: Mapped[Mapping[int, Prompts]] = mapped_column(PromptsByFrame, default=dict)
     version: Mapped[int | None]
     author: Mapped[str | None]
     only_for: Mapped[str | None]
@@ -83,9 +124,9 @@ class MaskletRow(Base):
     phase: Mapped[str]
     model: Mapped[str]
     source: Mapped[str]
-    prompts: Mapped[str]
-    prompted: Mapped[str]
-    edited: Mapped[str]
+    prompts: Mapped[Mapping[int, Prompts]] = mapped_column(PromptsByFrame)
+    prompted: Mapped[tuple[int, ...]] = mapped_column(Numbers)
+    edited: Mapped[tuple[int, ...]] = mapped_column(Numbers)
     seconds: Mapped[float | None]
     clicks: Mapped[int]
     num_frames: Mapped[int]
@@ -111,8 +152,8 @@ class EventRow(Base):
     at: Mapped[float]
     who: Mapped[str]
     what: Mapped[str]
-    before: Mapped[str | None]
-    after: Mapped[str]
+    before: Mapped[TaskState | None] = mapped_column(State)
+    after: Mapped[TaskState] = mapped_column(State)
     version: Mapped[int | None]
     note: Mapped[str]
     key: Mapped[str | None]

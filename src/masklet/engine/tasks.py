@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from masklet.engine.records import Lease, Task, TaskKind, TaskState, Verdict, Work
-from masklet.engine.serialization import dump_prompts
 from masklet.engine.store import Store, as_task, read_version
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, TallyRow, TaskRow
 from masklet.engine.transactions import MAX_REVIEW_FRAMES, Change, new_task, prepare_masklet
@@ -168,7 +166,7 @@ class Queue:
         with self.store.change() as change:
             row = _locked(change.session, lease.task.id)
             if row.token == lease.token:
-                change.move(row, TaskState(row.state), "released", lease.worker)
+                change.move(row, row.state, "released", lease.worker)
 
     # --- submissions ---
 
@@ -183,7 +181,7 @@ class Queue:
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.SELECT)
                 row.name = name
-                row.prompts = dump_prompts(prompts)
+                row.prompts = prompts
                 change.count(f"person:{lease.worker}", selected=1)
                 change.move(row, TaskState.ANNOTATE, "selected", lease.worker, key=key)
 
@@ -253,8 +251,7 @@ class Queue:
             if _is_new(change.session, row, key):
                 _check_held(row, lease, TaskState.VERIFY)
                 _check_frames(change.session, row, verdict.frames)
-                wrong = list(dict.fromkeys([*verdict.frames, *json.loads(row.frames)]))[:MAX_REVIEW_FRAMES]
-                row.frames = json.dumps(wrong)
+                row.frames = _first_frames(verdict.frames, row.frames)
                 phase = change.session.scalars(select(MaskletRow.phase).where(MaskletRow.id == row.version)).one()
                 change.count(f"person:{verdict.by}", verified=1)
                 change.count(f"person:{row.author}", **{verdict.outcome: 1})
@@ -278,7 +275,7 @@ class Queue:
             _check_open(row)
             _check_frames(change.session, row, frames)
             worst = sorted(frames, key=lambda index: (-frames[index], index))
-            row.frames = json.dumps(list(dict.fromkeys([*worst, *json.loads(row.frames)]))[:MAX_REVIEW_FRAMES])
+            row.frames = _first_frames(worst, row.frames)
             row.doubt = max([row.doubt, *frames.values()])
             change.add_event(row, "flagged", who, before=row.state, note=note)
 
@@ -331,6 +328,11 @@ def _is_new(session: Session, row: TaskRow, key: str) -> bool:
     return used is None
 
 
+def _first_frames(first: Iterable[int], others: Iterable[int]) -> tuple[int, ...]:
+    """The frames to annotate next."""
+    return tuple(dict.fromkeys([*first, *others]))[:MAX_REVIEW_FRAMES]
+
+
 def _check_frames(session: Session, row: TaskRow, frames: Iterable[int]) -> None:
     count = session.get_one(MediaRow, row.media_id).num_frames
     outside = [index for index in frames if not 0 <= index < count]
@@ -339,7 +341,7 @@ def _check_frames(session: Session, row: TaskRow, frames: Iterable[int]) -> None
 
 
 def _check_open(row: TaskRow) -> None:
-    if TaskState(row.state).ended:
+    if row.state.ended:
         raise TaskError(f"task {row.id} has ended: it is {row.state}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from masklet.engine.records import Media, TaskKind, TaskState, Work
-from masklet.engine.serialization import dump_prompts, pack
+from masklet.engine.serialization import pack
 from masklet.engine.tables import EventRow, MaskletRow, MediaRow, PartRow, TallyRow, TaskRow
 from masklet.errors import FormatError
 from masklet.predict.review import REVIEW_BELOW, describe, rank_frames
@@ -110,7 +109,7 @@ class Change:
         self.add_event(row, what, who, before=before, key=key, note=note)
 
     def add_event(
-        self, row: TaskRow, what: str, who: str, *, before: str | None, key: str | None = None, note: str = ""
+        self, row: TaskRow, what: str, who: str, *, before: TaskState | None, key: str | None = None, note: str = ""
     ) -> None:
         """Add an event to the history of a task."""
         event = EventRow(task_id=row.id, at=self.at, who=who, what=what, before=before, after=row.state)
@@ -124,30 +123,24 @@ class Change:
     def add_version(self, row: TaskRow, prepared: PreparedMasklet, work: Work) -> None:
         """Insert the next masklet version of a task and update the frames that need review."""
         masklet = prepared.masklet
+        num_frames = len(masklet.frames)
         version = MaskletRow(
             task_id=row.id,
             parent=row.version,
             created=self.at,
-            author=work.author,
-            phase=work.phase,
-            model=work.model,
             source=masklet.source,
-            prompts=dump_prompts(work.prompts),
-            prompted=json.dumps(masklet.prompted),
-            edited=json.dumps(work.edited),
-            seconds=work.seconds,
-            clicks=work.clicks,
-            num_frames=len(masklet.frames),
+            prompted=masklet.prompted,
+            num_frames=num_frames,
             num_visible=sum(rle.area > 0 for rle in masklet.frames.values()),
+            **vars(work),
         )
         self.session.add(version)
         self.session.flush()
         self.session.add_all(PartRow(masklet_id=version.id, part=i, data=part) for i, part in enumerate(prepared.parts))
         row.version, row.author = version.id, work.author
-        row.doubt, row.frames = prepared.doubt, json.dumps(prepared.frames)
+        row.doubt, row.frames = prepared.doubt, tuple(prepared.frames)
         if row.kind != TaskKind.GOLD:
             self.count("store", masklets=1)
-            num_frames = len(masklet.frames)
             self.count(
                 f"phase:{work.phase}",
                 masklets=1,
@@ -173,9 +166,7 @@ class Change:
 
 def new_task(media: MediaRow, kind: TaskKind, state: TaskState, object_id: int, *, priority: int = 0) -> TaskRow:
     """Create the row of an unassigned task; `Change.create_task` inserts it."""
-    row = TaskRow(media_id=media.id, kind=kind, state=state, object_id=object_id, priority=priority)
-    row.name, row.doubt, row.frames, row.prompts = "", 0.0, "[]", "{}"
-    return row
+    return TaskRow(media_id=media.id, kind=kind, state=state, object_id=object_id, priority=priority)
 
 
 def new_object_id(session: Session, media_id: int) -> int:

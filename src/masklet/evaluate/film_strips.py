@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from masklet.evaluate.scoring import frame_masks
 from masklet.io import draw_overlay
 from masklet.io.datasets import VideoSequence
 from masklet.masks.rle import decode_masks, encode_masks
@@ -37,7 +38,7 @@ class MaskHistory:
         codes = self._frames.get(frame_index)
         if not codes:
             return None
-        return as_frame_masks(decode_masks(list(codes.values())), tuple(codes), frame_index)
+        return frame_masks(frame_index, decode_masks(list(codes.values())), tuple(codes))
 
 
 def sequence_strip(
@@ -67,16 +68,7 @@ def sequence_strip(
 
 def image_strip(image: RgbImage, versions: Sequence[Bool[np.ndarray, "n h w"]]) -> bytes:
     """Draw an image with each of several versions of its masks."""
-    return film_strip([[tile(image, as_frame_masks(masks)) for masks in versions]])
-
-
-def as_frame_masks(
-    masks: Bool[np.ndarray, "n h w"], object_ids: tuple[ObjectId, ...] = (), frame_index: int = 0
-) -> FrameMasks:
-    """Return masks in the type that is drawn; ids count from 1 if none are given."""
-    scores = np.ones(len(masks), np.float32)
-    ids = object_ids or tuple(range(1, len(masks) + 1))
-    return FrameMasks(frame_index, ids, masks, presence=scores, iou=scores)
+    return film_strip([[tile(image, frame_masks(0, masks)) for masks in versions]])
 
 
 def spread(frames: Sequence[int], worst: int | None, count: int = NUM_TILES) -> list[int]:

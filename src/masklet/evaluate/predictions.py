@@ -17,7 +17,7 @@ from jaxtyping import Bool, Shaped
 from PIL import Image
 
 from masklet.errors import FormatError, OutputError
-from masklet.evaluate.scoring import Notice, no_masks
+from masklet.evaluate.scoring import Notice, frame_masks, no_masks
 from masklet.io import read_label_map, read_mask, write_label_map
 from masklet.io.atomic import AtomicOutput, output_errors
 from masklet.io.datasets import VideoSequence
@@ -133,8 +133,7 @@ class PredictedSequence:
             ids, masks = tuple(files), [self._checked(read_mask(path), path) for path in files.values()]
         if not ids:
             return no_masks(frame_index, self.sequence.size)
-        scores = np.ones(len(ids), np.float32)
-        return FrameMasks(frame_index, ids, np.stack(masks), presence=scores, iou=scores)
+        return frame_masks(frame_index, np.stack(masks), ids)
 
     def _from_label_map(self, path: Path) -> tuple[tuple[ObjectId, ...], list[Bool[np.ndarray, "h w"]]]:
         sequence = self.sequence

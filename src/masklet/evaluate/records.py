@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
-from masklet.bounded_json import expecting, read_json
+from masklet.bounded_json import read_json
 from masklet.errors import FormatError
 from masklet.evaluate.scoring import Notice
 from masklet.io.atomic import output_errors, write_text
 
-RECORD_VERSION = 1
+RECORD_VERSION: Literal[1] = 1
 
 
 @dataclass(kw_only=True)
@@ -42,22 +42,12 @@ class Record:
     film: dict[str, Any] | None = None
     source: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object."""
-        return {"version": RECORD_VERSION, **asdict(self)}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any], where: str) -> Record:
-        """Decode what `to_json` returned.
+@dataclass(kw_only=True)
+class _StoredRecord(Record):
+    """A record as its file holds it."""
 
-        Raises:
-            FormatError: not a record of this version.
-        """
-        with expecting("a record of an evaluation", where):
-            fields = {key: part for key, part in value.items() if key != "version"}
-            if value["version"] != RECORD_VERSION:
-                raise FormatError(f"expected version {RECORD_VERSION}, got {value['version']}")
-            return cls(**{**fields, "notices": [Notice(**notice) for notice in fields["notices"]]})
+    version: Literal[1]
 
 
 def key_of(setup: Mapping[str, Any]) -> str:
@@ -86,16 +76,18 @@ class RecordStore:
         if not path.is_file():
             return None
         try:
-            return Record.from_json(read_json(path, dict[str, Any], what="evaluation record"), str(path))
+            fields = vars(read_json(path, _StoredRecord, what="evaluation record"))
         except FormatError:
             return None
+        return Record(**{name: value for name, value in fields.items() if name != "version"})
 
     def put(self, record: Record) -> None:
         """Store a record; files are written atomically."""
         if self.folder is None:
             self._records[record.name] = record
         else:
-            write_text(self._path(record.name, ".json"), json.dumps(record.to_json(), allow_nan=False))
+            stored = _StoredRecord(**vars(record), version=RECORD_VERSION)
+            write_text(self._path(record.name, ".json"), json.dumps(asdict(stored), allow_nan=False))
 
     def add_remote(self, record: Record) -> None:
         """Add a record that another process has stored with the same folder and key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -151,11 +151,18 @@ class SequenceScorer:
             yield row
 
 
+def frame_masks(
+    frame_index: int, masks: Bool[np.ndarray, "n h w"], object_ids: tuple[ObjectId, ...] | None = None
+) -> FrameMasks:
+    """Return masks of a frame with scores of 1; ids count from 1 if none are given."""
+    scores = np.ones(len(masks), np.float32)
+    ids = tuple(range(1, len(masks) + 1)) if object_ids is None else object_ids
+    return FrameMasks(frame_index, ids, masks, presence=scores, iou=scores)
+
+
 def no_masks(frame_index: int, size: tuple[int, int]) -> FrameMasks:
     """Return the masks of a frame without objects."""
-    scores = np.zeros(0, np.float32)
-    empty: Bool[np.ndarray, "0 h w"] = np.zeros((0, *size), bool)
-    return FrameMasks(frame_index, (), empty, presence=scores, iou=scores)
+    return frame_masks(frame_index, np.zeros((0, *size), bool))
 
 
 def notices(sequence: VideoSequence) -> list[Notice]:
@@ -189,8 +196,7 @@ def _segments(score: ObjectScore, total: int) -> list[float | None]:
 
 
 def _presence(scores: SequenceScores, counted: ObjectScore) -> list[int]:
-    found = PresenceCounts.of(scores.prediction[counted.frames] > 0, scores.truth[counted.frames] > 0)
-    return [found.found, found.missed, found.imagined, found.absent]
+    return list(astuple(PresenceCounts.of(scores.prediction[counted.frames] > 0, scores.truth[counted.frames] > 0)))
 
 
 def _statistics(score: ObjectScore) -> dict[str, float]:

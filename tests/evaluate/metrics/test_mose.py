@@ -16,7 +16,7 @@ def sequence(visible: str, tenths: str) -> SequenceScores:
     truth = np.array([[9 * (c == "#")] for c in visible])
     union = np.full(truth.shape, 9)
     shared = np.rint(f * 10).astype(int) - 1  # so that (shared + 1) / (union + 1) is f
-    return SequenceScores((5,), shared, union + shared - truth, truth, np.ones(f.shape), adaptive_f=f)
+    return SequenceScores(shared, union + shared - truth, truth, np.ones(f.shape), f, object_ids=(5,))
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_bad_input() -> None:
         mose_scores(sequence("##", "11"))
     plain = sequence("###", "111")
     with pytest.raises(FormatError, match="adaptive"):
-        mose_scores(SequenceScores((5,), plain.intersection, plain.prediction, plain.truth, plain.f))
+        mose_scores(SequenceScores(plain.intersection, plain.prediction, plain.truth, plain.f, object_ids=(5,)))

@@ -21,7 +21,7 @@ def sequence(*objects: tuple[str, str, str]) -> SequenceScores:
     """Objects of 10 pixels: where the truth has them, where the prediction does, and how many tenths they share."""
     truth, prediction = (np.array([[10 * (c == "#") for c in o[k]] for o in objects]).T for k in (0, 1))
     shared = np.array([[int(c) for c in o[2]] for o in objects]).T
-    return SequenceScores(tuple(range(1, len(objects) + 1)), shared, prediction, truth, shared / 10)
+    return SequenceScores(shared, prediction, truth, shared / 10, object_ids=tuple(range(1, len(objects) + 1)))
 
 
 def single(j: float, f: float) -> ObjectScore:

@@ -344,7 +344,7 @@ def retrain(
     The result, DIR/run/weights.safetensors, can be the --model of propose and serve.
     """
     target = Project(project, report)
-    from masklet.cli.train import run_training
+    from masklet.cli.train import train
     from masklet.io.atomic import output_errors
     from masklet.predict.load import find_weights
     from masklet.predict.spec import ModelSpec
@@ -363,10 +363,10 @@ def retrain(
     before = _evaluate(data, output / "before", spec)
     run = output / "run"
     with redirect_stdout(sys.stderr):
-        run_training(
+        train(
             recipe,
-            [f"sa-v-train={data / 'train'}@train"],
-            run,
+            data=[f"sa-v-train={data / 'train'}@train"],
+            out=run,
             init=weights,
             settings=settings,
             resume=resume and bool(list_checkpoints(run)),

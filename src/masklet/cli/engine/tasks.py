@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from masklet.engine.records import Lease, Media, Outcome
     from masklet.engine.store import Store
-    from masklet.types import FrameMasks, Masklet
 
 SHEET_FRAMES = 12
 """Frames on the contact sheet of a masklet."""
@@ -339,16 +338,19 @@ def _ask(store: Store, lease: Lease, folder: Path) -> Answer | None:
     """Draw the contact sheet of a masklet and ask for a verdict; None to stop."""
     from masklet.cli.contact_sheet import ContactSheetWriter, evenly_spaced
     from masklet.engine.ingest import open_media
+    from masklet.io import Result
 
     task = lease.task
     assert task.version is not None, "a task to verify has a version"
     version, media = store.version(task.version), store.media(task.media)
+    masklets = {task.object_id: version.masklet}
+    result = Result(masklets=masklets, size=media.size, num_frames=media.num_frames)
     path = folder / f"task-{task.id}.png"
     with open_media(media) as video:
         frames = evenly_spaced(range(len(video)), SHEET_FRAMES)
         with ContactSheetWriter(path, frames=frames, prompts={}, columns=4, width=320) as sheet:
             for index in frames:
-                sheet.write(video[index], _frame_of(version.masklet, index))
+                sheet.write(video[index], result.frame(index))
     print_note(f"task {task.id}: object {task.object_id} {task.name} in {media.name}, by {version.work.author}: {path}")
     print_note(f"frames {', '.join(map(str, frames))}, row by row")
     while True:
@@ -363,21 +365,6 @@ def _ask(store: Store, lease: Lease, folder: Path) -> Answer | None:
         if outcome == "satisfactory":
             return Answer(outcome)
         return Answer(outcome, typer.prompt("reason", default="", show_default=False, err=True))
-
-
-def _frame_of(masklet: Masklet, index: int) -> FrameMasks:
-    """One frame of a masklet; without objects where it has no mask."""
-    import numpy as np
-
-    from masklet.masks.rle import decode_masks
-    from masklet.types import FrameMasks
-
-    rle = masklet.frames.get(index)
-    if rle is None:
-        no_scores = np.zeros(0, np.float32)
-        return FrameMasks(index, (), np.zeros((0, *masklet.size), bool), no_scores, no_scores)
-    scores = (np.array([of.get(index, 1.0)], np.float32) for of in (masklet.presence, masklet.iou))
-    return FrameMasks(index, (masklet.object_id,), decode_masks([rle]), *scores)
 
 
 @command(parent=engine)

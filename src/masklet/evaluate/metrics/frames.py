@@ -20,12 +20,23 @@ Labels = UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 """A label map: object ids, 0 for background."""
 
 
-class Overlaps:
-    """Areas of predicted and true masks, and J."""
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """Scores of the n objects of a frame: the areas of predicted and true masks, and F.
+
+    Attributes:
+        intersection: pixels in both masks.
+        prediction: pixels in the predicted mask.
+        truth: pixels in the true mask.
+        f: boundary measure, 0 to 1.
+        adaptive_f: the same with MOSEv2's adaptive radius, or None if it was not computed.
+    """
 
     intersection: Int64[np.ndarray, "*n"]
     prediction: Int64[np.ndarray, "*n"]
     truth: Int64[np.ndarray, "*n"]
+    f: Float64[np.ndarray, "*n"]
+    adaptive_f: Float64[np.ndarray, "*n"] | None = None
 
     @property
     def union(self) -> Int64[np.ndarray, "*n"]:
@@ -37,25 +48,6 @@ class Overlaps:
         """J, the region measure: intersection over union, 0 to 1; two empty masks have 1."""
         union = self.union
         return np.asarray(np.divide(self.intersection, union, out=np.ones(union.shape), where=union > 0))
-
-
-@dataclass(frozen=True, eq=False)
-class FrameScores(Overlaps):
-    """Scores of n objects on one frame.
-
-    Attributes:
-        intersection: (n,) pixels in both masks.
-        prediction: (n,) pixels in the predicted mask.
-        truth: (n,) pixels in the true mask.
-        f: (n,) boundary measure, 0 to 1.
-        adaptive_f: (n,) the same with MOSEv2's adaptive radius, or None if it was not computed.
-    """
-
-    intersection: Int64[np.ndarray, " n"]
-    prediction: Int64[np.ndarray, " n"]
-    truth: Int64[np.ndarray, " n"]
-    f: Float64[np.ndarray, " n"]
-    adaptive_f: Float64[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from jaxtyping import Bool
@@ -27,20 +27,11 @@ class PresenceCounts:
     @classmethod
     def of(cls, predicted: Bool[np.ndarray, "..."], truth: Bool[np.ndarray, "..."]) -> PresenceCounts:
         """Count two arrays of one shape, such as (frames, objects)."""
-        return cls(
-            *(
-                int(np.count_nonzero(hit))
-                for hit in (predicted & truth, ~predicted & truth, predicted & ~truth, ~predicted & ~truth)
-            )
-        )
+        hits = predicted & truth, ~predicted & truth, predicted & ~truth, ~predicted & ~truth
+        return cls(*(int(np.count_nonzero(hit)) for hit in hits))
 
     def __add__(self, other: PresenceCounts) -> PresenceCounts:
-        return PresenceCounts(
-            self.found + other.found,
-            self.missed + other.missed,
-            self.imagined + other.imagined,
-            self.absent + other.absent,
-        )
+        return PresenceCounts(*(sum(pair) for pair in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def accuracy(self) -> float | None:

@@ -10,32 +10,22 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from masklet.errors import FormatError
-from masklet.evaluate.metrics.frames import FrameScores, Overlaps
+from masklet.evaluate.metrics.frames import FrameScores
 from masklet.types import ObjectId
 
 Convention = Literal["sav", "davis", "youtube-vos"]
 """Which objects and frames of a sequence count (see `object_scores`)."""
 
 
-@dataclass(frozen=True, eq=False)
-class SequenceScores(Overlaps):
-    """Scores of all annotated frames of one sequence, t frames and n objects.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SequenceScores(FrameScores):
+    """Scores of all annotated frames of one sequence: the arrays have shape (t, n), for t frames and n objects.
 
     Attributes:
         object_ids: the n objects.
-        intersection: (t, n) pixels in both masks.
-        prediction: (t, n) pixels in the predicted masks.
-        truth: (t, n) pixels in the true masks.
-        f: (t, n) boundary measure, 0 to 1.
-        adaptive_f: (t, n) the same with MOSEv2's radius, or None.
     """
 
     object_ids: tuple[ObjectId, ...]
-    intersection: Int64[np.ndarray, "t n"]
-    prediction: Int64[np.ndarray, "t n"]
-    truth: Int64[np.ndarray, "t n"]
-    f: Float64[np.ndarray, "t n"]
-    adaptive_f: Float64[np.ndarray, "t n"] | None = None
 
     @classmethod
     def from_frames(cls, object_ids: Sequence[ObjectId], frames: Sequence[FrameScores]) -> SequenceScores:
@@ -51,12 +41,12 @@ class SequenceScores(Overlaps):
             raise FormatError(f"expected scores of {len(object_ids)} objects on every frame, got {sorted(counts)}")
         adaptive = [frame.adaptive_f for frame in frames if frame.adaptive_f is not None]
         return cls(
+            np.stack([frame.intersection for frame in frames]),
+            np.stack([frame.prediction for frame in frames]),
+            np.stack([frame.truth for frame in frames]),
+            np.stack([frame.f for frame in frames]),
+            np.stack(adaptive) if len(adaptive) == len(frames) else None,
             object_ids=tuple(object_ids),
-            intersection=np.stack([frame.intersection for frame in frames]),
-            prediction=np.stack([frame.prediction for frame in frames]),
-            truth=np.stack([frame.truth for frame in frames]),
-            f=np.stack([frame.f for frame in frames]),
-            adaptive_f=np.stack(adaptive) if len(adaptive) == len(frames) else None,
         )
 
 
