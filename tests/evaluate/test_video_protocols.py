@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from masklet.evaluate.video_protocols import correct_video, first_masks, open_se
 from masklet.io.datasets import VideoDataset
 from masklet.model.sam2 import Sam2
 from masklet.predict.propagation import Direction
+from masklet.predict.session import VideoSession
 from masklet.types import FrameMasks, ObjectId, Prompts
 
 
@@ -80,7 +82,7 @@ def test_the_memory_policy_is_used(davis: VideoDataset, small: Sam2) -> None:
     assert not np.allclose(predicted_iou["long"], predicted_iou["short"])
 
 
-class Oracle:
+class Oracle(VideoSession):
     """A session whose masks are the truth on corrected frames, and the truth shifted by prepared offsets on others."""
 
     def __init__(self, dataset: VideoDataset, name: str, offsets: Mapping[int, int]) -> None:
@@ -97,12 +99,14 @@ class Oracle:
         one = np.ones(1, np.float32)
         return FrameMasks(frame_index, (1,), np.roll(truth, offset, axis=1)[None], presence=one, iou=one)
 
-    def prompt_objects(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
+    def prompt_objects(self, frame_index: int, prompts: Mapping[ObjectId, Prompts], **_: Any) -> FrameMasks:
         x, y = prompts[1].points[0].astype(int).tolist()
         self.prompted.setdefault(frame_index, []).append((x, y, int(prompts[1].labels[0])))
         return self.masks(frame_index)
 
-    def propagate(self, direction: Direction = "forward", *, start: int | None = None) -> Iterator[FrameMasks]:
+    def propagate(
+        self, direction: Direction = "forward", *, start: int | None = None, **_: Any
+    ) -> Iterator[FrameMasks]:
         assert direction == "forward"
         frames = list(range(start or 0, self.sequence.num_frames))
         self.runs.append((start, frames))

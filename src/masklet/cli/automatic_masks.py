@@ -19,7 +19,7 @@ from masklet.cli.report import Progress, interruptible, score
 from masklet.errors import MediaError
 
 if TYPE_CHECKING:
-    from masklet.io import RecordedSource
+    from masklet.io import RecordedSource, Writer
     from masklet.predict.automatic_masklets import EverythingSettings
     from masklet.predict.automatic_masks import AutomaticMasker, Filtered
     from masklet.types import Masklet
@@ -72,34 +72,36 @@ def automatic_masks(
     is_image = Path(source).suffix.lower() in IMAGE_SUFFIXES and not Path(source).is_dir()
     default = "{name}-automatic" + (".png" if is_image else ".mp4")
     (outputs,) = output_paths([source], output, default=default)
-    if is_image:
-        check_outputs(outputs, overwrite=overwrite)
 
-    def masker() -> AutomaticMasker:
+    def load_masker() -> AutomaticMasker:
         loaded = model.load()
         return AutomaticMasker(loaded, replace(settings_for(loaded, preset_name), min_area=min_area))
 
     if is_image:
-        _segment_image(source, outputs, masker(), max_objects, overwrite=overwrite, report=report)
-        return
-    with masklet.open_video(source) as video, ExitStack() as stack:
-        if isinstance(video, LiveVideo):
-            raise MediaError(f"{video.name} is live: automatic masks need a recorded video")
-        writers = [stack.enter_context(masklet.open_writer(path, like=video, overwrite=overwrite)) for path in outputs]
-        settings = EverythingSettings(every=every, max_objects=max_objects or MAX_OBJECTS)
-        _track_video(source, video, outputs, writers, masker(), settings, report=report)
+        check_outputs(outputs, overwrite=overwrite)
+        masker = load_masker()
+        (line, *more), content = _segment_image(source, outputs, masker, max_objects, overwrite=overwrite)
+    else:
+        with masklet.open_video(source) as video, ExitStack() as stack:
+            if isinstance(video, LiveVideo):
+                raise MediaError(f"{video.name} is live: automatic masks need a recorded video")
+            writers = [
+                stack.enter_context(masklet.open_writer(path, like=video, overwrite=overwrite)) for path in outputs
+            ]
+            settings = EverythingSettings(every=every, max_objects=max_objects or MAX_OBJECTS)
+            masker = load_masker()
+            (line, *more), content = _track_video(source, video, writers, masker, settings, quiet=report.prints_no_text)
+            content["outputs"] = outputs
+    wrote = [f"  wrote {path}" for path in content["outputs"]]
+    lines = [line, f"  {filter_summary(masker.filtered)}", *more, *wrote]
+    about = {**options.model_entry(masker.model), "candidates": asdict(masker.filtered)}
+    report.show("automatic-masks", lines, **about, **content)
 
 
 def _segment_image(
-    source: str,
-    outputs: list[str],
-    masker: AutomaticMasker,
-    max_objects: int | None,
-    *,
-    overwrite: bool,
-    report: ReportOptions,
-) -> None:
-    """Generate, write and report the masks of an image."""
+    source: str, outputs: list[str], masker: AutomaticMasker, max_objects: int | None, *, overwrite: bool
+) -> tuple[list[str], dict[str, Any]]:
+    """Generate and write the masks of an image; return the report as text and as JSON."""
     import numpy as np
 
     from masklet.masks.rle import decode_masks
@@ -121,32 +123,25 @@ def _segment_image(
         model=masker.model.config.full_name,
     )
     seconds = time.perf_counter() - started
-    files = segmented.write(outputs, overwrite=overwrite)
-    lines = [f"{source}: {len(found)} masks, {seconds:.1f} s", f"  {filter_summary(found.filtered)}"]
-    report.show(
-        "automatic-masks",
-        [*lines, *(f"  wrote {file}" for file in files)],
-        **options.model_entry(masker.model),
-        image=source,
-        size=list(pixels.shape[:2]),
-        seconds=round(seconds, 3),
-        candidates=asdict(found.filtered),
-        outputs=files,
-        objects=segmented.entries(with_masks=False),
-    )
+    return [f"{source}: {len(found)} masks, {seconds:.1f} s"], {
+        "image": source,
+        "size": list(pixels.shape[:2]),
+        "seconds": round(seconds, 3),
+        "outputs": segmented.write(outputs, overwrite=overwrite),
+        "objects": segmented.entries(with_masks=False),
+    }
 
 
 def _track_video(
     source: str,
     video: RecordedSource,
-    outputs: list[str],
-    writers: list[Any],
+    writers: list[Writer],
     masker: AutomaticMasker,
     settings: EverythingSettings,
     *,
-    report: ReportOptions,
-) -> None:
-    """Generate, write and report the masklets of a video."""
+    quiet: bool,
+) -> tuple[list[str], dict[str, Any]]:
+    """Generate and write the masklets of a video; return the report as text and as JSON."""
     from masklet.io import Provenance, Result
     from masklet.predict.automatic_masklets import track_everything
 
@@ -158,8 +153,7 @@ def _track_video(
 
         def update(step: str, done: int, total: int) -> None:
             if step not in shown:
-                label = f"{source} ({step})"
-                shown[step] = stack.enter_context(Progress(label, total, quiet=report.prints_no_text))
+                shown[step] = stack.enter_context(Progress(f"{source} ({step})", total, quiet=quiet))
             shown[step].update(done)
 
         masklets = track_everything(
@@ -173,22 +167,15 @@ def _track_video(
     objects = [_entry(one) for one in masklets.values()]
     lines = [
         f"{source}: {len(masklets)} masklets, {len(video)} frames, {seconds:.1f} s",
-        f"  {filter_summary(masker.filtered)}",
         *(f"  object {o['id']}: {o['frames']} frames from {o['first']} to {o['last']}" for o in objects if o["frames"]),
-        *(f"  wrote {path}" for path in outputs),
     ]
-    report.show(
-        "automatic-masks",
-        lines,
-        **options.model_entry(masker.model),
-        video=source,
-        size=list(video.size),
-        frames=len(video),
-        seconds=round(seconds, 3),
-        candidates=asdict(masker.filtered),
-        outputs=outputs,
-        objects=objects,
-    )
+    return lines, {
+        "video": source,
+        "size": list(video.size),
+        "frames": len(video),
+        "seconds": round(seconds, 3),
+        "objects": objects,
+    }
 
 
 def filter_summary(filtered: Filtered) -> str:

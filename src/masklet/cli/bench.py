@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -72,8 +73,8 @@ def bench(
         steps = [model_timing.whole_steps(loaded, size, objects=n, repeats=repeats) for n in counts]
         parts: list[model_timing.Timing] = []
         if quantity is Quantity.SPEED:
-            parts = list(model_timing.parts(loaded, size, objects=objects, repeats=repeats))
-        content["timings_ms"] = [timing.entry() for timing in (*parts, *steps)]
+            parts = model_timing.parts(loaded, size, objects=objects, repeats=repeats)
+        content["timings_ms"] = [asdict(timing) for timing in (*parts, *steps)]
         rows = [timing.row() for timing in parts]
         if parts:
             total, cpu = sum(timing.median for timing in parts), sum(timing.processor for timing in parts)

@@ -8,8 +8,8 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from masklet.model.config import PRESETS
 from masklet.model.load import DTYPES, FLOAT32_MODULE
 from masklet.model.metadata import check_image_size
 from masklet.model.sam2 import Sam2
-from masklet.model.tensors import ChosenMask, ImageFeatures, MemoryTokens, PromptTensors
+from masklet.model.tensors import ChosenMask, MemoryTokens, PromptTensors
 from masklet.predict.load import pick_device
 from masklet.predict.postprocess import PostProcess
 from masklet.predict.preprocessing import frame_tensor
@@ -58,10 +58,6 @@ class Timing:
     processor: float
     warm_up: int
     repeats: int
-
-    def entry(self) -> dict[str, Any]:
-        """Its fields in JSON."""
-        return asdict(self)
 
     def row(self) -> tuple[str, ...]:
         """Its cells in a table."""
@@ -106,74 +102,46 @@ def random_model(options: ModelOptions) -> Sam2:
     return model
 
 
-def parts(model: Model, size: Size, *, objects: int, repeats: int) -> Iterator[Timing]:
-    """Time each part of a tracking step in the steady state: with all spatial memories and object pointers."""
-    state = _State(model, size, objects)
-    runs: dict[str, Callable[[], object]] = {
-        "prepare": state.prepare,
-        "encode": state.encode,
-        "condition": state.condition,
-        "decode": state.decode,
-        "remember": state.remember,
-        "post-process": state.post_process,
-    }
-    for part, run in runs.items():
-        yield _timed(part, run, model, objects, repeats)
-
-
-class _State:
-    """Inputs of each part, in the shapes they have in a stream."""
-
-    @torch.inference_mode()
-    def __init__(self, model: Model, size: Size, objects: int) -> None:
-        config, device, dtype = model.config, model.device, model.dtype
-        self.model, self.size, self.frame = model, size, synthetic_frame(0, size)
-        self.pixels = frame_tensor(self.frame, config.image_size, device)
-        self.features = model.encode_image(self.pixels)
-        maps, pointers = named_policy("plain", config).memory_frames, config.max_pointers
-        tokens = len(config.memory_layout(self.features.grid))
-        slots = torch.tensor([-1, *range(maps - 2, -1, -1)], device=device).expand(objects, -1)
-        self.memory = MemoryTokens(
-            torch.randn(objects, maps, tokens, config.memory_dim, device=device, dtype=dtype),
-            slots,
-            torch.randn(objects, pointers, config.embed_dim, device=device, dtype=dtype),
-            torch.linspace(0, 1, pointers, device=device).expand(objects, -1),
-        )
-        self.no_prompts = PromptTensors.none(objects, device)
-        self.conditioned: ImageFeatures = self.condition()
-        prediction = self.decode()
-        self.chosen = ChosenMask(
-            prediction.logits[:, :1], prediction.iou[:, 0], prediction.pointers[:, 0], prediction.object_score
-        )
-
-    def prepare(self) -> torch.Tensor:
-        return frame_tensor(self.frame, self.model.config.image_size, self.model.device)
-
-    def encode(self) -> ImageFeatures:
-        return self.model.encode_image(self.pixels)
-
-    def condition(self) -> ImageFeatures:
-        return self.model.condition(self.features, self.memory)
-
-    def decode(self) -> Any:
-        return self.model.decode(self.conditioned, self.no_prompts)
-
-    def remember(self) -> torch.Tensor:
-        return self.model.encode_memory(self.features, self.chosen, prompted=False)
-
-    def post_process(self) -> object:
-        return [
-            PostProcess().masks(logits_to_image(row[None], self.size)[0].cpu().numpy()) for row in self.chosen.logits
-        ]
-
-
 @torch.inference_mode()
-def _timed(part: str, run: Callable[[], object], model: Model, objects: int, repeats: int) -> Timing:
-    clock = _Clock(model)
-    for _ in range(repeats + 1):
-        with clock:
-            run()
-    return clock.timing(part, objects, warm_up=1)
+def parts(model: Model, size: Size, *, objects: int, repeats: int) -> list[Timing]:
+    """Time each part of a tracking step in the steady state: with all spatial memories and object pointers."""
+    config, device, dtype = model.config, model.device, model.dtype
+    frame, no_prompts = synthetic_frame(0, size), PromptTensors.none(objects, device)
+    pixels = frame_tensor(frame, config.image_size, device)
+    features = model.encode_image(pixels)
+    maps, pointers = named_policy("plain", config).memory_frames, config.max_pointers
+    tokens = len(config.memory_layout(features.grid))
+    slots = torch.tensor([-1, *range(maps - 2, -1, -1)], device=device).expand(objects, -1)
+    memory = MemoryTokens(
+        torch.randn(objects, maps, tokens, config.memory_dim, device=device, dtype=dtype),
+        slots,
+        torch.randn(objects, pointers, config.embed_dim, device=device, dtype=dtype),
+        torch.linspace(0, 1, pointers, device=device).expand(objects, -1),
+    )
+    conditioned = model.condition(features, memory)
+    found = model.decode(conditioned, no_prompts)
+    chosen = ChosenMask(found.logits[:, :1], found.iou[:, 0], found.pointers[:, 0], found.object_score)
+
+    def post_process() -> None:
+        for row in chosen.logits:
+            PostProcess().masks(logits_to_image(row[None], size)[0].cpu().numpy())
+
+    runs: dict[str, Callable[[], object]] = {
+        "prepare": lambda: frame_tensor(frame, config.image_size, device),
+        "encode": lambda: model.encode_image(pixels),
+        "condition": lambda: model.condition(features, memory),
+        "decode": lambda: model.decode(conditioned, no_prompts),
+        "remember": lambda: model.encode_memory(features, chosen, prompted=False),
+        "post-process": post_process,
+    }
+    timings = []
+    for part, run in runs.items():
+        clock = _Clock(model)
+        for _ in range(repeats + 1):
+            with clock:
+                run()
+        timings.append(clock.timing(part, objects, warm_up=1))
+    return timings
 
 
 def whole_steps(model: Model, size: Size, *, objects: int, repeats: int) -> Timing:

@@ -88,8 +88,8 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self) -> None:
-        """Count one unit as done."""
+    def advance(self, *_: object) -> None:
+        """Count one unit as done; arguments are ignored, so that it is a callback of any function."""
         self.update(self.done + 1)
 
     def update(self, done: int, total: int | None = None) -> None:

@@ -166,7 +166,7 @@ def _check_data(config: TrainConfig, sources: Sequence[Source], out: Path, *, js
 
     total = sum(len(source.dataset) for source in sources)
     with Progress("check", total, quiet=json_lines) as progress:
-        found = preflight(config, sources, out, progress=lambda _done, _total: progress.advance())
+        found = preflight(config, sources, out, progress=progress.advance)
     if json_lines:
         fields = ("name", "split", "items", "frames", "annotated", "objects", "masks")
         for source, report in zip(sources, found.reports, strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -99,18 +99,9 @@ def from_tallies(tallies: Mapping[str, Mapping[str, float]]) -> list[PhaseStatis
     for phase in PHASES:
         sums = tallies.get(f"phase:{phase}", {})
         if sums.get("masklets"):
-            rows.append(
-                PhaseStatistics(
-                    phase=phase,
-                    masklets=int(sums["masklets"]),
-                    frames=int(sums.get("frames", 0)),
-                    edited=int(sums.get("edited", 0)),
-                    clicks=int(sums.get("clicks", 0)),
-                    clicked=int(sums.get("clicked", 0)),
-                    seconds=float(sums.get("seconds", 0)),
-                    timed=int(sums.get("timed", 0)),
-                )
-            )
+            names = ("masklets", "frames", "edited", "clicks", "clicked", "timed")
+            counts: dict[str, Any] = {name: int(sums.get(name, 0)) for name in names}
+            rows.append(PhaseStatistics(phase=phase, seconds=float(sums.get("seconds", 0)), **counts))
     return rows
 
 

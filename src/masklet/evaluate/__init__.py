@@ -6,7 +6,7 @@
 | `video_protocols`, `image_protocol` | running a protocol on a video or an image |
 | `scoring`, `metrics/` | scores of masks against true masks |
 | `predictions` | reading masks of other programs, writing ours in the formats of benchmarks |
-| `jobs`, `records`, `runner` | processing every item once, in any number of processes, resumable |
+| `runner`, `records` | processing every item once, in any number of processes, resumable |
 | `summary`, `results`, `report`, `film_strips` | numbers of a data set, result files and the HTML report |
 | `comparison` | paired comparison of two results |
 """

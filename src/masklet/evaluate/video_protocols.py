@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from masklet.backends.protocol import Model
 from masklet.evaluate.protocols import Interactive, SemiSupervised
@@ -14,7 +14,6 @@ from masklet.io.datasets import VideoSequence
 from masklet.masks.clicks import Click
 from masklet.predict.annotator import annotate_frame, first_prompt
 from masklet.predict.prompting import resolve_policy
-from masklet.predict.propagation import Direction
 from masklet.predict.session import VideoSession
 from masklet.predict.stream import StreamTracker
 from masklet.types import FrameMasks, FrameSource, ObjectId, Prompts, Region
@@ -78,23 +77,6 @@ def _track_session(
         yield from session.propagate(start=start, end=end)
 
 
-@runtime_checkable
-class Session(Protocol):
-    """The part of `masklet.VideoSession` that the interactive protocol uses."""
-
-    def prompt_objects(self, frame_index: int, prompts: Mapping[ObjectId, Prompts]) -> FrameMasks:
-        """Prompt objects on a frame and return its masks."""
-        ...
-
-    def propagate(self, direction: Direction = "forward", *, start: int | None = None) -> Iterator[FrameMasks]:
-        """Track and yield the masks of each frame."""
-        ...
-
-    def masks(self, frame_index: int) -> FrameMasks:
-        """Return the masks of a frame."""
-        ...
-
-
 @dataclass(frozen=True)
 class Round:
     """One corrected frame, and the scores of the object after it.
@@ -135,7 +117,7 @@ def open_session(model: Model, video: FrameSource, protocol: Interactive) -> Vid
 
 
 def correct_video(
-    session: Session, scorer: SequenceScorer, object_id: ObjectId, protocol: Interactive
+    session: VideoSession, scorer: SequenceScorer, object_id: ObjectId, protocol: Interactive
 ) -> Iterator[Round]:
     """Correct one object frame by frame, until no frame needs it or the maximum number of frames is reached.
 
@@ -177,7 +159,7 @@ def correct_video(
 
 
 def _correct_frame(
-    session: Session, scorer: SequenceScorer, object_id: ObjectId, frame_index: int, protocol: Interactive
+    session: VideoSession, scorer: SequenceScorer, object_id: ObjectId, frame_index: int, protocol: Interactive
 ) -> list[Click]:
     def predict(prompts: Mapping[ObjectId, Prompts]) -> Mapping[ObjectId, Region]:
         return {object_id: session.prompt_objects(frame_index, prompts)[object_id]}

@@ -24,13 +24,13 @@ WALK = replace(DOG, name="walk", split="val", license="", fps=None, objects=(PER
 
 def test_numbers_count_people_and_models_apart() -> None:
     whole = count([DOG, WALK])
-    assert (whole.videos, whole.frames, whole.seconds) == (2, 480, 10.0)
-    assert (whole.masklets, whole.manual, whole.automatic, whole.masks) == (4, 3, 1, 34)
-    assert whole.disappearance == pytest.approx(2 / 3)  # of those with a person
-    assert whole.edited == pytest.approx(6 / 30)
-    assert whole.sizes == (1, 0, 0, 2, 0, 0, 1)
+    assert (whole["videos"], whole["frames"], whole["seconds"]) == (2, 480, 10.0)
+    assert (whole["masklets"], whole["manual"], whole["automatic"], whole["masks"]) == (4, 3, 1, 34)
+    assert whole["disappearance"] == pytest.approx(2 / 3)  # of those with a person
+    assert whole["edited"] == pytest.approx(6 / 30)
+    assert whole["sizes"] == (1, 0, 0, 2, 0, 0, 1)
     empty = count([])
-    assert (empty.videos, empty.disappearance, empty.edited) == (0, None, None)
+    assert (empty["videos"], empty["disappearance"], empty["edited"]) == (0, None, None)
 
 
 def test_the_card_says_what_is_in_it() -> None:

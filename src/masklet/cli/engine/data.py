@@ -89,7 +89,7 @@ def add(
         fetched = _fetch(target, [source for source in media if is_url(source)], into)
         found = find_media([*local, *fetched.paths])
         with Progress(target.name, len(found), quiet=report.prints_no_text, unit="media") as progress:
-            added = add_media(store, found, settings, progress=lambda _path: progress.advance())
+            added = add_media(store, found, settings, progress=progress.advance)
     failed = added.failed | fetched.failed
     for path, name in added.known.items():
         note(f"{path} was added before, as {name}", quiet=report.prints_no_text)
@@ -120,7 +120,7 @@ def _fetch(project: Project, urls: Sequence[str], into: Path | None) -> Fetched:
         raise OutputError("a project in a database has no folder: expected --into DIR, readable by every machine")
     found = find_remote(urls)
     with Progress(project.name, len(found), quiet=project.report.prints_no_text, unit="files") as progress:
-        return fetch(found, into or Path(project.path) / "media", progress=lambda _url: progress.advance())
+        return fetch(found, into or Path(project.path) / "media", progress=progress.advance)
 
 
 @command("import", parent=engine)
@@ -152,7 +152,7 @@ def import_(
         Progress(str(source), len(found.videos), quiet=report.prints_no_text, unit="videos") as progress,
     ):
         label = f"set {source.resolve().name}"
-        done = import_dataset(store, found, label, accepted=accepted, progress=lambda _name: progress.advance())
+        done = import_dataset(store, found, label, accepted=accepted, progress=progress.advance)
     _note_failures(done.failed)
     counts = f"{len(done.known)} videos imported before, {len(done.failed)} failed"
     lines = [f"{source}: {done.masklets} masklets in {done.media} videos ({counts})"]
@@ -209,7 +209,7 @@ def propose(
                 pool=pool,
                 limit=limit,
                 priority=priority,
-                progress=lambda _medium: progress.advance(),
+                progress=progress.advance,
             )
     _note_failures(done.failed)
     counts = f"{done.masklets} masklets in {done.media} media, {len(done.failed)} failed"
@@ -260,9 +260,7 @@ def export_dataset(
     with project.open() as store:
         count = len(store.all_media())
         with Progress(str(root), count, quiet=project.report.prints_no_text, unit="videos") as progress:
-            done = export_videos(
-                accepted_videos(store), root, checked_format, pool=pool, progress=lambda _name: progress.advance()
-            )
+            done = export_videos(accepted_videos(store), root, checked_format, pool=pool, progress=progress.advance)
     _note_failures(done.failed)
     records = [record for _, record in read_records(root) if isinstance(record, VideoRecord)]
     write_lists(root, records)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,49 +20,32 @@ SCHEMA, VERSION = "masklet/set-card", 1
 FORMAT_NAMES = {"sav": "SA-V", "davis": "DAVIS label maps", "coco": "COCO", "yolo": "YOLO segmentation"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """Counts of a data set or of a part of it.
+def count(records: Iterable[VideoRecord]) -> dict[str, Any]:
+    """Count videos, masklets and masks.
 
-    Attributes:
-        seconds: total duration of the videos that have a frame rate.
-        manual, automatic: number of masklets that a person made or corrected, and of the others.
-        masks: number of non-empty masks.
-        disappearance: share of manual masklets whose object disappears and reappears; None without any.
-        edited: share of the annotated frames of manual masklets that a person changed; None without any.
-        sizes: number of masklets by mean share of the image, in classes that end at `AREAS` and 1.
+    Returns:
+        numbers of "videos", "frames", "masklets" ("manual": those that a person made or corrected, "automatic": the
+        others) and non-empty "masks"; "seconds", the total duration of the videos that have a frame rate;
+        "disappearance", the share of manual masklets whose object disappears and reappears, and "edited", the share of
+        their annotated frames that a person changed, None without any; "sizes", numbers of masklets by mean share of
+        the image, in classes that end at `AREAS` and 1.
     """
-
-    videos: int
-    frames: int
-    seconds: float
-    masklets: int
-    manual: int
-    automatic: int
-    masks: int
-    disappearance: float | None
-    edited: float | None
-    sizes: tuple[int, ...]
-
-
-def count(records: Iterable[VideoRecord]) -> Counts:
-    """Count videos, masklets and masks."""
     videos = list(records)
     objects = [one for video in videos for one in video.objects]
     people = [one for one in objects if one.source != "automatic"]
     frames = sum(one.frames for one in people)
-    return Counts(
-        videos=len(videos),
-        frames=sum(video.num_frames for video in videos),
-        seconds=round(sum(video.seconds or 0.0 for video in videos), 3),
-        masklets=len(objects),
-        manual=len(people),
-        automatic=len(objects) - len(people),
-        masks=sum(one.masks for one in objects),
-        disappearance=sum(one.returns for one in people) / len(people) if people else None,
-        edited=sum(one.edited for one in people) / frames if frames else None,
-        sizes=_sizes(objects),
-    )
+    return {
+        "videos": len(videos),
+        "frames": sum(video.num_frames for video in videos),
+        "seconds": round(sum(video.seconds or 0.0 for video in videos), 3),
+        "masklets": len(objects),
+        "manual": len(people),
+        "automatic": len(objects) - len(people),
+        "masks": sum(one.masks for one in objects),
+        "disappearance": sum(one.returns for one in people) / len(people) if people else None,
+        "edited": sum(one.edited for one in people) / frames if frames else None,
+        "sizes": _sizes(objects),
+    }
 
 
 def _sizes(objects: Sequence[ObjectRecord]) -> tuple[int, ...]:
@@ -96,8 +78,8 @@ def document(records: Sequence[VideoRecord]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "all": asdict(count(records)),
-        "splits": {split: asdict(count(part)) for split, part in _by_split(records).items()},
+        "all": count(records),
+        "splits": {split: count(part) for split, part in _by_split(records).items()},
         "licenses": dict(_licenses(records).most_common()),
         "phases": dict(_phases(records).most_common()),
         "area_classes": [*AREAS, 1.0],
@@ -111,8 +93,8 @@ def card(records: Sequence[VideoRecord], *, title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        f"{whole.masklets} masklets in {whole.videos} videos, in {name} format: {_duration(whole.seconds)}, "
-        f"{whole.frames} frames, {whole.masks} masks.",
+        f"{whole['masklets']} masklets in {whole['videos']} videos, in {name} format: {_duration(whole['seconds'])}, "
+        f"{whole['frames']} frames, {whole['masks']} masks.",
         "",
         "## Splits",
         "",
@@ -126,7 +108,7 @@ def card(records: Sequence[VideoRecord], *, title: str) -> str:
         "",
         "## How it was annotated",
         "",
-        *_how(records, whole),
+        *_how(records, whole["edited"]),
         "",
         "## Sizes",
         "",
@@ -147,7 +129,7 @@ def charts(records: Sequence[VideoRecord]) -> dict[str, BarChart]:
     """Return the charts of the card by name."""
     ends = ["0", *(f"{100 * end:g}" for end in AREAS), "100"]
     classes = [f"{low}-{high}" for low, high in pairwise(ends)]
-    sizes = list(zip(classes, count(records).sizes, strict=True))
+    sizes = list(zip(classes, count(records)["sizes"], strict=True))
     return {
         "sizes": BarChart(title="Masklets by mean size", x="% of the image", y="masklets", bars=sizes),
         "masklets": BarChart(
@@ -171,7 +153,7 @@ def _counted(values: Sequence[float], ends: Sequence[int]) -> list[tuple[str, fl
     return [*((f"{end}", places[place]) for place, end in enumerate(ends)), ("more", places[len(ends)])]
 
 
-def _how(records: Sequence[VideoRecord], whole: Counts) -> list[str]:
+def _how(records: Sequence[VideoRecord], edited: float | None) -> list[str]:
     names = {
         "1": "every frame annotated separately",
         "2": "mask propagation; wrong frames annotated again from scratch",
@@ -179,8 +161,8 @@ def _how(records: Sequence[VideoRecord], whole: Counts) -> list[str]:
         "auto": "found and tracked by a model",
     }
     lines = [f"- {names.get(phase, phase)}: {count} masklets" for phase, count in _phases(records).most_common()]
-    if whole.edited is not None:
-        lines.append(f"- a person changed {100 * whole.edited:.1f} % of the annotated frames of manual masklets")
+    if edited is not None:
+        lines.append(f"- a person changed {100 * edited:.1f} % of the annotated frames of manual masklets")
     timed = [one for video in records for one in video.objects if one.seconds is not None and one.frames]
     if timed:
         spent = sum(one.seconds or 0.0 for one in timed) / sum(one.frames for one in timed)
@@ -201,10 +183,11 @@ def _phases(records: Sequence[VideoRecord]) -> Counter[str]:
     return Counter(one.phase for video in records for one in video.objects)
 
 
-def _line(split: str, part: Counts) -> str:
-    disappearance = "-" if part.disappearance is None else f"{100 * part.disappearance:.1f} %"
-    counts = [part.videos, part.frames, _duration(part.seconds), part.masklets, part.manual, part.automatic, part.masks]
-    return f"| {' | '.join([split, *map(str, counts), disappearance])} |"
+def _line(split: str, part: dict[str, Any]) -> str:
+    cells = part | {"seconds": _duration(part["seconds"])}
+    cells["disappearance"] = "-" if part["disappearance"] is None else f"{100 * part['disappearance']:.1f} %"
+    columns = ("videos", "frames", "seconds", "masklets", "manual", "automatic", "masks", "disappearance")
+    return f"| {' | '.join([split, *(str(cells[column]) for column in columns)])} |"
 
 
 def _duration(seconds: float) -> str:

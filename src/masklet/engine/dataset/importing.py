@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 
 from masklet.engine.dataset.record import FOLDER, VideoRecord, find_damage, read_records
@@ -149,19 +150,15 @@ def read_dataset(root: Path, format: str | None = None) -> Dataset:
     """
     dataset = Dataset()
     if (root / FOLDER).is_dir():
-        reader = _RecordReader(root)
+        sequences = cache(partial(_sequences, root))
         for path, record in read_records(root):
             if isinstance(record, MaskletError):
                 dataset.failed[str(path)] = str(record)
                 continue
             try:
-                media, masklets = reader.read(record)
+                dataset.videos.append(_read_recorded(root, record, sequences))
             except MaskletError as error:
                 dataset.failed[record.name] = str(error)
-            else:
-                dataset.videos.append(
-                    DatasetVideo(name=record.name, split=record.split, media=media, masklets=masklets, record=record)
-                )
         return dataset
     if format not in ("sav", "davis"):
         raise FormatError(
@@ -243,54 +240,42 @@ def _find_sequences(root: Path, format: str) -> Iterator[tuple[Split, VideoSeque
         raise FormatError(f"expected a data set in the format {format}, found none: {root}")
 
 
-class _RecordReader:
-    """Reads the videos of one data set that have records; every split is listed once."""
+def _sequences(root: Path, format: str, split: Split) -> Mapping[str, VideoSequence]:
+    layout, part = _layout(format, split)
+    return {item.name: item for item in layout.find(root, part).items if isinstance(item, VideoSequence)}
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._sequences: dict[tuple[str, Split], Mapping[str, VideoSequence]] = {}
 
-    def read(self, record: VideoRecord) -> tuple[Path, Mapping[ObjectId, Masklet]]:
-        """Return the media and the masklets of a video; `MaskletError` if a file is missing or damaged."""
-        damage = find_damage(self.root, record)
-        if damage:
-            raise FormatError(damage)
-        if record.format not in FORMATS:
-            raise FormatError(f"expected the format {', '.join(FORMATS)}, got {record.format!r}")
-        media, masklets = self._read_files(record)
-        objects = {one.id: one for one in record.objects}
-        named = {
-            i: replace(masklet, name=objects[i].name, source=objects[i].source)
-            for i, masklet in masklets.items()
-            if i in objects
-        }
-        missing = sorted(objects.keys() - named.keys())
-        if missing and record.format != "davis":  # there one object may hide another in every frame
-            raise FormatError(f"expected the objects {sorted(objects)}, found none of {missing}")
-        return media, named
-
-    def _read_files(self, record: VideoRecord) -> tuple[Path, Mapping[ObjectId, Masklet]]:
-        folder = self.root / record.split / record.name
-        if record.format == "yolo":
-            return folder / "images", read_yolo(folder).masklets
-        if record.format == "coco":
-            return folder, read_coco(self.root / "annotations" / "videos" / f"{record.name}.json").masklets
-        sequence = self._sequence(record)
-        masklets = sequence_masklets(sequence).masklets
-        if record.format == "sav":  # the reader numbers the masklets from 1, manual ones before automatic ones
-            objects = sorted(record.objects, key=lambda one: one.id)
-            if record.split == "train":
-                objects.sort(key=lambda one: one.source == "automatic")
-            ids = {number: one.id for number, one in enumerate(objects, start=1)}
-            masklets = {ids[i]: replace(one, object_id=ids[i]) for i, one in masklets.items() if i in ids}
-        return _media_path(sequence), masklets
-
-    def _sequence(self, record: VideoRecord) -> VideoSequence:
-        key = (record.format, record.split)
-        if key not in self._sequences:
-            layout, part = _layout(*key)
-            items = layout.find(self.root, part).items
-            self._sequences[key] = {item.name: item for item in items if isinstance(item, VideoSequence)}
-        if record.name not in self._sequences[key]:
+def _read_recorded(
+    root: Path, record: VideoRecord, sequences: Callable[[str, Split], Mapping[str, VideoSequence]]
+) -> DatasetVideo:
+    """Read a video that has a record; `MaskletError` if a file is missing or damaged."""
+    if damage := find_damage(root, record):
+        raise FormatError(damage)
+    objects = {one.id: one for one in record.objects}
+    media = root / record.split / record.name
+    if record.format == "yolo":
+        masklets, media = read_yolo(media).masklets, media / "images"
+    elif record.format == "coco":
+        masklets = read_coco(root / "annotations" / "videos" / f"{record.name}.json").masklets
+    elif record.format in ("sav", "davis"):
+        sequence = sequences(record.format, record.split).get(record.name)
+        if sequence is None:
             raise FormatError(f"expected {record.name} in the {record.split} split of the data set, found nothing")
-        return self._sequences[key][record.name]
+        masklets, media = sequence_masklets(sequence).masklets, _media_path(sequence)
+        if record.format == "sav":  # the reader numbers the masklets from 1, manual ones before automatic ones
+            ordered = sorted(objects)
+            if record.split == "train":
+                ordered.sort(key=lambda object_id: objects[object_id].source == "automatic")
+            ids = dict(enumerate(ordered, start=1))
+            masklets = {ids[i]: replace(one, object_id=ids[i]) for i, one in masklets.items() if i in ids}
+    else:
+        raise FormatError(f"expected the format {', '.join(FORMATS)}, got {record.format!r}")
+    named = {
+        i: replace(masklet, name=objects[i].name, source=objects[i].source)
+        for i, masklet in masklets.items()
+        if i in objects
+    }
+    missing = sorted(objects.keys() - named.keys())
+    if missing and record.format != "davis":  # there one object may hide another in every frame
+        raise FormatError(f"expected the objects {sorted(objects)}, found none of {missing}")
+    return DatasetVideo(name=record.name, split=record.split, media=media, masklets=named, record=record)
