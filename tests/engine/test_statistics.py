@@ -116,10 +116,8 @@ def test_an_object_reappears_once_it_has_been_seen(widths: list[int], comes_back
 
 
 TRUTH = {0: bar(20), 4: bar(40), 8: bar(40)}
-SIMULATED_1 = Effort(masks=TRUTH, clicks={0: 5, 4: 3, 8: 4}, edited=frozenset({0, 4, 8}))
-SIMULATED_3 = Effort(
-    masks={0: bar(20), 4: bar(20), 8: bar(40)}, clicks={0: 3}, brushed=frozenset({0}), edited=frozenset({0})
-)
+SIMULATED_1 = Effort(masks=TRUTH, clicks={0: 5, 4: 3, 8: 4}, edited={0, 4, 8})
+SIMULATED_3 = Effort(masks={0: bar(20), 4: bar(20), 8: bar(40)}, clicks={0: 3}, brushed={0}, edited={0})
 
 SIMULATED: dict[PhaseNumber, Effort] = {"1": SIMULATED_1, "3": SIMULATED_3}
 

@@ -132,7 +132,7 @@ def test_tensorboard_gets_curves_and_pictures(tmp_path: Path) -> None:
         board = TensorBoard(tmp_path / "board", every=1)
         for step in range(start, 5):
             board.on_step(report(step, terms={"loss": float(10 * start + step)}))
-        board.on_preview(4, Preview(frames, masks, masks, ()))
+        board.on_preview(4, Preview(frames, masks, masks, {}))
         board.on_validation(4, {"J&F mask": 71.5})
         board.close()
     events = EventAccumulator(str(tmp_path / "board"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from masklet.io.overlay import POSITIVE
-from masklet.train.previews import CAPTION, GAP, ObjectPrompt, Preview, draw_frames, draw_preview, draw_sheet
+from masklet.model.tensors import PromptTensors
+from masklet.train.previews import CAPTION, GAP, Preview, as_prompts, draw_frames, draw_preview, draw_sheet
+from masklet.types import Prompts
 
 
 def clip(num_frames: int = 3, side: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -13,12 +16,6 @@ def clip(num_frames: int = 3, side: int = 32) -> tuple[np.ndarray, np.ndarray]:
     masks = np.zeros((num_frames, 2, side, side), bool)
     masks[:, 0, 4:20, 4:20] = True
     return frames, masks
-
-
-def prompt(
-    frame: int, points: list[tuple[float, float]], labels: tuple[int, ...], object_index: int = 0
-) -> ObjectPrompt:
-    return ObjectPrompt(frame, object_index, np.array(points, np.float32).reshape(-1, 2), labels)
 
 
 def test_masks_are_colored_and_frames_scaled() -> None:
@@ -29,11 +26,7 @@ def test_masks_are_colored_and_frames_scaled() -> None:
 
 
 def test_prompts_are_drawn_at_their_places() -> None:
-    prompts = (
-        prompt(1, [(24, 28)], (1,)),
-        prompt(2, [(2, 3), (20, 22)], (2, 3), object_index=1),
-        prompt(0, [], ()),
-    )
+    prompts = {(1, 0): Prompts.click(24, 28), (2, 1): Prompts.from_box(2, 3, 20, 22)}
     plain = draw_frames(*clip(), tile=64)
     drawn = draw_frames(*clip(), prompts, tile=64)
     assert np.array_equal(plain[0], drawn[0])  # tracked, not prompted
@@ -43,11 +36,14 @@ def test_prompts_are_drawn_at_their_places() -> None:
     assert (plain[2] != drawn[2]).any(2)[6:44, 4].mean() > 0.9  # the left side of the box
 
 
-def test_the_last_of_several_prompts_is_drawn() -> None:
-    first, second = prompt(0, [(8, 8)], (1,)), prompt(0, [(8, 8), (24, 24)], (1, 0))
-    both = draw_frames(*clip(), (first, second), tile=64)[0]
-    assert np.array_equal(both, draw_frames(*clip(), (second,), tile=64)[0])
-    assert not np.array_equal(both, draw_frames(*clip(), (first,), tile=64)[0])
+def test_points_become_clicks_and_a_box() -> None:
+    points = torch.tensor([[[2.0, 3.0], [20.0, 22.0], [8.0, 8.0], [24.0, 24.0]]])
+    found = as_prompts(PromptTensors(points, torch.tensor([[2, 3, 1, 0]])))
+    assert found is not None
+    assert found.box is not None
+    assert found.box.tolist() == [2, 3, 20, 22]
+    assert (found.points.tolist(), found.labels.tolist()) == ([[8, 8], [24, 24]], [1, 0])
+    assert as_prompts(PromptTensors.none(1, torch.device("cpu"))) is None
 
 
 def test_rows_of_a_sheet() -> None:
@@ -60,7 +56,7 @@ def test_rows_of_a_sheet() -> None:
 
 def test_prompts_predictions_and_truth() -> None:
     frames, masks = clip(num_frames=12)
-    sheet = draw_preview(Preview(frames, masks, masks & False, (prompt(0, [(8, 8)], (1,)),)), tile=16, max_frames=8)
+    sheet = draw_preview(Preview(frames, masks, masks & False, {(0, 0): Prompts.click(8, 8)}), tile=16, max_frames=8)
     step = 16 + GAP + CAPTION
     assert sheet.shape == (3 * step, 8 * (16 + GAP), 3)
     prompts, predictions, truth = (sheet[row * step : row * step + 16, 16 + GAP : 2 * 16 + GAP] for row in range(3))

@@ -82,9 +82,9 @@ def demo(
     done.outputs = [str(path), str(sheet_path)]
     about_model, entry = options.model_entry(load()), done.entry()
     source_note = "" if clip else origin()
-    arguments = [source, *(part for one in prompts.click for part in ("--click", one))]
-    arguments += [part for one in prompts.box for part in ("--box", one)]
-    arguments += [part for one in prompts.mask for part in ("--mask", one)]
+    arguments = [source]
+    for kind in ("click", "box", "mask"):
+        arguments += [part for value in getattr(prompts, kind) for part in (f"--{kind}", value)]
     if clip is None:
         arguments += ["--start", str(start), "--end", str(end), "--fill-holes", str(masks.fill_holes)]
         arguments += ["--remove-specks", str(masks.remove_specks)]

@@ -225,16 +225,10 @@ class ModelOptions:
 
     def load(self) -> Model:
         """Load the model."""
-        keywords: Any = {"backend": self.backend, "speed": self.speed}
-        model = masklet.load(
-            self.name,
-            weights=self.weights,
-            device=self.device,
-            dtype=self.dtype,
-            image_size=self.image_size,
-            **keywords,
-        )
-        return masklet.FlipAugmented(model) if self.tta else model
+        arguments = dict(vars(self))
+        tta = arguments.pop("tta")
+        model = masklet.load(**arguments)
+        return masklet.FlipAugmented(model) if tta else model
 
     def loader(self) -> Callable[[], Model]:
         """A function that loads the model at its first call, so that bad inputs are refused before that."""
@@ -244,16 +238,9 @@ class ModelOptions:
         """The description from which worker processes load the same model (torch backend only)."""
         from masklet.predict.spec import ModelSpec
 
-        values: Any = {"speed": self.speed}
-        return ModelSpec(
-            name=self.name,
-            weights=self.weights,
-            device=self.device,
-            dtype=self.dtype,
-            image_size=self.image_size,
-            tta=self.tta,
-            **values,
-        )
+        arguments = dict(vars(self))
+        del arguments["backend"]
+        return ModelSpec(**arguments)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -246,25 +247,23 @@ def open_complete(path: Path) -> RecordedSource:
     Raises:
         MediaError: it cannot be read to its end, has no frames, or is live.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, ExitStack() as stack:
         warnings.simplefilter("always", MediaWarning)
         try:
             source = open_video(path)
+            stack.callback(source.close)
             if isinstance(source, LiveVideo):
                 raise MediaError(f"a live source cannot be annotated: {path}")
-            try:
-                if not len(source):
-                    raise MediaError(f"no frames in {path}")
-                source[len(source) - 1]
-                if caught and isinstance(source, VideoFile):
-                    raise MediaError(f"expected a complete video: {caught[0].message}")
-            except BaseException:
-                source.close()
-                raise
+            if not len(source):
+                raise MediaError(f"no frames in {path}")
+            source[len(source) - 1]
+            if caught and isinstance(source, VideoFile):
+                raise MediaError(f"expected a complete video: {caught[0].message}")
         except MediaError:
             raise
         except MaskletError as error:  # this kind of media needs an optional library
             raise MediaError(str(error)) from None
+        stack.pop_all()
     return source
 
 

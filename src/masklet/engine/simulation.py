@@ -6,7 +6,7 @@ They show how many clicks and edited frames a model saves before anybody annotat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from masklet.backends.protocol import Model
@@ -52,7 +52,7 @@ class SimulationSettings:
         return [i for i in sorted(truth) if i >= first and not (i - first) % self.every]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Effort:
     """The result and the effort of annotating one object in one phase.
 
@@ -63,10 +63,10 @@ class Effort:
         edited: frames that were clicked or drawn.
     """
 
-    masks: Mapping[int, Rle]
-    clicks: Mapping[int, int]
-    brushed: frozenset[int] = frozenset()
-    edited: frozenset[int] = frozenset()
+    masks: dict[int, Rle] = field(default_factory=dict)
+    clicks: dict[int, int] = field(default_factory=dict)
+    brushed: set[int] = field(default_factory=set)
+    edited: set[int] = field(default_factory=set)
 
 
 def annotate(
@@ -93,7 +93,10 @@ def annotate(
         FormatError: all true masks are empty.
     """
     annotation = _Annotation(model, video, truth, settings or SimulationSettings())
-    return {"1": annotation.per_frame, "2": annotation.propagate_masks, "3": annotation.correct_interactively}[phase]()
+    {"1": annotation.per_frame, "2": annotation.propagate_masks, "3": annotation.correct_interactively}[phase]()
+    effort = annotation.effort
+    effort.masks = {index: effort.masks[index] for index in annotation.frames}
+    return effort
 
 
 class _Annotation:
@@ -105,18 +108,14 @@ class _Annotation:
         self.model, self.video, self.truth, self.settings = model, video, truth, settings
         self.frames = settings.frames(truth)
         self.segmenter = ImageSegmenter(model)
-        self.masks: dict[int, Rle] = {}
-        self.clicks: dict[int, int] = {}
-        self.brushed: set[int] = set()
-        self.edited: set[int] = set()
+        self.effort = Effort()
 
-    def per_frame(self) -> Effort:
+    def per_frame(self) -> None:
         """Phase 1."""
         for index in self.frames:
             self._annotate_from_scratch(index)
-        return self._effort()
 
-    def propagate_masks(self) -> Effort:
+    def propagate_masks(self) -> None:
         """Phase 2."""
         session = VideoSession(self.model, self.video)
         index: int | None = self.frames[0]
@@ -124,24 +123,14 @@ class _Annotation:
             self._annotate_from_scratch(index)
             self._prompt_mask(session, index)
             index = self._track_until_wrong(session, index)
-        return self._effort()
 
-    def correct_interactively(self) -> Effort:
+    def correct_interactively(self) -> None:
         """Phase 3."""
         session = VideoSession(self.model, self.video)
         index: int | None = self.frames[0]
         while index is not None:
             self._correct(session, index)
             index = self._track_until_wrong(session, index)
-        return self._effort()
-
-    def _effort(self) -> Effort:
-        return Effort(
-            masks={index: self.masks[index] for index in self.frames},
-            clicks=self.clicks,
-            brushed=frozenset(self.brushed),
-            edited=frozenset(self.edited),
-        )
 
     def _track_until_wrong(self, session: VideoSession, start: int) -> int | None:
         """Track from a frame on; return the next annotated frame that is not good enough, or None at the end."""
@@ -149,15 +138,15 @@ class _Annotation:
         for out in session.propagate("forward", start=start, end=self.frames[-1] + 1):
             index = out.frame_index
             if index > start and index in annotated:
-                self.masks[index] = Rle.from_mask(out[OBJECT])
-                if pair_iou(self.masks[index], self.truth[index]) < self.settings.target_iou:
+                self.effort.masks[index] = Rle.from_mask(out[OBJECT])
+                if pair_iou(self.effort.masks[index], self.truth[index]) < self.settings.target_iou:
                     return index
         return None
 
     def _prompt_mask(self, session: VideoSession, index: int) -> None:
         """Prompt the tracker with the mask of a frame, unless the object is absent there."""
-        if self.masks[index].area:
-            session.prompt(index, object_id=OBJECT, prompts=Prompts.from_mask(self.masks[index].to_mask()))
+        if self.effort.masks[index].area:
+            session.prompt(index, object_id=OBJECT, prompts=Prompts.from_mask(self.effort.masks[index].to_mask()))
 
     def _annotate_from_scratch(self, index: int) -> None:
         """Annotate a frame without memory: clicks, then the brush."""
@@ -173,7 +162,7 @@ class _Annotation:
             answer = self.segmenter.segment(image, clicked, refine=answer)
             return {OBJECT: answer.masks[0]}
 
-        self.masks.pop(index, None)
+        self.effort.masks.pop(index, None)
         self._edit(index, predict)
 
     def _correct(self, session: VideoSession, index: int) -> None:
@@ -183,12 +172,12 @@ class _Annotation:
             return {OBJECT: session.prompt(index, object_id=OBJECT, prompts=prompts[OBJECT])[OBJECT]}
 
         self._edit(index, predict)
-        if index in self.brushed:
+        if index in self.effort.brushed:
             self._prompt_mask(session, index)
 
     def _edit(self, index: int, predict: Predict) -> None:
         """Click until the mask is good enough, or draw it in the end."""
-        before = self.masks.get(index)
+        before = self.effort.masks.get(index)
         annotation = annotate_frame(
             {OBJECT: self.truth[index].to_mask()},
             predict,
@@ -197,9 +186,9 @@ class _Annotation:
             target_iou=self.settings.target_iou,
             brush=True,
         )[OBJECT]
-        self.masks[index] = Rle.from_mask(annotation.mask)
-        self.edited.add(index)
+        self.effort.masks[index] = Rle.from_mask(annotation.mask)
+        self.effort.edited.add(index)
         if annotation.clicks:
-            self.clicks[index] = self.clicks.get(index, 0) + len(annotation.clicks)
+            self.effort.clicks[index] = self.effort.clicks.get(index, 0) + len(annotation.clicks)
         if annotation.brushed:
-            self.brushed.add(index)
+            self.effort.brushed.add(index)

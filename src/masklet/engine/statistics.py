@@ -206,9 +206,9 @@ def render(rows: Sequence[PhaseStatistics]) -> str:
     head = ["phase", "masklets", "seconds / frame", "edited frames", "clicks / clicked frame", "disappearance"]
     lines = []
     for row in rows:
-        cells = [row.phase, str(row.masklets), _number(row.seconds_per_frame, 1), _percent(row.edited_share)]
-        lines.append([*cells, _number(row.clicks_per_frame, 2), _percent(row.disappearance), *_alignment(row)])
-    return _table([*head, "agree with phase 1", *SIZES], lines)
+        cells = [row.phase, str(row.masklets), _number(row.seconds_per_frame, 1), percent(row.edited_share)]
+        lines.append([*cells, _number(row.clicks_per_frame, 2), percent(row.disappearance), *_alignment(row)])
+    return markdown_table([*head, "agree with phase 1", *SIZES], lines)
 
 
 def render_simulated(rows: Sequence[SimulatedStatistics], settings: SimulationSettings) -> str:
@@ -219,45 +219,43 @@ def render_simulated(rows: Sequence[SimulatedStatistics], settings: SimulationSe
     head = ["phase", "masklets", "frames", "edited", "brushed", "clicks", "clicks / clicked frame", "IoU with truth"]
     lines = []
     for row in rows:
-        brushed = _percent(row.brushed / row.frames if row.frames else None)
-        cells = [row.phase, str(row.masklets), str(row.frames), _percent(row.edited_share), brushed, str(row.clicks)]
+        brushed = percent(row.brushed / row.frames if row.frames else None)
+        cells = [row.phase, str(row.masklets), str(row.frames), percent(row.edited_share), brushed, str(row.clicks)]
         lines.append([*cells, _number(row.clicks_per_frame, 2), f"{row.true_iou:.3f}", *_alignment(row)])
     return (
         f"**Simulated** annotators: target IoU {settings.target_iou:g}, at most {settings.max_clicks} clicks per frame"
         f", then the brush; {every} is annotated. No times were measured.\n\n"
-        + _table([*head, "agree with phase 1", *SIZES], lines)
+        + markdown_table([*head, "agree with phase 1", *SIZES], lines)
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Format a Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"
 
 
 def _alignment(row: PhaseStatistics) -> list[str]:
-    return [_percent(row.alignment(size)) for size in ("all", *SIZES)]
+    return [percent(row.alignment(size)) for size in ("all", *SIZES)]
 
 
 def charts(rows: Sequence[PhaseStatistics]) -> dict[str, BarChart]:
     """Return charts of the phases by name: seconds per frame, edited frames, clicks; those that were measured."""
     kinds = {
-        "seconds": ("Seconds per frame", "s", [(row.phase, row.seconds_per_frame) for row in rows]),
-        "edited": (
-            "Edited frames",
-            "%",
-            [(row.phase, None if row.edited_share is None else 100 * row.edited_share) for row in rows],
-        ),
-        "clicks": ("Clicks per clicked frame", "", [(row.phase, row.clicks_per_frame) for row in rows]),
+        "seconds": ("Seconds per frame", "s", [row.seconds_per_frame for row in rows]),
+        "edited": ("Edited frames", "%", [row.edited_share and 100 * row.edited_share for row in rows]),
+        "clicks": ("Clicks per clicked frame", "", [row.clicks_per_frame for row in rows]),
     }
     found = {}
     for name, (title, unit, values) in kinds.items():
-        bars = [(phase, value) for phase, value in values if value is not None]
+        bars = [(row.phase, value) for row, value in zip(rows, values, strict=True) if value is not None]
         if bars:
             found[name] = BarChart(title=title, x="phase", y=unit, bars=bars)
     return found
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Format a share; "-" for None."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 

@@ -100,10 +100,7 @@ def _difference(
     measure: str, values: Float64[np.ndarray, "objects 2"], places: np.ndarray, draws: np.ndarray
 ) -> Difference:
     change = values[:, 1] - values[:, 0]
-    count = int(draws.max(initial=0)) + 1 if draws.size else 1
-    count = max(count, int(places.max()) + 1)
-    sums = np.bincount(places, change, minlength=count)
-    sizes = np.bincount(places, minlength=count)
+    sums, sizes = np.bincount(places, change), np.bincount(places)  # of each sequence
     means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     low, high = np.percentile(means, (2.5, 97.5)).tolist()
     before, after = values.mean(axis=0).tolist()

@@ -15,10 +15,10 @@ from masklet.io.images import write_image
 from masklet.train.batch import TrainBatch
 from masklet.train.config import TrainConfig
 from masklet.train.mixture import Mixture, TrainData
-from masklet.train.previews import ObjectPrompt, draw_frames, draw_sheet
+from masklet.train.previews import ObjectPrompts, as_prompts, draw_frames, draw_sheet
 from masklet.train.prompts import first_prompts
 from masklet.train.sources import Source, as_training_data
-from masklet.types import RgbImage
+from masklet.types import Prompts, RgbImage
 
 SAMPLES = "samples.png"
 TILE, NUM_IMAGES, NUM_CLIPS = 144, 12, 4
@@ -118,18 +118,19 @@ def _sample_kinds(config: TrainConfig, data: TrainData) -> Iterator[tuple[str, f
 
 def _draw(batch: TrainBatch) -> list[RgbImage]:
     frames = np.ascontiguousarray(batch.pixels[:, 0].permute(0, 2, 3, 1).numpy())
-    return draw_frames(frames, batch.masks.numpy(), list(_first_prompts(batch)), tile=TILE)
+    return draw_frames(frames, batch.masks.numpy(), _first_prompts(batch), tile=TILE)
 
 
-def _first_prompts(batch: TrainBatch) -> Iterator[ObjectPrompt]:
-    """Yield the first click or box on each object of a batch of one clip; a mask prompt is not drawn."""
+def _first_prompts(batch: TrainBatch) -> ObjectPrompts:
+    """Return the first click or box on each object of a batch of one clip; a mask prompt is not drawn."""
+    found: dict[tuple[int, int], Prompts] = {}
     for frame in batch.plan.prompted:
         present = batch.masks[frame].flatten(1).any(1).tolist()
         rows = [row for row, kind in enumerate(batch.plan.kinds) if kind != "mask" and present[row]]
         if rows:
-            prompts = first_prompts(batch.masks[frame, rows], batch.plan, frame, rows)
-            for row, prompt in zip(rows, prompts, strict=True):
-                yield ObjectPrompt(frame, row, prompt.points[0].numpy(), tuple(prompt.labels[0].tolist()))
+            prompts = map(as_prompts, first_prompts(batch.masks[frame, rows], batch.plan, frame, rows))
+            found |= {(frame, row): given for row, given in zip(rows, prompts, strict=True) if given is not None}
+    return found
 
 
 def _caption(batch: TrainBatch) -> str:

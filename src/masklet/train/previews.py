@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from masklet.geometry import logits_to_image
 from masklet.io.overlay import draw_overlay, draw_prompts
 from masklet.model.sam2 import Sam2
+from masklet.model.tensors import PromptTensors
 from masklet.tracking.step import choose_masks
 from masklet.train.batch import TrainBatch
 from masklet.train.prompts import BOTTOM_RIGHT, NEGATIVE, POSITIVE, TOP_LEFT
@@ -25,21 +26,8 @@ BACKGROUND, TEXT = (24, 24, 24), (220, 220, 220)
 Sheet = UInt8[np.ndarray, "rows columns 3"]
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectPrompt:
-    """All prompts of one object on one frame of a clip so far.
-
-    Attributes:
-        frame: index of the frame.
-        object_index: index of the object.
-        points: (x, y) in pixels of the frame; none for a mask prompt and on frames that were only tracked.
-        labels: labels of the points, as in `PromptTensors`.
-    """
-
-    frame: int
-    object_index: int
-    points: Float32[np.ndarray, "n 2"]
-    labels: tuple[int, ...]
+ObjectPrompts = Mapping[tuple[int, int], Prompts]
+"""(frame, object) -> all clicks and the box of an object on a frame of a clip, in pixels of the frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +38,13 @@ class Preview:
         frames: RGB.
         truth: true masks of the objects.
         predicted: last predictions of the model; for a mask prompt that mask.
-        prompts: the prompts; later ones of the same object and frame include the earlier ones.
+        prompts: the clicks and boxes.
     """
 
     frames: UInt8[np.ndarray, "t s s 3"]
     truth: Bool[np.ndarray, "t n s s"]
     predicted: Bool[np.ndarray, "t n s s"]
-    prompts: tuple[ObjectPrompt, ...]
+    prompts: ObjectPrompts
 
 
 @torch.no_grad()
@@ -66,17 +54,26 @@ def make_preview(model: Sam2, batch: TrainBatch) -> Preview:
     count = int((batch.owner == 0).sum())  # objects of the first clip come first
     side = batch.pixels.shape[-1]
     predicted = batch.masks[:, :count].clone()
-    prompts: list[ObjectPrompt] = []
+    prompts: dict[tuple[int, int], Prompts] = {}
     for step in Unroll(model, batch):
         chosen = choose_masks(model, step.prediction, step.ranked)
         masks = logits_to_image(chosen.logits, (side, side))[:, 0] > 0
         for i, row in enumerate(step.rows):
             if row < count:
                 predicted[step.frame, row] = masks[i]
-                points = step.prompts[i].points[0].cpu().numpy().astype(np.float32)
-                prompts.append(ObjectPrompt(step.frame, row, points, tuple(step.prompts[i].labels[0].tolist())))
+                if (given := as_prompts(step.prompts[i])) is not None:
+                    prompts[step.frame, row] = given
     frames = batch.pixels[:, 0].permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return Preview(frames, batch.masks[:, :count].cpu().numpy(), predicted.cpu().numpy(), tuple(prompts))
+    return Preview(frames, batch.masks[:, :count].cpu().numpy(), predicted.cpu().numpy(), prompts)
+
+
+def as_prompts(tensors: PromptTensors) -> Prompts | None:
+    """Return the clicks and the box of one object; None if there are none."""
+    points, labels = tensors.points[0].cpu().numpy().astype(np.float32), tensors.labels[0].cpu().numpy()
+    corners, clicks = points[np.isin(labels, (TOP_LEFT, BOTTOM_RIGHT))], np.isin(labels, (POSITIVE, NEGATIVE))
+    if not len(corners) and not clicks.any():
+        return None
+    return Prompts(points[clicks], labels[clicks], box=corners.ravel() if len(corners) else None)
 
 
 def draw_preview(preview: Preview, *, tile: int = 128, max_frames: int = 8) -> Sheet:
@@ -93,7 +90,7 @@ def draw_preview(preview: Preview, *, tile: int = 128, max_frames: int = 8) -> S
 def draw_frames(
     frames: UInt8[np.ndarray, "t s s 3"],
     masks: Bool[np.ndarray, "t n s s"],
-    prompts: Sequence[ObjectPrompt] = (),
+    prompts: ObjectPrompts | None = None,
     *,
     tile: int,
 ) -> list[RgbImage]:
@@ -102,10 +99,10 @@ def draw_frames(
     drawn = []
     for index, (frame, frame_masks) in enumerate(zip(frames, masks, strict=True)):
         image = np.asarray(Image.fromarray(draw_overlay(frame, _as_frame_masks(frame_masks))).resize((tile, tile)))
-        last = {prompt.object_index: prompt for prompt in prompts if prompt.frame == index}
-        for prompt in last.values():
-            marks = _as_prompts(prompt, scale)
-            image = image if marks is None else draw_prompts(image, marks)
+        for (prompted, _), given in (prompts or {}).items():
+            if prompted == index:
+                box = None if given.box is None else given.box * np.float32(scale)
+                image = draw_prompts(image, replace(given, points=given.points * np.float32(scale), box=box))
         drawn.append(image)
     return drawn
 
@@ -128,16 +125,3 @@ def draw_sheet(rows: Iterable[tuple[str, Sequence[RgbImage]]]) -> Sheet:
 def _as_frame_masks(masks: Bool[np.ndarray, "n s s"]) -> FrameMasks:
     scores = np.ones(len(masks), np.float32)
     return FrameMasks(0, tuple(range(1, len(masks) + 1)), masks, presence=scores, iou=scores)
-
-
-def _as_prompts(prompt: ObjectPrompt, scale: float) -> Prompts | None:
-    """Return the clicks and the box in pixels of the drawing; None if there are none."""
-    corners = [p for p, label in zip(prompt.points, prompt.labels, strict=True) if label in (TOP_LEFT, BOTTOM_RIGHT)]
-    clicks = [i for i, label in enumerate(prompt.labels) if label in (POSITIVE, NEGATIVE)]
-    if not corners and not clicks:
-        return None
-    return Prompts(
-        points=prompt.points[clicks] * scale,
-        labels=np.array([prompt.labels[i] for i in clicks], np.int64),
-        box=(np.concatenate(corners) * scale).astype(np.float32) if corners else None,
-    )

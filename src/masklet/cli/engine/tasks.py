@@ -6,7 +6,7 @@ import getpass
 import secrets
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
@@ -24,7 +24,7 @@ from masklet.errors import FormatError, MediaError, OutputError, TaskError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from masklet.engine.records import Lease, Media, Outcome
+    from masklet.engine.records import Lease, Media, Outcome, Verdict
     from masklet.engine.store import Store
 
 SHEET_FRAMES = 12
@@ -293,7 +293,9 @@ def review(
     from masklet.engine.records import TaskState, Verdict
     from masklet.engine.tasks import Queue
 
-    given = None if verdict is None else Answer(parse_outcome(verdict), note, tuple(frame))
+    given = None
+    if verdict is not None:
+        given = Verdict(outcome=parse_outcome(verdict), by=name, note=note, frames=tuple(frame))
     judged: list[dict[str, object]] = []
     with target.open() as store:
         queue = Queue(store)
@@ -302,8 +304,7 @@ def review(
             if answer is None:
                 queue.release(lease)
                 break
-            record = Verdict(outcome=answer.outcome, by=name, note=answer.note, frames=answer.frames)
-            queue.judge(lease, record, key=secrets.token_hex(8))
+            queue.judge(lease, answer, key=secrets.token_hex(8))
             judged.append({"task": lease.task.id, "outcome": answer.outcome})
             if task is not None or given is not None:
                 break
@@ -313,15 +314,6 @@ def review(
                 raise TaskError(f"there is {missing} for {name} to verify")
     lines = [f"task {one['task']}: {one['outcome']}" for one in judged]
     target.show("review", lines or ["no verdict was given"], by=name, verdicts=judged)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A verdict of the command line or the terminal."""
-
-    outcome: Outcome
-    note: str = ""
-    frames: tuple[int, ...] = ()
 
 
 def parse_outcome(text: str) -> Outcome:
@@ -334,10 +326,11 @@ def parse_outcome(text: str) -> Outcome:
     raise FormatError(f"expected a verdict of {', '.join(get_args(Outcome))}, got {text!r}")
 
 
-def _ask(store: Store, lease: Lease, folder: Path) -> Answer | None:
+def _ask(store: Store, lease: Lease, folder: Path) -> Verdict | None:
     """Draw the contact sheet of a masklet and ask for a verdict; None to stop."""
     from masklet.cli.contact_sheet import ContactSheetWriter, evenly_spaced
     from masklet.engine.ingest import open_media
+    from masklet.engine.records import Verdict
     from masklet.io import Result
 
     task = lease.task
@@ -362,9 +355,9 @@ def _ask(store: Store, lease: Lease, folder: Path) -> Answer | None:
         except FormatError as error:
             print_note(str(error))
             continue
-        if outcome == "satisfactory":
-            return Answer(outcome)
-        return Answer(outcome, typer.prompt("reason", default="", show_default=False, err=True))
+        satisfactory = outcome == "satisfactory"
+        reason = "" if satisfactory else typer.prompt("reason", default="", show_default=False, err=True)
+        return Verdict(outcome=outcome, by=lease.worker, note=reason)
 
 
 @command(parent=engine)

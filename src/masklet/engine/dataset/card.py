@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from masklet.engine.dataset.record import ObjectRecord, VideoRecord
+from masklet.engine.statistics import markdown_table, percent
 from masklet.io.atomic import output_errors, write_text
 from masklet.io.charts import BarChart
 
@@ -100,10 +101,7 @@ def card(records: Sequence[VideoRecord], *, title: str) -> str:
         "",
         "Videos are assigned to splits by the hash of their content: copies of a video are in the same split.",
         "",
-        "| split | videos | frames | duration | masklets | manual | automatic | masks | disappearance |",
-        f"|{' --- |' * 9}",
-        *(_line(split, count(part)) for split, part in {**_by_split(records), "all": list(records)}.items()),
-        "",
+        _splits({split: count(part) for split, part in _by_split(records).items()} | {"all": whole}),
         "Disappearance is the share of manual masklets whose object disappears and reappears.",
         "",
         "## How it was annotated",
@@ -162,7 +160,7 @@ def _how(records: Sequence[VideoRecord], edited: float | None) -> list[str]:
     }
     lines = [f"- {names.get(phase, phase)}: {count} masklets" for phase, count in _phases(records).most_common()]
     if edited is not None:
-        lines.append(f"- a person changed {100 * edited:.1f} % of the annotated frames of manual masklets")
+        lines.append(f"- a person changed {percent(edited)} of the annotated frames of manual masklets")
     timed = [one for video in records for one in video.objects if one.seconds is not None and one.frames]
     if timed:
         spent = sum(one.seconds or 0.0 for one in timed) / sum(one.frames for one in timed)
@@ -183,11 +181,14 @@ def _phases(records: Sequence[VideoRecord]) -> Counter[str]:
     return Counter(one.phase for video in records for one in video.objects)
 
 
-def _line(split: str, part: dict[str, Any]) -> str:
-    cells = part | {"seconds": _duration(part["seconds"])}
-    cells["disappearance"] = "-" if part["disappearance"] is None else f"{100 * part['disappearance']:.1f} %"
-    columns = ("videos", "frames", "seconds", "masklets", "manual", "automatic", "masks", "disappearance")
-    return f"| {' | '.join([split, *(str(cells[column]) for column in columns)])} |"
+def _splits(counts: Mapping[str, Mapping[str, Any]]) -> str:
+    columns = ("videos", "frames", "duration", "masklets", "manual", "automatic", "masks", "disappearance")
+    rows = []
+    for split, numbers in counts.items():
+        cells = {**numbers, "duration": _duration(numbers["seconds"])}
+        cells["disappearance"] = percent(numbers["disappearance"])
+        rows.append([split, *(str(cells[column]) for column in columns)])
+    return markdown_table(("split", *columns), rows)
 
 
 def _duration(seconds: float) -> str:

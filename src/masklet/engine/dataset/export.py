@@ -120,10 +120,7 @@ def export_videos(
     report = ExportReport()
     with output_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-
-    def finished(name: str) -> None:
-        if progress is not None:
-            progress(name)
+    finished = progress or (lambda _name: None)
 
     def missing() -> Iterator[AcceptedVideo]:
         for video in videos:
