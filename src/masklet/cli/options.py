@@ -48,14 +48,11 @@ _NUMBER = r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 _PIXEL_SIZE = re.compile(rf"{_NUMBER}(?:\s*[x×]\s*{_NUMBER})?\s*([^\W\d]\w*)")
 
 
-@dataclass(frozen=True)
 class Without:
     """Fields of an option group that a command does not offer: ``Annotated[ModelOptions, Without("tta")]``."""
 
-    names: tuple[str, ...]
-
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 def expand_groups(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -116,14 +116,13 @@ def propose(
     report = ProposalReport(before=searched)
     for media, result in (pool or SerialPool()).map_unordered(search, media_to_search[:limit]):
         prepared: list[PreparedMasklet] = []
-        error = str(result) if isinstance(result, MaskletError) else None
-        if not isinstance(result, MaskletError):
-            try:
-                prepared = [prepare_masklet(one.masklet, media, one.backward) for one in result]
-            except MaskletError as wrong:
-                error = str(wrong)
-        if error is not None:
-            report.failed[media.name] = error
+        error = None
+        try:
+            if isinstance(result, MaskletError):
+                raise result
+            prepared = [prepare_masklet(one.masklet, media, one.backward) for one in result]
+        except MaskletError as wrong:
+            error = report.failed[media.name] = str(wrong)
         if _add_proposals(store, media, prepared, error, model, priority) and error is None:
             report.media += 1
             report.masklets += len(prepared)

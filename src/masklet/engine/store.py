@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
@@ -21,8 +20,6 @@ from masklet.engine.tables import Base, EventRow, MaskletRow, MediaRow, MetaRow,
 from masklet.engine.transactions import Change
 from masklet.errors import MediaError, OutputError, TaskError
 from masklet.types import Masklet
-
-S = TypeVar("S", bound="Store")
 
 SCHEMA = 1
 """Schema version that this package reads and writes. Older databases are migrated, newer ones are refused."""
@@ -66,12 +63,10 @@ class Store:
             self.close()
             raise
 
-    def __enter__(self: S) -> S:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

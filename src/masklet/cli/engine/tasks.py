@@ -135,10 +135,10 @@ def prioritize(
 
 def media_named(media: Iterable[Media], name: str) -> Media:
     """The media of a name; `MediaError` if there is none."""
-    for one in media:
-        if one.name == name:
-            return one
-    raise MediaError(f"there is no video {name} in the project")
+    found = next((one for one in media if one.name == name), None)
+    if found is None:
+        raise MediaError(f"there is no video {name} in the project")
+    return found
 
 
 @command(parent=engine)

@@ -157,11 +157,8 @@ class VideoExport:
 
 def is_complete(video: AcceptedVideo, root: Path, format: DatasetFormat) -> bool:
     """Return whether a data set holds the video with the same masklets and all of its files."""
-    path = record_path(root, dataset_name(video))
-    if not path.is_file():
-        return False
     try:
-        record = read_record(path)
+        record = read_record(record_path(root, dataset_name(video)))
     except FormatError:
         return False
     same = (record.format, record.content, record.split) == (format, video.media.content, video.media.split)
