@@ -138,7 +138,7 @@ def encode_memories(
 
 
 def memory_entries(
-    maps: Float[Tensor, "b d h w"],
+    maps: Float[Tensor, "b n d"],
     pointers: Float[Tensor, "b c"],
     object_scores: Sequence[float],
     ious: Sequence[float],
