@@ -41,7 +41,8 @@ def test_skips(tmp_path: Path, repository: Path, ci: str, suite: str, code: int,
         (tmp_path / name).write_text((repository / "tests" / name).read_text())
     (tmp_path / "test_suite.py").write_text(suite)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    env = {**os.environ, "CI": ci}
+    paths = os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])  # conftest.py imports from tests
+    env = {**os.environ, "CI": ci, "PYTHONPATH": paths}
     run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert said in run.stdout
     assert run.returncode == code
