@@ -15,6 +15,7 @@ from jaxtyping import UInt8, config
 from tests import type_checks
 
 if TYPE_CHECKING:
+    from masklet.model.config import ModelConfig
     from masklet.model.sam2 import Sam2
 
 # Before torch is imported: the same sums on every machine. Workers inherit the environment of the process that starts
@@ -65,14 +66,36 @@ def clip() -> UInt8[np.ndarray, "t h w 3"]:
 @pytest.fixture(scope="session")
 def tiny(clip: UInt8[np.ndarray, "t h w 3"]) -> Sam2:
     """A very small model, random but such that objects of the clip come and go and every memory matters."""
+    from masklet.model.config import TEST_TINY  # noqa: PLC0415 - masklet comes after the import hook
+
+    return random_model(TEST_TINY, 3)
+
+
+@pytest.fixture(
+    scope="session", params=[("TEST_EDGETAM", 7), ("TEST_EFFICIENTTAM", 6)], ids=["edgetam", "efficienttam"]
+)
+def relative(request: pytest.FixtureRequest) -> Sam2:
+    """A very small random model of each family beside SAM 2: EdgeTAM, and EfficientTAM with pooled memories."""
+    from masklet.model import config  # noqa: PLC0415 - masklet comes after the import hook
+
+    name, seed = request.param  # with these seeds, the model finds objects in the clip
+    return random_model(getattr(config, name), seed)
+
+
+def random_model(config: ModelConfig, seed: int) -> Sam2:
+    """A model in eval mode with random weights, none of them idle."""
     import torch  # noqa: PLC0415 - masklet, and torch with it, comes after the import hook
 
-    from masklet.model.config import TEST_TINY  # noqa: PLC0415
     from masklet.model.sam2 import Sam2  # noqa: PLC0415
 
-    model = Sam2(TEST_TINY).eval().requires_grad_(False)
-    generator = torch.Generator().manual_seed(3)
+    model = Sam2(config).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(seed)
     for name, tensor in sorted(model.state_dict().items()):
+        if not tensor.is_floating_point():
+            continue  # batch norm's counters
+        if name.endswith("running_var"):
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            continue
         kernel = tensor.ndim > 1 and not any(word in name for word in ("embed", "tpos_enc", "token"))
         spread = 1.5 / tensor[0].numel() ** 0.5 if kernel else 0.3
         center = float(name.endswith("gamma") or (tensor.ndim == 1 and name.endswith("weight")))

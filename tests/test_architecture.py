@@ -27,6 +27,7 @@ NAMED_SUITES = {
     "examples",
     "fuzz",
     "meta_device",
+    "model_families",
     "peer_benchmarks",
     "policy_benchmarks",
     "public_api",

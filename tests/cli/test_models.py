@@ -21,7 +21,7 @@ def test_models(run: Run) -> None:
     assert header.split() == ["MODEL", "PARAMETERS", "INPUT", "WEIGHTS", "LICENSE", "HUB"]
     assert nano.startswith("nano ")
     assert "in the package" in nano
-    assert len(released) == 8
+    assert len(released) == 17
 
 
 def test_models_json(run: Run) -> None:
@@ -30,3 +30,14 @@ def test_models_json(run: Run) -> None:
     assert Path(models["nano"]["local"]).is_file()
     assert models["sam2.1-tiny"]["hub_id"] == "facebook/sam2.1-hiera-tiny"
     assert models["sam2.1-tiny"]["load"] == 'masklet.load("sam2.1-tiny")'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "value"),
+    [(["nano"], 4, "nano"), (["no-such"], 4, "no-such"), (["edgetam", "--to", "no"], 5, "no")],
+)
+def test_pull_refuses(run: Run, arguments: list[str], code: int, value: str) -> None:
+    done = run("models", "pull", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert value in done.err
+    assert len(done.err.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,57 @@ def test_loading_does_without_the_compiler() -> None:
     script = "import sys, masklet; masklet.load(device='cpu'); print('torch._dynamo' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "False"
+
+
+FAMILIES = {
+    "edgetam": ("edgetam", None),
+    "efficienttam-ti": ("efficienttam", "ti"),
+    "efficienttam-s-512": ("efficienttam", "s"),
+}
+
+
+def released_shapes(assets: Path, name: str) -> dict[str, list[int]]:
+    """Names and shapes of all tensors of a released file."""
+    family, size = FAMILIES[name]
+    listed = json.loads((assets / "golden" / family / "parameters.json").read_text())
+    shapes: dict[str, list[int]] = (listed if size is None else listed["models"][size])["shapes"]
+    return shapes
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_full_size_models_have_the_released_tensors(assets: Path, name: str) -> None:
+    with torch.device("meta"):
+        state = Sam2(PRESETS[name]).state_dict()
+    ours = {key: list(t.shape) for key, t in state.items()}
+    assert ours == {key: shape for key, shape in released_shapes(assets, name).items() if key != "no_mem_pos_enc"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_full_size_files_are_loaded_strictly(assets: Path, tmp_path: Path, name: str) -> None:
+    shapes = released_shapes(assets, name)
+    state = {
+        key: torch.zeros(shape, dtype=torch.long) if key.endswith("num_batches_tracked") else torch.randn(shape)
+        for key, shape in shapes.items()
+    }
+    path = tmp_path / f"{name.replace('-', '_').replace('_512', '_512x512')}.pt"
+    torch.save({"model": state}, path)
+    model = load_model(path)
+    assert model.config == PRESETS[name]
+    assert all(torch.equal(t, state[key]) for key, t in model.state_dict().items())
+    del state["no_obj_ptr"]
+    torch.save({"model": state}, path)
+    with pytest.raises(WeightsError, match="no_obj_ptr") as raised:
+        load_model(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["edgetam", "efficienttam"])
+def test_truncated_files_of_other_families(assets: Path, tmp_path: Path, name: str) -> None:
+    content = (assets / "golden" / name / f"mini_{name}.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(content[: len(content) // 2])
+    (tmp_path / "small.pt").write_bytes(content)  # intact, and of no released size
+    for file in ("cut.pt", "small.pt"):
+        with pytest.raises(WeightsError, match=file) as raised:
+            load_model(tmp_path / file)
+        assert "\n" not in str(raised.value)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from masklet.errors import WeightsError
 from masklet.model.config import NANO
 from masklet.model.sam2 import Sam2
 from masklet.train.lora import add_lora, merge_lora
@@ -32,6 +30,9 @@ def test_updates_start_at_zero_and_merge_into_the_weights(tiny: Sam2) -> None:
     assert torch.allclose(model.encode_image(pixels).embedding, changed, atol=1e-6)
 
 
-def test_a_convolutional_trunk_is_refused() -> None:
-    with pytest.raises(WeightsError):
-        add_lora(Sam2(NANO), 4)
+def test_a_convolutional_trunk_is_trained_in_its_1x1_convolutions() -> None:
+    model = Sam2(NANO)
+    add_lora(model, 4)
+    trunk = model.image_encoder.trunk
+    trained = {name.partition(".parametrizations")[0] for name, p in trunk.named_parameters() if p.requires_grad}
+    assert trained == {name for name, module in trunk.named_modules() if getattr(module, "kernel_size", 0) == (1, 1)}

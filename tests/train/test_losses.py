@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from masklet.model.config import TEST_TINY
+from masklet.model.config import TEST_EDGETAM, TEST_EFFICIENTTAM, TEST_TINY
 from masklet.model.sam2 import Sam2
 from masklet.train.config import DataConfig, LossConfig, TrainConfig
 from masklet.train.loop import init_model
@@ -101,12 +101,12 @@ def test_coverage_is_the_share_of_each_cell() -> None:
     assert coverage(mask, 1).shape == (1, 8, 8)
 
 
-@pytest.fixture
-def paper(config: TrainConfig) -> TrainConfig:
-    """The paper's recipe at a tiny size."""
+@pytest.fixture(params=[TEST_TINY, TEST_EDGETAM, TEST_EFFICIENTTAM], ids=lambda model: str(model.name))
+def paper(config: TrainConfig, request: pytest.FixtureRequest) -> TrainConfig:
+    """The paper's recipe at a tiny size, for a model of each family."""
     recipe = full()
     small = DataConfig(image_size=64, image_masks=4, frames=4, image_share=0.3, clip_batch=2, synthetic=0.7)
-    return replace(recipe, model=TEST_TINY, data=small, optim=replace(recipe.optim, autocast=False, accumulate=1))
+    return replace(recipe, model=request.param, data=small, optim=replace(recipe.optim, autocast=False, accumulate=1))
 
 
 def test_the_papers_recipe_reaches_every_weight(paper: TrainConfig, data: TrainData) -> None:

@@ -68,7 +68,12 @@ app = typer.Typer(
 
 
 def command(
-    name: str | None = None, *, examples: str = "", panel: str | None = None, parent: typer.Typer = app
+    name: str | None = None,
+    *,
+    examples: str = "",
+    panel: str | None = None,
+    parent: typer.Typer = app,
+    default: bool = False,
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Register a function as a command: expand its option groups and turn errors into messages and exit codes.
 
@@ -77,6 +82,8 @@ def command(
         examples: commands, shown below the help; blank lines between them.
         panel: section of the list of commands.
         parent: the application or group of commands.
+        default: whether the function is what ``parent`` itself runs, without a command; it gets the `typer.Context`
+            and must do nothing if that has an ``invoked_subcommand``.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -90,7 +97,10 @@ def command(
                 raise typer.Exit(code)
 
         epilog = f"Examples:\n\n{examples.strip()}\n\n{EXIT_CODE_HELP}" if examples else EXIT_CODE_HELP
-        parent.command(name, epilog=epilog, rich_help_panel=panel)(run)
+        if default:
+            parent.callback(invoke_without_command=True, epilog=epilog)(run)
+        else:
+            parent.command(name, epilog=epilog, rich_help_panel=panel)(run)
         return function
 
     return register

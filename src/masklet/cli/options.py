@@ -188,13 +188,19 @@ class PromptOptions:
         return PromptList(tuple(specs), names)
 
 
+AUTO = "auto"
+"""Name of a model that `masklet.load` chooses."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """The model and how it runs; see `masklet.load`."""
 
     panel: ClassVar = MODEL_PANEL
 
-    name: Annotated[str, Option("--model", help="Model name (see masklet models), weight file or Hub id.")] = "nano"
+    name: Annotated[str, Option("--model", help="Model name (see masklet models), auto, weight file or Hub id.")] = (
+        "nano"
+    )
     weights: Annotated[Path | None, Option("--weights", help="File with the weights of the named model.")] = None
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
     dtype: Annotated[str, Option(help="float32, bfloat16 or float16.")] = "float32"
@@ -221,9 +227,15 @@ class ModelOptions:
     ] = False
 
     def load(self) -> Model:
-        """Load the model."""
+        """Load the model; print which one if it was chosen automatically."""
         arguments = dict(vars(self))
         tta = arguments.pop("tta")
+        if self.name == AUTO:
+            from masklet.model.catalog import best_local_model
+            from masklet.predict.load import pick_device
+
+            arguments["name"], reason = best_local_model(has_gpu=pick_device(self.device).type != "cpu")
+            typer.echo(f"masklet: model {arguments['name']}: {reason}", err=True)
         model = masklet.load(**arguments)
         return masklet.FlipAugmented(model) if tta else model
 

@@ -58,6 +58,24 @@ RELEASED_FILES: Final = {
 """Files of models whose names do not follow from the name of their repository, in the order in which they are tried."""
 
 
+BEST_ON_GPU: Final = (
+    *(f"sam2.1-{size}" for size in ("large", "base-plus", "small", "tiny")),
+    *(f"sam2-{size}" for size in ("large", "base-plus", "small", "tiny")),
+    "efficienttam-s",
+    "efficienttam-s-1",
+    "efficienttam-s-2",
+    "edgetam",
+    "efficienttam-s-512",
+    "efficienttam-ti",
+    "efficienttam-ti-1",
+    "efficienttam-ti-2",
+    "efficienttam-ti-512",
+)
+BEST_WITHOUT_GPU: Final = ("edgetam", "efficienttam-s-512", "efficienttam-ti-512")
+"""Models in the order in which ``load("auto")`` prefers them: by the published J&F on SA-V test. Without a GPU, only
+those that take well under a second per frame."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
     """One named model.
@@ -97,6 +115,22 @@ def _entry(name: str, config: ModelConfig) -> CatalogEntry:
         files=tuple(source.name for source in sources) or (embedded.name,),
         local=cached_weights(sources) if sources else embedded,
     )
+
+
+def best_local_model(*, has_gpu: bool) -> tuple[str, str]:
+    """Choose the best model whose weights are on this machine, without network access.
+
+    Args:
+        has_gpu: whether the model will run on a GPU; otherwise only models that are fast without one are considered.
+
+    Returns:
+        The name of the model and the reason, a phrase.
+    """
+    for name in BEST_ON_GPU if has_gpu else BEST_WITHOUT_GPU:
+        if cached_weights(hub_files(name)):
+            kind = "the most accurate" if has_gpu else "the most accurate that is fast without a GPU"
+            return name, f"{kind} of the models on this machine"
+    return EMBEDDED, "no better model is on this machine: download one with masklet models pull edgetam"
 
 
 def embedded_weights() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 Revision = Literal["2.0", "2.1"]
@@ -266,6 +266,22 @@ TEST_TINY: Final = ModelConfig(
     memory_dim=8,
     memory_layers=2,
     memory_ffn=32,
+)
+
+TEST_EDGETAM: Final = replace(
+    TEST_TINY,
+    name="test-edgetam",
+    revision="2.0",
+    trunk=RepVitConfig(channels=(8, 16, 24, 32), depths=(1, 1, 2, 1)),
+    perceiver=PerceiverConfig(num_global=6, grid_size=2),
+)
+
+TEST_EFFICIENTTAM: Final = replace(
+    TEST_TINY,
+    name="test-efficienttam",
+    revision="2.0",
+    trunk=VitConfig(embed_dim=24, num_heads=3, depth=3, global_blocks=(1,), window_size=3, position_size=4),
+    cross_attention="pooled-score-bias",
 )
 
 

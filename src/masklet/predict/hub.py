@@ -1,7 +1,9 @@
-"""Download weights from the Hugging Face Hub with its own client: cached, resumable, with an offline mode."""
+"""Weights from the Hugging Face Hub by its own client: cached, resumable, verified, with an offline mode."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
@@ -13,9 +15,61 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from masklet.errors import UnknownModelError, WeightsError
-from masklet.model.catalog import cached_weights, hub_files
-from masklet.model.checkpoint import first_line
+from masklet.backends.cache import file_hash
+from masklet.errors import OutputError, UnknownModelError, WeightsError
+from masklet.model.catalog import EMBEDDED, cached_weights, hub_files
+from masklet.model.checkpoint import first_line, read_checkpoint
+from masklet.model.config import PRESETS
+from masklet.model.load import check_compatible
+
+
+def pull(name: str, folder: Path | None = None) -> Path:
+    """Download the weights of a named model, verify them, and copy them to a folder.
+
+    The download resumes where an earlier one ended and shows the Hub client's progress bar. Verification compares the
+    SHA-256, where it is known, and the names and shapes of all tensors.
+
+    Args:
+        name: of the catalog.
+        folder: an existing folder, such as a drive that is carried to another machine; the file gets the name of the
+            model, by which `masklet.load` recognizes it. None to leave the weights in the cache of the Hub's client.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        UnknownModelError: no model of that name, or its weights come with the package.
+        WeightsError: the download failed, or the file is not what was expected.
+        OutputError: the folder cannot be written.
+    """
+    if name not in PRESETS:
+        raise UnknownModelError(f"no model {name[:80]!r}; expected one of {', '.join(list(PRESETS)[1:])}")
+    if name == EMBEDDED:
+        raise UnknownModelError(f"the weights of {name} come with the package: there is nothing to download")
+    if folder is not None and not folder.is_dir():
+        raise OutputError(f"cannot write to {folder}: there is no such folder")
+    path = download(name)
+    _verify(name, path)
+    if folder is None:
+        return path
+    target = folder / f"{name}{path.suffix}"
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        shutil.copyfile(path, partial)
+        partial.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _verify(name: str, path: Path) -> None:
+    expected = {source.name: source.sha256 for source in hub_files(name)}.get(path.name)
+    found = file_hash(path) if expected else None
+    if found != expected:
+        raise WeightsError(f"{path} has the SHA-256 {found}, expected {expected}: delete it and pull again")
+    check_compatible(PRESETS[name], read_checkpoint(path))
 
 
 def download(name: str) -> Path:

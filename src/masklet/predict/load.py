@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from masklet.backends.bundle import is_bundle
 from masklet.backends.onnx_runtime import Provider
 from masklet.backends.protocol import Model
 from masklet.errors import DeviceError, UnknownModelError, WeightsError
-from masklet.model.catalog import EMBEDDED, embedded_weights
+from masklet.model.catalog import EMBEDDED, best_local_model, embedded_weights
 from masklet.model.checkpoint import Checkpoint, read_checkpoint
 from masklet.model.config import PRESETS, ModelConfig
 from masklet.model.load import DTYPES, build_model
@@ -29,6 +30,9 @@ from masklet.predict.runtime import RuntimeOptions, check_runtime, open_folder, 
 from masklet.predict.speed import Speed, for_speed
 from masklet.types import RgbImage
 
+AUTO = "auto"
+"""Name that stands for the best model on this machine."""
+LOGGER = logging.getLogger(__name__)
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
 
@@ -99,9 +103,10 @@ def load(
     """Load a model for inference: in eval mode, without gradients.
 
     Args:
-        name: a model name ("nano" comes with the package; others, such as "sam2.1-tiny", are downloaded once), a weight
-            file, a repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large"), or, with ``backend``, a folder
-            written by `masklet convert`.
+        name: a model name ("nano" comes with the package; others, such as "edgetam" and "sam2.1-tiny", are downloaded
+            once), "auto" for the best one that is already on this machine (`best_local_model`), a weight file, a
+            repository on the Hugging Face Hub ("facebook/sam2.1-hiera-large"), or, with ``backend``, a folder written
+            by `masklet convert`.
         weights: a file with the weights of the named model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the first available of cuda, mps and cpu.
         dtype: type of weights and activations: "float32", "bfloat16" or "float16"; with OpenVINO "float32", "bfloat16"
@@ -120,6 +125,11 @@ def load(
         raise TypeError(f"load() got an unexpected keyword argument {unknown[0]!r}")
     if image_size is not None:
         check_image_size(image_size)
+    if str(name) == AUTO:
+        if weights is not None:
+            raise WeightsError("weights need the name of their model, not auto")
+        name, reason = best_local_model(has_gpu=pick_device(device).type != "cpu")
+        LOGGER.info("model %s: %s", name, reason)
     if build.get("backend", "torch") == "torch":
         return _load_torch(
             name,

@@ -1,4 +1,7 @@
-"""LoRA (Hu et al. 2021): a frozen linear layer plus the product of two small trained matrices."""
+"""LoRA (Hu et al. 2021): a frozen linear layer plus the product of two small trained matrices.
+
+A 1 x 1 convolution counts as a linear layer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from masklet.errors import WeightsError
 from masklet.model.sam2 import Sam2
 
 
@@ -19,26 +21,19 @@ class LowRank(nn.Module):
 
     def __init__(self, weight: Tensor, rank: int) -> None:
         super().__init__()
-        rows, columns = weight.shape
+        rows, columns = weight.shape[:2]
         self.down = nn.Parameter(torch.empty(rank, columns))
         self.up = nn.Parameter(torch.zeros(rows, rank))
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
-    def forward(self, weight: Float[Tensor, "o i"]) -> Float[Tensor, "o i"]:
-        return weight + self.up @ self.down
+    def forward(self, weight: Float[Tensor, "o i *k"]) -> Float[Tensor, "o i *k"]:
+        return weight + (self.up @ self.down).view_as(weight)
 
 
 def add_lora(model: Sam2, rank: int) -> None:
-    """Add a trained low-rank update to every linear layer of the trunk and freeze the trunk's own weights.
-
-    Raises:
-        WeightsError: the trunk is a convolutional network without linear layers.
-    """
+    """Add a trained low-rank update to every linear layer of the trunk and freeze the trunk's own weights."""
     model.image_encoder.trunk.requires_grad_(False)
-    layers = list(_linear_layers(model))
-    if not layers:
-        raise WeightsError("optim.lora needs a trunk with linear layers (Hiera), but this one has none")
-    for layer in layers:
+    for layer in list(_linear_layers(model)):
         parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank))
 
 
@@ -49,5 +44,9 @@ def merge_lora(model: Sam2) -> None:
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-def _linear_layers(model: Sam2) -> Iterator[nn.Linear]:
-    return (layer for layer in model.image_encoder.trunk.modules() if isinstance(layer, nn.Linear))
+def _linear_layers(model: Sam2) -> Iterator[nn.Linear | nn.Conv2d]:
+    for layer in model.image_encoder.trunk.modules():
+        if isinstance(layer, nn.Linear) or (
+            isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1
+        ):
+            yield layer

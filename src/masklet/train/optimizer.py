@@ -15,7 +15,7 @@ from masklet.model.sam2 import Sam2
 from masklet.train.config import OptimConfig
 
 TRUNK = "image_encoder.trunk."
-_BLOCK = re.compile(rf"{re.escape(TRUNK)}blocks\.(\d+)\.")
+_BLOCK = re.compile(rf"{re.escape(TRUNK)}(?:blocks\.|body\.stages_)(\d+)\.")
 
 
 def freeze(model: Sam2, prefixes: Iterable[str]) -> None:
