@@ -29,6 +29,9 @@ CONFIGS = {
 }
 """Configuration files of the released models in the public package."""
 
+EDGETAM = "edgetam"
+"""A model that only transformers has."""
+
 KEPT_LIBRARIES: list[torch.library.Library] = []
 """Operators are defined as long as their library object exists."""
 
@@ -160,7 +163,8 @@ def track_transformers(folder: Path, model: str, dtype: str, job: dict[str, Any]
     """Track with transformers, with default options; weights and frames have the number type."""
     library = _transformers()
     kind = getattr(torch, dtype)
-    tracker = library.Sam2VideoModel.from_pretrained(folder, dtype=kind).eval()
+    model_class = library.EdgeTamVideoModel if model == EDGETAM else library.Sam2VideoModel
+    tracker = model_class.from_pretrained(folder, dtype=kind).eval()
     processor = library.Sam2VideoProcessor(library.Sam2ImageProcessor(), library.Sam2VideoVideoProcessor())
     stopwatch = Stopwatch()
     tracker.get_image_features = stopwatch.timed("encoder", tracker.get_image_features)
@@ -232,11 +236,14 @@ def automatic_masklet(folder: Path, model: str, dtype: str, job: dict[str, Any])
 def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any]) -> dict[str, float]:
     """Write random weights in the layout of transformers, for all programs."""
     library = _transformers()
-    revised = model.startswith("sam2.1")
-    config = library.Sam2VideoConfig(
-        enable_occlusion_spatial_embedding=revised, enable_temporal_pos_encoding_for_object_pointers=revised
-    )
-    built = library.Sam2VideoModel(config)
+    if model == EDGETAM:
+        built = library.EdgeTamVideoModel(edgetam_config(library))
+    else:
+        revised = model.startswith("sam2.1")
+        config = library.Sam2VideoConfig(
+            enable_occlusion_spatial_embedding=revised, enable_temporal_pos_encoding_for_object_pointers=revised
+        )
+        built = library.Sam2VideoModel(config)
     with torch.no_grad():
         for name, weight in built.named_parameters():
             if weight.ndim > 1:
@@ -248,6 +255,17 @@ def make_transformers(folder: Path, model: str, _dtype: str, _job: dict[str, Any
         )
     built.save_pretrained(folder)
     return {}
+
+
+def edgetam_config(library: Any) -> Any:
+    """The configuration of the released EdgeTAM, which lacks two features of SAM 2.1 that are on by default."""
+    features = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+    backbone = library.TimmWrapperConfig(architecture="repvit_m1", model_args=features)
+    return library.EdgeTamVideoConfig(
+        vision_config=library.EdgeTamVisionConfig(backbone_config=backbone),
+        enable_occlusion_spatial_embedding=False,
+        enable_temporal_pos_encoding_for_object_pointers=False,
+    )
 
 
 def _declare_operators() -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks import peer_programs
-from benchmarks.peer_programs import CONFIGS, WARM
+from benchmarks.peer_programs import CONFIGS, EDGETAM, WARM
 from PIL import Image
 
 import masklet
@@ -42,6 +42,10 @@ from masklet.types import Size
 RUNS = {
     "speed": ["--dtype float32", "--dtype bfloat16"],
     "transformers": ["--beside transformers --dtype float32", "--beside transformers --dtype bfloat16"],
+    "edgetam": [
+        "--model edgetam --beside transformers --dtype float32",
+        "--model edgetam --beside transformers --dtype bfloat16",
+    ],
     "automatic": [
         "--task automatic --height 1024 --width 1024 --dtype float32",
         "--task automatic --height 1024 --width 1024 --dtype bfloat16",
@@ -100,8 +104,9 @@ class Comparison:
     size: Size = (480, 854)
 
     def __post_init__(self) -> None:
-        if self.model not in CONFIGS:
-            raise UnknownModelError(f"peers run released models ({', '.join(CONFIGS)}), not {self.model[:80]!r}")
+        if self.model not in (*CONFIGS, EDGETAM):
+            names = ", ".join((*CONFIGS, EDGETAM))
+            raise UnknownModelError(f"peers run released models ({names}), not {self.model[:80]!r}")
         if self.dtype not in ("float32", "bfloat16"):
             raise DeviceError(f"peers run in float32 or bfloat16, got {self.dtype[:32]!r}")
         if self.task not in TASKS:
@@ -118,8 +123,10 @@ class Comparison:
                 f"expected more than {WARM + 1} frames to track, the first {WARM} of which do not count, and at most "
                 f"the {self.frames} of the clip; got {steps}"
             )
-        if TRANSFORMERS in self.beside and not self.model.endswith("-tiny"):
-            raise DeviceError(f"beside transformers expected a tiny model, got {self.model!r}")
+        if TRANSFORMERS in self.beside and not self.model.endswith(("-tiny", EDGETAM)):
+            raise DeviceError(f"beside transformers expected a tiny model or edgetam, got {self.model!r}")
+        if SAM2 in self.beside and self.model == EDGETAM:
+            raise DeviceError(f"expected edgetam beside transformers, got beside {SAM2}")
 
 
 def compare(peer_python: Path, comparison: Comparison, rounds: int) -> list[dict[str, Any]]:

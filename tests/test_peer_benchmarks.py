@@ -33,7 +33,8 @@ ROWS = [
         ({"task": "automatic", "beside": ("transformers",)}, DeviceError, "only sam2"),
         ({"frames": 9}, DeviceError, "expected more than 9 frames to track"),
         ({"frames": 20, "tracked": 21}, DeviceError, "at most the 20 of the clip; got 21"),
-        ({"model": "sam2.1-small", "beside": ("transformers",)}, DeviceError, "expected a tiny model"),
+        ({"model": "sam2.1-small", "beside": ("transformers",)}, DeviceError, "sam2.1-small"),
+        ({"model": "edgetam"}, DeviceError, "sam2"),
     ],
 )
 def test_what_cannot_be_compared(given: dict[str, Any], error: type[Exception], value: str) -> None:

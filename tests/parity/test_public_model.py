@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from benchmarks.peer_programs import edgetam_config
 from torch import Tensor
 
 from masklet.model import mask_decoder
@@ -163,8 +164,17 @@ def library_model(revision: Revision, folder: Path) -> tuple[Any, Path]:
         enable_occlusion_spatial_embedding=revision == "2.1",
         enable_temporal_pos_encoding_for_object_pointers=revision == "2.1",
     )
+    return save_library_model(transformers.Sam2VideoModel, config, folder)
+
+
+def library_edgetam(_revision: Revision, folder: Path) -> tuple[Any, Path]:
+    transformers = import_module("transformers")
+    return save_library_model(transformers.EdgeTamVideoModel, edgetam_config(transformers), folder)
+
+
+def save_library_model(kind: Any, config: Any, folder: Path) -> tuple[Any, Path]:
     config.mask_decoder_config.dynamic_multimask_via_stability = False
-    model = transformers.Sam2VideoModel(config)
+    model = kind(config)
     randomize(model)
     code = model.shared_image_embedding.positional_embedding  # tied in the released files
     model.prompt_encoder.shared_embedding.positional_embedding.copy_(code)
@@ -206,7 +216,7 @@ def library_numbers(model: Any, pixels: Tensor) -> Numbers:
     conditioned = model._prepare_memory_conditioned_features(session, 2, 0, False, flat[-1], codes[-1], NUM_FRAMES)
     names = ("memory.prompted", "memory.tracked")
     for name, (tokens, _) in zip(names, memories, strict=True):
-        numbers[name] = tokens.permute(1, 2, 0).unflatten(2, conditioned.shape[-2:])
+        numbers[name] = tokens if len(tokens) == 1 else tokens.transpose(0, 1)  # Sam2VideoModel has tokens first
     return numbers | {"conditioned": conditioned} | decode("tracked", conditioned, ambiguous=True)
 
 
@@ -222,20 +232,29 @@ class Float32Torch:
 CASES: dict[str, tuple[Callable[..., tuple[Any, Path]], Callable[..., Numbers]]] = {
     "sam2": (public_model, public_numbers),
     "transformers": (library_model, library_numbers),
+    "transformers edgetam": (library_edgetam, library_numbers),
 }
 
 
-@pytest.mark.parametrize("revision", ["2.1", "2.0"])
-@pytest.mark.parametrize("package", CASES)
+@pytest.mark.parametrize(
+    ("package", "revision", "name"),
+    [
+        ("sam2", "2.1", "sam2.1-tiny"),
+        ("sam2", "2.0", "sam2-tiny"),
+        ("transformers", "2.1", "sam2.1-tiny"),
+        ("transformers", "2.0", "sam2-tiny"),
+        ("transformers edgetam", "2.0", "edgetam"),
+    ],
+)
 def test_same_numbers_as_the_public_package(
-    package: str, revision: Revision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str, revision: Revision, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build, compute = CASES[package]
     peer, file = build(revision, tmp_path)
-    if package == "transformers":
+    if package.startswith("transformers"):
         monkeypatch.setattr(import_module(type(peer).__module__), "torch", Float32Torch())
     model = load(file, device="cpu")
-    assert model.config.full_name == ("sam2.1-tiny" if revision == "2.1" else "sam2-tiny")
+    assert model.config.full_name == name
     ours, theirs = our_numbers(model), compute(peer, normalized(model))
     worst = {name: float((ours[name] - theirs[name]).abs().max()) for name in theirs}
     scale = {name: float(theirs[name].abs().max()) for name in theirs}

@@ -5,6 +5,7 @@ A command fails with one line on stderr, the same as JSON with --json, and an ex
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -82,8 +83,7 @@ def command(
         examples: commands, shown below the help; blank lines between them.
         panel: section of the list of commands.
         parent: the application or group of commands.
-        default: whether the function is what ``parent`` itself runs, without a command; it gets the `typer.Context`
-            and must do nothing if that has an ``invoked_subcommand``.
+        default: whether the function is what ``parent`` itself runs, without a command.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -98,12 +98,27 @@ def command(
 
         epilog = f"Examples:\n\n{examples.strip()}\n\n{EXIT_CODE_HELP}" if examples else EXIT_CODE_HELP
         if default:
-            parent.callback(invoke_without_command=True, epilog=epilog)(run)
+            parent.callback(invoke_without_command=True, epilog=epilog)(_without_command(run))
         else:
             parent.command(name, epilog=epilog, rich_help_panel=panel)(run)
         return function
 
     return register
+
+
+def _without_command(run: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the function of a group so that it does nothing if a command of the group runs."""
+
+    @wraps(run)
+    def run_alone(**values: Any) -> None:
+        if values.pop("context").invoked_subcommand is None:
+            run(**values)
+
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    signature = inspect.signature(run)
+    run_alone.__signature__ = signature.replace(parameters=[*signature.parameters.values(), context])  # type: ignore[attr-defined]
+    run_alone.__annotations__ = {**run.__annotations__, "context": typer.Context}
+    return run_alone
 
 
 def exit_code(error: MaskletError) -> int:

@@ -17,10 +17,8 @@ app.add_typer(models, name="models", rich_help_panel=TOOL_PANEL)
 
 
 @command(examples="masklet models --json\n\nmasklet models pull edgetam", parent=models, default=True)
-def list_models(context: typer.Context, *, report: Annotated[ReportOptions, Without("quiet")]) -> None:
+def list_models(*, report: Annotated[ReportOptions, Without("quiet")]) -> None:
     """List the known models: parameters, input size in pixels, license, and where the weights are (offline)."""
-    if context.invoked_subcommand:
-        return
     from masklet.model.catalog import catalog
 
     entries: list[dict[str, Any]] = [
