@@ -260,4 +260,5 @@ def test_same_numbers_as_the_public_package(
     scale = {name: float(theirs[name].abs().max()) for name in theirs}
     print({name: f"{worst[name]:.1e} of {scale[name]:.3g}" for name in worst})  # noqa: T201
     assert ours.keys() == theirs.keys()
-    assert max(worst.values()) < TOLERANCE, worst
+    # Random residual branches of RepViT add up to features of 10^6, so a larger number may differ by more.
+    assert all(worst[name] < TOLERANCE * max(scale[name], 1.0) for name in worst), worst
