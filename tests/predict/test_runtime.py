@@ -12,7 +12,7 @@ import pytest
 import torch
 from jaxtyping import UInt8, config
 
-from masklet.backends.bundle import MANIFEST, read_bundle, write_bundle
+from masklet.backends.bundle import MANIFEST, SCHEMA, read_bundle, write_bundle
 from masklet.backends.convert import plan_bundle
 from masklet.errors import DeviceError, MissingExtraError, WeightsError
 from masklet.model.config import NANO
@@ -73,7 +73,7 @@ def test_folders_of_another_kind(folder: Path, build: dict[str, Any], message: s
 def test_folder_of_another_version(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**manifest, "schema": "0"}))
-    with pytest.raises(WeightsError, match=r"'0'.*'1'"):
+    with pytest.raises(WeightsError, match=f"'0'.*'{SCHEMA}'"):
         LOAD(folder, backend="onnx")
 
 
