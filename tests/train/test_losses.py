@@ -124,7 +124,13 @@ def test_the_papers_recipe_reaches_every_weight(paper: TrainConfig, data: TrainD
         assert torch.isfinite(loss)
         loss.backward()
         reached |= {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    assert {name for name, _ in model.named_parameters()} == reached
+    missed = {name for name, _ in model.named_parameters()} - reached
+    # A candidate mask is trained only where it is the best of three, and one of a random model may never be.
+    candidates = {
+        name.split(".")[2] for name in missed if name.startswith("sam_mask_decoder.output_hypernetworks_mlps.")
+    }
+    assert len(candidates) <= (0 if paper.model == TEST_TINY else 1)
+    assert all(name.startswith("sam_mask_decoder.output_hypernetworks_mlps.") for name in missed)
 
 
 def test_bf16_stays_near_float32(config: TrainConfig, data: TrainData, one_thread: None) -> None:

@@ -90,7 +90,7 @@ class RotaryAttention(Attention):
             k = k * key_scale[:, None, :, None]
         k, v, bias = self.condense(k, v, layout, num_pointer_tokens)
         q = apply_rotary(q, rotary_table(q.shape[-1], *grid, q.device)).expand(k.shape[0], -1, -1, -1)
-        mask = None if bias is None else bias[None, None, None].to(q.dtype)
+        mask = None if bias is None else bias.to(q.dtype).expand(1, 1, q.shape[2], -1)  # ONNX expects every query
         return self.merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
 
     def condense(

@@ -107,7 +107,9 @@ class SpatialPerceiver(nn.Module):
 
     def forward(self, memory: Float[Tensor, "b d h w"]) -> Float[Tensor, "b n d"]:
         """Condense memories; the side of the grid of latents must divide the height and width."""
-        latents = torch.cat([self.latents, self.latents_2d]).expand(len(memory), -1, -1)
+        latents = torch.cat([self.latents, self.latents_2d]).expand(
+            memory.shape[0], -1, -1
+        )  # `len` would be a constant in a graph
         for layer in self.layers:
             latents = layer(latents, memory, len(self.latents))
         condensed: Tensor = self.norm(latents)
