@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from masklet.io import ArrayVideo
-from masklet.model.config import NANO, TEST_TINY, ModelConfig
+from masklet.model.config import NANO, TEST_EDGETAM, TEST_EFFICIENTTAM, TEST_TINY, ModelConfig
 from masklet.model.sam2 import Sam2
 from masklet.model.tensors import ImageFeatures, MemoryTokens, PromptTensors
 from masklet.predict.postprocess import PostProcess
@@ -21,7 +21,7 @@ from masklet.predict.stream import StreamTracker
 from masklet.types import Prompts
 
 META = torch.device("meta")
-CONFIGS = {"sam2": TEST_TINY, "nano": NANO}
+CONFIGS = {"sam2": TEST_TINY, "nano": NANO, "edgetam": TEST_EDGETAM, "efficienttam": TEST_EFFICIENTTAM}
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 READS = (torch.ops.aten._local_scalar_dense, torch.ops.aten.item, torch.ops.aten.is_nonzero)
 FRAME = np.zeros((40, 60, 3), np.uint8)
