@@ -131,7 +131,8 @@ def test_saved_weights(relative: Sam2, tmp_path: Path) -> None:
     assert all(torch.equal(state[name], t) for name, t in relative.state_dict().items() if t.is_floating_point())
 
 
-@pytest.mark.parametrize("form", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.slow  # an export takes a minute or more
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_other_runtimes_track_the_same(relative: Sam2, clip: Clip, form: str, tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime", *([form] if form == "openvino" else [])):
         pytest.importorskip(package, reason=f"the extra {form} is not installed")
