@@ -25,7 +25,7 @@ from masklet.io import write_image
 
 CANNOT_RUN = {
     r"^pip install": "installs packages",
-    r"sam2\.1": "needs a released checkpoint",
+    r"sam2\.1|models pull|edgetam|efficienttam": "needs a released checkpoint",
     r"^masklet studio|^masklet engine serve|uvicorn|httpx": "serves until it is stopped",
     r"camera:|rtsp:|http:|^ffmpeg": "needs a camera or a server",
     r"^masklet evaluate (?!--list)|open_dataset|open_training_data": "needs a data set",
@@ -38,6 +38,7 @@ CANNOT_RUN = {
 """Commands and snippets that are not run, and why."""
 
 VIDEOS = {
+    "clip.mp4": (4, 360, 480),
     "dog.mp4": (72, 576, 768),
     "night.mp4": (130, 200, 160),
     "hours.mp4": (4, 360, 480),
