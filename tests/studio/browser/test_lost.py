@@ -28,6 +28,7 @@ def project(studio: Any, open_page: Callable[..., Page], image_of: Callable[[Pag
     image_of(page).shows(0)
     image_of(page).click(*DOG)
     expect(page.locator("#objects li")).to_have_count(1)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
     page.keyboard.press("Escape")
     key = page.url.rsplit("/", 1)[1]
     yield page, key
