@@ -528,13 +528,14 @@ class VideoSession:
         prediction = self._tracker.predict(
             lambda: self.features[frame_index], context, objects=known, prompts=prompts, size=self.size
         )
-        self._put_logits(frame_index, prediction.masks)
+        masks = prediction.masks
+        self._put_logits(frame_index, masks)
         scores, _ = self._tracker.commit(lambda: self.features[frame_index], context, prediction)
-        for i in prediction.masks:
+        for i in masks:
             self._objects[i].visited[frame_index] = current.reverse
         for i in prediction.answers:
             self._objects[i].set_answered(frame_index, prompts[i], corrects=i in prediction.corrected)
-        out = self._collect(frame_index, prediction.masks, objects, scores)
+        out = self._collect(frame_index, masks, objects, scores)
         if self.policy.tree is not None:
             self._record_hypotheses(frame_index, prediction)
         if not self.policy.keep_memories:
